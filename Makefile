@@ -1,0 +1,58 @@
+# Two commands: `make run` starts everything on this machine, `make test` proves it. `make help` lists the rest.
+
+PYTHON ?= $(shell for candidate in python3 python3.14 python3.13 python3.12 python3.11; do \
+  $$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$candidate && break; done)
+VENV_PYTHON := .venv/bin/python
+INSTALL_OPTIONS := --require-hashes --no-deps -r requirements.txt -r requirements-dev.txt
+LOCK := .venv/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
+  --python-version 3.11
+# Recorded payloads of real channels are read where they are at hand.
+MARKERS := $(if $(KONSTRUCT_CORPORA),,-m "not corpora")
+
+.DEFAULT_GOAL := help
+.PHONY: help run environment lock format lint check test bench
+
+help:
+	@sed -n 's/^\([a-z]*\):.*## /  make \1 - /p' Makefile
+
+run: environment ## start the whole product here; Ctrl-C stops it
+	@exec bin/konstruct up --attached
+
+environment: .venv/.ok ## install what it needs into .venv
+
+# The stamp comes last, so an interrupted installation is begun again.
+.venv/.ok: requirements.txt requirements-dev.txt
+	@if [ -z "$(PYTHON)" ]; then echo "Konstruct needs Python 3.11 or newer: install it, or name it with PYTHON=."; exit 1; fi
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$(PYTHON) is older than Python 3.11: name a newer one with PYTHON=."; exit 1; }
+	@echo "Making the environment in .venv; the first time this takes a minute or two."
+	@$(PYTHON) -m venv --clear .venv
+	@awk '/^uv==/ {wanted = 1} wanted {print} wanted && !/\\$$/ {exit}' requirements-dev.txt > .venv/uv.txt
+	@if $(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r .venv/uv.txt && \
+	  .venv/bin/uv pip install --python $(VENV_PYTHON) $(INSTALL_OPTIONS); then :; \
+	else echo "uv cannot be used here; pip installs the same, more slowly."; \
+	  $(VENV_PYTHON) -m pip install --disable-pip-version-check $(INSTALL_OPTIONS); fi
+	@touch $@
+
+lock: environment ## resolve requirements*.in again, with hashes
+	$(LOCK) --overrides overrides.in requirements.in -o requirements.txt
+	$(LOCK) requirements-dev.in -o requirements-dev.txt
+
+format: environment ## format the code and mend what can be mended
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+lint: environment
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	$(VENV_PYTHON) -m mypy
+	.venv/bin/lint-imports
+
+check: lint ## format, lint, types, import contracts and the fast tests
+	$(VENV_PYTHON) -m pytest -m "not stack and not corpora"
+
+test: lint ## everything, with real servers
+	$(VENV_PYTHON) -m pytest $(MARKERS)
+
+bench: environment ## measure a turn from webhook to reply
+	$(VENV_PYTHON) -m benchmarks.turn

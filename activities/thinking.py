@@ -1,0 +1,157 @@
+"""Thinking: from the messages of a turn to an answer that is ready to be sent."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from temporalio import activity
+
+from activities.heartbeat import heartbeat
+from konstruct import audit, conversations, employees, models, usage
+from konstruct.contracts.conversation import AbandonRequest, AdmitRequest, Admitted, ThinkRequest, Thought
+from konstruct.conversations import Turn
+from konstruct.db import Database
+from konstruct.models import Answer, ModelCall
+from konstruct.ports import ChatMessage, ChatModel, Cooldowns, Messenger, ModelLink
+from konstruct.settings import Settings
+from konstruct.vault import Vault
+
+# A reply that comes at once needs no sign that somebody is at work.
+STATUS_AFTER_SECONDS = 0.2
+
+MODELS_DOWN = "Sorry, I cannot answer right now because of a technical problem. I will answer here as soon as I can."
+
+
+@dataclass
+class _Status:
+    is_shown: bool = False
+
+
+class Thinking:
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        vault: Vault,
+        model: ChatModel,
+        cooldowns: Cooldowns,
+        messengers: Mapping[str, Messenger],
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._vault = vault
+        self._model = model
+        self._cooldowns = cooldowns
+        self._messengers = messengers
+
+    @activity.defn(name="think")
+    async def think(self, request: ThinkRequest) -> Thought:
+        async with self._database.tenant_session(request.tenant_id) as session:
+            turn = await conversations.begin_turn(
+                session, self._vault, request.conversation_id, request.turn_id, request.message_ids
+            )
+        if isinstance(turn, list):
+            # Stored by an attempt that died: it may have shown a status that nobody ended.
+            return Thought("reply" if turn else "nothing", turn, showed_status=True)
+        calls: list[ModelCall] = []
+        try:
+            async with heartbeat(), self._status(turn) as status:
+                answer = await self._ask(turn, calls)
+        except BaseException:
+            # What a failed or cancelled call cost is kept all the same.
+            async with self._database.tenant_session(request.tenant_id) as session:
+                usage.record(session, turn.employee, request.conversation_id, request.turn_id, calls)
+            raise
+        parts = self._messengers[turn.account.kind].split(answer.text)
+        async with self._database.tenant_session(request.tenant_id) as session:
+            reply_ids = await conversations.finish_turn(session, request.conversation_id, request.turn_id, parts)
+            usage.record(session, turn.employee, request.conversation_id, request.turn_id, calls)
+            audit.record(
+                session,
+                tenant_id=request.tenant_id,
+                conversation_id=request.conversation_id,
+                actor="employee",
+                action="turn.answered" if reply_ids else "turn.superseded",
+                turn_id=str(request.turn_id),
+                employee_version=turn.employee.number,
+                model=answer.link_name,
+                passed_over=[
+                    f"{call.link_name}: {call.error_kind or call.outcome}" for call in calls if call.outcome != "ok"
+                ],
+            )
+        return Thought(
+            "reply" if reply_ids else "nothing", reply_ids, showed_status=status.is_shown or activity.info().attempt > 1
+        )
+
+    async def _ask(self, turn: Turn, calls: list[ModelCall]) -> Answer:
+        names = turn.employee.models or turn.tenant_models
+        return await models.ask(
+            self._model,
+            models.chain(names, self._settings),
+            lambda link: _prompt(turn, link),
+            self._cooldowns,
+            calls.append,
+            self._settings.turn_budget_seconds,
+        )
+
+    @asynccontextmanager
+    async def _status(self, turn: Turn) -> AsyncIterator[_Status]:
+        """Shows in the channel that somebody is at work, unless the answer is there at once."""
+        status = _Status()
+        messenger = self._messengers[turn.account.kind]
+
+        async def show() -> None:
+            await asyncio.sleep(STATUS_AFTER_SECONDS)
+            status.is_shown = True
+            await messenger.show_thinking(turn.account, turn.thread)
+
+        showing = asyncio.create_task(show())
+        try:
+            yield status
+        finally:
+            if status.is_shown:
+                # Not cancelled half-way: a status that arrives after the reply would stay.
+                await asyncio.wait([showing])
+            else:
+                showing.cancel()
+
+    @activity.defn(name="admit")
+    async def admit(self, request: AdmitRequest) -> Admitted:
+        """Tells the contact honestly that the answer has to wait."""
+        async with self._database.tenant_session(request.tenant_id) as session:
+            notice_id = await conversations.add_notice(session, request.conversation_id, request.turn_id, MODELS_DOWN)
+            audit.record(
+                session,
+                tenant_id=request.tenant_id,
+                conversation_id=request.conversation_id,
+                actor="runtime",
+                action="turn.delayed",
+                turn_id=str(request.turn_id),
+                reason=request.reason,
+            )
+        return Admitted([notice_id])
+
+    @activity.defn(name="abandon")
+    async def abandon(self, request: AbandonRequest) -> None:
+        async with self._database.tenant_session(request.tenant_id) as session:
+            await conversations.abandon(session, request.conversation_id, request.message_ids, request.why)
+            account, thread = await conversations.whereabouts(session, self._vault, request.conversation_id)
+        await self._messengers[account.kind].show_idle(account, thread)
+
+
+def _prompt(turn: Turn, link: ModelLink) -> Sequence[ChatMessage]:
+    system = employees.system_prompt(turn.employee, turn.tenant_name, short=link.provider == "local")
+    lines = [ChatMessage("user" if said.by_contact else "assistant", said.text) for said in turn.said]
+    return [ChatMessage("system", system), *_merged(lines)]
+
+
+def _merged(lines: Sequence[ChatMessage]) -> list[ChatMessage]:
+    """Messages in a row of one author as one, as every provider takes them."""
+    merged: list[ChatMessage] = []
+    for line in lines:
+        if merged and merged[-1].role == line.role:
+            merged[-1] = ChatMessage(line.role, f"{merged[-1].content}\n\n{line.content}")
+        else:
+            merged.append(line)
+    return merged

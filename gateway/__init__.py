@@ -1,0 +1,1 @@
+"""Where machines come in: channel webhooks and health checks over HTTP."""

@@ -1,0 +1,66 @@
+"""The gateway's composition root: one ASGI app, its long-lived clients, and one handler for our errors."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+
+from gateway import health, slack
+from gateway.slack_events import SlackEvents
+from konstruct import log, temporal
+from konstruct.adapters.redis import Circuit, RedisLimiter, connect
+from konstruct.adapters.slack import SlackMessenger, open_session
+from konstruct.db import Database
+from konstruct.errors import KonstructError
+from konstruct.limits import LocalLimiter
+from konstruct.settings import Settings, needed
+from konstruct.vault import Vault
+
+logger = structlog.get_logger(__name__)
+
+
+def create_app() -> FastAPI:
+    settings = Settings()
+    log.configure(settings)
+    return build(settings)
+
+
+def build(settings: Settings) -> FastAPI:
+    """Raises Misconfigured when something is missing that no webhook could be answered without."""
+    database = Database(needed(settings.database_url, "KONSTRUCT_DATABASE_URL"))
+    redis = connect(needed(settings.redis_url, "KONSTRUCT_REDIS_URL").get_secret_value())
+    circuit = Circuit()
+    limiter = RedisLimiter(redis, circuit, LocalLimiter())
+    vault = Vault(settings.encryption_keys)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(database.close)
+            stack.push_async_callback(redis.aclose)
+            http = await stack.enter_async_context(open_session())
+            client = await temporal.connect(settings)
+            app.include_router(health.router(database, redis, circuit, client))
+            if settings.slack_signing_secret is not None or settings.slack_app_token is not None:
+                messenger = SlackMessenger(http, settings.slack_api_url)
+                events = await stack.enter_async_context(
+                    SlackEvents(database, vault, limiter, client, messenger, settings)
+                )
+                if settings.slack_signing_secret is not None:
+                    app.include_router(slack.router(events, settings.slack_signing_secret))
+            logger.info("gateway_ready", slack=settings.slack_signing_secret is not None)
+            yield
+
+    # No pages of documentation: what is here is called by machines that know it.
+    app = FastAPI(title="Konstruct gateway", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_exception_handler(KonstructError, _answer)
+    return app
+
+
+async def _answer(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, KonstructError)  # noqa: S101  # Registered for no other.
+    if error.status >= 500:
+        logger.warning("request_failed", path=request.url.path, status=error.status, error=str(error))
+    return JSONResponse({"error": str(error)}, status_code=error.status)

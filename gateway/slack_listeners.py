@@ -1,0 +1,159 @@
+"""What people and Slack did, made durable: the listeners of the Bolt app that ``slack_events`` builds."""
+
+import asyncio
+import time
+from typing import Final
+
+import structlog
+from slack_bolt.app.async_app import AsyncApp
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from gateway.bodies import Json
+from gateway.slack_plain import SlackMessage, mentions, plain_text
+from konstruct import connections, employees, inbox, temporal
+from konstruct.adapters.slack import Prompt, SlackMessenger
+from konstruct.connections import ConnectionRef
+from konstruct.db import Database
+from konstruct.errors import KonstructError, Unavailable
+from konstruct.inbox import Inbound
+from konstruct.ports import ChannelAccount, Limiter
+
+SAID_BY_A_PERSON: Final = [None, "file_share", "thread_broadcast"]
+SLACKS_OWN_USERS: Final = ("USLACK", "USLACKBOT")
+STOP_IS_MEANT_FOR: Final = 30
+"""Seconds after which a stop would hit another turn than the one that its person saw."""
+
+log = structlog.get_logger(__name__)
+
+
+class SlackListeners:
+    """Bolt fills their arguments by name; ``connection`` and ``account`` come from the look-up before them."""
+
+    def __init__(
+        self, database: Database, limiter: Limiter, temporal_client: Client, messenger: SlackMessenger
+    ) -> None:
+        self._database = database
+        self._limiter = limiter
+        self._temporal = temporal_client
+        self._messenger = messenger
+        self._prompting: set[asyncio.Task[None]] = set()
+
+    def register(self, app: AsyncApp) -> None:
+        """What is not listed here is accepted and ignored: Slack repeats what is refused."""
+        app.event("app_mention")(self._on_message)
+        app.event({"type": "message", "subtype": SAID_BY_A_PERSON})(self._on_message)
+        app.event({"type": "message", "subtype": "message_changed"})(self._on_message_changed)
+        app.event({"type": "message", "subtype": "message_deleted"})(self._on_message_deleted)
+        app.event("app_home_opened")(self._on_home_opened)
+        app.event("agent_session_stopped")(self._on_stop)
+        app.event("app_uninstalled")(self._on_uninstalled)
+        app.event("tokens_revoked")(self._on_tokens_revoked)
+
+    async def close(self) -> None:
+        for task in self._prompting:
+            task.cancel()
+        await asyncio.gather(*self._prompting, return_exceptions=True)
+
+    async def _on_message(self, event: Json, connection: ConnectionRef, account: ChannelAccount) -> None:
+        message = SlackMessage.model_validate(event)
+        person = _author(message, account)
+        if person is None:
+            return
+        if event["type"] != "app_mention" and not await self._is_addressed(message, connection, account):
+            return
+        accepted = await inbox.accept(
+            self._database,
+            self._limiter,
+            connection,
+            Inbound(
+                channel=message.channel,
+                root=message.root,
+                external_id=message.external_id,
+                contact_external_id=person,
+                text=plain_text(message, account.bot_user_id),
+            ),
+        )
+        await temporal.notify(self._temporal, connection.tenant_id, accepted)
+
+    async def _is_addressed(self, message: SlackMessage, connection: ConnectionRef, account: ChannelAccount) -> bool:
+        if message.channel_type == "im" or mentions(message, account.bot_user_id):
+            return True
+        if message.root == message.ts:
+            return False
+        async with self._database.tenant_session(connection.tenant_id) as session:
+            here = await inbox.conversation_at(session, connection.connection_id, message.channel, message.root)
+        return here is not None
+
+    async def _on_message_changed(self, event: Json, connection: ConnectionRef, account: ChannelAccount) -> None:
+        now, before = (
+            SlackMessage.model_validate({**event[name], "channel": event["channel"]})
+            for name in ("message", "previous_message")
+        )
+        if event["message"].get("subtype") == "tombstone":
+            # What is left of a deleted message whose thread lives on.
+            await self._forget(connection, now.external_id)
+            return
+        text = plain_text(now, account.bot_user_id)
+        # Slack also tells of unfurled links and of our own updates.
+        if _author(now, account) is None or text == plain_text(before, account.bot_user_id):
+            return
+        async with self._database.tenant_session(connection.tenant_id) as session:
+            await inbox.edit(session, connection.connection_id, now.external_id, text)
+
+    async def _on_message_deleted(self, event: Json, connection: ConnectionRef) -> None:
+        deleted = SlackMessage(channel=event["channel"], ts=event["deleted_ts"])
+        await self._forget(connection, deleted.external_id)
+
+    async def _forget(self, connection: ConnectionRef, external_id: str) -> None:
+        async with self._database.tenant_session(connection.tenant_id) as session:
+            await inbox.remove(session, connection.connection_id, external_id)
+
+    async def _on_home_opened(self, event: Json, account: ChannelAccount) -> None:
+        if event.get("tab") == "messages":
+            task = asyncio.create_task(self._suggest_prompts(account, event["channel"]))
+            self._prompting.add(task)
+            task.add_done_callback(self._prompting.discard)
+
+    async def _suggest_prompts(self, account: ChannelAccount, channel: str) -> None:
+        try:
+            async with self._database.tenant_session(account.tenant_id) as session:
+                prompts = await employees.suggested_prompts(session, account.connection_id)
+            if prompts:
+                await self._messenger.suggest_prompts(account, channel, [Prompt(text, text) for text in prompts])
+        except KonstructError as error:
+            log.warning("slack_prompts_not_suggested", connection_id=str(account.connection_id), error=str(error))
+
+    async def _on_stop(self, event: Json, body: Json, connection: ConnectionRef) -> None:
+        if time.time() - body["event_time"] > STOP_IS_MEANT_FOR:
+            log.warning("slack_stop_came_too_late", connection_id=str(connection.connection_id))
+            return
+        async with self._database.tenant_session(connection.tenant_id) as session:
+            conversation_id = await inbox.conversation_at(
+                session, connection.connection_id, event["channel"], event["thread_ts"]
+            )
+        if conversation_id is None:
+            return
+        try:
+            await temporal.stop_turn(self._temporal, connection.tenant_id, conversation_id)
+        except (RPCError, RuntimeError) as error:
+            raise Unavailable("Temporal does not answer.") from error
+
+    async def _on_uninstalled(self, connection: ConnectionRef) -> None:
+        await self._mark(connection, "uninstalled", "The app was removed from the workspace.")
+
+    async def _on_tokens_revoked(self, event: Json, connection: ConnectionRef) -> None:
+        # People's own tokens are revoked in the same kind of event.
+        if event["tokens"].get("bot"):
+            await self._mark(connection, "revoked", "Slack revoked the bot's token.")
+
+    async def _mark(self, connection: ConnectionRef, status: str, reason: str) -> None:
+        async with self._database.tenant_session(connection.tenant_id) as session:
+            await connections.mark(session, connection.connection_id, status=status, reason=reason, actor="slack")
+
+
+def _author(message: SlackMessage, account: ChannelAccount) -> str | None:
+    """The person who wrote it; None for bots, us among them, and for Slack itself."""
+    if message.bot_id or message.user in (None, "", account.bot_user_id, *SLACKS_OWN_USERS):
+        return None
+    return message.user

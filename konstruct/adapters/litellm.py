@@ -1,0 +1,196 @@
+"""ChatModel over litellm: one streamed call to one provider. The chain and its judgement live in konstruct.models.
+
+Importing this takes seconds and 170 MB, so only the worker does.
+"""
+
+import logging
+import os
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from itertools import islice
+from typing import Any, Final, Literal
+
+import httpx
+
+from konstruct.ports import ChatMessage, Completion, ModelCallError, ModelLink, Tokens
+
+# litellm reads these while it is imported. Without them it fetches its price map and a header list from
+# GitHub, and loads any .env file it finds, provider keys and all, into the environment.
+os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+os.environ["LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS"] = "True"
+os.environ["LITELLM_MODE"] = "PRODUCTION"
+
+import litellm
+from litellm.exceptions import ContextWindowExceededError
+from litellm.llms.ollama.common_utils import OllamaModelInfo
+
+# At every call litellm, and the SDKs beneath it, take keys, organisations and headers from these if they are
+# there. What a link does not say must not be sent: its address may be a tenant's.
+for _name in [name for name in os.environ if name.startswith(("OPENAI_", "ANTHROPIC_", "OLLAMA_"))]:
+    del os.environ[_name]
+
+# It prints advice, and logs prompts and addresses; what matters of a failed call is in our ModelCallError.
+litellm.suppress_debug_info = True
+for _logger in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
+    logging.getLogger(_logger).disabled = True
+
+
+def _ask_nobody(
+    _: OllamaModelInfo, model: str, api_base: str | None = None, api_key: str | None = None
+) -> dict[str, Any]:
+    """What litellm says of a model of Ollama's when the server cannot be asked about it."""
+    facts = {"key": model, "litellm_provider": "ollama", "mode": "chat"}
+    limits = dict.fromkeys(("max_tokens", "max_input_tokens", "max_output_tokens"))
+    return {**facts, **limits, "input_cost_per_token": 0.0, "output_cost_per_token": 0.0}
+
+
+# It does ask, several times a call and in the event loop, blocking: at localhost, wherever Ollama may be.
+OllamaModelInfo.get_runtime_model_info = _ask_nobody  # type: ignore[assignment]
+
+# The chain's own limits are shorter; this one only ends a call that nobody waits for any more.
+CALL_TIMEOUT_SECONDS: Final = 600.0
+
+# Models behind an OpenAI-compatible address are all "openai" to litellm; of its two ways to Ollama only
+# ollama_chat knows tools and images.
+_ROUTES: Final = {"anthropic": "anthropic", "openai": "openai", "local": "openai", "ollama": "ollama_chat"}
+
+Kind = Literal[
+    "refused", "timeout", "rate_limited", "auth", "bad_request", "context", "server", "cut", "empty", "nonsense"
+]
+
+_REFUSALS: Final[dict[int, Kind]] = {401: "auth", 402: "auth", 403: "auth", 408: "timeout", 429: "rate_limited"}
+
+
+class LiteLLMChatModel:
+    """Stateless; one for all tenants, because each call carries its link's own address and key."""
+
+    async def stream(
+        self, link: ModelLink, messages: Sequence[ChatMessage], *, max_tokens: int
+    ) -> AsyncGenerator[Completion, None]:
+        failure: ModelCallError | None = None
+        response: Any = None
+        texts = False
+        try:
+            response = await litellm.acompletion(**_request(link, messages, max_tokens))
+            usage: Any = None
+            async for chunk in response:
+                text = _text(chunk)
+                texts = texts or bool(text)
+                usage = getattr(chunk, "usage", None) or usage
+                yield Completion(text)
+            yield _ending(link, response, usage, texts)
+        except ModelCallError:
+            raise
+        except Exception as error:
+            failure = _failure(link, error, answering=response is not None)
+        finally:
+            if response is not None:
+                await response.aclose()
+        # Raised out here, so that litellm's own text, which holds addresses, is not chained to it.
+        if failure is not None:
+            raise failure
+
+
+def _request(link: ModelLink, messages: Sequence[ChatMessage], max_tokens: int) -> dict[str, Any]:
+    api_key = link.api_key.get_secret_value()
+    if not api_key or not link.base_url:
+        # litellm would fill either from the environment, and send somebody's key to somebody else's address.
+        raise ModelCallError("auth", f"{link.name} has no API key or no address.")
+    request: dict[str, Any] = {
+        "model": f"{_ROUTES[link.provider]}/{link.model}",
+        "messages": [{"role": message.role, "content": message.content} for message in messages],
+        "api_base": link.base_url,
+        "api_key": api_key,
+        "max_tokens": max_tokens,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "timeout": CALL_TIMEOUT_SECONDS,
+        "num_retries": 0,
+        "max_retries": 0,
+        "drop_params": True,
+    }
+    if link.provider == "ollama":
+        # Ollama cuts the prompt silently at a small window of its own unless told which one is meant.
+        request["num_ctx"] = link.context_window
+    if link.provider == "local":
+        # A model this small loses its thread at the usual temperature.
+        request["temperature"] = 0.2
+    return request
+
+
+def _text(chunk: Any) -> str:
+    return (chunk.choices[0].delta.content or "") if chunk.choices else ""
+
+
+def _ending(link: ModelLink, response: Any, usage: Any, texts: bool) -> Completion:
+    """The last piece. litellm ends a broken stream like a whole one; only this attribute tells them apart."""
+    finish_reason = response.received_finish_reason
+    if finish_reason is None:
+        if texts:
+            raise ModelCallError("cut", f"{link.name} stopped in the middle of its answer.")
+        raise ModelCallError("empty", f"{link.name} answered nothing.")
+    # When the provider counted nothing litellm makes numbers up; these are not the provider's.
+    counted = any(getattr(chunk, "usage", None) for chunk in response.chunks)
+    return Completion(finish_reason=finish_reason, tokens=_tokens(usage) if usage and counted else None)
+
+
+def _tokens(usage: Any) -> Tokens:
+    details = usage.prompt_tokens_details
+    return Tokens(usage.prompt_tokens, usage.completion_tokens, (details.cached_tokens if details else None) or 0)
+
+
+def _failure(link: ModelLink, error: Exception, *, answering: bool) -> ModelCallError:
+    """Says what happened in our own words: in litellm's there are internal addresses and parts of keys."""
+    causes = list(islice(_causes(error), 20))
+    status = _status(error, causes)
+    kind = _kind(causes, status, answering=answering)
+    retry_after = _retry_after(error) if kind in ("rate_limited", "server") else None
+    return ModelCallError(kind, f"{link.name}: {kind} ({type(error).__name__}, status {status}).", retry_after)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = getattr(error, "original_exception", None) or error.__cause__ or error.__context__
+
+
+def _status(error: Exception, causes: Sequence[BaseException]) -> int | None:
+    """What the provider answered, or else what litellm makes of it; that is 500 for most broken connections."""
+    for cause in causes:
+        if isinstance(cause, httpx.HTTPStatusError):
+            return cause.response.status_code
+    if any(isinstance(cause, httpx.TransportError | ValueError) for cause in causes):
+        return None
+    status = getattr(error, "status_code", None)
+    return status if isinstance(status, int) else None
+
+
+def _kind(causes: Sequence[BaseException], status: int | None, *, answering: bool) -> Kind:
+    if any(isinstance(cause, ContextWindowExceededError) for cause in causes):
+        return "context"
+    if status is None:
+        by_cause: tuple[tuple[type[BaseException], Kind], ...] = (
+            (httpx.TimeoutException, "timeout"),
+            (httpx.ConnectError, "refused"),
+            (httpx.TransportError, "cut"),
+        )
+        return next((kind for type_, kind in by_cause if any(isinstance(c, type_) for c in causes)), "nonsense")
+    # A request that was let in is no bad request: the provider broke down over its answer.
+    if 400 <= status < 500 and not answering:
+        return _REFUSALS.get(status, "bad_request")
+    return "server"
+
+
+def _retry_after(error: Exception) -> timedelta | None:
+    """The header's two forms, seconds and a date (RFC 9110, 10.2.3)."""
+    headers = getattr(error, "litellm_response_headers", None) or {}
+    value = headers.get("retry-after", "")
+    try:
+        return timedelta(seconds=max(float(value), 0.0))
+    except (ValueError, OverflowError):
+        pass
+    try:
+        return max(parsedate_to_datetime(value) - datetime.now(UTC), timedelta(0))
+    except (ValueError, TypeError):
+        return None

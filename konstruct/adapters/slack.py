@@ -1,0 +1,343 @@
+"""Slack's Web API: the Messenger port, and the calls that connect a workspace.
+
+Events from Slack do not come in here, and what a text may hold is decided in slack_text.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+import aiohttp
+import structlog
+from pydantic import SecretStr
+from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
+
+from konstruct.adapters import slack_text
+from konstruct.adapters.slack_errors import channel_error
+from konstruct.errors import ChannelError, ChannelRefused, ChannelUnavailable, ConnectionDead, SendUncertain
+from konstruct.identity import ConnectionId, MessageId
+from konstruct.ports import ChannelAccount, Outgoing, Thread
+
+log = structlog.get_logger(__name__)
+
+BOT_TOKEN: Final = "bot_token"  # noqa: S105 - The secret's name in ChannelAccount.secrets.
+MESSAGE_EVENT: Final = "konstruct_message"
+MOST_PROMPTS: Final = 4
+
+CONNECT_TIME_LIMIT: Final = timedelta(seconds=4)
+CLOCK_SKEW: Final = timedelta(minutes=1)
+PAGE_SIZE: Final = 15
+"""Apps outside Slack's marketplace get no more than this at once, and one page a minute."""
+MOST_PAGES: Final = 20
+
+_USERNAME_SIZE: Final = 80
+_BLOCKS_REFUSED: Final = frozenset({"invalid_blocks", "invalid_blocks_format"})
+_UNSUPPORTED: Final = frozenset({"unknown_method", "method_deprecated", "deprecated_endpoint", "feature_not_enabled"})
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A suggestion in the app's own DM: what its button says, and what pressing it sends."""
+
+    title: str
+    message: str
+
+
+@dataclass(frozen=True)
+class BotIdentity:
+    """Whose a bot token is."""
+
+    team_id: str | None
+    """None for an organization-wide installation, which is known by its enterprise id."""
+    team_name: str
+    enterprise_id: str | None
+    is_enterprise_install: bool
+    bot_user_id: str
+    bot_id: str
+    scopes: frozenset[str]
+
+    def external(self) -> dict[str, str | None]:
+        """The ids that a connection keeps, by the names under which it keeps them."""
+        return {
+            "enterprise_id": self.enterprise_id,
+            "team_id": self.team_id,
+            "bot_user_id": self.bot_user_id,
+            "bot_id": self.bot_id,
+        }
+
+
+@dataclass(frozen=True)
+class Installation:
+    """What Slack hands over when a person has allowed the app."""
+
+    app_id: str
+    team_id: str | None
+    team_name: str | None
+    enterprise_id: str | None
+    is_enterprise_install: bool
+    bot_user_id: str
+    scopes: frozenset[str]
+    bot_token: SecretStr
+    refresh_token: SecretStr | None = None
+    expires_in: timedelta | None = None
+
+
+def open_session() -> aiohttp.ClientSession:
+    """A session whose time limit on connecting tells a request that was never sent from one that may have been."""
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIME_LIMIT.total_seconds())
+    return aiohttp.ClientSession(timeout=timeout)
+
+
+class SlackMessenger:
+    """Shares one session among all workspaces. What a workspace turned out not to have is remembered until restart."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        api_url: str,
+        *,
+        time_limit: timedelta = timedelta(seconds=10),
+        cosmetic_time_limit: timedelta = timedelta(seconds=2),
+    ) -> None:
+        self._session = session
+        self._api_url = api_url
+        self._time_limit = time_limit
+        self._cosmetic_time_limit = cosmetic_time_limit
+        self._nameless: set[ConnectionId] = set()
+        self._unsupported: set[tuple[ConnectionId, str]] = set()
+        # At debug level the SDK logs whole messages.
+        self._sdk_log = logging.getLogger(f"{__name__}.sdk")
+        self._sdk_log.setLevel(logging.INFO)
+
+    def split(self, text: str) -> list[str]:
+        return slack_text.split(text)
+
+    async def send(self, account: ChannelAccount, thread: Thread, message: Outgoing) -> str:
+        """Posts under the employee's name, in a markdown block; where the workspace refuses these, without them."""
+        is_named = account.connection_id not in self._nameless
+        is_rich = True
+        while True:
+            try:
+                ts, is_in_thread = await self._post(account, thread, message, is_named=is_named, is_rich=is_rich)
+                break
+            except ChannelRefused as refusal:
+                if is_named and refusal.code == "missing_scope":
+                    is_named = False
+                elif is_rich and refusal.code in _BLOCKS_REFUSED:
+                    is_rich = False
+                else:
+                    raise
+        if not is_named:
+            self._nameless.add(account.connection_id)
+        if not is_in_thread:
+            await self._take_back(account, thread, ts)
+        return ts
+
+    async def _post(
+        self, account: ChannelAccount, thread: Thread, message: Outgoing, *, is_named: bool, is_rich: bool
+    ) -> tuple[str, bool]:
+        """Its ts, and whether it went to the thread."""
+        author = " · ".join(filter(None, (message.author_name.strip(), message.author_role.strip())))
+        text = message.text if is_named or not author else f"**{slack_text.harmless(author)}**\n\n{message.text}"
+        async with self._slack(_token(account)) as slack:
+            answer = _data(
+                await slack.chat_postMessage(
+                    channel=thread.channel,
+                    thread_ts=thread.root,
+                    text=slack_text.fallback(text),
+                    blocks=[{"type": "markdown", "text": text}] if is_rich else _sections(text),
+                    username=author[:_USERNAME_SIZE] if is_named and author else None,
+                    metadata={"event_type": MESSAGE_EVENT, "event_payload": {"id": str(message.message_id)}},
+                    unfurl_links=False,
+                    unfurl_media=False,
+                )
+            )
+            return answer["ts"], "thread_ts" in answer["message"]
+
+    async def _take_back(self, account: ChannelAccount, thread: Thread, ts: str) -> None:
+        """Slack posts a reply whose thread is gone at the top of the channel, where it was never meant to be."""
+        try:
+            async with self._slack(_token(account)) as slack:
+                await slack.chat_delete(channel=thread.channel, ts=ts)
+        except ChannelError as failure:
+            log.warning("slack.stray_reply_stays", channel=thread.channel, ts=ts, error=str(failure))
+        raise ChannelRefused("The message that started the thread is gone.", "thread_not_found")
+
+    async def find(self, account: ChannelAccount, thread: Thread, message: Outgoing) -> str | None:
+        oldest = f"{(message.created_at - CLOCK_SKEW).timestamp():.6f}"
+        cursor: str | None = None
+        for _ in range(MOST_PAGES):
+            async with self._slack(_token(account), is_send=False) as slack:
+                page = _data(
+                    await slack.conversations_replies(
+                        channel=thread.channel,
+                        ts=thread.root,
+                        oldest=oldest,
+                        limit=PAGE_SIZE,
+                        cursor=cursor,
+                        include_all_metadata=True,
+                    )
+                )
+                for reply in page["messages"]:
+                    if _carries(reply, message.message_id):
+                        return str(reply["ts"])
+            cursor = (page.get("response_metadata") or {}).get("next_cursor")
+            if not cursor:
+                return None
+        raise SendUncertain("The thread is too long to be searched for the message.")
+
+    async def show_thinking(self, account: ChannelAccount, thread: Thread) -> None:
+        await self._show_state(account, thread, status="is thinking…", session="processing")
+
+    async def show_idle(self, account: ChannelAccount, thread: Thread) -> None:
+        await self._show_state(account, thread, status="", session="active")
+
+    async def suggest_prompts(self, account: ChannelAccount, channel: str, prompts: Sequence[Prompt]) -> None:
+        """Offers up to four in the app's DM with a person; raises nothing."""
+        offered = [asdict(prompt) for prompt in prompts[:MOST_PROMPTS]]
+        # With a thread_ts Slack would accept this, and show nothing.
+        await self._decorate(account, "assistant.threads.setSuggestedPrompts", channel_id=channel, prompts=offered)
+
+    async def identify(self, token: SecretStr) -> BotIdentity:
+        async with self._slack(token, is_send=False) as slack:
+            answer = await slack.auth_test()
+            who = _data(answer)
+            if not who.get("bot_id"):
+                raise ConnectionDead("A bot token (xoxb-…) is needed here.", "not_allowed_token_type")
+            return BotIdentity(
+                team_id=None if who.get("is_enterprise_install") else who["team_id"],
+                team_name=who["team"],
+                enterprise_id=who.get("enterprise_id"),
+                is_enterprise_install=bool(who.get("is_enterprise_install")),
+                bot_user_id=who["user_id"],
+                bot_id=who["bot_id"],
+                scopes=_scopes(answer.headers.get("x-oauth-scopes", "")),
+            )
+
+    async def exchange_code(
+        self, client_id: str, client_secret: SecretStr, code: str, redirect_uri: str
+    ) -> Installation:
+        """The last step of OAuth; a code is good once."""
+        async with self._slack(SecretStr(""), is_send=False) as slack:
+            # The SDK's own method for this signs in by a part of aiohttp that is on its way out.
+            form = {
+                "client_id": client_id,
+                "client_secret": client_secret.get_secret_value(),
+                "code": code,
+                "redirect_uri": redirect_uri,
+            }
+            return _installation(_data(await slack.api_call("oauth.v2.access", data=form)))
+
+    async def _show_state(self, account: ChannelAccount, thread: Thread, *, status: str, session: str) -> None:
+        """The line under the thread, and the session's state, which brings Slack's stop button."""
+        place = {"channel_id": thread.channel, "thread_ts": thread.root}
+        await asyncio.gather(
+            self._decorate(account, "assistant.threads.setStatus", **place, status=status),
+            self._decorate(account, "agents.sessions.setStatus", **place, status=session),
+        )
+
+    async def _decorate(self, account: ChannelAccount, method: str, **arguments: object) -> None:
+        """A call that no message depends on: it is short and never fails."""
+        if (account.connection_id, method) in self._unsupported:
+            return
+        try:
+            async with self._slack(_token(account), time_limit=self._cosmetic_time_limit) as slack:
+                await slack.api_call(method, json=arguments)
+        except ChannelError as failure:
+            if isinstance(failure, ChannelRefused) and failure.code in _UNSUPPORTED:
+                self._unsupported.add((account.connection_id, method))
+            log.debug("slack.decoration_failed", method=method, error=str(failure))
+
+    @asynccontextmanager
+    async def _slack(
+        self, token: SecretStr, *, time_limit: timedelta | None = None, is_send: bool = True
+    ) -> AsyncIterator[AsyncWebClient]:
+        """A client for one call, whose every failure comes out as a ChannelError."""
+        try:
+            # The SDK ignores its own timeout when it is given a session.
+            async with asyncio.timeout((time_limit or self._time_limit).total_seconds()):
+                yield AsyncWebClient(
+                    token=token.get_secret_value() or None,
+                    base_url=self._api_url,
+                    session=self._session,
+                    retry_handlers=[],
+                    logger=self._sdk_log,
+                )
+        except Exception as failure:
+            error = _translated(failure)
+            if isinstance(error, SendUncertain) and not is_send:
+                error = ChannelUnavailable(str(error))
+            if error is failure:
+                raise
+            raise error from failure
+
+
+def _translated(failure: Exception) -> ChannelError:
+    match failure:
+        case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError() | aiohttp.InvalidURL():
+            return ChannelUnavailable("Slack cannot be reached.")
+        case ChannelError():
+            return failure
+        case SlackApiError(response=AsyncSlackResponse() as answer):
+            return channel_error(answer.status_code, answer.headers, answer.data)
+        case TimeoutError():
+            return SendUncertain("Slack did not answer in time.")
+        case aiohttp.ClientError() | OSError():
+            return SendUncertain("The connection to Slack broke.")
+        case SlackClientError() | ValueError() | AttributeError() | LookupError():
+            # The SDK trips over bodies that are no JSON object, each in its own way, and so do readers of the rest.
+            return SendUncertain("The answer is not one of Slack's.")
+    raise failure
+
+
+def _token(account: ChannelAccount) -> SecretStr:
+    if BOT_TOKEN not in account.secrets:
+        raise ConnectionDead("The connection has no token.", "not_authed")
+    return account.secrets[BOT_TOKEN]
+
+
+def _data(answer: AsyncSlackResponse) -> Mapping[str, Any]:
+    """The answer's JSON; unlike the SDK's view of it, it says so when a field is missing."""
+    return answer.data if isinstance(answer.data, dict) else {}
+
+
+def _installation(grant: Mapping[str, Any]) -> Installation:
+    if grant.get("token_type") != "bot":
+        raise ChannelRefused("The installation asked for no permissions of a bot.", "not_allowed_token_type")
+    team, enterprise = grant.get("team") or {}, grant.get("enterprise") or {}
+    return Installation(
+        app_id=grant["app_id"],
+        team_id=team.get("id"),
+        team_name=team.get("name"),
+        enterprise_id=enterprise.get("id"),
+        is_enterprise_install=bool(grant.get("is_enterprise_install")),
+        bot_user_id=grant["bot_user_id"],
+        scopes=_scopes(grant.get("scope", "")),
+        bot_token=SecretStr(grant["access_token"]),
+        refresh_token=SecretStr(grant["refresh_token"]) if grant.get("refresh_token") else None,
+        expires_in=timedelta(seconds=grant["expires_in"]) if grant.get("expires_in") else None,
+    )
+
+
+def _sections(text: str) -> list[dict[str, Any]]:
+    # Verbatim: names and @mentions in the text are not looked up.
+    return [
+        {"type": "section", "text": {"type": "mrkdwn", "text": section, "verbatim": True}}
+        for section in slack_text.sections(text)
+    ]
+
+
+def _carries(reply: Mapping[str, Any], message_id: MessageId) -> bool:
+    metadata = reply.get("metadata") or {}
+    payload = metadata.get("event_payload") or {}
+    return metadata.get("event_type") == MESSAGE_EVENT and payload.get("id") == str(message_id)
+
+
+def _scopes(comma_separated: str) -> frozenset[str]:
+    return frozenset(filter(None, (scope.strip() for scope in comma_separated.split(","))))

@@ -1,0 +1,234 @@
+"""Turns a model's Markdown into parts that Slack takes and that can do no harm there. Pure functions, no calls."""
+
+import html
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+PART_SIZE: Final = 11_000
+"""A markdown block may hold 12,000 characters, but what Slack makes of it only about 13,200 and 50 blocks."""
+
+HEADING_WEIGHT: Final = 500
+"""Each heading ends a block and makes one of its own, so a part must not have many."""
+
+SECTION_SIZE: Final = 3_000
+FALLBACK_SIZE: Final = 300
+
+_GAP: Final = "\u200b"
+_JOINER: Final = "\u200d"
+_LONGEST_CLUSTER: Final = 100
+
+_LINE_END = re.compile("\r\n?|[\x85\u2028\u2029]")
+# Beside control characters: orders to turn the direction of text, which disguise links, and halves of
+# characters, which no JSON may hold.
+_UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_LONG_RUN = re.compile(r"(`{16}|~{16})[`~]+")
+
+_FENCE = re.compile(r"(?P<margin>[ \t]{0,12})(?P<ticks>`{3,}|~{3,})(?P<language>[^`\n]{0,200})(?:\n|\Z)")
+_CODE_SPAN = re.compile(r"((?<!`)(?P<ticks>`+)(?!`)[^\n]*?(?<!`)(?P=ticks)(?!`))")
+_IMAGE = re.compile(r"(?<!!)!+\[(\])?")
+_LABELLED_LINK = re.compile(r"<([a-z][a-z0-9+.-]*:[^\s<>|()]+)\|([^<>\[\]\n]*)>", re.IGNORECASE)
+
+# What Slack reads as a mention of a person, a group or a channel, a date or a disguised link; HTML's comments
+# and declarations look alike and are let be.
+_LESS_THAN: Final = r"(?:<|&lt;?|&\#0*60;?|&\#x0*3c;?)"
+_AT: Final = r"(?:@|&commat;|&\#0*64;?|&\#x0*40;?)"
+_COMMAND = re.compile(
+    rf"""{_LESS_THAN}(?=\\?(?:
+            !(?!--|doctype|\[)
+          | (?:{_AT}|\#)[\w.-]+(?:[|>]|&gt|&\#)
+          | [a-z][a-z0-9+.-]*:[^\s<>|]*\|))
+      | (?<![\w.+-]){_AT}(?=(?:channel|here|everyone)\b)""",
+    re.IGNORECASE | re.VERBOSE,
+)
+
+_LINK = re.compile(r"\[([^\[\]\n]{1,500})\]\(([^()\s]{1,2000})\)")
+_UNBROKEN: Final = rf"{_LINK.pattern}|`[^`\n]+`"
+_PARAGRAPH = re.compile(r".+?(?:\n(?:[ \t]*\n)+|\Z)", re.DOTALL)
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")
+_SENTENCE = re.compile(rf"(?:{_UNBROKEN}|.)+?(?:[.!?…][\"'”’)\]]*\s+|[。！？]|\Z)", re.DOTALL)
+_WORD = re.compile(rf"(?:{_UNBROKEN}|\S)+\s*|\s+")
+
+_HEADING = re.compile(r"^[ \t]*#{1,6}[ \t]+(.+)$", re.MULTILINE)
+_BOLD = re.compile(r"\*\*([^*\n]+)\*\*")
+_MARKS = re.compile(r"^[ \t]*(?:>[ \t]?|(?:`{3,}|~{3,}).*)|\*\*|`+", re.MULTILINE)
+
+
+def split(text: str) -> list[str]:
+    """Parts for one ``markdown`` block each, in order; text without anything to see is a ValueError."""
+    parts = _parts(harmless(text), PART_SIZE)
+    if not parts:
+        raise ValueError("There is nothing to say.")
+    return parts
+
+
+def fallback(part: str) -> str:
+    """What a notification shows of a part: its beginning without marks, as escaped mrkdwn on one line."""
+    plain = " ".join(_MARKS.sub("", _HEADING.sub(r"\1", _LINK.sub(r"\1", part))).split())
+    beginning = next(_fill(_cut(plain, FALLBACK_SIZE, (_WORD,), _length), FALLBACK_SIZE, _length))
+    if beginning != plain:
+        plain = beginning.rstrip() + "…"
+    return html.escape(plain, quote=False) or "…"
+
+
+def sections(part: str) -> list[str]:
+    """The part as escaped mrkdwn for ``section`` blocks, for a workspace that refuses markdown blocks."""
+    prose = "".join(
+        block.text if block.opening else _BOLD.sub(r"*\1*", _HEADING.sub(r"*\1*", _LINK.sub(r"\1 (\2)", block.body)))
+        for block in _blocks(part)
+    )
+    return _parts(html.escape(prose, quote=False), SECTION_SIZE)
+
+
+def harmless(text: str) -> str:
+    """The same Markdown, which calls nobody and fetches nothing.
+
+    Slack's commands are broken by a zero-width space and not by entities, because a markdown block shows
+    entities in code as they are written.
+    """
+    text = _LONG_RUN.sub(r"\1", _UNWANTED.sub("", _LINE_END.sub("\n", text)))
+    text = "".join(block.text if block.opening else _without_images(block.body) for block in _blocks(text))
+    return _COMMAND.sub(lambda found: found[0] + _GAP, text)
+
+
+def _without_images(prose: str) -> str:
+    """Images become links: a picture that is fetched on sight can carry a conversation out in its address."""
+
+    def tame(outside_code: str) -> str:
+        linked = _LABELLED_LINK.sub(r"[\2](\1)", outside_code)
+        return _IMAGE.sub(lambda found: "[image]" if found[1] else "[", linked)
+
+    pieces, end = [], 0
+    for code in _CODE_SPAN.finditer(prose):
+        pieces += [tame(prose[end : code.start()]), code[0]]
+        end = code.end()
+    return "".join([*pieces, tame(prose[end:])])
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Prose, or fenced code with the lines that open and close it."""
+
+    body: str
+    opening: str = ""
+    closing: str = ""
+
+    @property
+    def text(self) -> str:
+        return self.opening + self.body + self.closing
+
+
+def _blocks(text: str) -> Iterator[_Block]:
+    """Prose and code in turn. Code that was left open, as in an answer cut short, is closed."""
+    lines: list[str] = []
+    fence: re.Match[str] | None = None
+    for line in _LINE.findall(text):
+        if fence is None:
+            fence = _FENCE.fullmatch(line)
+            if fence is None:
+                lines.append(line)
+                continue
+            yield _Block("".join(lines))
+        elif _closes(line, fence):
+            yield _code(lines, fence)
+            fence = None
+        else:
+            lines.append(line)
+            continue
+        lines = []
+    yield _Block("".join(lines)) if fence is None else _code(lines, fence)
+
+
+def _closes(line: str, fence: re.Match[str]) -> bool:
+    ticks = line.strip()
+    return len(ticks) >= len(fence["ticks"]) and not ticks.strip(fence["ticks"][0])
+
+
+def _code(lines: Sequence[str], fence: re.Match[str]) -> _Block:
+    body = "".join(lines)
+    if body and not body.endswith("\n"):
+        body += "\n"
+    edge = fence["margin"] + fence["ticks"]
+    return _Block(body, opening=f"{edge}{fence['language'].rstrip()}\n", closing=f"{edge}\n")
+
+
+def _parts(text: str, limit: int) -> list[str]:
+    return [part.strip("\n") for part in _fill(_pieces(text, limit), limit, _weight) if _is_visible(part)]
+
+
+def _pieces(text: str, limit: int) -> Iterator[str]:
+    for block in _blocks(text):
+        if not block.opening:
+            yield from _cut(block.body, limit, (_PARAGRAPH, _LINE, _SENTENCE, _WORD), _weight)
+        elif _length(block.text) <= limit:
+            yield block.text
+        else:
+            room = limit - _length(block.opening + block.closing) - 1
+            for body in _fill(_cut(block.body, room, (_LINE,), _length), room, _length):
+                yield block.opening + body + ("" if body.endswith("\n") else "\n") + block.closing
+
+
+def _cut(text: str, limit: int, units: Sequence[re.Pattern[str]], measure: Callable[[str], int]) -> Iterator[str]:
+    """Pieces no longer than the limit, cut at the first kind of unit that is short enough."""
+    if measure(text) <= limit:
+        yield text
+    elif units:
+        for unit in units[0].finditer(text):
+            yield from _cut(unit[0], limit, units[1:], measure)
+    else:
+        yield from _clusters(text)
+
+
+def _clusters(text: str) -> Iterator[str]:
+    """What people see as one character: an accent, a flag or a family is not cut in two."""
+    cluster = ""
+    for char in text:
+        if cluster and not (_extends(cluster, char) and len(cluster) < _LONGEST_CLUSTER):
+            yield cluster
+            cluster = ""
+        cluster += char
+    yield cluster
+
+
+def _extends(cluster: str, char: str) -> bool:
+    if "\U0001f1e6" <= char <= "\U0001f1ff":  # Two such letters are one flag.
+        return len(cluster) == 1 and "\U0001f1e6" <= cluster <= "\U0001f1ff"
+    return (
+        cluster[-1] == _JOINER
+        or char == _JOINER
+        or unicodedata.category(char).startswith("M")
+        or "\U0001f3fb" <= char <= "\U0001f3ff"
+        or "\U000e0020" <= char <= "\U000e007f"
+        or "\u1160" <= char <= "\u11ff"
+    )
+
+
+def _fill(pieces: Iterable[str], limit: int, measure: Callable[[str], int]) -> Iterator[str]:
+    """Joins neighbours as long as they fit together."""
+    joined: list[str] = []
+    size = 0
+    for piece in pieces:
+        more = measure(piece)
+        if joined and size + more > limit:
+            yield "".join(joined)
+            joined, size = [], 0
+        joined.append(piece)
+        size += more
+    yield "".join(joined)
+
+
+def _length(text: str) -> int:
+    """As Slack may count at most: in UTF-16, with its three special characters as the entities that it stores."""
+    entities = 4 * text.count("&") + 3 * (text.count("<") + text.count(">"))
+    return len(text.encode("utf-16-le")) // 2 + entities
+
+
+def _weight(piece: str) -> int:
+    headings = 0 if _FENCE.match(piece) else len(_HEADING.findall(piece))
+    return _length(piece) + headings * HEADING_WEIGHT
+
+
+def _is_visible(text: str) -> bool:
+    return any(char.isprintable() and not char.isspace() for char in text)

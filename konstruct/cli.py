@@ -1,0 +1,191 @@
+"""The command line: `konstruct up | gateway | worker | migrate | apply | chat | doctor`."""
+
+import asyncio
+import importlib
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+import uvicorn
+from pydantic import SecretStr, ValidationError
+
+from konstruct import db, doctor, log, manifest, temporal, tenants
+from konstruct.adapters.redis import Circuit, RedisLimiter, connect
+from konstruct.adapters.slack import SlackMessenger, open_session
+from konstruct.chat import Chat
+from konstruct.db import Database
+from konstruct.embedded.leash import end_with
+from konstruct.embedded.up import DEMO
+from konstruct.embedded.up import up as run_stack
+from konstruct.errors import KonstructError
+from konstruct.limits import LocalLimiter
+from konstruct.settings import Settings, needed
+from konstruct.vault import Vault
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+
+
+@app.command()
+def up(
+    attached: Annotated[bool, typer.Option(help="End when the process that started this one ends.")] = False,
+) -> None:
+    """Run everything on this machine: what is not configured elsewhere, the gateway and a worker."""
+    if attached:
+        end_with(os.getppid(), signal.SIGTERM)
+    settings = _settings()
+    log.configure(settings)
+    _run(run_stack(settings, typer.echo))
+
+
+@app.command()
+def gateway() -> None:
+    """Serve the webhooks."""
+    settings = _settings()
+    uvicorn.run(
+        # Named, not imported: the core may not know the edges.
+        "gateway.app:create_app",
+        factory=True,
+        host=settings.gateway_host,
+        port=settings.gateway_port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+    )
+
+
+@app.command()
+def worker() -> None:
+    """Work on conversations."""
+    _run(importlib.import_module("workflows.worker").main(_settings()))
+
+
+@app.command()
+def migrate() -> None:
+    """Make the database's roles and tables, or bring them up to date."""
+    settings = _settings()
+    url = settings.database_owner_url or needed(settings.database_url, "KONSTRUCT_DATABASE_URL")
+    _run(db.migrate(url))
+    typer.echo("The tables are up to date.")
+
+
+@app.command()
+def apply(file: Annotated[Path, typer.Argument(help="A tenant as YAML; see docs/tenant.example.yaml.")]) -> None:
+    """Make a tenant, its employees and connections as a file says; says what changed."""
+    _run(_apply(_settings(), file))
+
+
+async def _apply(settings: Settings, file: Path) -> None:
+    wanted = manifest.read(file, os.environ)
+    async with _database(settings) as database, open_session() as http:
+        messenger = SlackMessenger(http, settings.slack_api_url)
+
+        async def identify(token: SecretStr) -> Mapping[str, str | None]:
+            return (await messenger.identify(token)).external()
+
+        changes = await tenants.apply(database, Vault(settings.encryption_keys), wanted, identify=identify)
+    for change in changes:
+        typer.echo(str(change))
+    if all(change.sign == "=" for change in changes):
+        typer.echo("Nothing to change.")
+
+
+@app.command()
+def chat(
+    text: Annotated[str | None, typer.Argument(help="One message; without it, a conversation line by line.")] = None,
+    tenant: Annotated[str, typer.Option(help="Whose employee to talk to.")] = DEMO,
+    patience: Annotated[float, typer.Option(help="Seconds to wait for an answer.")] = 120.0,
+) -> None:
+    """Talk to an employee through the same pipeline as any channel."""
+    settings = _settings()
+    log.configure(settings)
+    _run(_chat(settings, text, tenant, patience))
+
+
+async def _chat(settings: Settings, text: str | None, tenant: str, patience: float) -> None:
+    async with _database(settings) as database:
+        redis = connect(needed(settings.redis_url, "KONSTRUCT_REDIS_URL").get_secret_value())
+        limiter = RedisLimiter(redis, Circuit(), LocalLimiter())
+        conversation = await Chat.open(database, limiter, await temporal.connect(settings), tenant)
+        lines = iter([text]) if text is not None else iter(_typed_lines, None)
+        for line in lines:
+            for name, answer in await conversation.say(line, patience):
+                typer.echo(f"{name}: {answer}")
+        await redis.aclose()
+
+
+def _typed_lines() -> str | None:
+    """The next line that holds something; None at the end."""
+    while True:
+        if sys.stdin.isatty():
+            typer.echo("> ", nl=False)
+        line = sys.stdin.readline()
+        if not line:
+            return None
+        if line.strip():
+            return line.strip()
+
+
+@app.command(name="doctor")
+def examine() -> None:
+    """Say what is reachable, what is missing and what to do; succeeds only when the product can answer."""
+    _run(_examine(_settings()))
+
+
+async def _examine(settings: Settings) -> None:
+    signs = {"ok": "ok     ", "warning": "warning", "missing": "MISSING"}
+    is_missing = False
+    async for finding in doctor.examine(settings):
+        is_missing |= finding.state == "missing"
+        typer.echo(f"{signs[finding.state]}  {finding.part}: {finding.says}")
+    if is_missing:
+        raise typer.Exit(1)
+
+
+@asynccontextmanager
+async def _database(settings: Settings) -> AsyncIterator[Database]:
+    database = Database(needed(settings.database_url, "KONSTRUCT_DATABASE_URL"))
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+def _settings() -> Settings:
+    try:
+        return Settings()
+    except ValidationError as error:
+        for problem in error.errors(include_url=False, include_input=False):
+            name = "_".join(str(part) for part in problem["loc"]).upper()
+            typer.echo(f"KONSTRUCT_{name}: {problem['msg']}", err=True)
+        raise typer.Exit(2) from None
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    """Runs to the end; an error of ours is a sentence and exit code 1, never a stack trace."""
+    try:
+        asyncio.run(work)
+    except KonstructError as error:
+        typer.echo(str(error), err=True)
+        _leave(1)
+    except typer.Exit as leaving:
+        _leave(leaving.exit_code)
+    except KeyboardInterrupt:
+        _leave(130)
+    _leave(0)
+
+
+def _leave(code: int) -> NoReturn:
+    """Ends without the interpreter's clean-up, in which Temporal's threads can abort a finished process."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def main() -> None:
+    app()

@@ -1,0 +1,125 @@
+"""Connections: which tenant a channel account belongs to, its secrets, and whether it is still good."""
+
+from dataclasses import dataclass
+
+from pydantic import SecretStr
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from konstruct import audit
+from konstruct.db import Database
+from konstruct.errors import Conflict, NotFound
+from konstruct.identity import ConnectionId, TenantId
+from konstruct.ports import ChannelAccount
+from konstruct.tables import Connection, Employee
+from konstruct.tables.base import utc_now
+from konstruct.vault import Vault
+
+SECRETS = "connection"
+"""What the vault calls the purpose of a connection's secrets."""
+
+
+@dataclass(frozen=True)
+class ConnectionRef:
+    tenant_id: TenantId
+    connection_id: ConnectionId
+
+
+def slack_account(enterprise_id: str | None, team_id: str | None) -> str:
+    """The name under which a Slack workspace, or a whole Enterprise Grid (no team), belongs to one tenant."""
+    return f"{enterprise_id or '-'}/{team_id or '-'}"
+
+
+async def find(database: Database, kind: str, account: str) -> ConnectionRef | None:
+    async with database.system_session() as session:
+        row = (
+            await session.execute(
+                text("select * from find_connection(:kind, :account)"), {"kind": kind, "account": account}
+            )
+        ).one_or_none()
+    return None if row is None else ConnectionRef(row.tenant_id, row.connection_id)
+
+
+async def open_account(session: AsyncSession, vault: Vault, connection_id: ConnectionId) -> ChannelAccount:
+    """Raises NotFound when the session's tenant has no such connection."""
+    connection = await _get(session, connection_id)
+    secrets: dict[str, SecretStr] = {}
+    if connection.sealed_secrets is not None:
+        secrets = await vault.open(session, connection.tenant_id, SECRETS, connection.id, connection.sealed_secrets)
+    return ChannelAccount(
+        tenant_id=TenantId(connection.tenant_id),
+        connection_id=connection_id,
+        kind=connection.kind,
+        is_active=connection.status == "active",
+        team_id=connection.external.get("team_id") or "",
+        bot_user_id=connection.external.get("bot_user_id") or "",
+        bot_id=connection.external.get("bot_id") or "",
+        secrets=secrets,
+    )
+
+
+async def mark(session: AsyncSession, connection_id: ConnectionId, *, status: str, reason: str, actor: str) -> None:
+    """Says that a connection is no longer good, once: a repeated or later word does not change the first."""
+    connection = await _get(session, connection_id, lock=True)
+    if connection.status != "active":
+        return
+    connection.status, connection.status_reason, connection.status_changed_at = status, reason, utc_now()
+    audit.record(
+        session,
+        tenant_id=connection.tenant_id,
+        actor=actor,
+        action=f"connection.{status}",
+        connection_id=str(connection.id),
+        reason=reason,
+    )
+
+
+async def install(
+    session: AsyncSession,
+    vault: Vault,
+    tenant_id: TenantId,
+    *,
+    key: str,
+    kind: str,
+    account: str,
+    external: dict[str, str | None],
+    secrets: dict[str, SecretStr],
+    employee_key: str,
+    actor: str,
+) -> ConnectionId:
+    """Makes a connection, or renews the one of the same account.
+
+    Raises:
+        NotFound: the tenant has no such employee.
+        Conflict: the account belongs to another tenant.
+    """
+    taken = (
+        await session.execute(
+            text("select * from find_connection(:kind, :account)"), {"kind": kind, "account": account}
+        )
+    ).one_or_none()
+    if taken is not None and taken.tenant_id != tenant_id:
+        raise Conflict("This workspace is already connected elsewhere; disconnect it there first.")
+    employee = (await session.execute(select(Employee).where(Employee.key == employee_key))).scalar_one_or_none()
+    if employee is None:
+        raise NotFound(f"There is no employee {employee_key!r}.")
+    connection = await session.get(Connection, (tenant_id, taken.connection_id)) if taken else None
+    if connection is None:
+        connection = Connection(tenant_id=tenant_id, key=key, kind=kind, account=account, employee_id=employee.id)
+        session.add(connection)
+    connection.external = dict(external)
+    connection.sealed_secrets = await vault.seal(session, tenant_id, SECRETS, connection.id, secrets)
+    connection.status, connection.status_reason, connection.status_changed_at = "active", None, utc_now()
+    audit.record(
+        session, tenant_id=tenant_id, actor=actor, action="connection.installed", connection_id=str(connection.id)
+    )
+    return ConnectionId(connection.id)
+
+
+async def _get(session: AsyncSession, connection_id: ConnectionId, *, lock: bool = False) -> Connection:
+    query = select(Connection).where(col(Connection.id) == connection_id)
+    connection = (await session.execute(query.with_for_update() if lock else query)).scalar_one_or_none()
+    if connection is None:
+        raise NotFound("There is no such connection.")
+    return connection

@@ -1,0 +1,96 @@
+"""Contracts of ConversationWorkflow and its activities."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+from uuid import UUID
+
+WORKFLOW = "ConversationWorkflow"
+DELIVER_MESSAGE = "deliver_message"
+SEND_NOTICE = "send_notice"
+STOP_TURN = "stop_turn"
+
+
+@dataclass(frozen=True)
+class ConversationState:
+    """The workflow's input, and what it carries into its next run."""
+
+    tenant_id: UUID
+    conversation_id: UUID
+    mailbox: list[UUID] = field(default_factory=list)
+    notices: list[UUID] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class DeliverMessage:
+    message_id: UUID
+
+
+@dataclass(frozen=True)
+class SendNotice:
+    message_id: UUID
+
+
+@dataclass(frozen=True)
+class ThinkRequest:
+    tenant_id: UUID
+    conversation_id: UUID
+    turn_id: UUID
+    """One for each set of messages that is thought about; the same in every retry."""
+    message_ids: list[UUID]
+
+
+@dataclass(frozen=True)
+class Thought:
+    """``nothing``: all of it was answered, taken back or is not the employee's to answer."""
+
+    decision: Literal["reply", "nothing"]
+    reply_ids: list[UUID] = field(default_factory=list)
+    showed_status: bool = False
+    """Whether the channel shows that somebody is at work, which is to be ended after the reply."""
+
+
+@dataclass(frozen=True)
+class DeliverRequest:
+    tenant_id: UUID
+    conversation_id: UUID
+    message_ids: list[UUID]
+    end_status: bool = False
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """``superseded``: the conversation's owner or turn has moved on; nothing more of this was sent."""
+
+    outcome: Literal["sent", "superseded", "failed"]
+
+
+@dataclass(frozen=True)
+class AdmitRequest:
+    """A turn could not be answered for now: the contact is told so, once for these messages."""
+
+    tenant_id: UUID
+    conversation_id: UUID
+    turn_id: UUID
+    reason: str
+
+
+@dataclass(frozen=True)
+class Admitted:
+    notice_ids: list[UUID] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class AbandonRequest:
+    """These messages will get no answer: a person stopped the turn, or it failed for too long."""
+
+    tenant_id: UUID
+    conversation_id: UUID
+    message_ids: list[UUID]
+    why: Literal["stopped", "failed"]
+
+
+@dataclass(frozen=True)
+class Swept:
+    """How many messages a sweep put back on their way."""
+
+    messages: int

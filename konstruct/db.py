@@ -1,0 +1,112 @@
+"""The only doors to the database: ``tenant_session`` and ``system_session``; and the migrations' run.
+
+Every transaction of a session carries its tenant for Postgres's row security to see. Nothing else may set it.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib import resources
+from uuid import UUID
+
+import asyncpg
+from alembic import command
+from alembic.config import Config
+from pydantic import SecretStr
+from sqlalchemy import Connection, event, make_url, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.orm import Session, SessionTransaction
+
+from konstruct.errors import Unavailable
+
+APP_ROLE = "konstruct_app"
+# Postgres's classes of errors that say nothing of the statement: connection, resources, shutdown, crash.
+_PASSING = ("08", "53", "57", "58", "40")
+
+
+class _ScopedSession(Session):
+    """A session whose every transaction is of one tenant, or of none."""
+
+
+@event.listens_for(_ScopedSession, "after_begin")
+def _enter_tenant(session: Session, transaction: SessionTransaction, connection: Connection) -> None:
+    if not transaction.nested:
+        connection.execute(
+            text("select set_config('app.tenant_id', :tenant, true)"), {"tenant": session.info["tenant"]}
+        )
+
+
+class Database:
+    def __init__(self, url: SecretStr, *, pool_size: int = 20) -> None:
+        parsed = make_url(url.get_secret_value()).set(drivername="postgresql+asyncpg")
+        options = {"application_name": "konstruct", "jit": "off"}
+        if parsed.username != APP_ROLE:
+            # One login may serve both migrations and product; the product then steps down to its own role.
+            options["role"] = APP_ROLE
+        self._engine: AsyncEngine = create_async_engine(
+            parsed,
+            pool_size=pool_size,
+            max_overflow=10,
+            pool_timeout=5,
+            pool_pre_ping=True,
+            connect_args={"server_settings": options, "timeout": 5},
+        )
+
+    @asynccontextmanager
+    async def tenant_session(self, tenant_id: UUID) -> AsyncIterator[AsyncSession]:
+        """One transaction of one tenant; committed at the end, rolled back on an exception.
+
+        Raises:
+            Unavailable: Postgres cannot be reached or is going down.
+        """
+        async with self._session(str(tenant_id)) as session:
+            yield session
+
+    @asynccontextmanager
+    async def system_session(self) -> AsyncIterator[AsyncSession]:
+        """One transaction of no tenant: it sees no rows and can only call the look-up functions."""
+        async with self._session("") as session:
+            yield session
+
+    @asynccontextmanager
+    async def _session(self, tenant: str) -> AsyncIterator[AsyncSession]:
+        session = AsyncSession(self._engine, sync_session_class=_ScopedSession, expire_on_commit=False)
+        session.info["tenant"] = tenant
+        try:
+            async with session, session.begin():
+                yield session
+        except DBAPIError as error:
+            if error.connection_invalidated or str(getattr(error.orig, "sqlstate", "") or "")[:2] in _PASSING:
+                raise Unavailable("The database does not answer.") from error
+            raise
+        except (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError) as error:
+            raise Unavailable("The database does not answer.") from error
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+
+async def migrate(owner_url: SecretStr) -> None:
+    """Makes roles and tables, up to the newest version. Running it again changes nothing."""
+    url = make_url(owner_url.get_secret_value()).set(drivername="postgresql+asyncpg")
+    engine = create_async_engine(url)
+    try:
+        async with engine.begin() as connection:
+            raw = await connection.get_raw_connection()
+            # Only the driver's own connection runs a script of several statements.
+            driver: asyncpg.Connection = raw.driver_connection
+            await driver.execute(resources.files("konstruct.migrations").joinpath("roles.sql").read_text())
+        async with engine.begin() as connection:
+            await connection.execute(text("set role konstruct_owner"))
+            # Under forced row security an owner's change of data would silently touch no row; this makes it an error.
+            await connection.execute(text("set row_security = off"))
+            await connection.run_sync(_upgrade)
+    finally:
+        await engine.dispose()
+
+
+def _upgrade(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", "konstruct:migrations")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

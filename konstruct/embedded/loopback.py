@@ -1,0 +1,64 @@
+"""Ports and readiness probes on this machine's own addresses."""
+
+import asyncio
+import errno
+import socket
+from random import SystemRandom
+
+import httpx
+
+from konstruct.errors import Misconfigured
+
+HOST = "127.0.0.1"
+PROBE_SECONDS = 2.0
+
+# Below the range from which the kernel serves outgoing connections, so that a port stays ours over a restart.
+_CANDIDATES = range(20_000, 32_000)
+
+
+def require_free_port(host: str, port: int, variable: str) -> None:
+    """Raises Misconfigured, naming the variable that sets the port, when nobody could listen there."""
+    error = _listening_error(host, port)
+    if error is None:
+        return
+    if error.errno == errno.EADDRINUSE:
+        raise Misconfigured(f"Port {port} on {host} is taken by another program: free it, or set {variable}.")
+    raise Misconfigured(f"Nothing can listen on port {port} of {host} ({error.strerror}): set {variable} to another.")
+
+
+def free_port(preferred: int | None = None) -> int:
+    if preferred is not None and _listening_error(HOST, preferred) is None:
+        return preferred
+    return next(port for port in SystemRandom().sample(_CANDIDATES, 200) if _listening_error(HOST, port) is None)
+
+
+async def http_answers(url: str) -> bool:
+    """Whether a GET is answered with a success."""
+    try:
+        # Proxy variables of the environment must not lead a probe of this machine elsewhere.
+        async with httpx.AsyncClient(trust_env=False, timeout=PROBE_SECONDS) as client:
+            return (await client.get(url)).is_success
+    except httpx.HTTPError:
+        return False
+
+
+async def line_answers(port: int, request: bytes, expected: bytes) -> bool:
+    """Whether a TCP server answers `request` with exactly `expected`."""
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            reader, writer = await asyncio.open_connection(HOST, port)
+            try:
+                writer.write(request)
+                return await reader.readexactly(len(expected)) == expected
+            finally:
+                writer.close()
+    except (OSError, asyncio.IncompleteReadError):
+        return False
+
+
+def _listening_error(host: str, port: int) -> OSError | None:
+    try:
+        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except OSError as error:
+        return error
+    return None

@@ -1,0 +1,108 @@
+"""`konstruct up`: the stack, its tables, a demo tenant, the gateway and a worker; until it is told to stop."""
+
+import asyncio
+import signal
+from importlib import resources
+
+from konstruct import connections, db, manifest, tenants
+from konstruct.adapters.slack import SlackMessenger, open_session
+from konstruct.connections import slack_account
+from konstruct.db import Database
+from konstruct.embedded.loopback import http_answers
+from konstruct.embedded.stack import running_stack
+from konstruct.embedded.supervisor import Report
+from konstruct.errors import KonstructError
+from konstruct.identity import TenantId
+from konstruct.settings import Settings, needed
+from konstruct.vault import Vault
+
+DEMO = "demo"
+
+
+async def up(settings: Settings, report: Report) -> None:
+    """Runs until SIGINT or SIGTERM; raises KonstructError with a sentence when something cannot be started."""
+    stopping = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    serving = asyncio.create_task(_serve(settings, report))
+    stop = asyncio.create_task(stopping.wait())
+    await asyncio.wait([serving, stop], return_when=asyncio.FIRST_COMPLETED)
+    if stopping.is_set():
+        report("Stopping …")
+        serving.cancel()
+        await asyncio.wait([serving])
+        if serving.cancelled():
+            report("Stopped. What was said is kept; `make run` goes on from here.")
+            return
+    stop.cancel()
+    await serving
+
+
+async def _serve(settings: Settings, report: Report) -> None:
+    async with running_stack(settings, report) as stack:
+        settings = stack.settings
+        database_url = needed(settings.database_url, "KONSTRUCT_DATABASE_URL")
+        await db.migrate(settings.database_owner_url or database_url)
+        report("The tables are up to date.")
+        database = Database(database_url)
+        try:
+            await _seed(settings, database, report)
+        finally:
+            await database.close()
+        gateway = f"http://{settings.gateway_host}:{settings.gateway_port}"
+
+        async def gateway_answers() -> bool:
+            return await http_answers(f"{gateway}/health/live")
+
+        await stack.run("Gateway", "gateway", ready=gateway_answers)
+        await stack.run("Worker", "worker")
+        report(_where_to_go(settings, gateway))
+        await stack.broken()
+
+
+async def _seed(settings: Settings, database: Database, report: Report) -> None:
+    vault = Vault(settings.encryption_keys)
+    demo = manifest.parse(resources.files("konstruct.embedded").joinpath("demo.yaml").read_text(), "demo.yaml", {})
+    if await tenants.find(database, DEMO) is None:
+        await tenants.apply(database, vault, demo, actor="konstruct up")
+        report("The demo tenant is there, with one employee.")
+    if settings.slack_bot_token is not None:
+        try:
+            await _connect_slack(settings, database, vault)
+            report("The demo tenant is connected to your Slack workspace.")
+        except KonstructError as error:
+            report(f"Slack is not connected: {error}")
+
+
+async def _connect_slack(settings: Settings, database: Database, vault: Vault) -> None:
+    token = needed(settings.slack_bot_token, "KONSTRUCT_SLACK_BOT_TOKEN")
+    async with open_session() as http:
+        bot = await SlackMessenger(http, settings.slack_api_url).identify(token)
+    tenant_id = TenantId(needed(await tenants.find(database, DEMO), "The demo tenant"))
+    async with database.tenant_session(tenant_id) as session:
+        await connections.install(
+            session,
+            vault,
+            tenant_id,
+            key="slack",
+            kind="slack",
+            account=slack_account(bot.enterprise_id, bot.team_id),
+            external=bot.external(),
+            secrets={"bot_token": token},
+            employee_key="ada",
+            actor="konstruct up",
+        )
+
+
+def _where_to_go(settings: Settings, gateway: str) -> str:
+    lines = [
+        "",
+        "Konstruct is running. Ctrl-C stops it.",
+        '  Talk to Ada     bin/konstruct chat "Hello"',
+        f"  Gateway         {gateway}/health/ready",
+    ]
+    if settings.temporal_address and settings.temporal_address.startswith("127.0.0.1"):
+        lines.append(f"  Temporal UI     http://127.0.0.1:{settings.temporal_ui_port}")
+    lines.append(f"  Logs            {settings.data_dir / 'logs'}")
+    lines.append("  What is missing bin/konstruct doctor")
+    return "\n".join(lines)

@@ -1,0 +1,40 @@
+"""Employees as they are published, and what a model is told of who it is."""
+
+from importlib import resources
+from string import Template
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from konstruct.identity import ConnectionId
+from konstruct.tables import Connection, Employee, EmployeeVersion
+
+_PROMPTS = resources.files("konstruct.prompts")
+_FULL = Template(_PROMPTS.joinpath("employee.md").read_text())
+_SHORT = Template(_PROMPTS.joinpath("employee_short.md").read_text())
+
+
+def system_prompt(version: EmployeeVersion, tenant_name: str, *, short: bool = False) -> str:
+    """``short`` is for small local models, which lose themselves in anything longer."""
+    template = _SHORT if short else _FULL
+    return template.substitute(
+        name=version.name,
+        role=version.role,
+        tenant=tenant_name,
+        persona=version.persona,
+        instructions=version.system_prompt,
+    ).strip()
+
+
+async def suggested_prompts(session: AsyncSession, connection_id: ConnectionId) -> list[str]:
+    """What the employee of a connection offers to be asked, at most four."""
+    found = (
+        await session.execute(
+            select(EmployeeVersion.suggested_prompts)
+            .join(Employee, col(Employee.id) == col(EmployeeVersion.employee_id))
+            .join(Connection, col(Connection.employee_id) == col(Employee.id))
+            .where(col(Connection.id) == connection_id)
+            .where(col(EmployeeVersion.number) == col(Employee.published_version))
+        )
+    ).scalar_one_or_none()
+    return found or []

@@ -1,0 +1,89 @@
+"""The one error tree.
+
+KonstructError
+  BadInput                what a person or a file said cannot be used             422
+  NotFound                                                                       404
+  Conflict                somebody else holds it, or it has moved on             409
+  Unauthentic             a signature or token that does not hold                401
+  Misconfigured           the deployment lacks something that it was asked for   500
+  Unavailable             a part we need does not answer                         503, retryable
+    ModelsUnavailable     every model of the chain was passed over
+  ChannelError            what a channel answers to a send
+    ChannelRateLimited    says when to try again                                 retryable
+    ChannelUnavailable    the send certainly did not happen                      retryable
+    SendUncertain         nobody knows whether the send happened                 retryable, after a look
+    ChannelRefused        this message can never be sent (archived, too old)
+    ConnectionDead        this connection's credentials are no longer good
+"""
+
+from datetime import timedelta
+from typing import ClassVar
+
+
+class KonstructError(Exception):
+    """Its text is a sentence that may be shown to an operator, and never holds a secret."""
+
+    status: ClassVar[int] = 500
+    retryable: ClassVar[bool] = False
+
+
+class BadInput(KonstructError):
+    status = 422
+
+
+class NotFound(KonstructError):
+    status = 404
+
+
+class Conflict(KonstructError):
+    status = 409
+
+
+class Unauthentic(KonstructError):
+    status = 401
+
+
+class Misconfigured(KonstructError):
+    status = 500
+
+
+class Unavailable(KonstructError):
+    status = 503
+    retryable = True
+
+
+class ModelsUnavailable(Unavailable):
+    """Every model of the chain was passed over; the turn is to be tried again later."""
+
+
+class ChannelError(KonstructError):
+    status = 502
+
+
+class ChannelRateLimited(ChannelError):
+    status = 429
+    retryable = True
+
+    def __init__(self, message: str, retry_after: timedelta) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class ChannelUnavailable(ChannelError):
+    retryable = True
+
+
+class SendUncertain(ChannelError):
+    retryable = True
+
+
+class ChannelRefused(ChannelError):
+    """Carries the channel's own code, for the record."""
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class ConnectionDead(ChannelRefused):
+    """The connection is to be marked and shown to its operator, not tried again."""

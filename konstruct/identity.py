@@ -1,0 +1,23 @@
+"""Ids: one type for each kind of row, and how new ones are made."""
+
+import os
+import time
+from typing import NewType
+from uuid import UUID
+
+TenantId = NewType("TenantId", UUID)
+ConnectionId = NewType("ConnectionId", UUID)
+EmployeeId = NewType("EmployeeId", UUID)
+ContactId = NewType("ContactId", UUID)
+ConversationId = NewType("ConversationId", UUID)
+MessageId = NewType("MessageId", UUID)
+TurnId = NewType("TurnId", UUID)
+
+
+def new_id() -> UUID:
+    """A version 7 UUID (RFC 9562): ids made later sort later, to the millisecond."""
+    milliseconds = time.time_ns() // 1_000_000
+    value = int.from_bytes(milliseconds.to_bytes(6, "big") + os.urandom(10), "big")
+    value = (value & ~(0xF << 76)) | (0x7 << 76)
+    value = (value & ~(0x3 << 62)) | (0x2 << 62)
+    return UUID(int=value)

@@ -1,0 +1,245 @@
+"""Asking a chain of models until one answers, within a budget of time. No vendor, no database, no prompt text."""
+
+import asyncio
+import hashlib
+import zlib
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Final, Literal
+
+from konstruct.errors import ModelsUnavailable
+from konstruct.models import prices
+from konstruct.models.context import count_prompt, count_tokens, fit
+from konstruct.ports import ChatMessage, ChatModel, Completion, Cooldowns, ModelCallError, ModelLink, Tokens
+
+FIRST_TOKEN_TIMEOUT: Final = 20.0
+IDLE_TIMEOUT: Final = 10.0
+
+# Seconds that a link leaves to each one after it, so that a slow model cannot use up everybody's time.
+RESERVE: Final = 10.0
+
+# No answer to a chat message is this long; a stream that passes it is broken or hostile.
+LONGEST_TEXT: Final = 200_000
+
+COOL_DOWN: Final = {
+    "refused": timedelta(seconds=15),
+    "timeout": timedelta(seconds=30),
+    "server": timedelta(seconds=15),
+    "cut": timedelta(seconds=10),
+    "empty": timedelta(seconds=10),
+    "nonsense": timedelta(seconds=10),
+    "rate_limited": timedelta(seconds=20),
+    "auth": timedelta(minutes=5),
+    # The request's own fault: the next one may be fine.
+    "bad_request": timedelta(0),
+    "context": timedelta(0),
+}
+LONGEST_COOL_DOWN: Final = timedelta(minutes=10)
+
+# A call that failed so was turned away before the model did any work.
+_NOT_BILLED: Final = frozenset({"refused", "rate_limited", "auth", "bad_request", "context", "server"})
+
+
+@dataclass(frozen=True)
+class Answer:
+    text: str
+    link_name: str
+    finish_reason: str
+    """``length`` says that the answer stops where the model's limit was."""
+
+
+@dataclass(frozen=True)
+class ModelCall:
+    """One call, or one that was not made because its link was cooling (``skipped``), for usage and audit."""
+
+    link_name: str
+    provider: str
+    model: str
+    outcome: Literal["ok", "failed", "cancelled", "skipped"]
+    started_at: datetime
+    error_kind: str | None = None
+    tokens: Tokens = field(default_factory=Tokens)
+    estimated: bool = False
+    """The provider did not say how many tokens it counted, as when a call is cancelled: these are ours."""
+    cost: Decimal | None = Decimal(0)
+    """US dollars; None when the model's price is not known."""
+    latency_ms: int = 0
+    first_token_ms: int | None = None
+
+
+async def ask(
+    model: ChatModel,
+    links: Sequence[ModelLink],
+    messages: Callable[[ModelLink], Sequence[ChatMessage]],
+    cooldowns: Cooldowns,
+    record: Callable[[ModelCall], None],
+    budget: float,
+    *,
+    first_token_timeout: float = FIRST_TOKEN_TIMEOUT,
+    idle_timeout: float = IDLE_TIMEOUT,
+) -> Answer:
+    """The first whole answer, from the first link that gives one. Times are seconds.
+
+    Links that are cooling are turned to only when all others have failed. Each prompt is cut to its
+    link's window. ``record`` is told of every call once, cancelled ones included; it must not raise.
+    Raises ModelsUnavailable when no link answered in time.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + budget
+    cooling = await cooldowns.cooling([cooldown_key(link) for link in links])
+    ready = [link for link in links if cooldown_key(link) not in cooling]
+    resting = [link for link in links if cooldown_key(link) in cooling]
+    if ready:
+        for link in resting:
+            record(ModelCall(link.name, link.provider, link.model, "skipped", datetime.now(UTC)))
+
+    failures: list[str] = []
+    for group in (ready, resting):
+        for position, link in enumerate(group):
+            left = deadline - loop.time()
+            if left <= 0:
+                break
+            after = len(group) - position - 1
+            share = left - after * min(RESERVE, left / (after + 1))
+            call = _Call(link, fit(messages(link), link.context_window, link.max_output_tokens))
+            try:
+                answer = await call.run(model, record, share, first_token_timeout, idle_timeout)
+            except ModelCallError as error:
+                failures.append(f"{link.name} ({error.kind})")
+                await _cool(cooldowns, link, error)
+            else:
+                if link in resting:
+                    await cooldowns.warm(cooldown_key(link))
+                return answer
+    raise ModelsUnavailable(_sentence(failures))
+
+
+def cooldown_key(link: ModelLink) -> str:
+    """The same for everyone who calls this model at this address with this API key, and for nobody else."""
+    secret = link.api_key.get_secret_value()
+    identity = "\0".join((link.provider, link.base_url, secret, link.model))
+    return f"{link.name}:{hashlib.sha256(identity.encode()).hexdigest()[:32]}"
+
+
+async def _cool(cooldowns: Cooldowns, link: ModelLink, error: ModelCallError) -> None:
+    period = min(error.retry_after or COOL_DOWN[error.kind], LONGEST_COOL_DOWN)
+    if period > timedelta(0):
+        await cooldowns.cool(cooldown_key(link), period)
+
+
+def _sentence(failures: Sequence[str]) -> str:
+    if not failures:
+        return "No model could be asked: none is configured, or no time was left."
+    return f"No model answered: {', '.join(failures)}."
+
+
+@dataclass
+class _Call:
+    """What is known of one call while it runs, so that its record is whole however it ends."""
+
+    link: ModelLink
+    prompt: Sequence[ChatMessage]
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    parts: list[str] = field(default_factory=list)
+    length: int = 0
+    finish_reason: str | None = None
+    tokens: Tokens | None = None
+    first_token_at: float | None = None
+
+    async def run(
+        self,
+        model: ChatModel,
+        record: Callable[[ModelCall], None],
+        share: float,
+        first_token_timeout: float,
+        idle_timeout: float,
+    ) -> Answer:
+        started = asyncio.get_running_loop().time()
+        outcome: Literal["ok", "failed", "cancelled"] = "failed"
+        error_kind: str | None = None
+        try:
+            await self._listen(model, started + share, first_token_timeout, idle_timeout)
+            answer = self._judge()
+            outcome = "ok"
+        except TimeoutError:
+            error_kind = "timeout"
+            raise ModelCallError("timeout", f"{self.link.name} did not answer in time.") from None
+        except ModelCallError as error:
+            error_kind = error.kind
+            raise
+        except asyncio.CancelledError:
+            outcome = "cancelled"
+            raise
+        finally:
+            record(self._record(outcome, error_kind, started))
+        return answer
+
+    async def _listen(self, model: ChatModel, end: float, first_token_timeout: float, idle_timeout: float) -> None:
+        loop = asyncio.get_running_loop()
+        pieces = model.stream(self.link, self.prompt, max_tokens=self.link.max_output_tokens)
+        try:
+            async with asyncio.timeout_at(min(end, loop.time() + first_token_timeout)) as limit:
+                async for piece in pieces:
+                    # A piece without text is a sign of life, as from a model that thinks.
+                    limit.reschedule(min(end, loop.time() + idle_timeout))
+                    self._take(piece, loop.time())
+        finally:
+            # A generator that is left half-way keeps its connection until it is closed.
+            if isinstance(pieces, AsyncGenerator):
+                await pieces.aclose()
+
+    def _take(self, piece: Completion, now: float) -> None:
+        if piece.text:
+            self.first_token_at = self.first_token_at or now
+            self.parts.append(piece.text)
+            self.length += len(piece.text)
+        self.finish_reason = piece.finish_reason or self.finish_reason
+        self.tokens = piece.tokens or self.tokens
+        if self.length > LONGEST_TEXT:
+            raise ModelCallError("nonsense", f"{self.link.name} sent more than {LONGEST_TEXT} characters.")
+
+    def _judge(self) -> Answer:
+        text = "".join(self.parts).strip()
+        name = self.link.name
+        if self.finish_reason is None:
+            raise ModelCallError("cut", f"{name} stopped in the middle of its answer.")
+        if not text:
+            raise ModelCallError("empty", f"{name} answered nothing.")
+        if not any(character.isprintable() and not character.isspace() for character in text):
+            raise ModelCallError("nonsense", f"{name} answered nothing that can be read.")
+        # Somebody may ask for a line a hundred times over; then the model stops by itself. One that is
+        # caught in a loop is stopped by the limit.
+        if self.finish_reason == "length" and _is_loop(text):
+            raise ModelCallError("nonsense", f"{name} repeated itself until it was stopped.")
+        return Answer(text, name, self.finish_reason)
+
+    def _record(
+        self, outcome: Literal["ok", "failed", "cancelled"], error_kind: str | None, started: float
+    ) -> ModelCall:
+        tokens, estimated = self.tokens, False
+        if tokens is None and error_kind in _NOT_BILLED and not self.parts:
+            tokens = Tokens()
+        elif tokens is None:
+            tokens, estimated = Tokens(count_prompt(self.prompt), count_tokens("".join(self.parts))), True
+        now = asyncio.get_running_loop().time()
+        return ModelCall(
+            link_name=self.link.name,
+            provider=self.link.provider,
+            model=self.link.model,
+            outcome=outcome,
+            started_at=self.started_at,
+            error_kind=error_kind,
+            tokens=tokens,
+            estimated=estimated,
+            cost=prices.cost(self.link, tokens),
+            latency_ms=round((now - started) * 1000),
+            first_token_ms=None if self.first_token_at is None else round((self.first_token_at - started) * 1000),
+        )
+
+
+def _is_loop(text: str) -> bool:
+    """Prose shrinks to about half, tables and code to a quarter; a short passage over and over to next to nothing."""
+    end = text[-600:].encode()
+    return len(end) > 300 and len(zlib.compress(end)) < len(end) / 8

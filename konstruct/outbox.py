@@ -1,0 +1,161 @@
+"""What goes out: one send at a time of a conversation's messages, never after its owner or turn has moved on.
+
+``begin_send`` and the ``settle`` functions are two transactions around one call to the channel: a message that is
+found ``sending`` was cut off in between, and the channel must be asked before it is sent again.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+from uuid import UUID
+
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from konstruct import audit, connections
+from konstruct.conversations import lock, thread_of
+from konstruct.errors import ChannelRefused, ConnectionDead
+from konstruct.identity import ConnectionId, MessageId
+from konstruct.ports import ChannelAccount, Outgoing, Thread
+from konstruct.tables import Conversation, Employee, EmployeeVersion, Message
+from konstruct.tables.base import utc_now
+from konstruct.vault import Vault
+
+
+@dataclass(frozen=True)
+class Send:
+    """One message under way, with all that the channel needs."""
+
+    account: ChannelAccount
+    thread: Thread
+    message: Outgoing
+    is_uncertain: bool
+    """An earlier attempt did not say how it ended."""
+
+
+async def begin_send(
+    session: AsyncSession, vault: Vault, conversation_id: UUID, message_id: UUID
+) -> Send | Literal["sent", "superseded", "failed"]:
+    """Marks a message as being sent, or says why it is not to be."""
+    conversation = await lock(session, conversation_id)
+    message = await session.get_one(Message, (conversation.tenant_id, message_id))
+    if message.state == "sent":
+        return "sent"
+    if message.state == "failed":
+        return "failed"
+    is_uncertain = message.state == "sending"
+    # A send that began before the owner changed may already be with the channel: it is followed to its end.
+    if not is_uncertain and not _may_still_go(conversation, message):
+        message.state, message.settled_at = "discarded", utc_now()
+        return "superseded"
+    account = await connections.open_account(session, vault, ConnectionId(conversation.connection_id))
+    if not account.is_active:
+        await _fail(session, conversation, message, "connection_inactive")
+        return "failed"
+    message.state = "sending"
+    name, role = (
+        await session.execute(
+            select(EmployeeVersion.name, EmployeeVersion.role)
+            .join(Employee, col(Employee.id) == col(EmployeeVersion.employee_id))
+            .where(col(Employee.id) == conversation.employee_id)
+            .where(col(EmployeeVersion.number) == col(Employee.published_version))
+        )
+    ).one()
+    return Send(
+        account=account,
+        thread=await thread_of(session, conversation),
+        message=Outgoing(
+            message_id=MessageId(message.id),
+            text=message.body,
+            author_name=name,
+            author_role=role,
+            created_at=message.created_at,
+        ),
+        is_uncertain=is_uncertain,
+    )
+
+
+def _may_still_go(conversation: Conversation, message: Message) -> bool:
+    if message.state != "pending" or message.epoch != conversation.epoch:
+        return False
+    return message.purpose == "notice" or message.turn_id == conversation.turn_id
+
+
+async def settle_sent(
+    session: AsyncSession, conversation_id: UUID, message_id: UUID, external_id: str, *, was_resent: bool
+) -> None:
+    """The channel has it. With the last part of an answer, what was asked counts as answered."""
+    conversation = await lock(session, conversation_id)
+    message = await session.get_one(Message, (conversation.tenant_id, message_id))
+    message.state, message.external_id, message.settled_at = "sent", external_id, utc_now()
+    message.maybe_duplicate = was_resent
+    await session.flush()
+    if message.purpose == "reply" and not await _unsent_parts(session, message):
+        await _settle_asked(session, message, "answered")
+    audit.record(
+        session,
+        tenant_id=conversation.tenant_id,
+        conversation_id=conversation_id,
+        actor=message.author,
+        action="message.sent",
+        message_id=str(message_id),
+        turn_id=str(message.turn_id),
+        maybe_duplicate=was_resent,
+    )
+
+
+async def settle_unsent(session: AsyncSession, conversation_id: UUID, message_id: UUID) -> None:
+    """The channel certainly does not have it: it may be sent as if for the first time."""
+    conversation = await lock(session, conversation_id)
+    message = await session.get_one(Message, (conversation.tenant_id, message_id))
+    if message.state == "sending":
+        message.state = "pending"
+
+
+async def settle_refused(session: AsyncSession, conversation_id: UUID, message_id: UUID, error: ChannelRefused) -> None:
+    """The channel will never take it. A connection whose credentials are dead is marked for its operator."""
+    conversation = await lock(session, conversation_id)
+    message = await session.get_one(Message, (conversation.tenant_id, message_id))
+    await _fail(session, conversation, message, error.code)
+    if isinstance(error, ConnectionDead):
+        await connections.mark(
+            session,
+            ConnectionId(conversation.connection_id),
+            status="revoked",
+            reason=error.code,
+            actor="channel",
+        )
+
+
+async def _fail(session: AsyncSession, conversation: Conversation, message: Message, code: str) -> None:
+    message.state, message.settled_at, message.detail = "failed", utc_now(), {"error": code}
+    await _settle_asked(session, message, "failed")
+    audit.record(
+        session,
+        tenant_id=conversation.tenant_id,
+        conversation_id=conversation.id,
+        actor="channel",
+        action="message.failed",
+        message_id=str(message.id),
+        error=code,
+    )
+
+
+async def _unsent_parts(session: AsyncSession, message: Message) -> bool:
+    unsent = select(Message.id).where(
+        col(Message.turn_id) == message.turn_id,
+        col(Message.direction) == "outbound",
+        col(Message.purpose) == "reply",
+        col(Message.state).in_(("pending", "sending")),
+    )
+    return (await session.execute(unsent.limit(1))).first() is not None
+
+
+async def _settle_asked(session: AsyncSession, message: Message, state: str) -> None:
+    if message.turn_id is not None and message.purpose == "reply":
+        await session.execute(
+            update(Message)
+            .where(col(Message.turn_id) == message.turn_id, col(Message.direction) == "inbound")
+            .where(col(Message.state) == "taken")
+            .values(state=state, settled_at=utc_now())
+        )

@@ -1,0 +1,177 @@
+"""The outside world as the core sees it: Protocols and the values that cross them. No implementation here."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Literal, Protocol
+
+from pydantic import SecretStr
+
+from konstruct.identity import ConnectionId, MessageId, TenantId
+
+Role = Literal["system", "user", "assistant"]
+
+
+@dataclass(frozen=True)
+class ChatMessage:
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True)
+class ModelLink:
+    """One place in a chain of models: which model, where, with whose key. Never logged."""
+
+    name: str
+    """As people write it: provider/model, e.g. ``anthropic/claude-sonnet-4-5``."""
+    provider: Literal["anthropic", "openai", "ollama", "local"]
+    model: str
+    base_url: str
+    api_key: SecretStr
+    context_window: int
+    """Tokens, prompt and answer together."""
+    max_output_tokens: int
+    input_price: Decimal = Decimal(0)
+    """US dollars for a million tokens."""
+    output_price: Decimal = Decimal(0)
+    cached_price: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True)
+class Tokens:
+    input: int = 0
+    """All prompt tokens, cached ones included."""
+    output: int = 0
+    cached: int = 0
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What one stream yields, in order: text pieces, then one last piece that says how it ended."""
+
+    text: str = ""
+    finish_reason: str | None = None
+    """None in all pieces but the last; a stream that ends without one was cut."""
+    tokens: Tokens | None = None
+
+
+class ModelCallError(Exception):
+    """A model did not answer as it should. ``kind`` is for the record and decides nothing but cool-down."""
+
+    def __init__(
+        self,
+        kind: Literal[
+            "refused", "timeout", "rate_limited", "auth", "bad_request", "context", "server", "cut", "empty", "nonsense"
+        ],
+        message: str,
+        retry_after: timedelta | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.retry_after = retry_after
+
+
+class ChatModel(Protocol):
+    """One call to one model. Never retries, never falls back; raises ModelCallError and nothing else."""
+
+    def stream(
+        self, link: ModelLink, messages: Sequence[ChatMessage], *, max_tokens: int
+    ) -> AsyncIterator[Completion]: ...
+
+
+class Cooldowns(Protocol):
+    """Which model links are to be left alone for now, shared by all workers. Never raises, never slow."""
+
+    async def cooling(self, keys: Sequence[str]) -> set[str]: ...
+
+    async def cool(self, key: str, period: timedelta) -> None: ...
+
+    async def warm(self, key: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class ChannelAccount:
+    """A connection as a messenger needs it, with its secrets opened. Lives for one call, is never logged."""
+
+    tenant_id: TenantId
+    connection_id: ConnectionId
+    kind: str
+    is_active: bool
+    team_id: str
+    bot_user_id: str
+    bot_id: str
+    secrets: dict[str, SecretStr] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Thread:
+    """Where in a channel a conversation lives. For Slack: channel id and the root message's ts."""
+
+    channel: str
+    root: str
+    contact_external_id: str
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """One message, small enough for the channel, as ``Messenger.split`` made it."""
+
+    message_id: MessageId
+    """Our id; travels with the message so that an uncertain send can be found again."""
+    text: str
+    author_name: str
+    author_role: str
+    created_at: datetime
+
+
+class Messenger(Protocol):
+    """One channel kind. Methods raise ChannelError's subclasses and nothing else; none of them retries."""
+
+    def split(self, text: str) -> list[str]:
+        """Cuts an answer (Markdown) into parts that the channel takes, made harmless; never empty."""
+
+    async def send(self, account: ChannelAccount, thread: Thread, message: Outgoing) -> str:
+        """Sends one part; returns the channel's id of it."""
+
+    async def find(self, account: ChannelAccount, thread: Thread, message: Outgoing) -> str | None:
+        """The channel's id of a message whose send was uncertain; None when it is certainly not there."""
+
+    async def show_thinking(self, account: ChannelAccount, thread: Thread) -> None: ...
+
+    async def show_idle(self, account: ChannelAccount, thread: Thread) -> None: ...
+
+
+@dataclass(frozen=True)
+class Limit:
+    """``amount`` messages in ``period``, as a bucket of that size which refills evenly."""
+
+    amount: int
+    period: timedelta
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the limiter says of one message."""
+
+    allowed: bool
+    scope: str = ""
+    """Which limit was hit: tenant, connection or contact; empty when allowed."""
+    retry_after: timedelta = timedelta(0)
+    tell: bool = False
+    """Whether this refusal is the one of its window that the contact is told about."""
+
+
+class Limiter(Protocol):
+    """All buckets or none, in one step. The same message asked twice is charged once. Never raises, never slow."""
+
+    async def check(self, message_key: str, buckets: Sequence[tuple[str, str, Limit]]) -> Verdict:
+        """``buckets``: (scope, key, limit) each; keys carry the tenant's id."""
+
+    @property
+    def degraded(self) -> bool:
+        """True while Redis does not answer and the in-process limit has taken over."""
+
+
+class Clock(Protocol):
+    def now(self) -> datetime: ...

@@ -1,0 +1,1 @@
+"""Prompt text, one Markdown file each."""

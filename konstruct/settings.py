@@ -1,0 +1,112 @@
+"""Everything a deployment can set, read once from KONSTRUCT_* variables.
+
+A running one-machine stack leaves its addresses in <data dir>/stack.json, so that commands in another
+terminal find it; variables win over that file. Nothing here may connect to anything.
+"""
+
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    JsonConfigSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from konstruct.errors import Misconfigured
+
+T = TypeVar("T")
+
+STACK_FILE = "stack.json"
+
+CommaList = Annotated[tuple[str, ...], NoDecode]
+
+
+class DataDir(BaseSettings):
+    """The one setting that must be known before the others can be read."""
+
+    model_config = SettingsConfigDict(env_prefix="KONSTRUCT_", extra="ignore")
+
+    data_dir: Path = Path(".konstruct")
+
+
+class Settings(BaseSettings):
+    """Field names are the variables' names without the prefix; descriptions are the README's table."""
+
+    model_config = SettingsConfigDict(env_prefix="KONSTRUCT_", extra="ignore", env_ignore_empty=True)
+
+    data_dir: Path = Field(Path(".konstruct"), description="Folder that holds all state of the one-machine stack.")
+    gateway_host: str = Field("127.0.0.1", description="Address the gateway listens on.")
+    gateway_port: int = Field(8000, description="Port of the gateway (webhooks).")
+    temporal_ui_port: int = Field(8233, description="Port of the embedded Temporal's web UI; a free one if taken.")
+
+    database_url: SecretStr | None = Field(
+        None, description="Postgres for the product, e.g. postgresql://konstruct_app:…@host/konstruct. Unset: embedded."
+    )
+    database_owner_url: SecretStr | None = Field(
+        None, description="Postgres login that `konstruct migrate` uses. Unset: the one above."
+    )
+    redis_url: SecretStr | None = Field(None, description="Redis or Valkey, e.g. redis://host:6379/0. Unset: embedded.")
+
+    temporal_address: str | None = Field(None, description="Temporal front end, host:port. Unset: embedded.")
+    temporal_namespace: str = Field("default", description="Temporal namespace.")
+    temporal_tls: bool = Field(False, description="Connect to Temporal with TLS.")
+    temporal_api_key: SecretStr | None = Field(None, description="API key for Temporal Cloud.")
+
+    encryption_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (), description="Fernet keys, newest first, comma-separated. Unset: the embedded stack generates one."
+    )
+
+    default_models: CommaList = Field(
+        (), description="Models of tenants that name none, in order, e.g. anthropic/claude-sonnet-4-6,local/smollm2."
+    )
+    ollama_base_url: str | None = Field(None, description="Ollama server, e.g. http://127.0.0.1:11434.")
+    openai_api_key: SecretStr | None = Field(None, description="OpenAI key of the deployment.")
+    openai_base_url: str = Field("https://api.openai.com/v1", description="OpenAI's address, or a compatible server's.")
+    anthropic_api_key: SecretStr | None = Field(None, description="Anthropic key of the deployment.")
+    anthropic_base_url: str = Field("https://api.anthropic.com", description="Anthropic's address.")
+    local_model_base_url: str | None = Field(
+        None, description="Address of the small local model (OpenAI format). Unset: embedded."
+    )
+    turn_budget_seconds: float = Field(
+        60.0, description="Longest time one turn may spend on models before the contact is told that they are down."
+    )
+
+    slack_api_url: str = Field("https://slack.com/api/", description="Slack's Web API.")
+    slack_client_id: str | None = Field(None, description="Slack app: client id, for installing by OAuth.")
+    slack_client_secret: SecretStr | None = Field(None, description="Slack app: client secret.")
+    slack_signing_secret: SecretStr | None = Field(None, description="Slack app: signing secret. Without: no webhooks.")
+    slack_app_token: SecretStr | None = Field(None, description="Slack app-level token (xapp-…): Socket Mode is used.")
+    slack_bot_token: SecretStr | None = Field(
+        None, description="Bot token (xoxb-…) of one workspace: `konstruct up` connects it to the demo tenant."
+    )
+
+    log_format: str = Field("console", pattern="^(console|json)$", description="Log lines for people or as JSON.")
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least level that is logged.")
+
+    @field_validator("encryption_keys", "default_models", mode="before")
+    @classmethod
+    def _split_commas(cls, value: object) -> object:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        stack = JsonConfigSettingsSource(settings_cls, json_file=DataDir().data_dir / STACK_FILE)
+        return init_settings, env_settings, stack
+
+
+def needed(value: T | None, variable: str) -> T:
+    """Raises Misconfigured with a sentence when a setting that this process cannot do without is missing."""
+    if value is None:
+        raise Misconfigured(f"{variable} is not set, and no one-machine stack is running here: start `make run` first.")
+    return value

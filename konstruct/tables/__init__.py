@@ -1,0 +1,21 @@
+"""The database's tables, one family a file. No behaviour here; who may see what is in the migrations."""
+
+from konstruct.tables.conversations import Contact, Conversation, Message
+from konstruct.tables.employees import Employee, EmployeeBinding, EmployeeVersion
+from konstruct.tables.records import AuditEvent, QuarantinedEvent, Usage
+from konstruct.tables.tenants import Connection, Tenant, TenantKey
+
+__all__ = [
+    "AuditEvent",
+    "Connection",
+    "Contact",
+    "Conversation",
+    "Employee",
+    "EmployeeBinding",
+    "EmployeeVersion",
+    "Message",
+    "QuarantinedEvent",
+    "Tenant",
+    "TenantKey",
+    "Usage",
+]

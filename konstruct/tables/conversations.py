@@ -1,0 +1,88 @@
+"""Contacts, their conversations, and every message in and out."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, UniqueConstraint, text
+from sqlmodel import Field
+
+from konstruct.tables.base import Owned, document, moment
+
+
+class Contact(Owned, table=True):
+    __tablename__ = "contacts"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "connection_id", "external_id"),
+        ForeignKeyConstraint(
+            ["tenant_id", "connection_id"], ["connections.tenant_id", "connections.id"], ondelete="CASCADE"
+        ),
+    )
+
+    connection_id: UUID
+    external_id: str
+    created_at: datetime = moment()
+
+
+class Conversation(Owned, table=True):
+    """One thread of a channel. Its row is the lock under which ownership changes and sends begin."""
+
+    __tablename__ = "conversations"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "connection_id", "channel", "root"),
+        ForeignKeyConstraint(
+            ["tenant_id", "connection_id"], ["connections.tenant_id", "connections.id"], ondelete="CASCADE"
+        ),
+        ForeignKeyConstraint(["tenant_id", "contact_id"], ["contacts.tenant_id", "contacts.id"]),
+        ForeignKeyConstraint(["tenant_id", "employee_id"], ["employees.tenant_id", "employees.id"]),
+    )
+
+    connection_id: UUID
+    contact_id: UUID
+    """Who opened it; others may write in the same thread."""
+    employee_id: UUID
+    channel: str
+    root: str
+    owner: str = "employee"
+    epoch: int = 0
+    """Raised at every change of owner; a send must be of the epoch that its turn began with."""
+    turn_id: UUID | None = None
+    """The turn that may write an answer; an older one that still runs finds itself superseded."""
+    last_seq: int = Field(default=0, sa_type=BigInteger)
+    created_at: datetime = moment()
+
+
+class Message(Owned, table=True):
+    """What somebody said. ``state`` tells how far it came: see ``konstruct.conversations``."""
+
+    __tablename__ = "messages"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "connection_id", "external_id"),
+        UniqueConstraint("tenant_id", "conversation_id", "seq"),
+        ForeignKeyConstraint(
+            ["tenant_id", "conversation_id"], ["conversations.tenant_id", "conversations.id"], ondelete="CASCADE"
+        ),
+        ForeignKeyConstraint(["tenant_id", "contact_id"], ["contacts.tenant_id", "contacts.id"]),
+        # The sweep looks here every few seconds, across all tenants.
+        Index("messages_unsettled", "created_at", postgresql_where=text("state in ('received', 'taken', 'pending')")),
+        Index("messages_of_turn", "tenant_id", "turn_id", postgresql_where=text("turn_id is not null")),
+    )
+
+    conversation_id: UUID
+    connection_id: UUID
+    seq: int = Field(sa_type=BigInteger)
+    """Order within the conversation, in and out together."""
+    direction: str
+    author: str
+    contact_id: UUID | None = None
+    body: str
+    external_id: str | None = None
+    """The channel's id: unique in a connection, so that a repeated delivery changes nothing."""
+    state: str
+    purpose: str = "reply"
+    turn_id: UUID | None = None
+    epoch: int = 0
+    maybe_duplicate: bool = False
+    detail: dict[str, Any] = document()
+    created_at: datetime = moment()
+    settled_at: datetime | None = moment(optional=True)

@@ -1,0 +1,70 @@
+"""What is kept for the record: model usage, the audit trail, and events that could not be understood."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ForeignKeyConstraint, Index, LargeBinary, Numeric
+from sqlmodel import Field, SQLModel
+
+from konstruct.identity import new_id
+from konstruct.tables.base import Owned, document, moment
+
+
+class Usage(Owned, table=True):
+    """One model call, whatever became of it."""
+
+    __tablename__ = "usage"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "conversation_id"], ["conversations.tenant_id", "conversations.id"], ondelete="CASCADE"
+        ),
+        Index("usage_by_day", "tenant_id", "created_at"),
+    )
+
+    conversation_id: UUID
+    employee_id: UUID
+    turn_id: UUID
+    provider: str
+    model: str
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int
+    estimated: bool = False
+    """The provider did not say (cut, cancelled): the counts are ours."""
+    cost: Decimal | None = Field(default=None, sa_type=Numeric(20, 10))
+    """US dollars; unknown where the model's price is."""
+    latency_ms: int
+    first_token_ms: int | None = None
+    outcome: str
+    error: str | None = None
+    created_at: datetime = moment()
+
+
+class AuditEvent(Owned, table=True):
+    """Written in the transaction of what it tells of; the database lets nobody change or remove it."""
+
+    __tablename__ = "audit_events"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id"], ["tenants.id"]),
+        Index("audit_events_by_conversation", "tenant_id", "conversation_id", "id"),
+    )
+
+    conversation_id: UUID | None = None
+    actor: str
+    action: str
+    detail: dict[str, Any] = document()
+    created_at: datetime = moment()
+
+
+class QuarantinedEvent(SQLModel, table=True):
+    """A signed request that could not be processed, kept as it came. It has no tenant: none could be found."""
+
+    __tablename__ = "quarantined_events"
+
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    channel: str
+    reason: str
+    body: bytes = Field(sa_type=LargeBinary)
+    created_at: datetime = moment()

@@ -1,0 +1,58 @@
+"""Tenants, their wrapped data keys and their channel accounts."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ForeignKeyConstraint, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from konstruct.identity import new_id
+from konstruct.tables.base import Owned, document, moment
+
+
+class Tenant(SQLModel, table=True):
+    __tablename__ = "tenants"
+
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    slug: str = Field(unique=True)
+    name: str
+    models: list[str] = document(list)
+    limits: dict[str, str] = document()
+    created_at: datetime = moment()
+
+
+class TenantKey(SQLModel, table=True):
+    """The tenant's data key, wrapped by the deployment's: without this row its secrets are unreadable."""
+
+    __tablename__ = "tenant_keys"
+
+    tenant_id: UUID = Field(primary_key=True, foreign_key="tenants.id", ondelete="CASCADE")
+    wrapped: str
+    created_at: datetime = moment()
+
+
+class Connection(Owned, table=True):
+    """A channel account of a tenant. ``account`` is the channel's own name for it and belongs to one tenant only."""
+
+    __tablename__ = "connections"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "key"),
+        UniqueConstraint("kind", "account"),
+        ForeignKeyConstraint(["tenant_id"], ["tenants.id"], ondelete="CASCADE"),
+        ForeignKeyConstraint(["tenant_id", "employee_id"], ["employees.tenant_id", "employees.id"]),
+    )
+
+    key: str
+    kind: str
+    account: str
+    """Slack: ``{enterprise id or -}/{team id or -}``; console: the tenant's slug."""
+    external: dict[str, Any] = document()
+    """Ids that are no secret: team_id, enterprise_id, app_id, bot_user_id, bot_id."""
+    sealed_secrets: str | None = None
+    employee_id: UUID
+    """Who serves it where no binding of a channel says otherwise."""
+    status: str = "active"
+    status_reason: str | None = None
+    status_changed_at: datetime = moment()
+    created_at: datetime = moment()

@@ -1,0 +1,142 @@
+"""Temporal as the product uses it: the client, the encrypting codec, queue names, and words to a conversation."""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from pydantic import SecretStr
+from temporalio.api.common.v1 import Payload
+from temporalio.client import Client
+from temporalio.common import Priority
+from temporalio.converter import (
+    DataConverter,
+    DefaultFailureConverterWithEncodedAttributes,
+    PayloadCodec,
+)
+from temporalio.service import RPCError, RPCStatusCode
+
+from konstruct.contracts import conversation as contracts
+from konstruct.errors import Misconfigured
+from konstruct.inbox import Accepted
+from konstruct.settings import Settings, needed
+
+CONVERSATIONS = "conversations"
+"""Task queue of conversations and their activities; one queue, so that a turn's next activity starts without a poll."""
+UPKEEP = "upkeep"
+"""Task queue of the sweeps, which must not wait behind conversations."""
+
+_ENCODING = b"binary/encrypted"
+_NONCE_BYTES = 12
+# A webhook must be answered within three seconds, whatever Temporal does; the sweep takes over from there.
+_SIGNAL_TIMEOUT = timedelta(seconds=1)
+# A crashed worker's conversation is picked up after this; the default of ten seconds is felt by the contact.
+_TASK_TIMEOUT = timedelta(seconds=5)
+
+log = structlog.get_logger(__name__)
+
+
+class EncryptingCodec(PayloadCodec):
+    """AES-256-GCM with a key derived from the deployment's newest; older keys still open what they sealed."""
+
+    def __init__(self, keys: tuple[SecretStr, ...]) -> None:
+        if not keys:
+            raise Misconfigured("KONSTRUCT_ENCRYPTION_KEYS is empty: set at least one Fernet key.")
+        self._ciphers = {}
+        for key in reversed(keys):
+            derived = HKDF(SHA256(), 32, salt=None, info=b"konstruct temporal payloads").derive(
+                key.get_secret_value().encode()
+            )
+            self._newest = hashlib.sha256(derived).hexdigest()[:16].encode()
+            self._ciphers[self._newest] = AESGCM(derived)
+
+    async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        return [self._seal(payload) for payload in payloads]
+
+    async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        return [self._open(payload) for payload in payloads]
+
+    def _seal(self, payload: Payload) -> Payload:
+        nonce = os.urandom(_NONCE_BYTES)
+        sealed = nonce + self._ciphers[self._newest].encrypt(nonce, payload.SerializeToString(), self._newest)
+        return Payload(metadata={"encoding": _ENCODING, "key": self._newest}, data=sealed)
+
+    def _open(self, payload: Payload) -> Payload:
+        if payload.metadata.get("encoding") != _ENCODING:
+            return payload
+        key = payload.metadata["key"]
+        if key not in self._ciphers:
+            raise Misconfigured("A Temporal payload was encrypted with a key that is not in KONSTRUCT_ENCRYPTION_KEYS.")
+        content = self._ciphers[key].decrypt(payload.data[:_NONCE_BYTES], payload.data[_NONCE_BYTES:], key)
+        return Payload.FromString(content)
+
+
+def data_converter(keys: tuple[SecretStr, ...]) -> DataConverter:
+    """Also encrypts failures' messages and stack traces, which a codec alone leaves readable."""
+    return DataConverter(
+        payload_codec=EncryptingCodec(keys), failure_converter_class=DefaultFailureConverterWithEncodedAttributes
+    )
+
+
+async def connect(settings: Settings) -> Client:
+    """A client that connects at its first call, so that a gateway starts while Temporal is down."""
+    return await Client.connect(
+        needed(settings.temporal_address, "KONSTRUCT_TEMPORAL_ADDRESS"),
+        namespace=settings.temporal_namespace,
+        tls=settings.temporal_tls,
+        api_key=settings.temporal_api_key.get_secret_value() if settings.temporal_api_key else None,
+        data_converter=data_converter(settings.encryption_keys),
+        lazy=True,
+    )
+
+
+def workflow_id(tenant_id: UUID, conversation_id: UUID) -> str:
+    return f"conversation:{tenant_id}:{conversation_id}"
+
+
+async def tell(client: Client, tenant_id: UUID, conversation_id: UUID, signal: str, content: object) -> None:
+    """Signals a conversation's workflow, starting it when it has fallen silent.
+
+    Raises:
+        RPCError: Temporal cannot be reached in a second.
+    """
+    await client.start_workflow(
+        contracts.WORKFLOW,
+        contracts.ConversationState(tenant_id, conversation_id),
+        id=workflow_id(tenant_id, conversation_id),
+        task_queue=CONVERSATIONS,
+        task_timeout=_TASK_TIMEOUT,
+        start_signal=signal,
+        start_signal_args=[content],
+        priority=Priority(fairness_key=str(tenant_id)),
+        rpc_timeout=_SIGNAL_TIMEOUT,
+    )
+
+
+async def notify(client: Client, tenant_id: UUID, accepted: Accepted) -> None:
+    """Puts what was just made durable on its way. When Temporal is away the sweep does so later."""
+    try:
+        if accepted.notice_id is not None:
+            notice = contracts.SendNotice(accepted.notice_id)
+            await tell(client, tenant_id, accepted.conversation_id, contracts.SEND_NOTICE, notice)
+        elif accepted.is_new and not accepted.is_refused:
+            message = contracts.DeliverMessage(accepted.message_id)
+            await tell(client, tenant_id, accepted.conversation_id, contracts.DELIVER_MESSAGE, message)
+    except (RPCError, RuntimeError) as error:
+        # A lazy client that never connected raises RuntimeError.
+        log.warning("temporal_unreachable", conversation_id=str(accepted.conversation_id), error=str(error))
+
+
+async def stop_turn(client: Client, tenant_id: UUID, conversation_id: UUID) -> None:
+    """Ends the turn that is being thought about. A conversation that is silent has none."""
+    handle = client.get_workflow_handle(workflow_id(tenant_id, conversation_id))
+    try:
+        await handle.signal(contracts.STOP_TURN, rpc_timeout=_SIGNAL_TIMEOUT)
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise

@@ -1,0 +1,40 @@
+"""What models cost: one row for each call that was made, whatever became of it."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from konstruct.models import ModelCall
+from konstruct.tables import EmployeeVersion, Usage
+
+
+def record(
+    session: AsyncSession,
+    employee: EmployeeVersion,
+    conversation_id: UUID,
+    turn_id: UUID,
+    calls: Sequence[ModelCall],
+) -> None:
+    session.add_all(
+        Usage(
+            tenant_id=employee.tenant_id,
+            conversation_id=conversation_id,
+            employee_id=employee.employee_id,
+            turn_id=turn_id,
+            provider=call.provider,
+            model=call.model,
+            input_tokens=call.tokens.input,
+            output_tokens=call.tokens.output,
+            cached_tokens=call.tokens.cached,
+            estimated=call.estimated,
+            cost=call.cost,
+            latency_ms=call.latency_ms,
+            first_token_ms=call.first_token_ms,
+            outcome=call.outcome,
+            error=call.error_kind,
+            created_at=call.started_at,
+        )
+        for call in calls
+        if call.outcome != "skipped"
+    )

@@ -1,0 +1,108 @@
+"""Real servers for all tests, each started when the first test asks for it and ended with the session."""
+
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+from pydantic import SecretStr
+from temporalio.client import Client
+
+from konstruct import db, temporal
+from konstruct.db import Database
+from konstruct.embedded import postgres as embedded_postgres
+from konstruct.embedded import temporal as embedded_temporal
+from konstruct.embedded import valkey as embedded_valkey
+from konstruct.embedded.loopback import free_port
+from konstruct.embedded.supervisor import Supervisor
+from konstruct.settings import Settings
+from konstruct.vault import Vault
+
+ENCRYPTION_KEY = SecretStr(Fernet.generate_key().decode())
+
+
+@pytest.fixture(scope="session")
+def servers_folder() -> Iterator[Path]:
+    # Pytest's own folders let only their owner in, and Postgres may have to run under another account.
+    folder = Path(tempfile.mkdtemp(prefix="konstruct-servers-"))
+    folder.chmod(0o755)
+    data = folder / "data"
+    data.mkdir(mode=0o700)
+    yield data
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+async def servers() -> AsyncIterator[Supervisor]:
+    async with Supervisor(lambda sentence: None) as supervisor:
+        yield supervisor
+
+
+@pytest.fixture(scope="session")
+async def postgres(servers: Supervisor, servers_folder: Path) -> embedded_postgres.Postgres:
+    part = await embedded_postgres.prepared(servers_folder)
+    await servers.start(part.program)
+    await part.create_database()
+    return part
+
+
+@pytest.fixture(scope="session")
+async def owner_url(postgres: embedded_postgres.Postgres) -> SecretStr:
+    """The administrator's login to a database that is migrated to the newest version."""
+    url = SecretStr(postgres.owner_url)
+    await db.migrate(url)
+    return url
+
+
+@pytest.fixture(scope="session")
+async def database(postgres: embedded_postgres.Postgres, owner_url: SecretStr) -> AsyncIterator[Database]:
+    """As the product sees it: under row security."""
+    opened = Database(SecretStr(postgres.app_url))
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture(scope="session")
+def vault() -> Vault:
+    return Vault((ENCRYPTION_KEY,))
+
+
+@pytest.fixture(scope="session")
+async def redis_url(servers: Supervisor, servers_folder: Path) -> str:
+    part = embedded_valkey.prepared(servers_folder)
+    await servers.start(part.program)
+    return part.url
+
+
+@pytest.fixture(scope="session")
+async def temporal_address(servers: Supervisor, servers_folder: Path) -> str:
+    part = embedded_temporal.prepared(servers_folder, "default", free_port())
+    await servers.start(part.program)
+    return part.address
+
+
+@pytest.fixture(scope="session")
+def settings(
+    postgres: embedded_postgres.Postgres,
+    owner_url: SecretStr,
+    redis_url: str,
+    temporal_address: str,
+    servers_folder: Path,
+) -> Settings:
+    """A deployment on these servers, without any model or channel."""
+    return Settings(
+        data_dir=servers_folder,
+        database_url=SecretStr(postgres.app_url),
+        database_owner_url=owner_url,
+        redis_url=SecretStr(redis_url),
+        temporal_address=temporal_address,
+        encryption_keys=(ENCRYPTION_KEY,),
+        turn_budget_seconds=20,
+    )
+
+
+@pytest.fixture(scope="session")
+async def temporal_client(settings: Settings) -> Client:
+    return await temporal.connect(settings)

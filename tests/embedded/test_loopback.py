@@ -1,0 +1,34 @@
+import socket
+
+import pytest
+
+from konstruct.embedded.loopback import free_port, http_answers, line_answers, require_free_port
+from konstruct.errors import Misconfigured
+
+
+def test_a_taken_port_is_named_together_with_its_variable() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(Misconfigured, match=f"Port {port} .*KONSTRUCT_GATEWAY_PORT"):
+            require_free_port("127.0.0.1", port, "KONSTRUCT_GATEWAY_PORT")
+
+    require_free_port("127.0.0.1", port, "KONSTRUCT_GATEWAY_PORT")
+
+
+def test_an_address_of_another_machine_is_a_clear_sentence() -> None:
+    with pytest.raises(Misconfigured, match=r"Nothing can listen on port 8000 of 192\.0\.2\.1"):
+        require_free_port("192.0.2.1", 8000, "KONSTRUCT_GATEWAY_PORT")
+
+
+def test_the_preferred_port_is_given_unless_it_is_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert free_port(port) != port
+
+    assert free_port(port) == port
+
+
+async def test_nobody_listening_is_no_answer() -> None:
+    port = free_port()
+    assert not await http_answers(f"http://127.0.0.1:{port}/")
+    assert not await line_answers(port, b"PING\r\n", b"+PONG\r\n")

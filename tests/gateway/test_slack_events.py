@@ -1,0 +1,412 @@
+"""What becomes of what people, other apps and Slack itself do in a workspace."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import pytest
+from pydantic import SecretStr
+from temporalio.client import Client
+
+from gateway.slack_listeners import STOP_IS_MEANT_FOR
+from konstruct.db import Database
+from tests.gateway.conftest import MakeEvents, OpenOffice, Quarantine, webhooks
+from tests.gateway.office import Office
+from tests.support.http import serve
+from tests.support.slack_double import Delivery, SlackDouble
+from tests.support.slack_double import events as built
+from tests.support.slack_double.delivery import EventKind
+
+
+def statuses(deliveries: Sequence[Delivery]) -> set[int | None]:
+    return {delivery.status for delivery in deliveries}
+
+
+async def signals(client: Client, office: Office, conversation_id: object) -> list[str]:
+    handle = client.get_workflow_handle(f"conversation:{office.tenant_id}:{conversation_id}")
+    history = await handle.fetch_history()
+    return [
+        event.workflow_execution_signaled_event_attributes.signal_name
+        for event in history.events
+        if event.HasField("workflow_execution_signaled_event_attributes")
+    ]
+
+
+class TestAddressing:
+    @pytest.mark.parametrize(
+        "order", [("message", "app_mention"), ("app_mention", "message"), ("app_mention",), ("message",)]
+    )
+    async def test_a_mention_is_one_message_however_it_is_delivered(
+        self, slack: SlackDouble, office: Office, temporal_client: Client, order: Sequence[EventKind]
+    ) -> None:
+        said = await slack.person_says("C1", "U1", f"<@{office.workspace.bot_user_id}> hello", order=order)
+
+        assert statuses(said.deliveries) == {200}
+        [message] = await office.messages()
+        [conversation] = await office.conversations()
+        assert (message.body, message.external_id, message.state) == ("hello", f"C1:{said.ts}", "received")
+        assert (conversation.channel, conversation.root) == ("C1", said.ts)
+        assert await signals(temporal_client, office, conversation.id) == ["deliver_message"]
+
+    async def test_the_same_event_three_times_is_one_message(self, slack: SlackDouble, office: Office) -> None:
+        said = await slack.person_says("C1", "U1", f"<@{office.workspace.bot_user_id}> hello", order=["app_mention"])
+        envelope = said.deliveries[0].envelope
+
+        again = await asyncio.gather(*(slack.send(envelope, retry=(n, "http_timeout")) for n in (1, 2, 3)))
+
+        assert statuses(again) == {200}
+        assert await office.bodies() == ["hello"]
+
+    async def test_a_retry_whose_first_delivery_never_arrived_is_taken(
+        self, slack: SlackDouble, office: Office
+    ) -> None:
+        dm = office.workspace.dm_with("U1")
+        event = built.message(dm, built.person_message("U1", "hello", "1.000001", office.workspace.team_id))
+
+        assert (await slack.send(slack.envelope(event), retry=(1, "connection_failed"))).status == 200
+        assert await office.bodies() == ["hello"]
+
+    async def test_a_thread_goes_on_without_mentions(self, slack: SlackDouble, office: Office) -> None:
+        root = await slack.person_says("C1", "U1", f"<@{office.workspace.bot_user_id}> hello")
+
+        await slack.person_says("C1", "U2", "me too", thread_ts=root.ts)
+
+        assert await office.bodies() == ["hello", "me too"]
+        assert len(await office.conversations()) == 1
+
+    async def test_a_mention_inside_a_thread_of_people_opens_a_conversation_there(
+        self, slack: SlackDouble, office: Office
+    ) -> None:
+        root = await slack.person_says("C1", "U1", "lunch?")
+
+        await slack.person_says("C1", "U2", f"<@{office.workspace.bot_user_id}> what is on?", thread_ts=root.ts)
+
+        [conversation] = await office.conversations()
+        assert conversation.root == root.ts
+
+    async def test_what_people_say_among_themselves_is_ignored(self, slack: SlackDouble, office: Office) -> None:
+        root = await slack.person_says("C1", "U1", "lunch?")
+        reply = await slack.person_says("C1", "U2", "yes <@U1>", thread_ts=root.ts)
+
+        assert statuses([*root.deliveries, *reply.deliveries]) == {200}
+        assert await office.messages() == []
+
+    async def test_each_message_of_a_dm_is_its_own_thread(self, slack: SlackDouble, office: Office) -> None:
+        dm = office.workspace.dm_with("U1").id
+        first = await slack.person_says(dm, "U1", "one")
+        second = await slack.person_says(dm, "U1", "two")
+        await slack.person_says(dm, "U1", "more of one", thread_ts=first.ts)
+
+        assert [conversation.root for conversation in await office.conversations()] == [first.ts, second.ts]
+        assert await office.bodies() == ["one", "two", "more of one"]
+
+    async def test_a_file_without_words_is_taken(self, slack: SlackDouble, office: Office) -> None:
+        dm = office.workspace.dm_with("U1")
+        stored = built.person_message("U1", "", slack.world.next_ts(), office.workspace.team_id)
+
+        await slack.deliver(
+            built.file_share(dm, stored, name="invoice.pdf", mimetype="application/pdf", url=f"{slack.url}/f")
+        )
+
+        assert await office.bodies() == ["[sent a file: invoice.pdf]"]
+
+    async def test_bots_joins_and_slack_itself_are_ignored(
+        self, slack: SlackDouble, office: Office, quarantine: Quarantine
+    ) -> None:
+        channel, team = office.workspace.channels["C1"], office.workspace.team_id
+        mention = f"<@{office.workspace.bot_user_id}> hello"
+        dm = office.workspace.dm_with("U1")
+        own = {"user": office.workspace.bot_user_id, "bot_id": office.workspace.bot_id}
+        other = {"bot_id": "B0OTHER", "app_id": "A0OTHER"}
+
+        answers = [
+            await slack.deliver(event)
+            for event in (
+                built.bot_message(channel, "B0OTHER", mention, "1.000001"),
+                built.app_mention(channel, built.person_message("U0OTHER", mention, "1.000002", team) | other),
+                built.message(dm, built.person_message("U0OTHER", "hi", "1.000003", team) | other),
+                built.message(dm, built.person_message("U1", "hi", "1.000004", team) | own),
+                built.message(dm, built.person_message(office.workspace.bot_user_id, "hi", "1.000005", team)),
+                built.message(dm, built.person_message("USLACK", "welcome", "1.000006", team)),
+                built.channel_join(channel, "U1", "1.000007"),
+                built.channel_join(channel, office.workspace.bot_user_id, "1.000008"),
+            )
+        ]
+
+        assert statuses(answers) == {200}
+        assert await office.messages() == []
+        assert await quarantine() == []
+
+
+class TestSecondThoughts:
+    async def test_an_edit_is_kept(self, slack: SlackDouble, office: Office) -> None:
+        dm = office.workspace.dm_with("U1").id
+        said = await slack.person_says(dm, "U1", "I want ten")
+
+        assert (await slack.person_edits(dm, said.ts, "I want &lt;2&gt;")).status == 200
+        assert await office.bodies() == ["I want <2>"]
+
+    async def test_an_unfurled_link_is_no_edit(self, slack: SlackDouble, office: Office) -> None:
+        dm = office.workspace.dm_with("U1")
+        said = await slack.person_says(dm.id, "U1", "see <https://example.com>")
+        before = dm.messages[said.ts]
+        unfurled = before | {"attachments": [{"from_url": "https://example.com", "title": "Example"}]}
+        await slack.person_deletes(dm.id, said.ts)
+
+        late = await slack.deliver(built.message_changed(dm, unfurled, before, slack.world.next_ts()))
+
+        assert late.status == 200
+        assert await office.bodies() == [""]
+
+    async def test_an_update_of_our_own_message_is_no_edit(
+        self, slack: SlackDouble, office: Office, quarantine: Quarantine
+    ) -> None:
+        dm = office.workspace.dm_with("U1")
+        said = await slack.person_says(dm.id, "U1", "hello")
+        own = {"user": office.workspace.bot_user_id, "bot_id": office.workspace.bot_id, "ts": said.ts}
+
+        event = built.message_changed(dm, own | {"text": "after"}, own | {"text": "before"}, slack.world.next_ts())
+
+        assert (await slack.deliver(event)).status == 200
+        assert await office.bodies() == ["hello"]
+        assert await quarantine() == []
+
+    async def test_a_deleted_message_is_forgotten(self, slack: SlackDouble, office: Office) -> None:
+        dm = office.workspace.dm_with("U1").id
+        said = await slack.person_says(dm, "U1", "my password is hunter2")
+
+        assert (await slack.person_deletes(dm, said.ts)).status == 200
+        assert [(m.body, m.state) for m in await office.messages()] == [("", "deleted")]
+
+    async def test_a_deleted_root_is_forgotten_and_its_thread_lives_on(
+        self, slack: SlackDouble, office: Office
+    ) -> None:
+        dm = office.workspace.dm_with("U1").id
+        root = await slack.person_says(dm, "U1", "my password is hunter2")
+        await slack.person_says(dm, "U1", "and?", thread_ts=root.ts)
+
+        assert (await slack.person_deletes(dm, root.ts)).status == 200
+        assert [(m.body, m.state) for m in await office.messages()] == [("", "deleted"), ("and?", "received")]
+
+
+class TestWorkspaces:
+    async def test_two_tenants_with_the_same_channel_names_stay_apart(
+        self, slack: SlackDouble, new_office: OpenOffice, gateway: str
+    ) -> None:
+        offices = [await new_office(bot_user_id="U0BOT"), await new_office(bot_user_id="U0BOT")]
+        for office in offices:
+            office.workspace.add_channel("C1")
+            event = built.app_mention(
+                office.workspace.channels["C1"],
+                built.person_message("U1", f"<@U0BOT> I am of {office.workspace.team_id}", "1.000001", "T"),
+            )
+            assert (await slack.deliver(event, team=office.workspace.team_id)).status == 200
+
+        for office in offices:
+            assert await office.bodies() == [f"I am of {office.workspace.team_id}"]
+
+    async def test_a_shared_channel_belongs_to_the_workspace_that_connected_us(
+        self, slack: SlackDouble, office: Office, new_office: OpenOffice
+    ) -> None:
+        guest = await new_office()
+        bot = office.workspace.bot_user_id
+
+        said = await slack.person_says(
+            "C1", "U9", f"<@{bot}> hello", team=office.workspace.team_id, user_team=guest.workspace.team_id
+        )
+
+        assert statuses(said.deliveries) == {200}
+        assert await office.bodies() == ["hello"]
+        assert await guest.messages() == []
+
+    async def test_an_organisation_is_connected_as_a_whole(
+        self, slack: SlackDouble, new_office: OpenOffice, gateway: str
+    ) -> None:
+        office = await new_office(enterprise_id="E1", is_enterprise_install=True)
+
+        said = await slack.person_says(office.workspace.dm_with("U1").id, "U1", "hello")
+
+        assert statuses(said.deliveries) == {200}
+        assert (await office.connection()).account == "E1/-"
+        assert await office.bodies() == ["hello"]
+
+    async def test_a_workspace_that_joined_an_organisation_stays_connected(
+        self, slack: SlackDouble, office: Office
+    ) -> None:
+        office.workspace.enterprise_id = "E2"
+
+        await slack.person_says(office.workspace.dm_with("U1").id, "U1", "hello")
+
+        assert await office.bodies() == ["hello"]
+
+    async def test_a_workspace_comes_before_its_organisation(
+        self, slack: SlackDouble, new_office: OpenOffice, gateway: str
+    ) -> None:
+        whole = await new_office(enterprise_id="E3", is_enterprise_install=True)
+        one = await new_office(enterprise_id="E3")
+
+        await slack.person_says(one.workspace.dm_with("U1").id, "U1", "to the workspace")
+        await slack.person_says(whole.workspace.dm_with("U1").id, "U1", "to the organisation")
+
+        assert await one.bodies() == ["to the workspace"]
+        assert await whole.bodies() == ["to the organisation"]
+
+    async def test_an_organisations_event_names_the_workspace_that_it_came_from(
+        self, slack: SlackDouble, new_office: OpenOffice, gateway: str
+    ) -> None:
+        whole = await new_office(enterprise_id="E4", is_enterprise_install=True)
+        one = await new_office(enterprise_id="E4")
+        dm = one.workspace.dm_with("U1")
+        envelope = slack.envelope(
+            built.message(dm, built.person_message("U1", "hello", "1.000001", one.workspace.team_id)),
+            team=one.workspace.team_id,
+        )
+        envelope["authorizations"][0]["is_enterprise_install"] = True
+
+        await slack.send(envelope)
+
+        assert await whole.bodies() == ["hello"]
+        assert await one.messages() == []
+
+
+class TestTheEndOfAConnection:
+    @pytest.mark.parametrize("first", ["app_uninstalled", "tokens_revoked"])
+    async def test_an_uninstall_ends_it_in_either_order_and_repeated(
+        self, slack: SlackDouble, office: Office, first: str
+    ) -> None:
+        uninstalled = built.app_uninstalled(slack.world.next_ts())
+        revoked = built.tokens_revoked([office.workspace.bot_user_id], slack.world.next_ts())
+        in_order = sorted([uninstalled, revoked, uninstalled, revoked], key=lambda event: event["type"] != first)
+
+        assert statuses([await slack.deliver(event) for event in in_order]) == {200}
+        assert (await office.connection()).status == {"app_uninstalled": "uninstalled"}.get(first, "revoked")
+
+    async def test_a_persons_own_token_is_none_of_ours(self, slack: SlackDouble, office: Office) -> None:
+        event = built.tokens_revoked([], slack.world.next_ts()) | {"tokens": {"oauth": ["U1"]}}
+
+        assert (await slack.deliver(event)).status == 200
+        assert (await office.connection()).status == "active"
+
+    async def test_what_still_comes_from_a_dead_connection_is_ignored(
+        self, slack: SlackDouble, office: Office, quarantine: Quarantine
+    ) -> None:
+        await slack.deliver(built.app_uninstalled(slack.world.next_ts()))
+
+        said = await slack.person_says(office.workspace.dm_with("U1").id, "U1", "anyone there?")
+
+        assert statuses(said.deliveries) == {200}
+        assert await office.messages() == []
+        assert await quarantine() == []
+
+
+class TestTheAgentSurface:
+    async def test_who_opens_the_dm_is_offered_the_employees_prompts(
+        self, slack: SlackDouble, new_office: OpenOffice, gateway: str
+    ) -> None:
+        office = await new_office(prompts=["Where is my order?"])
+        dm = office.workspace.dm_with("U1")
+
+        await slack.deliver(built.app_home_opened(dm, "U1", slack.world.next_ts()))
+        await slack.wait_for_call("assistant.threads.setSuggestedPrompts")
+
+        assert slack.world.prompts[dm.id] == [{"title": "Where is my order?", "message": "Where is my order?"}]
+
+    async def test_slack_is_answered_before_it_answers_us(
+        self, slack: SlackDouble, new_office: OpenOffice, gateway: str
+    ) -> None:
+        office = await new_office(prompts=["Where is my order?"])
+        slack.hold_next("assistant.threads.setSuggestedPrompts")
+
+        opened = built.app_home_opened(office.workspace.dm_with("U1"), "U1", slack.world.next_ts())
+
+        assert (await slack.deliver(opened)).status == 200
+        await slack.wait_for_call("assistant.threads.setSuggestedPrompts")
+
+    async def test_no_event_calls_slack_before_its_answer(self, slack: SlackDouble, office: Office) -> None:
+        await slack.person_says("C1", "U1", f"<@{office.workspace.bot_user_id}> hello")
+        await slack.deliver(built.tokens_revoked([office.workspace.bot_user_id], slack.world.next_ts()))
+
+        assert slack.calls == []
+
+    async def test_the_stop_button_reaches_the_conversation(
+        self, slack: SlackDouble, office: Office, temporal_client: Client
+    ) -> None:
+        dm = office.workspace.dm_with("U1")
+        said = await slack.person_says(dm.id, "U1", "hello")
+
+        stop = await slack.deliver(built.agent_session_stopped(dm, said.ts, "U1", slack.world.next_ts()))
+
+        assert stop.status == 200
+        [conversation] = await office.conversations()
+        assert await signals(temporal_client, office, conversation.id) == ["deliver_message", "stop_turn"]
+
+    async def test_a_stop_that_comes_late_is_dropped(
+        self, slack: SlackDouble, office: Office, temporal_client: Client
+    ) -> None:
+        dm = office.workspace.dm_with("U1")
+        said = await slack.person_says(dm.id, "U1", "hello")
+        envelope = slack.envelope(built.agent_session_stopped(dm, said.ts, "U1", slack.world.next_ts()))
+
+        late = envelope | {"event_time": int(time.time()) - STOP_IS_MEANT_FOR - 2}
+
+        assert (await slack.send(late)).status == 200
+        [conversation] = await office.conversations()
+        assert await signals(temporal_client, office, conversation.id) == ["deliver_message"]
+
+    async def test_a_stop_where_there_is_no_conversation_stops_nothing(
+        self, slack: SlackDouble, office: Office
+    ) -> None:
+        dm = office.workspace.dm_with("U1")
+
+        stop = await slack.deliver(built.agent_session_stopped(dm, "1.000001", "U1", slack.world.next_ts()))
+
+        assert stop.status == 200
+
+
+class TestWhenAPartIsAway:
+    async def test_without_a_database_slack_is_asked_to_come_again(
+        self, slack: SlackDouble, office: Office, make_events: MakeEvents
+    ) -> None:
+        nowhere = Database(SecretStr("postgresql://konstruct_app@127.0.0.1:1/konstruct"))
+        dm = office.workspace.dm_with("U1")
+        event = built.message(dm, built.person_message("U1", "hello", "1.000001", office.workspace.team_id))
+
+        async with make_events(database=nowhere) as events, serve(webhooks(events, slack)) as url:
+            while_away = await slack.deliver(event, url=f"{url}/slack/events")
+            unusable = await slack.post(f"{url}/slack/events", b"{")
+
+        assert statuses([while_away, unusable]) == {503}
+        assert (await slack.deliver(event)).status == 200
+        assert await office.bodies() == ["hello"]
+
+    async def test_without_temporal_a_message_is_safe_and_a_stop_is_tried_again(
+        self, slack: SlackDouble, office: Office, make_events: MakeEvents
+    ) -> None:
+        nowhere = await Client.connect("127.0.0.1:1", lazy=True)
+        dm = office.workspace.dm_with("U1")
+
+        async with make_events(temporal_client=nowhere) as events, serve(webhooks(events, slack)) as url:
+            slack.events_url = f"{url}/slack/events"
+            said = await slack.person_says(dm.id, "U1", "hello")
+            stop = await slack.deliver(built.agent_session_stopped(dm, said.ts, "U1", slack.world.next_ts()))
+
+        assert statuses(said.deliveries) == {200}
+        assert stop.status == 503
+        assert await office.bodies() == ["hello"]
+
+    async def test_a_message_over_the_limit_is_recorded_and_told_once(
+        self, slack: SlackDouble, new_office: OpenOffice, gateway: str
+    ) -> None:
+        office = await new_office(limits={"contact": "1/hour"})
+        dm = office.workspace.dm_with("U1").id
+
+        for text in ("one", "two", "three"):
+            await slack.person_says(dm, "U1", text)
+
+        states = [(m.direction, m.state) for m in await office.messages()]
+        assert sorted(states) == [
+            ("inbound", "received"),
+            ("inbound", "refused"),
+            ("inbound", "refused"),
+            ("outbound", "pending"),
+        ]

@@ -1,0 +1,109 @@
+"""Model names to links, and what models cost."""
+
+from decimal import Decimal
+
+import pytest
+from pydantic import SecretStr
+
+from konstruct import models
+from konstruct.errors import BadInput
+from konstruct.models import prices
+from konstruct.ports import ModelLink, Tokens
+from konstruct.settings import Settings
+
+EVERYTHING = Settings(
+    anthropic_api_key=SecretStr("key-anthropic"),
+    openai_api_key=SecretStr("key-openai"),
+    ollama_base_url="http://127.0.0.1:11434",
+    local_model_base_url="http://127.0.0.1:9000/v1",
+)
+
+
+def only(name: str, settings: Settings = EVERYTHING) -> ModelLink:
+    (link,) = models.chain([name], settings)
+    return link
+
+
+def test_links_keep_the_order_of_their_names() -> None:
+    names = ["local/smollm2", "openai/gpt-5.4", "anthropic/claude-haiku-4-5", "ollama/qwen3:4b"]
+    assert [link.name for link in models.chain(names, EVERYTHING)] == names
+
+
+def test_each_link_has_its_own_providers_address_and_key() -> None:
+    links = models.chain(["anthropic/claude-haiku-4-5", "openai/gpt-5.4", "ollama/llama3.2"], EVERYTHING)
+    assert [(link.base_url, link.api_key.get_secret_value()) for link in links] == [
+        ("https://api.anthropic.com", "key-anthropic"),
+        ("https://api.openai.com/v1", "key-openai"),
+        ("http://127.0.0.1:11434", "none"),
+    ]
+
+
+def test_a_link_shows_no_key_when_it_is_printed() -> None:
+    assert "key-anthropic" not in repr(only("anthropic/claude-haiku-4-5"))
+
+
+def test_what_is_not_configured_is_left_out() -> None:
+    settings = Settings(openai_api_key=SecretStr(""), local_model_base_url="http://127.0.0.1:9000/v1")
+    names = ["anthropic/claude-haiku-4-5", "openai/gpt-5.4", "ollama/llama3.2", "local/smollm2"]
+    assert [link.name for link in models.chain(names, settings)] == ["local/smollm2"]
+
+
+def test_without_names_everything_configured_is_used_in_a_fixed_order() -> None:
+    providers = [link.provider for link in models.chain([], EVERYTHING)]
+    assert providers == ["anthropic", "openai", "ollama", "local"]
+
+
+def test_the_deployments_default_models_come_before_ours() -> None:
+    settings = EVERYTHING.model_copy(update={"default_models": ("local/smollm2", "openai/gpt-4.1")})
+    assert [link.name for link in models.chain([], settings)] == ["local/smollm2", "openai/gpt-4.1"]
+
+
+def test_a_deployment_with_nothing_configured_has_no_links() -> None:
+    assert models.chain([], Settings()) == []
+
+
+def test_a_models_own_name_may_hold_slashes_and_colons() -> None:
+    link = only("ollama/hf.co/someone/model:Q4")
+    assert (link.provider, link.model) == ("ollama", "hf.co/someone/model:Q4")
+
+
+@pytest.mark.parametrize("name", ["", "gpt-5.4", "openai/", "/gpt-5.4", "openai/ gpt-5.4", "mistral/large", "OpenAI/x"])
+def test_a_name_that_cannot_be_understood_is_refused_with_a_sentence(name: str) -> None:
+    with pytest.raises(BadInput, match=r"^“.*”.+\.$"):
+        models.chain([name], EVERYTHING)
+
+
+def test_a_bad_name_is_refused_even_where_its_provider_is_not_configured() -> None:
+    with pytest.raises(BadInput):
+        models.chain(["local/smollm2", "openai/"], Settings())
+
+
+def test_a_version_pinned_by_date_has_the_facts_of_its_model() -> None:
+    pinned, plain = only("anthropic/claude-sonnet-4-5-20250929"), only("anthropic/claude-sonnet-4-5")
+    assert (pinned.input_price, pinned.context_window) == (plain.input_price, plain.context_window)
+    assert pinned.model == "claude-sonnet-4-5-20250929"
+
+
+def test_the_local_model_stays_small_and_costs_nothing() -> None:
+    link = only("local/smollm2")
+    assert (link.context_window, link.max_output_tokens) == (1_024, 160)
+    assert prices.cost(link, Tokens(300, 100)) == 0
+
+
+def test_no_answer_is_allowed_to_fill_a_window() -> None:
+    every_name = [f"{provider}/{model}" for provider, known in prices.MODELS.items() for model in known]
+    for link in models.chain([*every_name, "openai/new", "anthropic/new", "ollama/new"], EVERYTHING):
+        assert link.max_output_tokens < link.context_window / 2
+
+
+def test_cost_is_exact_and_cached_tokens_have_their_own_price() -> None:
+    cost = prices.cost(only("anthropic/claude-sonnet-4-6"), Tokens(input=1_001, output=7, cached=1_000))
+    assert cost == Decimal("0.000003") + Decimal("0.0003") + Decimal("0.000105")
+
+
+def test_the_cost_of_a_paid_model_that_is_not_listed_is_unknown_rather_than_nothing() -> None:
+    assert prices.cost(only("openai/gpt-99"), Tokens(10, 10)) is None
+
+
+def test_a_model_of_ollama_costs_nothing() -> None:
+    assert prices.cost(only("ollama/whatever"), Tokens(10, 10)) == 0

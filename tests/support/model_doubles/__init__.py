@@ -1,0 +1,14 @@
+"""Model providers that run on loopback: one HTTP server that speaks OpenAI's, Anthropic's and Ollama's formats.
+
+async with ModelDoubles(keys={"anthropic": {"sk-ant-1"}}).running() as models:
+    models.next("anthropic", Behaviour(fault=Fault.OVERLOADED))
+    hanging = models.always("openai", Behaviour(fault=Fault.HANG_MID_STREAM))
+    ...
+    call = await models.wait_for_call(1, provider="openai")
+    hanging.released.set()
+"""
+
+from tests.support.model_doubles.behaviour import Behaviour, Fault, Json, content_text, echo
+from tests.support.model_doubles.server import ModelCall, ModelDoubles, Provider
+
+__all__ = ["Behaviour", "Fault", "Json", "ModelCall", "ModelDoubles", "Provider", "content_text", "echo"]

@@ -1,0 +1,296 @@
+"""The double itself: one server for all providers, which checks, records, answers and fails as it is told."""
+
+import asyncio
+import json
+import time
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Literal, Self
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from tests.support.http import reset_connection, serve
+from tests.support.model_doubles.behaviour import HTTP_FAULTS, Behaviour, Fault, Json, prompt_tokens, tokens
+from tests.support.model_doubles.wire import Anthropic, Ollama, OpenAI, Reply, Request, Wire
+
+Provider = Literal["openai", "anthropic", "ollama", "local"]
+
+WIRES: Mapping[Provider, Wire] = {"openai": OpenAI(), "anthropic": Anthropic(), "ollama": Ollama(), "local": OpenAI()}
+GARBAGE = {
+    Fault.EMPTY_BODY: "",
+    Fault.HTML_BODY: "<html><head><title>502 Bad Gateway</title></head></html>",
+}
+
+
+@dataclass(eq=False)
+class ModelCall:
+    """One request to a model, as it arrived, and how it went."""
+
+    provider: Provider
+    key: str | None
+    body: Json
+    """Everything that was asked for, parameters included."""
+    at: float
+    """Monotonic seconds; one clock for all processes of a machine."""
+    outcome: Literal["running", "refused", "answered", "broken", "disconnected"] = "running"
+    """``disconnected``: the client went away before the end. ``broken``: we did, as told."""
+    over: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+
+    @property
+    def model(self) -> str | None:
+        return self.body.get("model")
+
+    @property
+    def messages(self) -> list[Json]:
+        """As sent: Anthropic's system prompt is in ``body["system"]``."""
+        return self.body.get("messages") or []
+
+
+class ModelDoubles:
+    def __init__(
+        self,
+        *,
+        keys: Mapping[Provider, Collection[str]] | None = None,
+        ollama_models: Collection[str] = ("llama3.2", "llama3.2:latest"),
+        context_window: int = 1_000_000,
+    ) -> None:
+        """A provider that is not in ``keys`` takes any key, but OpenAI and Anthropic want one."""
+        self.keys: dict[Provider, Collection[str]] = dict(keys or {})
+        self.ollama_models = ollama_models
+        self.context_window = context_window
+        self.url = ""
+        self.calls: list[ModelCall] = []
+        self._standing: defaultdict[Provider, Behaviour] = defaultdict(Behaviour)
+        self._queued: defaultdict[Provider, deque[Behaviour]] = defaultdict(deque)
+        self._changed = asyncio.Condition()
+
+    def base_url(self, provider: Provider) -> str:
+        """As the provider's own base URL is usually written in settings."""
+        return self.url + {"openai": "/v1", "anthropic": "", "ollama": "", "local": "/local/v1"}[provider]
+
+    def always(self, provider: Provider, behaviour: Behaviour) -> Behaviour:
+        self._standing[provider] = behaviour
+        return behaviour
+
+    def next(self, provider: Provider, *behaviours: Behaviour) -> None:
+        """For the next calls, one each; afterwards the standing behaviour rules again."""
+        self._queued[provider].extend(behaviours)
+
+    def calls_to(self, provider: Provider) -> list[ModelCall]:
+        return [call for call in self.calls if call.provider == provider]
+
+    async def wait_for_call(
+        self, count: int = 1, *, provider: Provider | None = None, timeout: float = 20.0
+    ) -> ModelCall:
+        """The call with that number, counted from one, as soon as it has arrived."""
+
+        def arrived() -> list[ModelCall]:
+            return self.calls_to(provider) if provider else self.calls
+
+        try:
+            async with asyncio.timeout(timeout), self._changed:
+                await self._changed.wait_for(lambda: len(arrived()) >= count)
+        except TimeoutError:
+            seen = [(call.provider, call.outcome) for call in self.calls]
+            raise AssertionError(f"no {count} calls to {provider or 'any model'} within {timeout} s: {seen}") from None
+        return arrived()[count - 1]
+
+    @asynccontextmanager
+    async def running(self, *, port: int = 0, routes: list[web.RouteDef] | None = None) -> AsyncIterator[Self]:
+        app = web.Application(client_max_size=64 * 2**20)
+        app.add_routes(
+            [
+                web.post("/v1/chat/completions", self._chat("openai")),
+                web.post("/local/v1/chat/completions", self._chat("local")),
+                web.post("/v1/messages", self._chat("anthropic")),
+                web.post("/api/chat", self._chat("ollama")),
+                web.get("/api/tags", self._ollama_tags),
+                web.post("/api/show", self._ollama_show),
+                web.get("/api/version", self._ollama_version),
+                *(routes or []),
+            ]
+        )
+        async with serve(app, port=port) as self.url:
+            yield self
+
+    def _chat(self, provider: Provider) -> Handler:
+        wire = WIRES[provider]
+
+        async def handle(http: web.Request) -> web.StreamResponse:
+            call = ModelCall(provider, _key(http), _json_or_empty(await http.read()), time.monotonic())
+            self.calls.append(call)
+            async with self._changed:
+                self._changed.notify_all()
+            queued = self._queued[provider]
+            behaviour = queued.popleft() if queued else self._standing[provider]
+            try:
+                return await self._answer(http, call, wire, behaviour)
+            except (asyncio.CancelledError, ConnectionResetError):
+                if call.outcome == "running":
+                    call.outcome = "disconnected"
+                raise
+            finally:
+                call.over.set()
+
+        return handle
+
+    async def _answer(self, http: web.Request, call: ModelCall, wire: Wire, behaviour: Behaviour) -> web.StreamResponse:
+        if behaviour.fault is Fault.HANG_BEFORE_HEADERS:
+            await behaviour.released.wait()
+        request = wire.read(call.body)
+        if refusal := self._refusal(http, call, wire, behaviour, request):
+            call.outcome = "refused"
+            return refusal
+        assert isinstance(request, Request)
+        reply = _compose(request, behaviour)
+        if behaviour.fault is Fault.DROPPED_AT_ONCE:
+            call.outcome = "broken"
+            reset_connection(http)
+            return web.Response()
+        if request.is_stream:
+            return await _stream(http, call, wire, behaviour, reply)
+        return await _whole(http, call, wire, behaviour, reply)
+
+    def _refusal(
+        self, http: web.Request, call: ModelCall, wire: Wire, behaviour: Behaviour, request: Request | str
+    ) -> web.Response | None:
+        if not self._is_welcome(call):
+            return web.json_response(wire.error(Fault.UNAUTHORIZED), status=401)
+        if behaviour.fault in HTTP_FAULTS:
+            waits = HTTP_FAULTS[behaviour.fault] in {429, 503, 529} and behaviour.retry_after is not None
+            headers = {"retry-after": str(behaviour.retry_after)} if waits else {}
+            return web.json_response(wire.error(behaviour.fault), status=HTTP_FAULTS[behaviour.fault], headers=headers)
+        if call.provider == "anthropic" and "anthropic-version" not in http.headers:
+            request = "anthropic-version: header is required"
+        if isinstance(request, str):
+            return web.json_response(wire.error(Fault.CONTEXT_EXCEEDED, request), status=400)
+        if call.provider == "ollama":
+            # Ollama cuts a prompt that is too long without a word, so there is nothing more to refuse.
+            known = request.model in self.ollama_models
+            missing = wire.error(Fault.SERVER_ERROR, f"model '{request.model}' not found")
+            return None if known else web.json_response(missing, status=404)
+        if prompt_tokens(request.messages) + (request.max_tokens or 0) > self.context_window:
+            return web.json_response(wire.error(Fault.CONTEXT_EXCEEDED), status=400)
+        return None
+
+    def _is_welcome(self, call: ModelCall) -> bool:
+        if call.provider in self.keys:
+            return call.key in self.keys[call.provider]
+        return call.provider in {"ollama", "local"} or bool(call.key)
+
+    async def _ollama_tags(self, _: web.Request) -> web.Response:
+        details = {"format": "gguf", "family": "llama", "parameter_size": "3.2B", "quantization_level": "Q4_K_M"}
+        common = {"modified_at": "2026-01-01T00:00:00Z", "size": 2_019_393_189, "digest": "0" * 64, "details": details}
+        return web.json_response({"models": [{"name": name, "model": name, **common} for name in self.ollama_models]})
+
+    async def _ollama_show(self, http: web.Request) -> web.Response:
+        asked = await http.json()
+        name = asked.get("model") or asked.get("name")
+        if name not in self.ollama_models:
+            return web.json_response({"error": f"model '{name}' not found"}, status=404)
+        info = {"general.architecture": "llama", "llama.context_length": 131_072}
+        return web.json_response({"capabilities": ["completion"], "model_info": info, "template": "{{ .Prompt }}"})
+
+    async def _ollama_version(self, _: web.Request) -> web.Response:
+        return web.json_response({"version": "0.13.0"})
+
+
+def _key(http: web.Request) -> str | None:
+    scheme, _, token = http.headers.get("Authorization", "").partition(" ")
+    return http.headers.get("x-api-key") or (token if scheme == "Bearer" else None) or None
+
+
+def _json_or_empty(raw: bytes) -> Json:
+    try:
+        body = json.loads(raw)
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _compose(request: Request, behaviour: Behaviour) -> Reply:
+    pieces = [] if behaviour.fault is Fault.EMPTY_ANSWER else tokens(behaviour.answer(request.messages))
+    kept = pieces[: request.max_tokens] if request.max_tokens else pieces
+    return Reply(
+        model=request.model,
+        pieces=kept,
+        is_cut_short=len(kept) < len(pieces),
+        prompt_tokens=prompt_tokens(request.messages),
+        cached_tokens=behaviour.cached_tokens,
+        with_usage=request.with_usage,
+    )
+
+
+async def _whole(
+    http: web.Request, call: ModelCall, wire: Wire, behaviour: Behaviour, reply: Reply
+) -> web.StreamResponse:
+    """What breaks a stream in the middle breaks half a body here."""
+    await asyncio.sleep(behaviour.first_token_delay + behaviour.token_delay * len(reply.pieces))
+    text = json.dumps(wire.whole(reply))
+    if behaviour.fault in {Fault.HANG_BEFORE_FIRST_TOKEN, Fault.HANG_MID_STREAM}:
+        await behaviour.released.wait()
+    if behaviour.fault is Fault.ERROR_IN_STREAM:
+        call.outcome = "refused"
+        return web.json_response(wire.error(Fault.SERVER_ERROR), status=500)
+    if behaviour.fault in {Fault.MALFORMED, Fault.CUT, Fault.DROPPED, *GARBAGE}:
+        call.outcome = "broken"
+        if behaviour.fault is Fault.DROPPED:
+            reset_connection(http)
+        text = GARBAGE.get(behaviour.fault, text[: len(text) // 2])
+    else:
+        call.outcome = "answered"
+    content_type = "text/html" if behaviour.fault is Fault.HTML_BODY else "application/json"
+    return web.Response(text=text, content_type=content_type)
+
+
+async def _stream(
+    http: web.Request, call: ModelCall, wire: Wire, behaviour: Behaviour, reply: Reply
+) -> web.StreamResponse:
+    is_html = behaviour.fault is Fault.HTML_BODY
+    response = web.StreamResponse(headers={"Content-Type": "text/html" if is_html else wire.content_type})
+    await response.prepare(http)
+    if behaviour.fault in GARBAGE:
+        await response.write(GARBAGE[behaviour.fault].encode())
+        call.outcome = "broken"
+        return response
+    for chunk in wire.opening(reply):
+        await response.write(chunk)
+    if behaviour.fault is Fault.HANG_BEFORE_FIRST_TOKEN:
+        await behaviour.released.wait()
+    await asyncio.sleep(behaviour.first_token_delay)
+    for number, piece in enumerate(reply.pieces):
+        if number:
+            await asyncio.sleep(behaviour.token_delay)
+        await response.write(wire.piece(reply, piece))
+        if number == 0 and await _break(http, call, wire, behaviour, response):
+            return response
+    for chunk in wire.ending(reply):
+        await response.write(chunk)
+    call.outcome = "answered"
+    await response.write_eof()
+    return response
+
+
+async def _break(
+    http: web.Request, call: ModelCall, wire: Wire, behaviour: Behaviour, response: web.StreamResponse
+) -> bool:
+    """After the first token: whether the answer ends here."""
+    match behaviour.fault:
+        case Fault.HANG_MID_STREAM:
+            await behaviour.released.wait()
+            return False
+        case Fault.CUT:
+            pass
+        case Fault.DROPPED:
+            reset_connection(http)
+        case Fault.MALFORMED:
+            await response.write(wire.malformed())
+        case Fault.ERROR_IN_STREAM:
+            await response.write(wire.error_in_stream())
+        case _:
+            return False
+    call.outcome = "broken"
+    return True

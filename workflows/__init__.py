@@ -1,0 +1,1 @@
+"""What happens, in order, and what survives a crash: deterministic, without I/O."""

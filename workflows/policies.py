@@ -1,0 +1,61 @@
+"""Every time limit and retry that workflows use, by name."""
+
+from datetime import timedelta
+from typing import TypedDict
+
+from temporalio.common import RetryPolicy
+from temporalio.workflow import ActivityCancellationType
+
+
+class ActivityOptions(TypedDict, total=False):
+    start_to_close_timeout: timedelta
+    schedule_to_close_timeout: timedelta
+    heartbeat_timeout: timedelta
+    retry_policy: RetryPolicy
+    cancellation_type: ActivityCancellationType
+
+
+# Models have their own time budget within; when all are down the workflow decides what happens, not a retry here.
+THINKING = ActivityOptions(
+    start_to_close_timeout=timedelta(minutes=5),
+    heartbeat_timeout=timedelta(seconds=5),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(seconds=1),
+        maximum_interval=timedelta(seconds=20),
+        non_retryable_error_types=["ModelsUnavailable"],
+    ),
+    # The conversation moves on at once; the call itself ends with its next heartbeat.
+    cancellation_type=ActivityCancellationType.TRY_CANCEL,
+)
+
+# An answer is worth a day of trying. The channel's own word on when to try again comes with the error.
+DELIVERY = ActivityOptions(
+    start_to_close_timeout=timedelta(minutes=2),
+    schedule_to_close_timeout=timedelta(days=1),
+    heartbeat_timeout=timedelta(seconds=5),
+    retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1)),
+)
+
+# Short work on our own database: it is tried until the database is back.
+BOOKKEEPING = ActivityOptions(
+    start_to_close_timeout=timedelta(seconds=30),
+    retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=20)),
+)
+
+SWEEPING = ActivityOptions(
+    start_to_close_timeout=timedelta(minutes=2),
+    heartbeat_timeout=timedelta(seconds=10),
+    retry_policy=RetryPolicy(maximum_attempts=1),
+)
+SWEEP_EVERY = timedelta(seconds=10)
+
+SILENCE_ENDS_AFTER = timedelta(days=1)
+"""A conversation this long without a word completes; the next message starts it again, with its context."""
+
+TURNS_IN_A_RUN = 50
+"""A longer history costs a second of replay whenever the worker's cache has lost the conversation."""
+
+FIRST_RETRY_AFTER = timedelta(seconds=15)
+LONGEST_RETRY_AFTER = timedelta(minutes=10)
+GIVE_UP_AFTER = timedelta(days=1)
+"""For how long a turn is retried while every model is down."""

@@ -1,0 +1,127 @@
+"""One turn: think, deliver; joined by what comes in while it thinks, stopped when a person says so."""
+
+from datetime import datetime, timedelta
+from typing import Literal
+from uuid import UUID
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, CancelledError
+
+from konstruct.contracts.conversation import (
+    AbandonRequest,
+    AdmitRequest,
+    Admitted,
+    Delivered,
+    DeliverRequest,
+    ThinkRequest,
+    Thought,
+)
+from workflows import policies
+
+
+class Mailbox:
+    """Messages that wait for an answer, in order. ``news`` is raised by whatever a running turn must know of."""
+
+    def __init__(self, waiting: list[UUID]) -> None:
+        self.waiting = waiting
+        self.news = 0
+        self.is_stopped = False
+
+    def put(self, message_id: UUID) -> None:
+        if message_id not in self.waiting:
+            self.waiting.append(message_id)
+            self.news += 1
+
+    def stop_turn(self) -> None:
+        self.is_stopped = True
+        self.news += 1
+
+    def take(self, messages: list[UUID]) -> None:
+        self.waiting = [message for message in self.waiting if message not in messages]
+
+
+class Turn:
+    def __init__(self, tenant_id: UUID, conversation_id: UUID, mailbox: Mailbox) -> None:
+        self._tenant_id = tenant_id
+        self._conversation_id = conversation_id
+        self._mailbox = mailbox
+        self._began: datetime = workflow.now()
+        self._retry_after: timedelta | None = None
+
+    async def run(self) -> None:
+        """Goes on until the messages that wait are answered or given up."""
+        self._mailbox.is_stopped = False
+        while self._mailbox.waiting:
+            news, messages, turn_id = self._mailbox.news, list(self._mailbox.waiting), workflow.uuid4()
+            try:
+                thought = await self._think(
+                    news, ThinkRequest(self._tenant_id, self._conversation_id, turn_id, messages)
+                )
+            except ActivityError as error:
+                thought = None
+                if self._mailbox.news == news:
+                    await self._wait_out(news, turn_id, str(error.cause or error))
+            if self._mailbox.is_stopped:
+                return await self._abandon("stopped")
+            if workflow.now() - self._began > policies.GIVE_UP_AFTER:
+                return await self._abandon("failed")
+            # Compared, not only cancelled: a result and a signal that come in one task cancel nothing.
+            if thought is None or self._mailbox.news != news:
+                continue
+            if thought.decision == "nothing" or await self._deliver(thought.reply_ids, thought.showed_status):
+                self._mailbox.take(messages)
+                return None
+        return None
+
+    async def _think(self, news: int, request: ThinkRequest) -> Thought | None:
+        """None when something came in between; the call is then cancelled and its result, if any, is stale."""
+        thinking = workflow.start_activity("think", request, result_type=Thought, **policies.THINKING)
+        await workflow.wait_condition(lambda: thinking.done() or self._mailbox.news != news)
+        if not thinking.done():
+            thinking.cancel()
+        try:
+            thought: Thought = await thinking
+        except ActivityError as error:
+            if isinstance(error.cause, CancelledError):
+                return None
+            raise
+        return thought
+
+    async def _deliver(self, message_ids: list[UUID], end_status: bool) -> bool:
+        """Whether the turn is over; False when it was superseded and has to be thought again."""
+        request = DeliverRequest(self._tenant_id, self._conversation_id, message_ids, end_status)
+        try:
+            delivered: Delivered = await workflow.execute_activity(
+                "deliver", request, result_type=Delivered, **policies.DELIVERY
+            )
+        except ActivityError:
+            workflow.logger.warning("An answer could not be delivered in a day.")
+            return True
+        return delivered.outcome != "superseded"
+
+    async def _wait_out(self, news: int, turn_id: UUID, reason: str) -> None:
+        """Tells the contact once that the answer has to wait, then waits longer each time, or for something new."""
+        if self._retry_after is None:
+            self._retry_after = policies.FIRST_RETRY_AFTER
+            admitted = await workflow.execute_activity(
+                "admit",
+                AdmitRequest(self._tenant_id, self._conversation_id, turn_id, reason),
+                result_type=Admitted,
+                **policies.BOOKKEEPING,
+            )
+            await self._deliver(admitted.notice_ids, end_status=True)
+        else:
+            self._retry_after = min(2 * self._retry_after, policies.LONGEST_RETRY_AFTER)
+        try:
+            await workflow.wait_condition(lambda: self._mailbox.news != news, timeout=self._retry_after)
+        except TimeoutError:
+            return
+
+    async def _abandon(self, why: Literal["stopped", "failed"]) -> None:
+        messages = list(self._mailbox.waiting)
+        await workflow.execute_activity(
+            "abandon",
+            AbandonRequest(self._tenant_id, self._conversation_id, messages, why),
+            **policies.BOOKKEEPING,
+        )
+        self._mailbox.take(messages)

@@ -1,0 +1,129 @@
+"""The worker's composition root: everything that conversations need, built once and passed down."""
+
+import asyncio
+import signal
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+import aiohttp
+import structlog
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+)
+from temporalio.service import RPCError
+from temporalio.worker import PollerBehaviorAutoscaling, Worker
+
+from activities.delivery import Delivery
+from activities.failures import FailureInterceptor
+from activities.thinking import Thinking
+from activities.upkeep import Upkeep
+from konstruct import log, temporal
+from konstruct.adapters.console import ConsoleMessenger
+from konstruct.adapters.litellm import LiteLLMChatModel
+from konstruct.adapters.redis import Circuit, RedisCooldowns, connect
+from konstruct.adapters.slack import SlackMessenger
+from konstruct.db import Database
+from konstruct.ports import Messenger
+from konstruct.settings import Settings, needed
+from konstruct.vault import Vault
+from workflows import policies
+from workflows.conversation import ConversationWorkflow
+from workflows.sandbox import RUNNER
+from workflows.sweep import SweepWorkflow
+
+# Conversations that stay in memory between their turns; one that fell out costs a replay of at most fifty turns.
+CACHED_CONVERSATIONS = 1_000
+CALLS_AT_ONCE = 200
+
+logger = structlog.get_logger(__name__)
+
+
+async def work(settings: Settings, *, until: asyncio.Event) -> None:
+    """Works off conversations until told to stop, then finishes what is under way within seconds."""
+    async with AsyncExitStack() as stack:
+        database = Database(needed(settings.database_url, "KONSTRUCT_DATABASE_URL"))
+        stack.push_async_callback(database.close)
+        redis = connect(needed(settings.redis_url, "KONSTRUCT_REDIS_URL").get_secret_value())
+        stack.push_async_callback(redis.aclose)
+        http = await stack.enter_async_context(aiohttp.ClientSession())
+        vault = Vault(settings.encryption_keys)
+        messengers: dict[str, Messenger] = {
+            "slack": SlackMessenger(http, settings.slack_api_url),
+            "console": ConsoleMessenger(),
+        }
+        client = await reach_temporal(settings)
+        thinking = Thinking(settings, database, vault, LiteLLMChatModel(), RedisCooldowns(redis, Circuit()), messengers)
+        delivery = Delivery(database, vault, messengers)
+        await schedule_sweeps(client)
+        await stack.enter_async_context(conversations_worker(client, thinking, delivery))
+        await stack.enter_async_context(
+            Worker(
+                client,
+                task_queue=temporal.UPKEEP,
+                workflows=[SweepWorkflow],
+                activities=[Upkeep(database, client).sweep],
+                workflow_runner=RUNNER,
+                interceptors=[FailureInterceptor()],
+                max_cached_workflows=10,
+            )
+        )
+        logger.info("worker_ready", temporal=settings.temporal_address)
+        await until.wait()
+
+
+def conversations_worker(client: Client, thinking: Thinking, delivery: Delivery) -> Worker:
+    return Worker(
+        client,
+        task_queue=temporal.CONVERSATIONS,
+        workflows=[ConversationWorkflow],
+        activities=[thinking.think, thinking.admit, thinking.abandon, delivery.deliver],
+        workflow_runner=RUNNER,
+        interceptors=[FailureInterceptor()],
+        max_cached_workflows=CACHED_CONVERSATIONS,
+        max_concurrent_activities=CALLS_AT_ONCE,
+        workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
+        activity_task_poller_behavior=PollerBehaviorAutoscaling(),
+        # A dead worker's conversations are picked up by another this soon.
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
+        graceful_shutdown_timeout=timedelta(seconds=5),
+    )
+
+
+async def reach_temporal(settings: Settings) -> Client:
+    """Waits for Temporal as long as it takes, and says so."""
+    client = await temporal.connect(settings)
+    while True:
+        try:
+            await client.service_client.check_health(timeout=timedelta(seconds=5))
+        except (RPCError, RuntimeError) as error:
+            logger.warning("waiting_for_temporal", address=settings.temporal_address, error=str(error))
+            await asyncio.sleep(2)
+        else:
+            return client
+
+
+async def schedule_sweeps(client: Client) -> None:
+    schedule = Schedule(
+        action=ScheduleActionStartWorkflow("SweepWorkflow", id="sweep", task_queue=temporal.UPKEEP),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=policies.SWEEP_EVERY)]),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=1)),
+    )
+    try:
+        await client.create_schedule("sweep", schedule)
+    except ScheduleAlreadyRunningError:
+        logger.debug("sweep_already_scheduled")
+
+
+async def main(settings: Settings) -> None:
+    log.configure(settings)
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await work(settings, until=stop)
