@@ -21,6 +21,7 @@ class Upkeep:
     async def sweep(self) -> Swept:
         """Signals every message that is durable but that no workflow has taken. A repeated signal changes nothing."""
         unsettled = await inbox.unsettled(self._database, AT_MOST)
+        await inbox.forget_quarantined(self._database)
         async with heartbeat():
             for message in unsettled:
                 signal, content = (

@@ -7,7 +7,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from gateway import health, slack
+from gateway import health, slack, slack_install
 from gateway.slack_events import SlackEvents
 from konstruct import log, temporal
 from konstruct.adapters.redis import Circuit, RedisLimiter, connect
@@ -50,6 +50,8 @@ def build(settings: Settings) -> FastAPI:
                 )
                 if settings.slack_signing_secret is not None:
                     app.include_router(slack.router(events, settings.slack_signing_secret))
+                if settings.slack_client_id is not None and settings.slack_client_secret is not None:
+                    app.include_router(slack_install.router(database, vault, redis, circuit, messenger, settings))
             logger.info("gateway_ready", slack=settings.slack_signing_secret is not None)
             yield
 

@@ -15,17 +15,17 @@ MAX_DEPTH: Final = 32
 Json = dict[str, Any]
 
 
-async def read(request: Request) -> bytes:
+async def read(request: Request, *, time_limit: float = READ_SECONDS) -> bytes:
     """Raises HTTPException: 413 for too large a body, 408 for one that dribbles in."""
     body = bytearray()
     try:
-        async with asyncio.timeout(READ_SECONDS):
+        async with asyncio.timeout(time_limit):
             async for chunk in request.stream():
                 body += chunk
                 if len(body) > MAX_BYTES:
                     raise HTTPException(413, f"The body is over {MAX_BYTES} bytes.")
     except TimeoutError as error:
-        raise HTTPException(408, f"The body did not come within {READ_SECONDS:.0f} seconds.") from error
+        raise HTTPException(408, "The body did not come in time.") from error
     return bytes(body)
 
 

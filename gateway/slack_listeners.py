@@ -2,12 +2,12 @@
 
 import asyncio
 import time
+from datetime import UTC, datetime
 from typing import Final
 
 import structlog
 from slack_bolt.app.async_app import AsyncApp
 from temporalio.client import Client
-from temporalio.service import RPCError
 
 from gateway.bodies import Json
 from gateway.slack_plain import SlackMessage, mentions, plain_text
@@ -15,7 +15,7 @@ from konstruct import connections, employees, inbox, temporal
 from konstruct.adapters.slack import Prompt, SlackMessenger
 from konstruct.connections import ConnectionRef
 from konstruct.db import Database
-from konstruct.errors import KonstructError, Unavailable
+from konstruct.errors import KonstructError
 from konstruct.inbox import Inbound
 from konstruct.ports import ChannelAccount, Limiter
 
@@ -134,22 +134,28 @@ class SlackListeners:
             )
         if conversation_id is None:
             return
-        try:
-            await temporal.stop_turn(self._temporal, connection.tenant_id, conversation_id)
-        except (RPCError, RuntimeError) as error:
-            raise Unavailable("Temporal does not answer.") from error
+        await temporal.stop_turn(self._temporal, connection.tenant_id, conversation_id)
 
-    async def _on_uninstalled(self, connection: ConnectionRef) -> None:
-        await self._mark(connection, "uninstalled", "The app was removed from the workspace.")
+    async def _on_uninstalled(self, body: Json, connection: ConnectionRef) -> None:
+        await self._mark(connection, body, "uninstalled", "The app was removed from the workspace.")
 
-    async def _on_tokens_revoked(self, event: Json, connection: ConnectionRef) -> None:
+    async def _on_tokens_revoked(self, body: Json, event: Json, connection: ConnectionRef) -> None:
         # People's own tokens are revoked in the same kind of event.
         if event["tokens"].get("bot"):
-            await self._mark(connection, "revoked", "Slack revoked the bot's token.")
+            await self._mark(connection, body, "revoked", "Slack revoked the bot's token.")
 
-    async def _mark(self, connection: ConnectionRef, status: str, reason: str) -> None:
+    async def _mark(self, connection: ConnectionRef, body: Json, status: str, reason: str) -> None:
+        # Slack tells whole seconds: the end of that one, since an installation may be as young.
+        happened_at = datetime.fromtimestamp(body["event_time"] + 1, UTC)
         async with self._database.tenant_session(connection.tenant_id) as session:
-            await connections.mark(session, connection.connection_id, status=status, reason=reason, actor="slack")
+            await connections.mark(
+                session,
+                connection.connection_id,
+                status=status,
+                reason=reason,
+                actor="slack",
+                happened_at=happened_at,
+            )
 
 
 def _author(message: SlackMessage, account: ChannelAccount) -> str | None:

@@ -14,7 +14,7 @@ import typer
 import uvicorn
 from pydantic import SecretStr, ValidationError
 
-from konstruct import db, doctor, log, manifest, temporal, tenants
+from konstruct import db, doctor, log, manifest, slack_tickets, temporal, tenants
 from konstruct.adapters.redis import Circuit, RedisLimiter, connect
 from konstruct.adapters.slack import SlackMessenger, open_session
 from konstruct.chat import Chat
@@ -22,9 +22,11 @@ from konstruct.db import Database
 from konstruct.embedded.leash import end_with
 from konstruct.embedded.up import DEMO
 from konstruct.embedded.up import up as run_stack
-from konstruct.errors import KonstructError
+from konstruct.errors import KonstructError, NotFound
+from konstruct.identity import TenantId
 from konstruct.limits import LocalLimiter
 from konstruct.settings import Settings, needed
+from konstruct.slack_tickets import Ticket
 from konstruct.vault import Vault
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
@@ -93,6 +95,27 @@ async def _apply(settings: Settings, file: Path) -> None:
         typer.echo(str(change))
     if all(change.sign == "=" for change in changes):
         typer.echo("Nothing to change.")
+
+
+@app.command()
+def slack_install(
+    address: Annotated[str, typer.Argument(help="The gateway's public address, e.g. https://bots.example.com.")],
+    tenant: Annotated[str, typer.Option(help="Whose workspace it is to be.")] = DEMO,
+    employee: Annotated[str, typer.Option(help="The key of the employee that serves it.")] = "ada",
+) -> None:
+    """Print a link, good for ten minutes, that connects a Slack workspace to a tenant."""
+    _run(_slack_install(_settings(), address, tenant, employee))
+
+
+async def _slack_install(settings: Settings, address: str, tenant: str, employee: str) -> None:
+    needed(settings.slack_client_id, "KONSTRUCT_SLACK_CLIENT_ID")
+    needed(settings.slack_client_secret, "KONSTRUCT_SLACK_CLIENT_SECRET")
+    async with _database(settings) as database:
+        tenant_id = await tenants.find(database, tenant)
+    if tenant_id is None:
+        raise NotFound(f"There is no tenant {tenant!r}: make it with `konstruct apply`.")
+    ticket = slack_tickets.seal(settings.encryption_keys, Ticket(TenantId(tenant_id), employee))
+    typer.echo(f"{address.rstrip('/')}/slack/install?ticket={ticket}")
 
 
 @app.command()

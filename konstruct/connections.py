@@ -1,6 +1,7 @@
 """Connections: which tenant a channel account belongs to, its secrets, and whether it is still good."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from pydantic import SecretStr
 from sqlalchemy import text
@@ -59,10 +60,19 @@ async def open_account(session: AsyncSession, vault: Vault, connection_id: Conne
     )
 
 
-async def mark(session: AsyncSession, connection_id: ConnectionId, *, status: str, reason: str, actor: str) -> None:
-    """Says that a connection is no longer good, once: a repeated or later word does not change the first."""
+async def mark(
+    session: AsyncSession,
+    connection_id: ConnectionId,
+    *,
+    status: str,
+    reason: str,
+    actor: str,
+    happened_at: datetime | None = None,
+) -> None:
+    """Says that a connection is no longer good, once: a repeated or later word does not change the first, and one
+    that ``happened_at`` a time before the connection was made good again says nothing of it now."""
     connection = await _get(session, connection_id, lock=True)
-    if connection.status != "active":
+    if connection.status != "active" or (happened_at is not None and happened_at < connection.status_changed_at):
         return
     connection.status, connection.status_reason, connection.status_changed_at = status, reason, utc_now()
     audit.record(

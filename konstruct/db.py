@@ -14,6 +14,7 @@ from alembic.config import Config
 from pydantic import SecretStr
 from sqlalchemy import Connection, event, make_url, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import Session, SessionTransaction
 
@@ -49,6 +50,8 @@ class Database:
             max_overflow=10,
             pool_timeout=5,
             pool_pre_ping=True,
+            # What people said must not come into logs by way of an error's text.
+            hide_parameters=True,
             connect_args={"server_settings": options, "timeout": 5},
         )
 
@@ -79,7 +82,13 @@ class Database:
             if error.connection_invalidated or str(getattr(error.orig, "sqlstate", "") or "")[:2] in _PASSING:
                 raise Unavailable("The database does not answer.") from error
             raise
-        except (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError) as error:
+        except (
+            OSError,
+            TimeoutError,
+            PoolTimeoutError,
+            asyncpg.PostgresConnectionError,
+            asyncpg.CannotConnectNowError,
+        ) as error:
             raise Unavailable("The database does not answer.") from error
 
     async def close(self) -> None:

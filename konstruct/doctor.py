@@ -7,9 +7,6 @@ from typing import Literal
 
 import httpx
 from sqlalchemy import text
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.service import RPCError
 
 from konstruct import models, temporal
@@ -109,19 +106,12 @@ async def _temporal(settings: Settings) -> AsyncIterator[Finding]:
         client = await temporal.connect(settings)
         await client.service_client.check_health(timeout=timedelta(seconds=PATIENCE))
         yield Finding("temporal", "ok", f"{settings.temporal_address}, namespace {settings.temporal_namespace}")
-        queue = await client.workflow_service.describe_task_queue(
-            DescribeTaskQueueRequest(
-                namespace=settings.temporal_namespace,
-                task_queue=TaskQueue(name=temporal.CONVERSATIONS),
-                task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-            ),
-            timeout=timedelta(seconds=PATIENCE),
-        )
+        at_work = await temporal.workers(client)
     except (KonstructError, RPCError, RuntimeError) as error:
         yield Finding("temporal", "missing", f"{error}")
         return
-    if queue.pollers:
-        yield Finding("worker", "ok", f"{len({poller.identity for poller in queue.pollers})} at work")
+    if at_work:
+        yield Finding("worker", "ok", f"{at_work} at work")
     else:
         yield Finding("worker", "missing", "Nobody works on conversations: start `konstruct worker`.")
 

@@ -240,7 +240,7 @@ async def edit(session: AsyncSession, connection_id: ConnectionId, external_id: 
         update(Message)
         .where(col(Message.connection_id) == connection_id)
         .where(col(Message.external_id) == external_id)
-        .where(col(Message.direction) == "inbound")
+        .where(col(Message.direction) == "inbound", col(Message.state) != "deleted")
         .values(body=text[:MAX_BODY])
     )
 
@@ -254,6 +254,12 @@ async def remove(session: AsyncSession, connection_id: ConnectionId, external_id
         .where(col(Message.direction) == "inbound")
         .values(body="", state="deleted", settled_at=utc_now())
     )
+
+
+async def forget_quarantined(database: Database) -> None:
+    """Drops what was kept aside a week ago: a forgotten installation may go on sending for ever."""
+    async with database.system_session() as session:
+        await session.execute(sql("select forget_quarantined()"))
 
 
 async def quarantine(database: Database, *, channel: str, reason: str, body: bytes) -> None:

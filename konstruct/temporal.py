@@ -1,8 +1,10 @@
 """Temporal as the product uses it: the client, the encrypting codec, queue names, and words to a conversation."""
 
+import asyncio
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from uuid import UUID
 
@@ -12,6 +14,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic import SecretStr
 from temporalio.api.common.v1 import Payload
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 from temporalio.common import Priority
 from temporalio.converter import (
@@ -22,7 +27,7 @@ from temporalio.converter import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from konstruct.contracts import conversation as contracts
-from konstruct.errors import Misconfigured
+from konstruct.errors import Misconfigured, Unavailable
 from konstruct.inbox import Accepted
 from konstruct.settings import Settings, needed
 
@@ -83,16 +88,37 @@ def data_converter(keys: tuple[SecretStr, ...]) -> DataConverter:
     )
 
 
-async def connect(settings: Settings) -> Client:
-    """A client that connects at its first call, so that a gateway starts while Temporal is down."""
+async def connect(settings: Settings, *, lazy: bool = True) -> Client:
+    """A lazy client connects at its first call, so that a gateway starts while Temporal is down; workers need another.
+
+    Raises:
+        RuntimeError: Temporal cannot be reached, and the client is not lazy.
+    """
     return await Client.connect(
         needed(settings.temporal_address, "KONSTRUCT_TEMPORAL_ADDRESS"),
         namespace=settings.temporal_namespace,
         tls=settings.temporal_tls,
         api_key=settings.temporal_api_key.get_secret_value() if settings.temporal_api_key else None,
         data_converter=data_converter(settings.encryption_keys),
-        lazy=True,
+        lazy=lazy,
     )
+
+
+async def workers(client: Client) -> int:
+    """How many workers take on conversations right now.
+
+    Raises:
+        RPCError: Temporal does not answer.
+    """
+    queue = await client.workflow_service.describe_task_queue(
+        DescribeTaskQueueRequest(
+            namespace=client.namespace,
+            task_queue=TaskQueue(name=CONVERSATIONS),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+        ),
+        timeout=timedelta(seconds=5),
+    )
+    return len({poller.identity for poller in queue.pollers})
 
 
 def workflow_id(tenant_id: UUID, conversation_id: UUID) -> str:
@@ -103,19 +129,20 @@ async def tell(client: Client, tenant_id: UUID, conversation_id: UUID, signal: s
     """Signals a conversation's workflow, starting it when it has fallen silent.
 
     Raises:
-        RPCError: Temporal cannot be reached in a second.
+        Unavailable: Temporal cannot be reached in a second.
     """
-    await client.start_workflow(
-        contracts.WORKFLOW,
-        contracts.ConversationState(tenant_id, conversation_id),
-        id=workflow_id(tenant_id, conversation_id),
-        task_queue=CONVERSATIONS,
-        task_timeout=_TASK_TIMEOUT,
-        start_signal=signal,
-        start_signal_args=[content],
-        priority=Priority(fairness_key=str(tenant_id)),
-        rpc_timeout=_SIGNAL_TIMEOUT,
-    )
+    async with _within_a_second():
+        await client.start_workflow(
+            contracts.WORKFLOW,
+            contracts.ConversationState(tenant_id, conversation_id),
+            id=workflow_id(tenant_id, conversation_id),
+            task_queue=CONVERSATIONS,
+            task_timeout=_TASK_TIMEOUT,
+            start_signal=signal,
+            start_signal_args=[content],
+            priority=Priority(fairness_key=str(tenant_id)),
+            rpc_timeout=_SIGNAL_TIMEOUT,
+        )
 
 
 async def notify(client: Client, tenant_id: UUID, accepted: Accepted) -> None:
@@ -127,16 +154,31 @@ async def notify(client: Client, tenant_id: UUID, accepted: Accepted) -> None:
         elif accepted.is_new and not accepted.is_refused:
             message = contracts.DeliverMessage(accepted.message_id)
             await tell(client, tenant_id, accepted.conversation_id, contracts.DELIVER_MESSAGE, message)
-    except (RPCError, RuntimeError) as error:
-        # A lazy client that never connected raises RuntimeError.
-        log.warning("temporal_unreachable", conversation_id=str(accepted.conversation_id), error=str(error))
+    except Unavailable:
+        log.warning("temporal_unreachable", conversation_id=str(accepted.conversation_id))
 
 
 async def stop_turn(client: Client, tenant_id: UUID, conversation_id: UUID) -> None:
-    """Ends the turn that is being thought about. A conversation that is silent has none."""
+    """Ends the turn that is being thought about. A conversation that is silent has none.
+
+    Raises:
+        Unavailable: Temporal cannot be reached in a second.
+    """
     handle = client.get_workflow_handle(workflow_id(tenant_id, conversation_id))
+    async with _within_a_second():
+        try:
+            await handle.signal(contracts.STOP_TURN, rpc_timeout=_SIGNAL_TIMEOUT)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+
+
+@asynccontextmanager
+async def _within_a_second() -> AsyncIterator[None]:
     try:
-        await handle.signal(contracts.STOP_TURN, rpc_timeout=_SIGNAL_TIMEOUT)
-    except RPCError as error:
-        if error.status is not RPCStatusCode.NOT_FOUND:
-            raise
+        # The call's own time limit does not hold while a lazy client still connects.
+        async with asyncio.timeout(_SIGNAL_TIMEOUT.total_seconds()):
+            yield
+    except (RPCError, RuntimeError, TimeoutError) as error:
+        # A client that could not connect raises RuntimeError.
+        raise Unavailable("Temporal does not answer.") from error

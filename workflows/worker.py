@@ -98,15 +98,12 @@ def conversations_worker(client: Client, thinking: Thinking, delivery: Delivery)
 
 async def reach_temporal(settings: Settings) -> Client:
     """Waits for Temporal as long as it takes, and says so."""
-    client = await temporal.connect(settings)
     while True:
         try:
-            await client.service_client.check_health(timeout=timedelta(seconds=5))
+            return await temporal.connect(settings, lazy=False)
         except (RPCError, RuntimeError) as error:
             logger.warning("waiting_for_temporal", address=settings.temporal_address, error=str(error))
             await asyncio.sleep(2)
-        else:
-            return client
 
 
 async def schedule_sweeps(client: Client) -> None:

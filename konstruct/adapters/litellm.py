@@ -114,8 +114,8 @@ def _request(link: ModelLink, messages: Sequence[ChatMessage], max_tokens: int) 
         # Ollama cuts the prompt silently at a small window of its own unless told which one is meant.
         request["num_ctx"] = link.context_window
     if link.provider == "local":
-        # A model this small loses its thread at the usual temperature.
-        request["temperature"] = 0.2
+        # A model this small loses its thread at the usual temperature, and itself in a second paragraph.
+        request |= {"temperature": 0.0, "stop": ["\n"]}
     return request
 
 

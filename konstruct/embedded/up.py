@@ -4,7 +4,9 @@ import asyncio
 import signal
 from importlib import resources
 
-from konstruct import connections, db, manifest, tenants
+from temporalio.service import RPCError
+
+from konstruct import connections, db, manifest, temporal, tenants
 from konstruct.adapters.slack import SlackMessenger, open_session
 from konstruct.connections import slack_account
 from konstruct.db import Database
@@ -54,8 +56,17 @@ async def _serve(settings: Settings, report: Report) -> None:
         async def gateway_answers() -> bool:
             return await http_answers(f"{gateway}/health/live")
 
-        await stack.run("Gateway", "gateway", ready=gateway_answers)
-        await stack.run("Worker", "worker")
+        client = await temporal.connect(settings)
+
+        async def worker_polls() -> bool:
+            try:
+                return await temporal.workers(client) > 0
+            except (RPCError, RuntimeError):
+                return False
+
+        await asyncio.gather(
+            stack.run("Gateway", "gateway", ready=gateway_answers), stack.run("Worker", "worker", ready=worker_polls)
+        )
         report(_where_to_go(settings, gateway))
         await stack.broken()
 

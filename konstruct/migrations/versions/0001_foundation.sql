@@ -229,6 +229,7 @@ alter table quarantined_events enable row level security;
 alter table quarantined_events force row level security;
 create policy arrive on quarantined_events for insert to konstruct_app with check (true);
 create policy look_up on quarantined_events for select to konstruct_router using (true);
+create policy forget on quarantined_events for delete to konstruct_router using (true);
 
 grant select, insert, update on tenants, connections, employees, contacts, conversations, messages to konstruct_app;
 grant select, insert, update, delete on employee_bindings to konstruct_app;
@@ -239,7 +240,7 @@ grant insert on quarantined_events to konstruct_app;
 grant select (id, slug) on tenants to konstruct_router;
 grant select (tenant_id, id, key, kind, account, status, status_reason, status_changed_at) on connections to konstruct_router;
 grant select (tenant_id, id, conversation_id, direction, purpose, state, created_at) on messages to konstruct_router;
-grant select (created_at) on quarantined_events to konstruct_router;
+grant select (created_at), delete on quarantined_events to konstruct_router;
 
 -- What an audit event says is never changed. ENABLE ALWAYS: not even in a replication session.
 create function refuse_change() returns trigger language plpgsql as $$
@@ -294,13 +295,18 @@ create function quarantined_since(moment timestamptz)
   language sql stable security definer set search_path = pg_catalog, pg_temp
   as $$ select count(*) from public.quarantined_events q where q.created_at >= moment $$;
 
+create function forget_quarantined()
+  returns void
+  language sql security definer set search_path = pg_catalog, pg_temp
+  as $$ delete from public.quarantined_events q where q.created_at < now() - interval '7 days' $$;
+
 do $$
 declare
   look_up regprocedure;
 begin
   foreach look_up in array array[
     'find_connection(text, text)', 'find_tenant(text)', 'unsettled_messages(integer)', 'troubled_connections()',
-    'quarantined_since(timestamptz)'
+    'quarantined_since(timestamptz)', 'forget_quarantined()'
   ]::regprocedure[]
   loop
     execute format('revoke all on function %s from public', look_up);
