@@ -118,9 +118,10 @@ class SlackListeners:
     async def _suggest_prompts(self, account: ChannelAccount, channel: str) -> None:
         try:
             async with self._database.tenant_session(account.tenant_id) as session:
-                prompts = await employees.suggested_prompts(session, account.connection_id)
+                greeting, prompts = await employees.opening(session, account.connection_id)
             if prompts:
-                await self._messenger.suggest_prompts(account, channel, [Prompt(text, text) for text in prompts])
+                offered = [Prompt(text, text) for text in prompts]
+                await self._messenger.suggest_prompts(account, channel, offered, title=greeting)
         except KonstructError as error:
             log.warning("slack_prompts_not_suggested", connection_id=str(account.connection_id), error=str(error))
 

@@ -26,15 +26,15 @@ def system_prompt(version: EmployeeVersion, tenant_name: str, *, short: bool = F
     ).strip()
 
 
-async def suggested_prompts(session: AsyncSession, connection_id: ConnectionId) -> list[str]:
-    """What the employee of a connection offers to be asked, at most four."""
-    found = (
+async def opening(session: AsyncSession, connection_id: ConnectionId) -> tuple[str, list[str]]:
+    """What the employee of a connection greets people with (it may be empty), and what it offers to be asked."""
+    greeting, prompts = (
         await session.execute(
-            select(EmployeeVersion.suggested_prompts)
+            select(EmployeeVersion.greeting, EmployeeVersion.suggested_prompts)
             .join(Employee, col(Employee.id) == col(EmployeeVersion.employee_id))
             .join(Connection, col(Connection.employee_id) == col(Employee.id))
             .where(col(Connection.id) == connection_id)
             .where(col(EmployeeVersion.number) == col(Employee.published_version))
         )
-    ).scalar_one_or_none()
-    return found or []
+    ).one()
+    return greeting, prompts

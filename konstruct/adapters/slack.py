@@ -198,11 +198,15 @@ class SlackMessenger:
     async def show_idle(self, account: ChannelAccount, thread: Thread) -> None:
         await self._show_state(account, thread, status="", session="active")
 
-    async def suggest_prompts(self, account: ChannelAccount, channel: str, prompts: Sequence[Prompt]) -> None:
-        """Offers up to four in the app's DM with a person; raises nothing."""
-        offered = [asdict(prompt) for prompt in prompts[:MOST_PROMPTS]]
+    async def suggest_prompts(
+        self, account: ChannelAccount, channel: str, prompts: Sequence[Prompt], *, title: str = ""
+    ) -> None:
+        """Offers up to four in the app's DM with a person, under a title; raises nothing."""
+        offered: dict[str, object] = {"prompts": [asdict(prompt) for prompt in prompts[:MOST_PROMPTS]]}
+        if title:
+            offered["title"] = title
         # With a thread_ts Slack would accept this, and show nothing.
-        await self._decorate(account, "assistant.threads.setSuggestedPrompts", channel_id=channel, prompts=offered)
+        await self._decorate(account, "assistant.threads.setSuggestedPrompts", channel_id=channel, **offered)
 
     async def identify(self, token: SecretStr) -> BotIdentity:
         async with self._slack(token, is_send=False) as slack:

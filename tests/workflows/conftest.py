@@ -94,6 +94,7 @@ class Conversation:
     tenant_id: UUID = field(default_factory=uuid4)
     id: UUID = field(default_factory=uuid4)
 
+    first_run_id: str | None = None
     _handle: WorkflowHandle[ConversationWorkflow, None] | None = None
 
     @property
@@ -124,6 +125,7 @@ class Conversation:
             start_signal=signal,
             start_signal_args=[content],
         )
+        self.first_run_id = self.first_run_id or self._handle.result_run_id
 
 
 @asynccontextmanager

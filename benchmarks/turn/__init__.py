@@ -1,0 +1,1 @@
+"""What a turn costs, from Slack's webhook to the reply, beside the least that the engine can do."""

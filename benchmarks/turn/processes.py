@@ -1,0 +1,46 @@
+"""CPU time of this process and all beneath it, by what they are."""
+
+import os
+from collections import Counter
+from pathlib import Path
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_MODULES = {
+    "benchmarks.turn": "driver",
+    "benchmarks.turn.bare_worker": "bare worker",
+    "tests.support.model_doubles": "model double",
+}
+
+
+def cpu_seconds() -> Counter[str]:
+    """User and system time since each began. That of ended children is their parent's."""
+    processes = {int(folder.name): _stat(folder) for folder in Path("/proc").iterdir() if folder.name.isdigit()}
+    times: Counter[str] = Counter()
+    for pid, stat in processes.items():
+        if stat and _is_ours(pid, processes):
+            times[_name(pid)] += sum(map(int, stat[11:15])) / _TICKS
+    return times
+
+
+def _stat(folder: Path) -> list[str]:
+    """The fields behind the program's name, which itself may hold anything; none when it has just ended."""
+    try:
+        return (folder / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def _is_ours(pid: int, processes: dict[int, list[str]]) -> bool:
+    while pid != os.getpid():
+        if not processes.get(pid):
+            return False
+        pid = int(processes[pid][1])
+    return True
+
+
+def _name(pid: int) -> str:
+    command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    if "-m" in command:
+        module, *arguments = command[command.index("-m") + 1 :]
+        return _MODULES.get(module) or arguments[0]
+    return Path(command[0].partition(":")[0]).name

@@ -1,0 +1,51 @@
+"""One running product for all acceptance tests; each test begins with healthy models and a channel of its own."""
+
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from konstruct.embedded.loopback import free_port
+from tests.acceptance.town import Office, Town, running_town
+
+
+def new_folder() -> Path:
+    # Pytest's own folders let only their owner in, and Postgres may have to run under another account.
+    folder = Path(tempfile.mkdtemp(prefix="konstruct-acceptance-"))
+    folder.chmod(0o755)
+    (folder / "data").mkdir(mode=0o700)
+    return folder
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    folder = new_folder()
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+async def standing_town() -> AsyncIterator[Town]:
+    folder = new_folder()
+    async with running_town(folder, gateway_port=free_port(), ui_port=free_port(), refusing_port=free_port()) as town:
+        yield town
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+async def standing_office(standing_town: Town) -> Office:
+    return await standing_town.new_office(name="Ada", role="Front desk", prompt="Acme sells bicycles.")
+
+
+@pytest.fixture
+async def town(standing_town: Town) -> Town:
+    await standing_town.forget()
+    return standing_town
+
+
+@pytest.fixture
+async def office(town: Town, standing_office: Office) -> Office:
+    """For tests that leave their tenant as it was."""
+    return standing_office

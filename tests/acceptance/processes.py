@@ -1,0 +1,149 @@
+"""The product as a person or an operator meets it: its commands, run as real processes that can be stopped and killed."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from tests.embedded.conftest import ended
+
+CHECKOUT = Path(__file__).parents[2]
+IS_UP = "Konstruct is running."
+
+
+@dataclass(frozen=True)
+class Outcome:
+    status: int
+    said: str
+    complained: str
+
+
+def environment(data_dir: Path, **settings: object) -> dict[str, str]:
+    """Nothing of the environment that the tests run in but where programs are."""
+    named = {f"KONSTRUCT_{name.upper()}": str(value) for name, value in settings.items()}
+    return {"PATH": os.environ["PATH"], "KONSTRUCT_DATA_DIR": str(data_dir), **named}
+
+
+async def konstruct(*arguments: str, env: Mapping[str, str]) -> Outcome:
+    """Runs one command to its end."""
+    process = await asyncio.create_subprocess_exec(
+        *(str(CHECKOUT / "bin" / "konstruct"), *arguments),
+        env=env,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        said, complained = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode is not None
+    return Outcome(process.returncode, said.decode(), complained.decode())
+
+
+@dataclass
+class Up:
+    """``konstruct up``, in a process group of its own as in a terminal."""
+
+    process: asyncio.subprocess.Process
+    said: list[str] = field(default_factory=list)
+    _is_up: asyncio.Future[bool] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    _listening: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def start(cls, env: Mapping[str, str]) -> Self:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "konstruct", "up", "--attached"),
+            cwd=CHECKOUT,
+            env=env,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+        )
+        up = cls(process)
+        up._listening = asyncio.create_task(up._listen())
+        return up
+
+    async def _listen(self) -> None:
+        assert self.process.stdout is not None
+        async for line in self.process.stdout:
+            self.said.append(line.decode().rstrip())
+            if self.said[-1] == IS_UP and not self._is_up.done():
+                self._is_up.set_result(True)
+        if not self._is_up.done():
+            self._is_up.set_result(False)
+
+    async def is_up(self) -> bool:
+        """Waits until gateway and worker are at work; False when it ended instead."""
+        return await asyncio.shield(self._is_up)
+
+    def child(self, *command_ends_with: str) -> int:
+        """The running child whose command line ends so, or whose program is called so."""
+        wanted = list(command_ends_with)
+        for pid, command in self.children().items():
+            if command[-len(wanted) :] == wanted or [Path(command[0]).name] == wanted:
+                return pid
+        raise AssertionError(f"no child {wanted} among {self.children()}")
+
+    def children(self) -> dict[int, list[str]]:
+        """The command lines of the running children."""
+        own = self.process.pid
+        pids = [int(pid) for pid in Path(f"/proc/{own}/task/{own}/children").read_text().split()]
+        lines = {pid: Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")[:-1] for pid in pids}
+        return {pid: line for pid, line in lines.items() if line}
+
+    def interrupt(self) -> None:
+        """What Ctrl-C does: the whole process group of the terminal gets it."""
+        os.killpg(self.process.pid, signal.SIGINT)
+
+    async def ended(self) -> int:
+        """Its exit status, once all it said was heard."""
+        status = await self.process.wait()
+        assert self._listening is not None
+        await self._listening
+        return status
+
+    async def stop(self) -> None:
+        if self.process.returncode is None:
+            self.process.terminate()
+        await self.ended()
+
+
+@asynccontextmanager
+async def paused(pid: int) -> AsyncIterator[None]:
+    """It keeps its connections, takes new ones and answers none."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        await until(lambda: _state(pid) == "T")
+        yield
+    finally:
+        # Killed meanwhile, it may be gone.
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+
+async def kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+    await ended(pid)
+
+
+async def until(holds: Callable[[], bool] | Callable[[], Awaitable[bool]], timeout: float = 30.0) -> None:
+    """For what nobody announces, such as a row in the database."""
+    async with asyncio.timeout(timeout):
+        while True:
+            answer = holds()
+            if await answer if isinstance(answer, Awaitable) else answer:
+                return
+            await asyncio.sleep(0.02)
+
+
+def _state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

@@ -1,0 +1,82 @@
+"""The commands as somebody meets them who has just cloned the repository: no key, no account, a real model."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from konstruct.embedded.loopback import free_port
+from tests.acceptance.processes import Up, environment, konstruct
+from tests.embedded.conftest import ended
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.fixture
+def env(folder: Path) -> dict[str, str]:
+    return environment(folder / "data", gateway_port=free_port(), temporal_ui_port=free_port())
+
+
+async def test_a_stack_is_started_talked_to_stopped_by_ctrl_c_and_goes_on_where_it_was(env: dict[str, str]) -> None:
+    first = await Up.start(env)
+    try:
+        assert await first.is_up(), first.said
+        doctor = await konstruct("doctor", env=env)
+        assert doctor.status == 0, doctor
+        assert "MISSING" not in doctor.said
+        chat = await konstruct("chat", "Hello", env=env)
+        assert chat.status == 0, chat
+        name, _, answer = chat.said.strip().partition(": ")
+        assert name == "Ada"
+        assert len(answer) > 5
+        children = first.children()
+        assert len(children) == 6
+        first.interrupt()
+        assert await first.ended() == 0
+        assert "Stopped." in first.said[-1]
+    finally:
+        await first.stop()
+    for child in children:
+        await ended(child)
+
+    second = await Up.start(env)
+    try:
+        assert await second.is_up(), second.said
+        assert not any("demo tenant" in sentence for sentence in second.said)
+        children = second.children()
+        second.process.kill()
+        for child in children:
+            await ended(child)
+    finally:
+        await second.stop()
+
+    third = await Up.start(env)
+    try:
+        assert await third.is_up(), third.said
+        again = await konstruct("chat", "Hello", env=env)
+        assert again.status == 0, again
+    finally:
+        await third.stop()
+    assert third.process.returncode == 0
+
+
+async def test_without_a_stack_every_command_says_what_is_missing(env: dict[str, str]) -> None:
+    doctor = await konstruct("doctor", env=env)
+    assert doctor.status == 1
+    assert "MISSING  database: KONSTRUCT_DATABASE_URL is not set" in doctor.said
+    assert doctor.complained == ""
+
+    chat = await konstruct("chat", "Hello", env=env)
+    assert (chat.status, chat.said) == (1, "")
+    assert "start `make run` first" in chat.complained
+    assert chat.complained.count("\n") == 1
+
+
+async def test_a_taken_port_is_one_sentence(env: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", int(env["KONSTRUCT_GATEWAY_PORT"]))):
+        outcome = await konstruct("up", env=env)
+
+    assert outcome.status == 1
+    [sentence] = (outcome.said + outcome.complained).splitlines()
+    assert f"Port {env['KONSTRUCT_GATEWAY_PORT']} on 127.0.0.1 is taken" in sentence
+    assert "KONSTRUCT_GATEWAY_PORT" in sentence

@@ -1,0 +1,121 @@
+"""What people see in Slack when parts of the product are killed, hang or are away: the same answers, once."""
+
+import asyncio
+import os
+import signal
+
+import pytest
+
+from konstruct.embedded.loopback import http_answers
+from tests.acceptance.processes import kill, paused, until
+from tests.acceptance.town import Office, Town
+from tests.embedded.conftest import ended
+from tests.support.model_doubles import Behaviour, Fault
+
+pytestmark = pytest.mark.stack
+
+
+async def test_a_worker_that_is_killed_while_the_model_thinks_costs_no_answer(town: Town, office: Office) -> None:
+    talk = office.talk()
+    town.models.next("anthropic", Behaviour(fault=Fault.HANG_BEFORE_FIRST_TOKEN))
+    await talk.mention("Still there?")
+    await town.model_call("Still there?")
+
+    await kill(town.up.child("konstruct", "worker"))
+
+    assert await talk.heard() == ["You said: Still there?"]
+    await talk.heard_nothing_more_than(1)
+
+
+async def test_a_worker_that_is_killed_after_slack_took_the_message_does_not_send_it_again(
+    town: Town, office: Office
+) -> None:
+    talk = office.talk()
+    released = town.slack.hold_next("chat.postMessage", accepted=True)
+    await talk.mention("Say it once.")
+    await talk.heard()
+
+    await kill(town.up.child("konstruct", "worker"))
+    released.set()
+
+    assert await talk.heard_nothing_more_than(1) == ["You said: Say it once."]
+    [sent] = [row for row in await office.rows("messages") if row["body"] == "You said: Say it once."]
+    assert (sent["state"], sent["maybe_duplicate"]) == ("sent", False)
+    assert sent["external_id"] == talk.messages()[0]["ts"]
+
+
+async def test_a_gateway_that_is_killed_once_the_message_is_durable_costs_no_answer(town: Town, office: Office) -> None:
+    talk = office.talk()
+
+    async def is_durable() -> bool:
+        return any(row["body"] == "Do not lose me." for row in await office.rows("messages"))
+
+    # The gateway is held up on its way from the database to Temporal.
+    async with paused(town.up.child("temporal")):
+        saying = asyncio.create_task(
+            town.slack.person_says(
+                *(talk.channel, talk.user, f"<@{office.workspace.bot_user_id}> Do not lose me."),
+                team=office.workspace.team_id,
+                order=["app_mention"],
+            )
+        )
+        await until(is_durable)
+        await kill(town.up.child("konstruct", "gateway"))
+        said = await saying
+        assert said.deliveries[0].failure == "connection_failed"
+
+    await until(lambda: http_answers(f"http://127.0.0.1:{town.env['KONSTRUCT_GATEWAY_PORT']}/health/live"))
+    again = await town.slack.send(said.deliveries[0].envelope, retry=(1, "connection_failed"))
+    assert again.status == 200
+    talk.root = said.ts
+    assert await talk.heard_nothing_more_than(1) == ["You said: Do not lose me."]
+
+
+async def test_while_temporal_is_away_slack_is_answered_and_people_are_when_it_is_back(
+    town: Town, office: Office
+) -> None:
+    talk = office.talk()
+    temporal = town.up.child("temporal")
+
+    async with paused(temporal):
+        # Slack counts an answer after three seconds as none.
+        await talk.mention("Anybody home?")
+        await kill(temporal)
+
+    assert await talk.heard(timeout=60) == ["You said: Anybody home?"]
+    await talk.heard_nothing_more_than(1)
+
+
+async def test_without_redis_people_are_answered_all_the_same(town: Town, office: Office) -> None:
+    talk = office.talk()
+
+    async with paused(town.up.child("valkey-server")):
+        await talk.mention("Is the cache gone?")
+        assert await talk.heard() == ["You said: Is the cache gone?"]
+
+    await talk.say("And now?")
+    assert (await talk.heard(2))[1] == "You said: And now?"
+
+
+async def test_without_postgres_slack_is_told_to_come_again_and_people_are_answered_then(
+    town: Town, office: Office
+) -> None:
+    talk = office.talk()
+    postgres = town.up.child("postgres")
+
+    # What keeps it running is held, so that it stays away.
+    async with paused(town.up.process.pid):
+        os.kill(postgres, signal.SIGINT)
+        await ended(postgres)
+        said = await town.slack.person_says(
+            *(talk.channel, talk.user, f"<@{office.workspace.bot_user_id}> Keep this."), team=office.workspace.team_id
+        )
+        assert [delivery.status for delivery in said.deliveries] == [503, 503]
+
+    url = f"http://127.0.0.1:{town.env['KONSTRUCT_GATEWAY_PORT']}/health/ready"
+    await until(lambda: http_answers(url))
+    for delivery in said.deliveries:
+        again = await town.slack.send(delivery.envelope, retry=(1, "http_error"))
+        assert again.status == 200
+    talk.root = said.ts
+    assert await talk.heard_nothing_more_than(1) == ["You said: Keep this."]

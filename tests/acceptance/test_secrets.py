@@ -1,0 +1,42 @@
+"""Where secrets and people's words must not be found, whatever happened before."""
+
+import secrets
+
+import pytest
+
+from tests.acceptance.town import Town
+from tests.support.model_doubles import Behaviour, Fault
+
+pytestmark = pytest.mark.stack
+
+
+def files_that_hold(town: Town, *needles: str) -> set[str]:
+    """Of all files in the data folder, the first part of their paths."""
+    found = set()
+    for path in town.data_dir.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            if any(needle.encode() in content for needle in needles):
+                found.add(path.relative_to(town.data_dir).parts[0])
+    return found
+
+
+async def test_no_secret_is_on_the_disk_and_what_people_say_is_in_postgres_alone(town: Town) -> None:
+    word = f"canary{secrets.token_hex(8)}"
+    office = await town.new_office(prompt=f"The secret of the house is {word}.")
+    talk = office.talk()
+    for behaviour in (Behaviour(fault=Fault.SERVER_ERROR), Behaviour(fault=Fault.UNAUTHORIZED)):
+        town.models.next("anthropic", behaviour)
+    town.slack.fail_next("chat.postMessage", error="ratelimited")
+    town.slack.fail_next("chat.postMessage", error="internal_error")
+    await talk.mention(f"{word} one")
+    await talk.heard()
+    await talk.say(f"{word} two")
+    await talk.heard_nothing_more_than(3)
+    # Until a checkpoint Postgres may hold in memory what it wrote.
+    await town.change("checkpoint")
+
+    tokens = [each.workspace.bot_token for each in town.offices]
+    assert files_that_hold(town, town.slack.signing_secret, *town.keys.values(), *tokens) == set()
+    assert files_that_hold(town, word) == {"postgres"}
+    assert files_that_hold(town, office.slug) >= {"postgres"}

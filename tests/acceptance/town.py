@@ -1,0 +1,233 @@
+"""A running product between a pretended Slack and pretended models, and the people who use it."""
+
+import json
+import secrets
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args
+
+import asyncpg
+import redis.asyncio
+import yaml
+
+from tests.acceptance.processes import Outcome, Up, environment, konstruct, until
+from tests.support.model_doubles import Behaviour, Json, ModelCall, ModelDoubles, Provider, content_text
+from tests.support.slack_double import Said, SlackDouble, Workspace
+
+ANTHROPIC = "anthropic/claude-sonnet-4-6"
+OPENAI = "openai/gpt-5.4"
+OLLAMA = "ollama/llama3.2"
+NOBODY_LISTENS = "local/smollm2"
+"""A model at an address that refuses connections."""
+
+
+@dataclass
+class Talk:
+    """One thread that a person has with an employee, in a channel where nobody else talks."""
+
+    slack: SlackDouble
+    workspace: Workspace
+    channel: str
+    user: str
+    root: str = ""
+
+    async def mention(self, text: str) -> Said:
+        return await self._say(f"<@{self.workspace.bot_user_id}> {text}")
+
+    async def say(self, text: str) -> Said:
+        """Without a mention."""
+        return await self._say(text)
+
+    async def _say(self, text: str) -> Said:
+        said = await self.slack.person_says(
+            self.channel, self.user, text, thread_ts=self.root or None, team=self.workspace.team_id
+        )
+        self.root = self.root or said.ts
+        assert [delivery.status for delivery in said.deliveries] == [200] * len(said.deliveries), said.deliveries
+        return said
+
+    async def heard(self, count: int = 1, *, timeout: float = 40.0) -> list[str]:
+        """What the bot wrote in the thread, once there are ``count`` messages; what it wrote elsewhere is an error."""
+        await self.slack.wait_for_message(
+            self.channel, count, thread_ts=self.root, team=self.workspace.team_id, timeout=timeout
+        )
+        return self.texts()
+
+    def texts(self) -> list[str]:
+        return [shown_text(message) for message in self.messages()]
+
+    def messages(self) -> list[Json]:
+        messages = self.slack.bot_messages(self.channel, team=self.workspace.team_id)
+        assert all(message.get("thread_ts") == self.root for message in messages), messages
+        return messages
+
+    async def shows_thinking(self, wanted: bool) -> None:
+        """Waits until people see in the thread that somebody is at work, or no longer see it."""
+        await until(lambda: ((self.channel, self.root) in self.slack.world.statuses) is wanted)
+
+    async def heard_nothing_more_than(self, count: int) -> list[str]:
+        """A conversation is worked off in order: when a later word is answered, nothing of an earlier one comes."""
+        await self.say("One last thing.")
+        texts = await self.heard(count + 1)
+        assert len(texts) == count + 1, texts
+        assert "One last thing." in texts[-1]
+        return texts[:-1]
+
+
+def shown_text(message: Json) -> str:
+    return "\n".join(block["text"] for block in message["blocks"] if block["type"] == "markdown")
+
+
+@dataclass
+class Office:
+    """A tenant whose Slack workspace is connected, made by ``konstruct apply``."""
+
+    town: "Town"
+    slug: str
+    workspace: Workspace
+    employee: dict[str, Any]
+    models: Sequence[str]
+    limits: Mapping[str, str]
+
+    def talk(self, *, user: str = "") -> Talk:
+        channel = self.workspace.add_channel(f"C{secrets.token_hex(5).upper()}")
+        return Talk(self.town.slack, self.workspace, channel.id, user or f"U{secrets.token_hex(4).upper()}")
+
+    def direct_talk(self) -> Talk:
+        user = f"U{secrets.token_hex(4).upper()}"
+        return Talk(self.town.slack, self.workspace, self.workspace.dm_with(user).id, user)
+
+    async def apply(self) -> Outcome:
+        document = {
+            "tenant": self.slug,
+            "name": self.slug.title(),
+            "models": list(self.models),
+            "limits": dict(self.limits),
+            "employees": {"front": self.employee},
+            "connections": {"slack": {"kind": "slack", "bot_token": "${BOT_TOKEN}", "employee": "front"}},
+        }
+        file = self.town.folder / f"{self.slug}.yaml"
+        file.write_text(yaml.safe_dump(document))
+        return await konstruct("apply", str(file), env=self.town.env | {"BOT_TOKEN": self.workspace.bot_token})
+
+    async def rows(self, table: str) -> list[Json]:
+        """The tenant's rows as JSON objects, oldest first."""
+        return await self.town.rows(
+            f"select to_jsonb(t) from {table} t join tenants on tenants.id = t.tenant_id"
+            " where tenants.slug = $1 order by t.id",
+            self.slug,
+        )
+
+
+@dataclass
+class Town:
+    folder: Path
+    env: dict[str, str]
+    slack: SlackDouble
+    models: ModelDoubles
+    up: Up
+    keys: Mapping[Provider, str]
+    offices: list[Office] = field(default_factory=list)
+
+    async def new_office(
+        self,
+        *,
+        name: str = "Ada",
+        role: str = "Front desk",
+        prompt: str = "Be helpful.",
+        models: Sequence[str] = (ANTHROPIC,),
+        limits: Mapping[str, str] | None = None,
+    ) -> Office:
+        unique = secrets.token_hex(5).upper()
+        workspace = self.slack.world.add_workspace(
+            team_id=f"T{unique}",
+            bot_user_id=f"U{unique}B",
+            bot_id=f"B{unique}",
+            bot_token=f"xoxb-{unique}-{secrets.token_hex(8)}",
+        )
+        employee = {"name": name, "role": role, "system_prompt": prompt}
+        office = Office(self, f"office-{unique.lower()}", workspace, employee, models, limits or {})
+        outcome = await office.apply()
+        assert outcome.status == 0, outcome
+        self.offices.append(office)
+        return office
+
+    @property
+    def data_dir(self) -> Path:
+        return Path(self.env["KONSTRUCT_DATA_DIR"])
+
+    @property
+    def addresses(self) -> Json:
+        addresses: Json = json.loads((self.data_dir / "stack.json").read_text())
+        return addresses
+
+    async def rows(self, query: str, *arguments: object) -> list[Json]:
+        connection = await asyncpg.connect(self.addresses["database_owner_url"])
+        try:
+            return [json.loads(row[0]) for row in await connection.fetch(query, *arguments)]
+        finally:
+            await connection.close()
+
+    async def change(self, statement: str, *arguments: object) -> None:
+        connection = await asyncpg.connect(self.addresses["database_owner_url"])
+        try:
+            await connection.execute(statement, *arguments)
+        finally:
+            await connection.close()
+
+    async def doctor(self) -> Outcome:
+        return await konstruct("doctor", env=self.env)
+
+    async def model_call(self, *texts: str) -> ModelCall:
+        """The first call whose prompt holds all these texts, as soon as there is one."""
+        number = 0
+        while True:
+            number += 1
+            call = await self.models.wait_for_call(number, timeout=40)
+            if all(text in prompt(call) for text in texts):
+                return call
+
+    async def forget(self) -> None:
+        """Models that answer, none of them cooling, nobody over a limit, and no calls on record."""
+        for provider in get_args(Provider):
+            self.models.always(provider, Behaviour())
+        self.models.calls.clear()
+        async with redis.asyncio.from_url(self.addresses["redis_url"]) as client:
+            await client.flushall()
+
+
+def prompt(call: ModelCall) -> str:
+    return "\n".join([str(call.body.get("system", "")), *(content_text(m.get("content")) for m in call.messages)])
+
+
+@asynccontextmanager
+async def running_town(folder: Path, *, gateway_port: int, ui_port: int, refusing_port: int) -> AsyncIterator[Town]:
+    slack = SlackDouble(events_url=f"http://127.0.0.1:{gateway_port}/slack/events", echoes=True)
+    keys: dict[Provider, str] = {
+        "anthropic": f"sk-ant-{secrets.token_hex(12)}",
+        "openai": f"sk-{secrets.token_hex(12)}",
+    }
+    models = ModelDoubles(keys={provider: {key} for provider, key in keys.items()})
+    async with slack.running(), models.running():
+        env = environment(
+            folder / "data",
+            gateway_port=gateway_port,
+            temporal_ui_port=ui_port,
+            slack_api_url=slack.api_url,
+            slack_signing_secret=slack.signing_secret,
+            anthropic_api_key=keys["anthropic"],
+            anthropic_base_url=models.base_url("anthropic"),
+            openai_api_key=keys["openai"],
+            openai_base_url=models.base_url("openai"),
+            ollama_base_url=models.base_url("ollama"),
+            local_model_base_url=f"http://127.0.0.1:{refusing_port}/v1",
+            turn_budget_seconds=12,
+        )
+        up = await Up.start(env)
+        try:
+            assert await up.is_up(), up.said
+            yield Town(folder, env, slack, models, up, keys)
+        finally:
+            await up.stop()

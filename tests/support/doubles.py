@@ -1,0 +1,92 @@
+"""The outside world behind the ports, in memory: a model that follows a script and a messenger that remembers."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Literal
+
+from konstruct.ports import ChannelAccount, ChatMessage, Completion, ModelCallError, ModelLink, Outgoing, Thread, Tokens
+
+USED = Tokens(input=1_000, output=100, cached=400)
+
+
+@dataclass
+class ScriptedModel:
+    """Gives the answers one after the other, the last one for ever; an error among them is raised."""
+
+    answers: deque[str | ModelCallError] = field(default_factory=lambda: deque(["Hello!"]))
+    tokens: Tokens | None = USED
+    prompts: list[Sequence[ChatMessage]] = field(default_factory=list)
+    is_asked: asyncio.Event = field(default_factory=asyncio.Event)
+    may_answer: asyncio.Event | None = None
+    """When there is one, an answer stops after its first word until this is set."""
+
+    def script(self, *answers: str | ModelCallError) -> None:
+        self.answers = deque(answers)
+
+    async def stream(
+        self, link: ModelLink, messages: Sequence[ChatMessage], *, max_tokens: int
+    ) -> AsyncIterator[Completion]:
+        self.prompts.append(messages)
+        answer = self.answers.popleft() if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, ModelCallError):
+            self.is_asked.set()
+            raise answer
+        first, space, rest = answer.partition(" ")
+        yield Completion(first)
+        self.is_asked.set()
+        if self.may_answer is not None:
+            await self.may_answer.wait()
+        yield Completion(space + rest)
+        yield Completion(finish_reason="stop", tokens=self.tokens)
+
+
+class NothingCools:
+    async def cooling(self, keys: Sequence[str]) -> set[str]:
+        return set()
+
+    async def cool(self, key: str, period: timedelta) -> None:
+        return None
+
+    async def warm(self, key: str) -> None:
+        return None
+
+
+@dataclass
+class RecordingMessenger:
+    """A channel that keeps what it was told, in order; ``troubles`` are raised by the next sends, one each."""
+
+    told: list[tuple[Literal["send", "find", "thinking", "idle"], str]] = field(default_factory=list)
+    """What was done, with the text of a message or the root of a thread."""
+    accounts: list[ChannelAccount] = field(default_factory=list)
+    troubles: deque[Exception] = field(default_factory=deque)
+    arrived: dict[str, str] = field(default_factory=dict)
+    """Texts that the channel has, with its id of each; one put here arrived though its send did not say so."""
+    is_thinking: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def sent(self) -> list[str]:
+        return [text for what, text in self.told if what == "send"]
+
+    def split(self, text: str) -> list[str]:
+        return text.split("\n\n")
+
+    async def send(self, account: ChannelAccount, thread: Thread, message: Outgoing) -> str:
+        self.accounts.append(account)
+        self.told.append(("send", message.text))
+        if self.troubles:
+            raise self.troubles.popleft()
+        return self.arrived.setdefault(message.text, f"sent-{message.message_id}")
+
+    async def find(self, account: ChannelAccount, thread: Thread, message: Outgoing) -> str | None:
+        self.told.append(("find", message.text))
+        return self.arrived.get(message.text)
+
+    async def show_thinking(self, account: ChannelAccount, thread: Thread) -> None:
+        self.told.append(("thinking", thread.root))
+        self.is_thinking.set()
+
+    async def show_idle(self, account: ChannelAccount, thread: Thread) -> None:
+        self.told.append(("idle", thread.root))

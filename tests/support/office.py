@@ -1,0 +1,208 @@
+"""A tenant of its own for a test: an employee, a connected channel account, contacts who write, and what became of it."""
+
+import secrets
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from typing import TypeVar
+from uuid import UUID
+
+from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from konstruct import connections, conversations, inbox, outbox
+from konstruct.connections import ConnectionRef
+from konstruct.conversations import Turn
+from konstruct.db import Database
+from konstruct.identity import ConnectionId, TenantId, new_id
+from konstruct.inbox import Accepted, Inbound
+from konstruct.outbox import Send
+from konstruct.ports import Limiter, Verdict
+from konstruct.tables import AuditEvent, Conversation, Employee, EmployeeBinding, EmployeeVersion, Message, Tenant, Usage
+from konstruct.tables.base import Owned
+from konstruct.vault import Vault
+
+Row = TypeVar("Row", bound=Owned)
+
+
+@dataclass
+class Allowing:
+    """A limiter that says of every message what it was made with."""
+
+    verdict: Verdict = Verdict(allowed=True)
+    degraded: bool = False
+
+    async def check(self, message_key: str, buckets: object) -> Verdict:
+        return self.verdict
+
+
+REFUSING = Allowing(Verdict(allowed=False, scope="contact", retry_after=timedelta(seconds=30), tell=True))
+REFUSING_SILENTLY = Allowing(Verdict(allowed=False, scope="contact", retry_after=timedelta(seconds=30)))
+
+
+@dataclass(frozen=True)
+class Office:
+    database: Database
+    vault: Vault
+    tenant_id: TenantId
+    connection_id: ConnectionId
+    employee_id: UUID
+    account: str
+    bot_token: str
+
+    @property
+    def connection(self) -> ConnectionRef:
+        return ConnectionRef(self.tenant_id, self.connection_id)
+
+    def session(self) -> AbstractAsyncContextManager[AsyncSession]:
+        return self.database.tenant_session(self.tenant_id)
+
+    async def say(
+        self,
+        text: str = "Hello?",
+        *,
+        root: str = "1.0",
+        channel: str = "C1",
+        contact: str = "U1",
+        external_id: str | None = None,
+        limiter: Limiter | None = None,
+    ) -> Accepted:
+        inbound = Inbound(channel, root, external_id or secrets.token_hex(8), contact, text)
+        return await inbox.accept(self.database, limiter or Allowing(), self.connection, inbound)
+
+    async def begin(self, asked: Accepted, turn_id: UUID) -> Turn | list[UUID]:
+        async with self.session() as session:
+            return await conversations.begin_turn(
+                session, self.vault, asked.conversation_id, turn_id, [asked.message_id]
+            )
+
+    async def finish(self, asked: Accepted, turn_id: UUID, *parts: str) -> list[UUID]:
+        async with self.session() as session:
+            return await conversations.finish_turn(session, asked.conversation_id, turn_id, parts)
+
+    async def answer(self, asked: Accepted, *parts: str) -> list[UUID]:
+        """Thinks of an answer, which is then ready to be sent."""
+        turn_id = new_id()
+        assert isinstance(await self.begin(asked, turn_id), Turn)
+        return await self.finish(asked, turn_id, *(parts or ("Hello!",)))
+
+    async def begin_send(self, asked: Accepted, message_id: UUID) -> Send | str:
+        async with self.session() as session:
+            return await outbox.begin_send(session, self.vault, asked.conversation_id, message_id)
+
+    async def settle_sent(self, asked: Accepted, message_id: UUID, *, was_resent: bool = False) -> None:
+        async with self.session() as session:
+            await outbox.settle_sent(
+                session, asked.conversation_id, message_id, f"sent-{message_id}", was_resent=was_resent
+            )
+
+    async def change_owner(self, conversation_id: UUID, owner: str) -> None:
+        """As a takeover does, under the same lock."""
+        async with self.session() as session:
+            conversation = await conversations.lock(session, conversation_id)
+            conversation.owner = owner
+            conversation.epoch += 1
+
+    async def rows(self, table: type[Row]) -> list[Row]:
+        async with self.session() as session:
+            return list((await session.execute(select(table).order_by(col(table.id)))).scalars())
+
+    async def message(self, message_id: UUID) -> Message:
+        async with self.session() as session:
+            return await session.get_one(Message, (self.tenant_id, message_id))
+
+    async def states(self) -> list[str]:
+        """Of all messages, in the order of their conversation."""
+        return [message.state for message in sorted(await self.rows(Message), key=lambda message: message.seq)]
+
+    async def actions(self) -> list[str]:
+        return sorted(event.action for event in await self.rows(AuditEvent))
+
+
+async def open_office(
+    database: Database, vault: Vault, *, models: tuple[str, ...] = (), kind: str = "slack"
+) -> Office:
+    tenant_id, mark = TenantId(new_id()), secrets.token_hex(6).upper()
+    account, bot_token = f"-/T{mark}", f"xoxb-{mark}-canary"
+    async with database.tenant_session(tenant_id) as session:
+        session.add(Tenant(id=tenant_id, slug=f"office-{mark.lower()}", name="Acme Bikes", models=list(models)))
+        await session.flush()
+        employee = await hire(session, tenant_id, "ada", "Ada")
+        connection_id = await connections.install(
+            session,
+            vault,
+            tenant_id,
+            key="slack",
+            kind=kind,
+            account=account,
+            external={"team_id": f"T{mark}", "bot_user_id": f"U{mark}B"},
+            secrets={"bot_token": SecretStr(bot_token)},
+            employee_key="ada",
+            actor="test",
+        )
+    return Office(database, vault, tenant_id, connection_id, employee.id, account, bot_token)
+
+
+async def hire(session: AsyncSession, tenant_id: UUID, key: str, name: str) -> Employee:
+    employee = Employee(tenant_id=tenant_id, key=key, published_version=1)
+    session.add(employee)
+    await session.flush()
+    session.add(
+        EmployeeVersion(
+            tenant_id=tenant_id,
+            employee_id=employee.id,
+            number=1,
+            name=name,
+            role="Front desk",
+            persona="Kind.",
+            system_prompt="Be brief.",
+            greeting="Hello.",
+            suggested_prompts=["What can you do?"],
+        )
+    )
+    await session.flush()
+    return employee
+
+
+@dataclass(frozen=True)
+class Furnished(Office):
+    """An office with a row in every table, one question that waits and one answer that was not sent yet."""
+
+    asked: Accepted
+    waiting: Accepted
+    reply_id: UUID
+
+
+async def furnish(office: Office) -> Furnished:
+    asked = await office.say("Canary question", external_id=f"{office.account}-1")
+    [reply_id] = await office.answer(asked, "Canary answer")
+    waiting = await office.say("Canary that waits", root="2.0", external_id=f"{office.account}-2")
+    async with office.session() as session:
+        conversation = await session.get_one(Conversation, (office.tenant_id, asked.conversation_id))
+        session.add(
+            EmployeeBinding(
+                tenant_id=office.tenant_id,
+                connection_id=office.connection_id,
+                channel="C9",
+                employee_id=office.employee_id,
+            )
+        )
+        session.add(
+            Usage(
+                tenant_id=office.tenant_id,
+                conversation_id=conversation.id,
+                employee_id=office.employee_id,
+                turn_id=new_id(),
+                provider="openai",
+                model="gpt",
+                input_tokens=1,
+                output_tokens=1,
+                cached_tokens=0,
+                cost=Decimal("0.001"),
+                latency_ms=1,
+                outcome="ok",
+            )
+        )
+    return Furnished(**vars(office), asked=asked, waiting=waiting, reply_id=reply_id)

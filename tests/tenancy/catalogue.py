@@ -1,0 +1,255 @@
+"""What the database's own catalogue says about the walls between tenants: each finding is one hole in them."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+PREDICATE: Final = (
+    "({} = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS \"nullif\"))"
+)
+
+# Tables that belong to no tenant. The product may write the second, and read neither.
+OF_NOBODY: Final = ["alembic_version", "quarantined_events"]
+
+# Both say which tenant somebody is: they are what tenants are found by, and would mean nothing within one.
+UNIQUE_ACROSS_TENANTS: Final = ["tenants(slug)", "connections(kind, account)"]
+
+# What was once written there is never changed.
+APPEND_ONLY: Final = ["audit_events", "employee_versions", "usage"]
+
+# The one table whose rows the product removes: a channel that no employee is bound to any more.
+REMOVABLE: Final = ["employee_bindings"]
+
+# All that look-ups across tenants may read: ids, names of accounts, states and times. No content, no secret.
+SEEN_ACROSS_TENANTS: Final = [
+    *["tenants.id", "tenants.slug"],
+    *[f"connections.{name}" for name in ("tenant_id", "id", "key", "kind", "account")],
+    *[f"connections.{name}" for name in ("status", "status_reason", "status_changed_at")],
+    *[f"messages.{name}" for name in ("tenant_id", "id", "conversation_id")],
+    *[f"messages.{name}" for name in ("direction", "purpose", "state", "created_at")],
+    "quarantined_events.created_at",
+]
+
+# The relations of tenants with the column that says whose a row is. A partition is a relation of its own: row security
+# of its parent does not hold when it is read directly.
+_OWNED: Final = """
+    with owned as (
+      select c.oid, c.relname::text as name, c.relrowsecurity, c.relforcerowsecurity, a.attnum, a.attname::text as tenant,
+             a.attnotnull, a.atttypid
+      from pg_class c
+      join pg_attribute a on a.attrelid = c.oid and not a.attisdropped
+       and a.attname = case when c.relname = 'tenants' then 'id' else 'tenant_id' end
+      where c.relkind in ('r', 'p') and c.relnamespace = 'public'::regnamespace
+    )
+"""
+
+_CHECKS: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
+    "belongs to no tenant": (
+        _OWNED
+        + """
+        select relname::text from pg_class
+        where relkind in ('r', 'p') and relnamespace = 'public'::regnamespace
+          and oid not in (select oid from owned) and relname <> all ($1)
+        """,
+        (OF_NOBODY,),
+    ),
+    "has no forced row security": (
+        _OWNED
+        + """
+        select name from owned where not (relrowsecurity and relforcerowsecurity)
+        union all
+        select relname::text from pg_class
+        where relnamespace = 'public'::regnamespace and relname = 'quarantined_events'
+          and not (relrowsecurity and relforcerowsecurity)
+        """,
+        (),
+    ),
+    "lacks a policy of both kinds for the product": (
+        _OWNED
+        + """
+        select name || ' ' || kind from owned cross join (values ('PERMISSIVE'), ('RESTRICTIVE')) kinds (kind)
+        where not exists (
+          select from pg_policies p
+          where p.schemaname = 'public' and p.tablename = name and p.permissive = kind and p.cmd = 'ALL'
+            and p.roles = '{konstruct_app}'
+            and p.qual = replace($1, '{}', tenant) and p.with_check = replace($1, '{}', tenant)
+        )
+        """,
+        (PREDICATE,),
+    ),
+    "is a policy that nobody asked for": (
+        _OWNED
+        + """
+        select p.tablename || '.' || p.policyname
+        from pg_policies p left join owned o on p.tablename = o.name and p.schemaname = 'public'
+        where case
+          when p.tablename = 'quarantined_events' and p.roles = '{konstruct_app}' then p.cmd <> 'INSERT'
+          when p.tablename = 'quarantined_events' then p.roles <> '{konstruct_router}'
+          when p.roles = '{konstruct_router}' then p.cmd <> 'SELECT'
+          when p.roles = '{konstruct_app}' then
+            p.qual is distinct from replace($1, '{}', o.tenant)
+            or p.with_check is distinct from replace($1, '{}', o.tenant)
+          else true
+        end
+        """,
+        (PREDICATE,),
+    ),
+    "may have rows of nobody": (
+        _OWNED + "select name from owned where not attnotnull or atttypid <> 'uuid'::regtype",
+        (),
+    ),
+    "has no primary key that begins with the tenant": (
+        _OWNED
+        + """
+        select name from owned where not exists (
+          select from pg_constraint k where k.conrelid = owned.oid and k.contype = 'p' and k.conkey[1] = owned.attnum
+        )
+        """,
+        (),
+    ),
+    "is a foreign key that may lead to another tenant": (
+        _OWNED
+        + """
+        select child.name || '.' || k.conname
+        from pg_constraint k
+        join owned child on child.oid = k.conrelid
+        join owned parent on parent.oid = k.confrelid
+        where k.contype = 'f'
+          and array_position(k.conkey, child.attnum) is distinct from array_position(k.confkey, parent.attnum)
+           or k.contype = 'f' and array_position(k.conkey, child.attnum) is null
+        """,
+        (),
+    ),
+    "is unique across tenants": (
+        _OWNED
+        + """
+        , unique_index as (
+          select name || '(' || (
+              select string_agg(coalesce(a.attname, '?'), ', ' order by place)
+              from unnest(i.indkey::int2[]) with ordinality keys (key, place)
+              left join pg_attribute a on a.attrelid = i.indrelid and a.attnum = key
+            ) || ')' as what
+          from owned join pg_index i on i.indrelid = owned.oid
+          where (i.indisunique or i.indisexclusion) and i.indkey[0] <> owned.attnum
+        )
+        select what from unique_index where what <> all ($1)
+        """,
+        (UNIQUE_ACROSS_TENANTS,),
+    ),
+    "is read with its owner's eyes": (
+        """
+        select relname::text from pg_class
+        where relnamespace = 'public'::regnamespace and relkind in ('v', 'm', 'f')
+          and (relkind <> 'v' or not coalesce(reloptions, '{}') && array['security_invoker=true', 'security_invoker=on'])
+        """,
+        (),
+    ),
+    "is a function that runs as its owner, not made as a look-up is": (
+        """
+        select p.oid::regprocedure::text from pg_proc p
+        where p.prosecdef and p.pronamespace <> 'pg_catalog'::regnamespace
+          and not (
+            p.proowner = 'konstruct_router'::regrole
+            and p.proconfig is not distinct from array['search_path=pg_catalog, pg_temp']
+            and p.proacl is not null
+            and not exists (
+              select from aclexplode(p.proacl) granted
+              where granted.grantee not in ('konstruct_router'::regrole, 'konstruct_app'::regrole)
+            )
+          )
+        """,
+        (),
+    ),
+    "is a role with powers": (
+        """
+        select rolname::text from pg_roles
+        where rolname in ('konstruct_app', 'konstruct_owner', 'konstruct_router')
+          and (rolsuper or rolbypassrls or rolcreaterole or rolcreatedb or rolreplication
+               or rolcanlogin <> (rolname = 'konstruct_app'))
+        """,
+        (),
+    ),
+    "is a role that the product can become": (
+        "select roleid::regrole::text from pg_auth_members where member = 'konstruct_app'::regrole",
+        (),
+    ),
+    "is owned by the product": (
+        """
+        select pg_describe_object(classid, objid, objsubid) from pg_shdepend
+        where refclassid = 'pg_authid'::regclass and refobjid = 'konstruct_app'::regrole and deptype = 'o'
+          and dbid in (0, (select oid from pg_database where datname = current_database()))
+        """,
+        (),
+    ),
+    "is not owned by the owner": (
+        """
+        select relname::text from pg_class
+        where relnamespace = 'public'::regnamespace and relkind in ('r', 'p', 'v', 'm', 'S')
+          and relowner <> 'konstruct_owner'::regrole
+        """,
+        (),
+    ),
+    "is granted to the product or to everybody": (
+        """
+        select c.relname || ' ' || granted.privilege_type
+        from pg_class c, aclexplode(c.relacl) granted
+        where c.relnamespace = 'public'::regnamespace
+          and (granted.grantee = 0
+            or granted.grantee = 'konstruct_app'::regrole and (
+              granted.privilege_type not in ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
+              or granted.is_grantable
+              or granted.privilege_type = 'DELETE' and c.relname <> all ($1)))
+        union all
+        select c.relname || ' UPDATE' from pg_class c
+        where c.relnamespace = 'public'::regnamespace and c.relname = any ($2)
+          and has_any_column_privilege('konstruct_app', c.oid, 'UPDATE')
+        union all
+        select 'reads ' || c.relname from pg_class c
+        where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and c.relname = any ($3)
+          and has_any_column_privilege('konstruct_app', c.oid, 'SELECT')
+        union all
+        select 'default of ' || defaclrole::regrole || ' ' || granted.privilege_type
+        from pg_default_acl, aclexplode(defaclacl) granted
+        where granted.grantee in (0, 'konstruct_app'::regrole)
+        union all
+        select 'creates in ' || nspname from pg_namespace
+        where nspname = 'public' and has_schema_privilege('konstruct_app', oid, 'create')
+        """,
+        (REMOVABLE, APPEND_ONLY, OF_NOBODY),
+    ),
+    "is seen across tenants": (
+        """
+        select c.relname || '.' || a.attname
+        from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+        where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v', 'm')
+          and has_column_privilege('konstruct_router', c.oid, a.attnum, 'SELECT')
+          and c.relname || '.' || a.attname <> all ($1)
+        union all
+        select c.relname || ' ' || power
+        from pg_class c cross join (values ('INSERT'), ('UPDATE'), ('DELETE'), ('TRUNCATE')) powers (power)
+        where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')
+          and has_table_privilege('konstruct_router', c.oid, power)
+          and (c.relname, power) <> ('quarantined_events', 'DELETE')
+        """,
+        (SEEN_ACROSS_TENANTS,),
+    ),
+    # BEFORE (2) with DELETE (8) and UPDATE (16) for each row (1), and with TRUNCATE (32); A is ALWAYS.
+    "lets the audit trail be changed": (
+        """
+        select 'audit_events ' || wanted from (values (1 + 2 + 8 + 16), (2 + 32)) kinds (wanted)
+        where not exists (
+          select from pg_trigger t join pg_proc p on p.oid = t.tgfoid
+          where t.tgrelid = 'public.audit_events'::regclass and t.tgenabled = 'A' and t.tgtype = wanted
+            and t.tgqual is null and p.prosrc ~ '^\\s*begin\\s+raise exception [^;]*;\\s*end\\s*$'
+        )
+        """,
+        (),
+    ),
+}
+
+
+async def findings(connection: Any) -> list[str]:
+    """Each as ``what: why``; none when the walls stand. ``connection``: asyncpg's, of an administrator."""
+    found = []
+    for why, (query, arguments) in _CHECKS.items():
+        found += [f"{row[0]} {why}" for row in await connection.fetch(query, *arguments)]
+    return found

@@ -1,0 +1,70 @@
+"""Two tenants with a row in every table, and the logins that look at them."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import asyncpg
+import pytest
+from pydantic import SecretStr
+
+from konstruct.db import Database
+from konstruct.embedded.postgres import Postgres
+from konstruct.vault import Vault
+from tests.support.office import Furnished, furnish, open_office
+
+Snapshot = Callable[[Furnished], Awaitable[dict[str, list[tuple[Any, ...]]]]]
+
+
+@pytest.fixture(scope="session")
+async def administrator(owner_url: SecretStr) -> AsyncIterator[Any]:
+    """For whom no row security holds."""
+    connection = await asyncpg.connect(owner_url.get_secret_value())
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def product(postgres: Postgres, owner_url: SecretStr) -> AsyncIterator[Any]:
+    """A bare connection as the product logs in, on which a test says which tenant it is."""
+    connection = await asyncpg.connect(postgres.app_url)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture(scope="session")
+async def ours(database: Database, vault: Vault) -> Furnished:
+    return await furnish(await open_office(database, vault))
+
+
+@pytest.fixture(scope="session")
+async def theirs(database: Database, vault: Vault) -> Furnished:
+    return await furnish(await open_office(database, vault))
+
+
+@pytest.fixture(scope="session")
+async def tenant_columns(administrator: Any) -> dict[str, str]:
+    """Every table of tenants, with the column that says whose a row is."""
+    rows = await administrator.fetch(
+        "select c.relname::text, a.attname::text from pg_class c join pg_attribute a on a.attrelid = c.oid"
+        " where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') and not a.attisdropped"
+        " and a.attname = case c.relname when 'tenants' then 'id' else 'tenant_id' end order by 1"
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+@pytest.fixture(scope="session")
+async def snapshot(administrator: Any, tenant_columns: dict[str, str]) -> Snapshot:
+    """All rows of a tenant to the last byte, with the transactions that wrote them."""
+
+    async def take(office: Furnished) -> dict[str, list[tuple[Any, ...]]]:
+        return {
+            table: [
+                tuple(row)
+                for row in await administrator.fetch(
+                    f"select t::text, t.xmin::text from {table} t where {column} = $1 order by 1", office.tenant_id
+                )
+            ]
+            for table, column in tenant_columns.items()
+        }
+
+    return take

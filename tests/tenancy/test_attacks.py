@@ -1,0 +1,218 @@
+"""What the product's own login can do to another tenant, were its code to try: nothing, on any table."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from konstruct.db import Database
+from konstruct.identity import new_id
+from tests.support.office import Furnished
+from tests.tenancy.conftest import Snapshot
+
+Columns = dict[str, str]
+
+
+@asynccontextmanager
+async def as_tenant(product: Any, tenant: UUID | str) -> AsyncIterator[None]:
+    transaction = product.transaction()
+    await transaction.start()
+    try:
+        await product.execute("select set_config('app.tenant_id', $1, true)", str(tenant))
+        yield
+    finally:
+        await transaction.rollback()
+
+
+async def refused(product: Any, query: str, *arguments: object) -> str:
+    """The kind of error that a statement ends in, or how many rows it touched."""
+    savepoint = product.transaction()
+    await savepoint.start()
+    try:
+        status: str = await product.execute(query, *arguments)
+    except asyncpg.PostgresError as error:
+        await savepoint.rollback()
+        return type(error).__name__
+    await savepoint.commit()
+    return status
+
+
+async def test_every_table_of_tenants_is_attacked(
+    administrator: Any, tenant_columns: Columns, theirs: Furnished
+) -> None:
+    assert len(tenant_columns) >= 11
+    for table, column in tenant_columns.items():
+        rows = await administrator.fetchval(f"select count(*) from {table} where {column} = $1", theirs.tenant_id)
+        assert rows, f"there is nothing to steal in {table}"
+
+
+async def test_without_a_tenant_there_are_no_rows(product: Any, tenant_columns: Columns, theirs: Furnished) -> None:
+    for table in tenant_columns:
+        assert await product.fetchval(f"select count(*) from {table}") == 0
+    async with as_tenant(product, theirs.tenant_id):
+        pass
+    # The setting is empty now and no longer unset, which is another path through the predicate.
+    for table in tenant_columns:
+        assert await product.fetchval(f"select count(*) from {table}") == 0
+
+
+async def test_nothing_of_another_tenant_is_read_changed_or_removed(
+    product: Any, tenant_columns: Columns, ours: Furnished, theirs: Furnished, snapshot: Snapshot
+) -> None:
+    before = await snapshot(theirs)
+    for table, column in tenant_columns.items():
+        async with as_tenant(product, ours.tenant_id):
+            assert await product.fetchval(f"select count(*) from {table} where {column} <> $1", ours.tenant_id) == 0
+            update = f"update {table} set {column} = {column} where {column} = $1"
+            assert await refused(product, update, theirs.tenant_id) in ("UPDATE 0", "InsufficientPrivilegeError")
+            delete = f"delete from {table} where {column} = $1"
+            assert await refused(product, delete, theirs.tenant_id) in ("DELETE 0", "InsufficientPrivilegeError")
+            assert await refused(product, f"truncate {table} cascade") == "InsufficientPrivilegeError"
+    assert await snapshot(theirs) == before
+
+
+async def test_no_row_is_put_into_another_tenant(
+    product: Any, tenant_columns: Columns, ours: Furnished, theirs: Furnished, snapshot: Snapshot
+) -> None:
+    before = await snapshot(theirs)
+    for table, column in tenant_columns.items():
+        copy = (
+            f"insert into {table} select (jsonb_populate_record(null::{table},"
+            f" to_jsonb(t) || jsonb_build_object('{column}', $1::uuid))).* from {table} t limit 1"
+        )
+        async with as_tenant(product, ours.tenant_id):
+            assert await refused(product, copy, theirs.tenant_id) == "InsufficientPrivilegeError"
+            move = f"update {table} set {column} = $1 where {column} = $2"
+            assert await refused(product, move, theirs.tenant_id, ours.tenant_id) == "InsufficientPrivilegeError"
+        assert await refused(product, copy, theirs.tenant_id) in ("INSERT 0 0", "InsufficientPrivilegeError")
+    assert await snapshot(theirs) == before
+
+
+async def test_no_child_is_given_another_tenants_parent(
+    administrator: Any, product: Any, ours: Furnished, theirs: Furnished, snapshot: Snapshot
+) -> None:
+    before = await snapshot(theirs)
+    keys = await administrator.fetch(
+        "select k.conrelid::regclass::text as child, k.confrelid::regclass::text as parent, a.attname::text as column"
+        " from pg_constraint k join pg_attribute a on a.attrelid = k.conrelid and a.attnum = k.conkey[2]"
+        " where k.contype = 'f' and k.connamespace = 'public'::regnamespace"
+    )
+    assert len(keys) >= 11
+    for child, parent, column in keys:
+        stolen = await administrator.fetchval(f"select id from {parent} where tenant_id = $1 limit 1", theirs.tenant_id)
+        async with as_tenant(product, ours.tenant_id):
+            if await product.fetchval("select has_table_privilege($1, 'update')", child):
+                attempt = f"update {child} set {column} = $1 where ctid = (select min(ctid) from {child})"
+                arguments = [stolen]
+            else:
+                attempt = (
+                    f"insert into {child} select (jsonb_populate_record(null::{child}, to_jsonb(t)"
+                    f" || jsonb_build_object('id', $2::uuid, '{column}', $1::uuid))).* from {child} t limit 1"
+                )
+                arguments = [stolen, new_id()]
+            outcome = await refused(product, attempt, *arguments)
+            assert outcome == "ForeignKeyViolationError", f"{child}.{column} -> {parent}: {outcome}"
+    assert await snapshot(theirs) == before
+
+
+async def test_a_channel_account_of_another_tenant_cannot_be_taken_over(
+    product: Any, ours: Furnished, theirs: Furnished, snapshot: Snapshot
+) -> None:
+    before = await snapshot(theirs)
+    async with as_tenant(product, ours.tenant_id):
+        steal = (
+            "insert into connections select (jsonb_populate_record(null::connections, to_jsonb(t)"
+            " || jsonb_build_object('id', $1::uuid, 'key', 'other', 'account', $2::text))).* from connections t"
+            " on conflict (kind, account) do update set status = 'revoked', tenant_id = excluded.tenant_id"
+        )
+        assert await refused(product, steal, new_id(), theirs.account) == "InsufficientPrivilegeError"
+    assert await snapshot(theirs) == before
+
+
+@pytest.mark.parametrize("tenant", ["1 or 1=1", "*", "00000000", "' or true --", "null"])
+async def test_a_malformed_tenant_sees_nothing(product: Any, tenant_columns: Columns, tenant: str) -> None:
+    for table in tenant_columns:
+        async with as_tenant(product, tenant):
+            assert await refused(product, f"select * from {table}") == "InvalidTextRepresentationError"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "set role konstruct_owner",
+        "set role konstruct_router",
+        "set role postgres",
+        "set session authorization postgres",
+        "set local row_security = off; select * from messages",
+        "set session_replication_role = replica",
+        "alter table messages disable row level security",
+        "drop policy tenant_floor on messages",
+        "create table own (id int)",
+        "create function own() returns int language sql security definer as 'select 1'",
+        "alter role konstruct_app bypassrls",
+        "copy messages from '/dev/null'",
+        "select * from quarantined_events",
+        "select * from alembic_version",
+        "update audit_events set actor = 'nobody'",
+        "delete from audit_events",
+        "update employee_versions set name = 'Eve'",
+        "delete from usage",
+    ],
+)
+async def test_the_product_has_no_way_out_of_its_role(product: Any, ours: Furnished, statement: str) -> None:
+    async with as_tenant(product, ours.tenant_id):
+        assert await refused(product, statement) == "InsufficientPrivilegeError"
+
+
+@pytest.mark.parametrize("mode", ["origin", "replica"])
+@pytest.mark.parametrize("change", ["update audit_events set actor = 'x'", "delete from audit_events", "truncate audit_events"])
+async def test_what_the_audit_trail_says_stays_even_for_an_administrator(
+    administrator: Any, theirs: Furnished, snapshot: Snapshot, change: str, mode: str
+) -> None:
+    before = await snapshot(theirs)
+    async with administrator.transaction():
+        await administrator.execute(f"set local session_replication_role = {mode}")
+        with pytest.raises(asyncpg.RaiseError, match="audit_events is append-only"):
+            async with administrator.transaction():
+                await administrator.execute(change)
+    assert (await snapshot(theirs))["audit_events"] == before["audit_events"] != []
+
+
+async def test_look_ups_across_tenants_tell_ids_and_states_alone(
+    administrator: Any, product: Any, database: Database, theirs: Furnished
+) -> None:
+    """Whatever they are called with; a new one has to be added here on purpose."""
+    slug = await administrator.fetchval("select slug from tenants where id = $1", theirs.tenant_id)
+    known = {
+        "find_connection(text,text)": ("slack", theirs.account),
+        "find_tenant(text)": (slug,),
+        "unsettled_messages(integer)": (10_000,),
+        "troubled_connections()": (),
+        "quarantined_since(timestamp with time zone)": None,
+        "forget_quarantined()": None,
+    }
+    names = await administrator.fetch(
+        "select oid::regprocedure::text from pg_proc where prosecdef and pronamespace = 'public'::regnamespace"
+    )
+    assert {row[0] for row in names} == set(known)
+    await administrator.execute(
+        "update messages set created_at = now() - interval '1 day' where tenant_id = $1", theirs.tenant_id
+    )
+    await administrator.execute(
+        "update connections set status = 'revoked', status_reason = 'account_inactive' where tenant_id = $1",
+        theirs.tenant_id,
+    )
+    told = ""
+    for signature, arguments in known.items():
+        if arguments is not None:
+            places = ", ".join(f"${place + 1}" for place in range(len(arguments)))
+            rows = await product.fetch(f"select * from {signature.partition('(')[0]}({places})", *arguments)
+            assert rows, f"{signature} tells nothing"
+            told += repr(rows)
+    await administrator.execute("update connections set status = 'active' where tenant_id = $1", theirs.tenant_id)
+    assert str(theirs.waiting.message_id) in told
+    assert "anary" not in told
+    assert "sealed" not in told

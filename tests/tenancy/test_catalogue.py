@@ -1,0 +1,234 @@
+"""The audit of the catalogue: nothing is found as migrated, and every deliberate mistake is."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import make_url
+
+from konstruct import db
+from tests.tenancy.catalogue import findings
+
+PREDICATE = "(tenant_id = (select nullif(current_setting('app.tenant_id', true), '')::uuid))"
+SECURED = (
+    "alter table {0} enable row level security; alter table {0} force row level security;"
+    f" create policy tenant on {{0}} to konstruct_app using {PREDICATE} with check {PREDICATE};"
+    f" create policy tenant_floor on {{0}} as restrictive to konstruct_app using {PREDICATE} with check {PREDICATE};"
+    " alter table {0} owner to konstruct_owner;"
+)
+
+# The mistake, and the finding that it must lead to.
+MISTAKES = {
+    "row security off": (
+        "alter table messages disable row level security",
+        "messages has no forced row security",
+    ),
+    "row security not forced": (
+        "alter table contacts no force row level security",
+        "contacts has no forced row security",
+    ),
+    "a new table without row security": (
+        "create table notes (tenant_id uuid, id uuid, primary key (tenant_id, id))",
+        "notes has no forced row security",
+    ),
+    "a new table without a tenant": ("create table notes (id uuid primary key)", "notes belongs to no tenant"),
+    "quarantine without row security": (
+        "alter table quarantined_events disable row level security",
+        "quarantined_events has no forced row security",
+    ),
+    "a partition without row security": (
+        "create table notes (tenant_id uuid, id uuid, primary key (tenant_id, id)) partition by hash (tenant_id);"
+        "create table notes_0 partition of notes for values with (modulus 1, remainder 0);" + SECURED.format("notes"),
+        "notes_0 has no forced row security",
+    ),
+    "no floor": (
+        "drop policy tenant_floor on usage",
+        "usage RESTRICTIVE lacks a policy of both kinds for the product",
+    ),
+    "no permissive policy": (
+        "drop policy tenant on usage",
+        "usage PERMISSIVE lacks a policy of both kinds for the product",
+    ),
+    "a careless policy": (
+        "create policy careless on messages to konstruct_app using (true)",
+        "messages.careless is a policy that nobody asked for",
+    ),
+    "a policy for everybody": (
+        "create policy careless on messages using (true)",
+        "messages.careless is a policy that nobody asked for",
+    ),
+    "writes unchecked": (
+        "alter policy tenant_floor on messages with check (true)",
+        "messages RESTRICTIVE lacks a policy of both kinds for the product",
+    ),
+    "a predicate that fails after a commit": (
+        "alter policy tenant on messages using (tenant_id = (select current_setting('app.tenant_id', true)::uuid))",
+        "messages PERMISSIVE lacks a policy of both kinds for the product",
+    ),
+    "a predicate worked out for each row": (
+        "alter policy tenant on messages using (tenant_id = nullif(current_setting('app.tenant_id', true), '')::uuid)",
+        "messages PERMISSIVE lacks a policy of both kinds for the product",
+    ),
+    "a policy for reads alone": (
+        f"drop policy tenant_floor on contacts; create policy tenant_floor on contacts as restrictive for select"
+        f" to konstruct_app using {PREDICATE}",
+        "contacts RESTRICTIVE lacks a policy of both kinds for the product",
+    ),
+    "look-ups that may write": (
+        "create policy writes on messages for update to konstruct_router using (true)",
+        "messages.writes is a policy that nobody asked for",
+    ),
+    "rows of nobody": (
+        "alter table usage drop constraint usage_pkey; alter table usage alter tenant_id drop not null",
+        "usage may have rows of nobody",
+    ),
+    "a primary key without the tenant": (
+        "alter table usage drop constraint usage_pkey; alter table usage add primary key (id)",
+        "usage has no primary key that begins with the tenant",
+    ),
+    "a foreign key without the tenant": (
+        "create unique index careless on contacts (id);"
+        "alter table messages add constraint careless foreign key (contact_id) references contacts (id)",
+        "messages.careless is a foreign key that may lead to another tenant",
+    ),
+    "a foreign key with the tenant in the wrong place": (
+        "create unique index careless on contacts (id, tenant_id);"
+        "alter table messages add constraint careless foreign key (tenant_id, contact_id)"
+        " references contacts (id, tenant_id)",
+        "messages.careless is a foreign key that may lead to another tenant",
+    ),
+    "unique across tenants": (
+        "alter table contacts add unique (external_id)",
+        "contacts(external_id) is unique across tenants",
+    ),
+    "a unique index of an expression": (
+        "create unique index careless on contacts (lower(external_id))",
+        "contacts(?) is unique across tenants",
+    ),
+    "a view with its owner's eyes": (
+        "create view latest as select * from messages",
+        "latest is read with its owner's eyes",
+    ),
+    "a materialized view": (
+        "create materialized view latest as select * from messages",
+        "latest is read with its owner's eyes",
+    ),
+    "a look-up with an open search path": (
+        "alter function find_tenant(text) reset search_path",
+        "find_tenant(text) is a function that runs as its owner, not made as a look-up is",
+    ),
+    "a look-up of an administrator": (
+        "alter function find_tenant(text) owner to postgres",
+        "find_tenant(text) is a function that runs as its owner, not made as a look-up is",
+    ),
+    "a look-up for everybody": (
+        "grant execute on function find_tenant(text) to public",
+        "find_tenant(text) is a function that runs as its owner, not made as a look-up is",
+    ),
+    "a look-up that sees content": (
+        "grant select (body) on messages to konstruct_router",
+        "messages.body is seen across tenants",
+    ),
+    "a look-up role that changes": (
+        "grant update on connections to konstruct_router",
+        "connections UPDATE is seen across tenants",
+    ),
+    "a product above row security": ("alter role konstruct_app bypassrls", "konstruct_app is a role with powers"),
+    "a superuser": ("alter role konstruct_owner superuser", "konstruct_owner is a role with powers"),
+    "an owner that logs in": ("alter role konstruct_owner login", "konstruct_owner is a role with powers"),
+    "a product that can be the owner": (
+        "grant konstruct_owner to konstruct_app",
+        "konstruct_owner is a role that the product can become",
+    ),
+    "a table of the product": (
+        "grant create on schema public to konstruct_app; alter table usage owner to konstruct_app",
+        "table usage is owned by the product",
+    ),
+    "a table of an administrator": ("alter table usage owner to postgres", "usage is not owned by the owner"),
+    "a schema to create in": (
+        "grant create on schema public to konstruct_app",
+        "creates in public is granted to the product or to everybody",
+    ),
+    "truncate": (
+        "grant truncate on messages to konstruct_app",
+        "messages TRUNCATE is granted to the product or to everybody",
+    ),
+    "triggers": (
+        "grant trigger on messages to konstruct_app",
+        "messages TRIGGER is granted to the product or to everybody",
+    ),
+    "a table for everybody": (
+        "grant select on messages to public",
+        "messages SELECT is granted to the product or to everybody",
+    ),
+    "tables for everybody from now on": (
+        "alter default privileges for role konstruct_owner grant select on tables to konstruct_app",
+        "default of konstruct_owner SELECT is granted to the product or to everybody",
+    ),
+    "a removable conversation": (
+        "grant delete on conversations to konstruct_app",
+        "conversations DELETE is granted to the product or to everybody",
+    ),
+    "an audit trail that one column can be changed of": (
+        "grant update (detail) on audit_events to konstruct_app",
+        "audit_events UPDATE is granted to the product or to everybody",
+    ),
+    "a quarantine that can be read": (
+        "grant select (body) on quarantined_events to konstruct_app",
+        "reads quarantined_events is granted to the product or to everybody",
+    ),
+    "an audit trail that a replica changes": (
+        "alter table audit_events enable trigger append_only",
+        "audit_events 27 lets the audit trail be changed",
+    ),
+    "an audit trail without its triggers": (
+        "drop trigger append_only_truncate on audit_events",
+        "audit_events 34 lets the audit trail be changed",
+    ),
+    "a trigger that refuses nothing": (
+        "create or replace function refuse_change() returns trigger language plpgsql as $$ begin return new; end $$",
+        "audit_events 27 lets the audit trail be changed",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+async def bare(owner_url: SecretStr, administrator: Any) -> AsyncIterator[Any]:
+    """A database of its own without any rows, which could stand in the way of a mistake."""
+    await administrator.execute("create database konstruct_bare")
+    url = make_url(owner_url.get_secret_value()).set(database="konstruct_bare").render_as_string(hide_password=False)
+    await db.migrate(SecretStr(url))
+    connection = await asyncpg.connect(url)
+    yield connection
+    await connection.close()
+    await administrator.execute("drop database konstruct_bare")
+
+
+async def test_the_migrated_database_has_no_hole(administrator: Any) -> None:
+    assert await findings(administrator) == []
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+async def test_a_mistake_is_found(bare: Any, mistake: str) -> None:
+    statements, finding = MISTAKES[mistake]
+    transaction = bare.transaction()
+    await transaction.start()
+    try:
+        await bare.execute(statements)
+        assert finding in await findings(bare)
+    finally:
+        await transaction.rollback()
+
+
+async def test_a_table_made_as_it_should_be_is_no_finding(bare: Any) -> None:
+    transaction = bare.transaction()
+    await transaction.start()
+    try:
+        await bare.execute(
+            "create table notes (tenant_id uuid, id uuid, primary key (tenant_id, id));" + SECURED.format("notes")
+        )
+        assert await findings(bare) == []
+    finally:
+        await transaction.rollback()

@@ -1,0 +1,331 @@
+"""Every function of the core and every activity, tried by one tenant on what another one has."""
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy.exc import DBAPIError, IntegrityError, NoResultFound
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import select
+from temporalio.testing import ActivityEnvironment
+
+import activities
+import konstruct
+from activities.delivery import Delivery
+from activities.thinking import Thinking
+from konstruct import audit, connections, conversations, employees, inbox, manifest, outbox, temporal, tenants, usage
+from konstruct.connections import ConnectionRef
+from konstruct.contracts.conversation import AbandonRequest, AdmitRequest, Delivered, DeliverRequest, ThinkRequest, Thought
+from konstruct.db import Database
+from konstruct.errors import ChannelRefused, Conflict, Misconfigured, NotFound
+from konstruct.identity import new_id
+from konstruct.inbox import Inbound
+from konstruct.models import ModelCall
+from konstruct.ports import Tokens
+from konstruct.settings import Settings
+from konstruct.tables import Conversation, EmployeeVersion
+from konstruct.tables.base import utc_now
+from konstruct.vault import Vault
+from tests.support.doubles import NothingCools, RecordingMessenger, ScriptedModel
+from tests.support.office import Allowing, Furnished
+from tests.tenancy.conftest import Snapshot
+
+Attempt = Callable[[AsyncSession, Furnished, Furnished], Awaitable[object]]
+
+REFUSED = ChannelRefused("It is archived.", "is_archived")
+
+
+async def _record_usage(session: AsyncSession, a: Furnished, b: Furnished) -> None:
+    async with b.session() as theirs:
+        version = (await theirs.execute(select(EmployeeVersion))).scalar_one()
+    call = ModelCall("openai/gpt", "openai", "gpt", "ok", utc_now(), tokens=Tokens(1, 1), cost=Decimal(1))
+    usage.record(session, version, b.asked.conversation_id, new_id(), [call])
+    await session.flush()
+
+
+async def _record_audit(session: AsyncSession, a: Furnished, b: Furnished) -> None:
+    audit.record(session, tenant_id=b.tenant_id, actor="a", action="turn.answered")
+    await session.flush()
+
+
+async def _find_thread(session: AsyncSession, a: Furnished, b: Furnished) -> object:
+    async with b.session() as theirs:
+        conversation = await theirs.get_one(Conversation, (b.tenant_id, b.asked.conversation_id))
+    return await conversations.thread_of(session, conversation)
+
+
+async def _write_as(session: AsyncSession, a: Furnished, b: Furnished) -> None:
+    async with b.session() as theirs:
+        conversation = await theirs.get_one(Conversation, (b.tenant_id, b.asked.conversation_id))
+    session.add(inbox.outgoing(conversation, "Not yours", purpose="notice", author="system"))
+    await session.flush()
+
+
+async def _install(session: AsyncSession, a: Furnished, b: Furnished, *, tenant: Furnished, account: str) -> object:
+    return await connections.install(
+        session,
+        Vault(()) if False else a.vault,
+        tenant.tenant_id,
+        key="other",
+        kind="slack",
+        account=account,
+        external={},
+        secrets={"bot_token": SecretStr("xoxb-stolen")},
+        employee_key="ada",
+        actor="a",
+    )
+
+
+# What is tried in a session of tenant a on things of tenant b, and what must come of it: an error or an answer.
+ATTEMPTS: dict[str, tuple[Attempt, object]] = {
+    "audit.record": (_record_audit, DBAPIError),
+    "connections.open_account": (lambda s, a, b: connections.open_account(s, a.vault, b.connection_id), NotFound),
+    "connections.mark": (
+        lambda s, a, b: connections.mark(s, b.connection_id, status="revoked", reason="x", actor="a"),
+        NotFound,
+    ),
+    "connections.install": (lambda s, a, b: _install(s, a, b, tenant=a, account=b.account), Conflict),
+    "connections.install for b": (lambda s, a, b: _install(s, a, b, tenant=b, account="-/TNEW"), DBAPIError),
+    "conversations.begin_turn": (
+        lambda s, a, b: conversations.begin_turn(
+            s, a.vault, b.waiting.conversation_id, new_id(), [b.waiting.message_id]
+        ),
+        NotFound,
+    ),
+    "conversations.begin_turn with messages of b": (
+        lambda s, a, b: conversations.begin_turn(
+            s, a.vault, a.waiting.conversation_id, new_id(), [b.waiting.message_id]
+        ),
+        [],
+    ),
+    "conversations.finish_turn": (
+        lambda s, a, b: conversations.finish_turn(s, b.asked.conversation_id, new_id(), ["x"]),
+        NotFound,
+    ),
+    "conversations.add_notice": (
+        lambda s, a, b: conversations.add_notice(s, b.asked.conversation_id, new_id(), "x"),
+        NotFound,
+    ),
+    "conversations.abandon": (
+        lambda s, a, b: conversations.abandon(s, b.waiting.conversation_id, [b.waiting.message_id], "stopped"),
+        NotFound,
+    ),
+    "conversations.abandon with messages of b": (
+        lambda s, a, b: conversations.abandon(s, a.waiting.conversation_id, [b.waiting.message_id], "stopped"),
+        None,
+    ),
+    "conversations.lock": (lambda s, a, b: conversations.lock(s, b.asked.conversation_id), NotFound),
+    "conversations.thread_of": (_find_thread, NoResultFound),
+    "conversations.whereabouts": (
+        lambda s, a, b: conversations.whereabouts(s, a.vault, b.asked.conversation_id),
+        NotFound,
+    ),
+    "employees.suggested_prompts": (lambda s, a, b: employees.suggested_prompts(s, b.connection_id), []),
+    "inbox.conversation_at": (lambda s, a, b: inbox.conversation_at(s, b.connection_id, "C1", "1.0"), None),
+    "inbox.edit": (lambda s, a, b: inbox.edit(s, b.connection_id, f"{b.account}-1", "x"), None),
+    "inbox.remove": (lambda s, a, b: inbox.remove(s, b.connection_id, f"{b.account}-1"), None),
+    "inbox.outgoing": (_write_as, DBAPIError),
+    "inbox.accept": (
+        lambda s, a, b: inbox.accept(
+            a.database, Allowing(), ConnectionRef(a.tenant_id, b.connection_id), Inbound("C1", "1.0", "m1", "U1", "x")
+        ),
+        IntegrityError,
+    ),
+    "outbox.begin_send": (
+        lambda s, a, b: outbox.begin_send(s, a.vault, b.asked.conversation_id, b.reply_id),
+        NotFound,
+    ),
+    "outbox.begin_send of a message of b": (
+        lambda s, a, b: outbox.begin_send(s, a.vault, a.asked.conversation_id, b.reply_id),
+        NoResultFound,
+    ),
+    "outbox.settle_sent": (
+        lambda s, a, b: outbox.settle_sent(s, b.asked.conversation_id, b.reply_id, "x", was_resent=False),
+        NotFound,
+    ),
+    "outbox.settle_sent of a message of b": (
+        lambda s, a, b: outbox.settle_sent(s, a.asked.conversation_id, b.reply_id, "x", was_resent=False),
+        NoResultFound,
+    ),
+    "outbox.settle_unsent": (
+        lambda s, a, b: outbox.settle_unsent(s, b.asked.conversation_id, b.reply_id),
+        NotFound,
+    ),
+    "outbox.settle_refused": (
+        lambda s, a, b: outbox.settle_refused(s, b.asked.conversation_id, b.reply_id, REFUSED),
+        NotFound,
+    ),
+    "usage.record": (_record_usage, DBAPIError),
+}
+
+
+async def attempted(attempt: Attempt, session: AsyncSession, ours: Furnished, theirs: Furnished) -> object:
+    """What came of it: an answer, or the class of the error."""
+    try:
+        return await attempt(session, ours, theirs)
+    except Exception as error:
+        return type(error)
+
+
+@pytest.mark.parametrize("name", ATTEMPTS)
+async def test_a_function_of_the_core_does_nothing_to_another_tenant(
+    ours: Furnished, theirs: Furnished, snapshot: Snapshot, name: str
+) -> None:
+    attempt, expected = ATTEMPTS[name]
+    before = await snapshot(theirs)
+    outcome: object = None
+    try:
+        async with ours.session() as session:
+            outcome = await attempt(session, ours, theirs)
+    except Exception as error:
+        outcome = type(error)
+    if isinstance(expected, type):
+        assert isinstance(outcome, type)
+        assert issubclass(outcome, expected)
+    else:
+        assert outcome == expected
+    assert await snapshot(theirs) == before
+
+
+def test_every_function_that_works_in_a_session_is_tried() -> None:
+    found = set()
+    for module in pkgutil.iter_modules(konstruct.__path__, "konstruct."):
+        if module.name == "konstruct.__main__":
+            continue
+        for name, function in inspect.getmembers(importlib.import_module(module.name), inspect.isfunction):
+            if function.__module__ == module.name and not name.startswith("_"):
+                parameters = list(inspect.signature(function).parameters)
+                if parameters[:1] == ["session"]:
+                    found.add(f"{module.name.removeprefix('konstruct.')}.{name}")
+    assert found
+    assert found - set(ATTEMPTS) == set()
+
+
+async def test_a_manifest_cannot_claim_another_tenants_workspace(
+    database: Database, vault: Vault, theirs: Furnished, snapshot: Snapshot
+) -> None:
+    before = await snapshot(theirs)
+    text = f"""\
+tenant: thief-{uuid4().hex[:12]}
+name: Thief
+employees: {{eve: {{name: Eve, role: Thief, system_prompt: Steal.}}}}
+connections:
+  slack: {{kind: slack, bot_token: "${{TOKEN}}", team_id: {theirs.account[2:]}, bot_user_id: U1, employee: eve}}
+"""
+    read = manifest.parse(text, "thief.yaml", {"TOKEN": "xoxb-thief"})
+    with pytest.raises(Conflict):
+        await tenants.apply(database, vault, read)
+    assert await tenants.find(database, read.tenant) is None
+    assert await snapshot(theirs) == before
+
+
+async def test_another_tenants_secret_does_not_open(ours: Furnished, theirs: Furnished, administrator: Any) -> None:
+    sealed = await administrator.fetchval(
+        "select sealed_secrets from connections where tenant_id = $1", theirs.tenant_id
+    )
+    async with ours.session() as session:
+        with pytest.raises(Misconfigured):
+            await ours.vault.open(session, ours.tenant_id, connections.SECRETS, theirs.connection_id, sealed)
+
+
+@pytest.fixture
+def messenger() -> RecordingMessenger:
+    return RecordingMessenger()
+
+
+@pytest.fixture
+def model() -> ScriptedModel:
+    return ScriptedModel()
+
+
+@pytest.fixture
+def acts(
+    settings: Settings, database: Database, vault: Vault, model: ScriptedModel, messenger: RecordingMessenger
+) -> dict[str, Callable[[Any], Awaitable[object]]]:
+    thinking = Thinking(settings, database, vault, model, NothingCools(), {"slack": messenger})
+    delivery = Delivery(database, vault, {"slack": messenger})
+    return {
+        "think": thinking.think,
+        "admit": thinking.admit,
+        "abandon": thinking.abandon,
+        "deliver": delivery.deliver,
+    }
+
+
+Request = Callable[[Furnished, UUID, UUID, UUID], object]
+
+REQUESTS: dict[str, Request] = {
+    "think": lambda a, conversation, asked, reply: ThinkRequest(a.tenant_id, conversation, new_id(), [asked]),
+    "admit": lambda a, conversation, asked, reply: AdmitRequest(a.tenant_id, conversation, new_id(), "down"),
+    "abandon": lambda a, conversation, asked, reply: AbandonRequest(a.tenant_id, conversation, [asked], "stopped"),
+    "deliver": lambda a, conversation, asked, reply: DeliverRequest(a.tenant_id, conversation, [reply], True),
+}
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+async def test_an_activity_finds_no_conversation_of_another_tenant(
+    acts: dict[str, Callable[[Any], Awaitable[object]]],
+    messenger: RecordingMessenger,
+    model: ScriptedModel,
+    ours: Furnished,
+    theirs: Furnished,
+    snapshot: Snapshot,
+    name: str,
+) -> None:
+    before = await snapshot(theirs)
+    request = REQUESTS[name](ours, theirs.waiting.conversation_id, theirs.waiting.message_id, theirs.reply_id)
+    with pytest.raises(NotFound):
+        await ActivityEnvironment().run(acts[name], request)
+    assert (messenger.told, model.prompts) == ([], [])
+    assert await snapshot(theirs) == before
+
+
+async def test_an_activity_takes_no_message_of_another_tenant(
+    acts: dict[str, Callable[[Any], Awaitable[object]]],
+    messenger: RecordingMessenger,
+    model: ScriptedModel,
+    ours: Furnished,
+    theirs: Furnished,
+    snapshot: Snapshot,
+) -> None:
+    before = await snapshot(theirs)
+    stolen = (ours.waiting.conversation_id, theirs.waiting.message_id, theirs.reply_id)
+    assert await ActivityEnvironment().run(acts["think"], REQUESTS["think"](ours, *stolen)) == Thought(
+        "nothing", showed_status=True
+    )
+    with pytest.raises(NoResultFound):
+        await ActivityEnvironment().run(acts["deliver"], REQUESTS["deliver"](ours, *stolen))
+    await ActivityEnvironment().run(acts["abandon"], REQUESTS["abandon"](ours, *stolen))
+    assert (messenger.sent, model.prompts) == ([], [])
+    assert await snapshot(theirs) == before
+
+
+async def test_an_answer_goes_out_with_its_own_tenants_token(
+    acts: dict[str, Callable[[Any], Awaitable[object]]], messenger: RecordingMessenger, ours: Furnished, theirs: Furnished
+) -> None:
+    for office in (ours, theirs):
+        request = DeliverRequest(office.tenant_id, office.asked.conversation_id, [office.reply_id])
+        assert await ActivityEnvironment().run(acts["deliver"], request) == Delivered("sent")
+    tokens = [account.secrets["bot_token"].get_secret_value() for account in messenger.accounts]
+    assert tokens == [ours.bot_token, theirs.bot_token]
+
+
+def test_every_activity_of_a_tenant_is_tried() -> None:
+    """The sweep has none: it puts messages of all tenants back on their way, each to its own."""
+    names = set()
+    for module in pkgutil.iter_modules(activities.__path__, "activities."):
+        for _, owner in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
+            names |= {name for name, member in vars(owner).items() if hasattr(member, "__temporal_activity_definition")}
+    assert names - {"sweep"} == set(REQUESTS)
+
+
+def test_a_workflow_belongs_to_one_tenant() -> None:
+    conversation, first, second = uuid4(), uuid4(), uuid4()
+    assert temporal.workflow_id(first, conversation) != temporal.workflow_id(second, conversation)
+    assert str(first) in temporal.workflow_id(first, conversation)

@@ -1,0 +1,87 @@
+"""Records the histories that are replayed: `python -m tests.workflows.record`.
+
+Run it after a change of the workflow that is gated by `workflow.patched`, to add histories; old ones stay.
+"""
+
+import asyncio
+import sysconfig
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from uuid import uuid4
+
+from temporalio.testing import WorkflowEnvironment
+
+from konstruct.contracts.conversation import Delivered
+from tests.workflows.conftest import Conversation, Stage, playing
+from workflows import policies
+
+HISTORIES = Path(__file__).parent / "histories"
+
+
+async def answered(conversation: Conversation, stage: Stage) -> None:
+    await conversation.say()
+
+
+async def joined(conversation: Conversation, stage: Stage) -> None:
+    stage.hold = asyncio.Event()
+    await conversation.say()
+    await stage.thinking.get()
+    await conversation.say()
+    await stage.thinking.get()
+    stage.hold.set()
+
+
+async def stopped(conversation: Conversation, stage: Stage) -> None:
+    stage.hold = asyncio.Event()
+    await conversation.say()
+    await stage.thinking.get()
+    await conversation.handle.signal("stop_turn")
+    await stage.abandoned.get()
+    stage.hold.set()
+
+
+async def superseded(conversation: Conversation, stage: Stage) -> None:
+    stage.outcomes.append(Delivered("superseded"))
+    await conversation.say()
+
+
+async def models_down(conversation: Conversation, stage: Stage) -> None:
+    stage.failures = 3
+    await conversation.say()
+
+
+async def noticed(conversation: Conversation, stage: Stage) -> None:
+    await conversation.notice()
+    await stage.deliveries.get()
+    await conversation.say()
+
+
+async def continued_as_new(conversation: Conversation, stage: Stage) -> None:
+    with conversation.environment.auto_time_skipping_disabled():
+        for _ in range(policies.TURNS_IN_A_RUN):
+            await conversation.say()
+            await stage.deliveries.get()
+
+
+Scene = Callable[[Conversation, Stage], Awaitable[None]]
+SCENES: tuple[Scene, ...] = (answered, joined, stopped, superseded, models_down, noticed, continued_as_new)
+
+
+async def main() -> None:
+    HISTORIES.mkdir(exist_ok=True)
+    server = str(Path(sysconfig.get_path("scripts")) / "temporal-test-server")
+    async with await WorkflowEnvironment.start_time_skipping(test_server_existing_path=server) as environment:
+        for scene in SCENES:
+            stage = Stage()
+            async with playing(environment, stage) as conversation:
+                await scene(conversation, stage)
+                await conversation.handle.result()
+                first_run = environment.client.get_workflow_handle(
+                    str(conversation.id), run_id=conversation.first_run_id
+                )
+                history = await first_run.fetch_history()
+            (HISTORIES / f"{scene.__name__}-{uuid4().hex[:6]}.json").write_text(history.to_json())
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,23 @@
+"""Conversations that ran on earlier code go on under this one: their histories are replayed."""
+
+from pathlib import Path
+
+import pytest
+from temporalio.client import WorkflowHistory
+from temporalio.worker import Replayer
+
+from tests.workflows.record import HISTORIES, SCENES
+from workflows.conversation import ConversationWorkflow
+from workflows.sandbox import RUNNER
+
+RECORDED = sorted(HISTORIES.glob("*.json"))
+
+
+def test_every_scene_has_been_recorded() -> None:
+    assert {path.stem.rpartition("-")[0] for path in RECORDED} >= {scene.__name__ for scene in SCENES}
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
+async def test_a_recorded_conversation_replays(path: Path) -> None:
+    history = WorkflowHistory.from_json(f"recorded-{path.stem}", path.read_text())
+    await Replayer(workflows=[ConversationWorkflow], workflow_runner=RUNNER).replay_workflow(history)
