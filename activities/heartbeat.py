@@ -14,9 +14,10 @@ async def heartbeat() -> AsyncIterator[None]:
     """Heartbeats from now on: a worker's death is noticed by their absence, a cancellation comes back with one."""
 
     async def beat() -> None:
+        # Work that is done within a period costs the server no heartbeat.
         while True:
-            activity.heartbeat()
             await asyncio.sleep(PERIOD_SECONDS)
+            activity.heartbeat()
 
     beating = asyncio.create_task(beat())
     try:

@@ -53,7 +53,8 @@ class Thinking:
             )
         if isinstance(turn, list):
             # Stored by an attempt that died: it may have shown a status that nobody ended.
-            return Thought("reply" if turn else "nothing", turn, showed_status=True)
+            is_repeated = bool(turn) or activity.info().attempt > 1
+            return Thought("reply" if turn else "nothing", turn, showed_status=is_repeated)
         calls: list[ModelCall] = []
         try:
             async with heartbeat(), self._status(turn) as status:

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 
 from gateway import health, slack, slack_install
 from gateway.slack_events import SlackEvents
-from konstruct import log, temporal
+from konstruct import temporal
 from konstruct.adapters.redis import Circuit, RedisLimiter, connect
 from konstruct.adapters.slack import SlackMessenger, open_session
 from konstruct.db import Database
@@ -19,12 +19,6 @@ from konstruct.settings import Settings, needed
 from konstruct.vault import Vault
 
 logger = structlog.get_logger(__name__)
-
-
-def create_app() -> FastAPI:
-    settings = Settings()
-    log.configure(settings)
-    return build(settings)
 
 
 def build(settings: Settings) -> FastAPI:

@@ -48,10 +48,15 @@ def up(
 def gateway() -> None:
     """Serve the webhooks."""
     settings = _settings()
+    log.configure(settings)
+    try:
+        # By name, since the core may not import the edges.
+        application = importlib.import_module("gateway.app").build(settings)
+    except KonstructError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
     uvicorn.run(
-        # Named, not imported: the core may not know the edges.
-        "gateway.app:create_app",
-        factory=True,
+        application,
         host=settings.gateway_host,
         port=settings.gateway_port,
         log_config=None,

@@ -119,9 +119,15 @@ async def _load(session: AsyncSession, vault: Vault, conversation: Conversation)
 
 
 async def finish_turn(session: AsyncSession, conversation_id: UUID, turn_id: UUID, parts: Sequence[str]) -> list[UUID]:
-    """Stores the answer, ready to be sent; nothing when the conversation has moved on meanwhile."""
+    """Stores the answer, ready to be sent; nothing when the conversation has moved on meanwhile, or when all that was
+    asked was taken back."""
     conversation = await lock(session, conversation_id)
-    if conversation.turn_id != turn_id or conversation.owner != "employee":
+    asked = (
+        await session.execute(
+            select(Message.id).where(col(Message.turn_id) == turn_id, col(Message.state) == "taken").limit(1)
+        )
+    ).first()
+    if conversation.turn_id != turn_id or conversation.owner != "employee" or asked is None:
         return []
     messages = [outgoing(conversation, part, purpose="reply", author="employee", turn_id=turn_id) for part in parts]
     session.add_all(messages)

@@ -54,12 +54,10 @@ async def accept(database: Database, limiter: Limiter, connection: ConnectionRef
         configured = (
             await session.execute(select(Tenant.limits).where(col(Tenant.id) == connection.tenant_id))
         ).scalar_one()
-    verdict = await limiter.check(
-        f"{connection.connection_id}:{inbound.external_id}",
-        _buckets(configured, connection, inbound.contact_external_id),
-    )
+    buckets = _buckets(configured, connection, inbound.contact_external_id)
+    verdict = await limiter.check(f"{connection.connection_id}:{inbound.external_id}", buckets)
     async with database.tenant_session(connection.tenant_id) as session:
-        return await _store(session, connection, inbound, verdict)
+        return await _store(session, connection, inbound, verdict, {scope: limit for scope, _, limit in buckets})
 
 
 def _buckets(configured: dict[str, str], connection: ConnectionRef, contact: str) -> list[tuple[str, str, Limit]]:
@@ -74,7 +72,9 @@ def _buckets(configured: dict[str, str], connection: ConnectionRef, contact: str
     return [(scope, key, chosen[scope]) for scope, key in keys.items()]
 
 
-async def _store(session: AsyncSession, connection: ConnectionRef, inbound: Inbound, verdict: Verdict) -> Accepted:
+async def _store(
+    session: AsyncSession, connection: ConnectionRef, inbound: Inbound, verdict: Verdict, limit_of: dict[str, Limit]
+) -> Accepted:
     contact_id = await _contact(session, connection, inbound.contact_external_id)
     conversation = await _conversation(session, connection, inbound, contact_id)
     repeated = (
@@ -103,7 +103,9 @@ async def _store(session: AsyncSession, connection: ConnectionRef, inbound: Inbo
     notice = None
     if not verdict.allowed:
         if verdict.tell:
-            notice = outgoing(conversation, limits.sentence(verdict), purpose="notice", author="system")
+            notice = outgoing(
+                conversation, limits.sentence(verdict, limit_of[verdict.scope]), purpose="notice", author="system"
+            )
             session.add(notice)
         audit.record(
             session,

@@ -1,6 +1,6 @@
 """The outside world as the core sees it: Protocols and the values that cross them. No implementation here."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -77,7 +77,7 @@ class ChatModel(Protocol):
 
     def stream(
         self, link: ModelLink, messages: Sequence[ChatMessage], *, max_tokens: int
-    ) -> AsyncIterator[Completion]: ...
+    ) -> AsyncGenerator[Completion, None]: ...
 
 
 class Cooldowns(Protocol):

@@ -68,7 +68,8 @@ class Turn:
             # Compared, not only cancelled: a result and a signal that come in one task cancel nothing.
             if thought is None or self._mailbox.news != news:
                 continue
-            if thought.decision == "nothing" or await self._deliver(thought.reply_ids, thought.showed_status):
+            needs_channel = thought.decision == "reply" or thought.showed_status
+            if not needs_channel or await self._deliver(thought.reply_ids, thought.showed_status):
                 self._mailbox.take(messages)
                 return None
         return None

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import zlib
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -187,8 +187,7 @@ class _Call:
                     self._take(piece, loop.time())
         finally:
             # A generator that is left half-way keeps its connection until it is closed.
-            if isinstance(pieces, AsyncGenerator):
-                await pieces.aclose()
+            await pieces.aclose()
 
     def _take(self, piece: Completion, now: float) -> None:
         if piece.text:

@@ -1,4 +1,4 @@
-"""The product as a person or an operator meets it: its commands, run as real processes that can be stopped and killed."""
+"""The product as its operator meets it: its commands, as real processes that can be stopped and killed."""
 
 import asyncio
 import os
@@ -76,7 +76,7 @@ class Up:
         assert self.process.stdout is not None
         async for line in self.process.stdout:
             self.said.append(line.decode().rstrip())
-            if self.said[-1] == IS_UP and not self._is_up.done():
+            if self.said[-1].startswith(IS_UP) and not self._is_up.done():
                 self._is_up.set_result(True)
         if not self._is_up.done():
             self._is_up.set_result(False)

@@ -69,6 +69,8 @@ class Talk:
 
     async def heard_nothing_more_than(self, count: int) -> list[str]:
         """A conversation is worked off in order: when a later word is answered, nothing of an earlier one comes."""
+        if count:
+            await self.heard(count)
         await self.say("One last thing.")
         texts = await self.heard(count + 1)
         assert len(texts) == count + 1, texts

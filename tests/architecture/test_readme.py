@@ -5,7 +5,6 @@ import re
 from pathlib import Path
 
 import pytest
-from pydantic_core import PydanticUndefined
 from typer.testing import CliRunner
 
 from konstruct.cli import app
@@ -19,9 +18,7 @@ DOCUMENTS = [CHECKOUT / "README.md", CHECKOUT / "AGENTS.md", *sorted((CHECKOUT /
 def settings_table() -> str:
     rows = ["| variable | what it sets | default |", "| --- | --- | --- |"]
     for name, field in Settings.model_fields.items():
-        default = (
-            "" if field.default in (None, (), PydanticUndefined) else f"`{field.default}`".replace("`False`", "no")
-        )
+        default = {None: "", (): "", False: "no"}.get(field.default, f"`{field.default}`")
         rows.append(f"| `KONSTRUCT_{name.upper()}` | {field.description or ''} | {default} |")
     return "\n".join(rows)
 

@@ -23,7 +23,7 @@ from konstruct.settings import Settings
 from konstruct.vault import Vault
 from tests.gateway.office import Office, add_workspace, open_office
 from tests.support.http import serve
-from tests.support.slack_double import SlackDouble
+from tests.support.slack_double import Delivery, SlackDouble
 
 # Its samples are not part of this repository.
 collect_ignore = [] if os.environ.get("KONSTRUCT_CORPORA") else ["test_slack_corpora.py"]
@@ -125,3 +125,17 @@ async def office(new_office: OpenOffice, gateway: str) -> Office:
     office = await new_office()
     office.workspace.add_channel("C1")
     return office
+
+
+def statuses(deliveries: Sequence[Delivery]) -> set[int | None]:
+    return {delivery.status for delivery in deliveries}
+
+
+async def signals(client: Client, office: Office, conversation_id: object) -> list[str]:
+    handle = client.get_workflow_handle(f"conversation:{office.tenant_id}:{conversation_id}")
+    history = await handle.fetch_history()
+    return [
+        event.workflow_execution_signaled_event_attributes.signal_name
+        for event in history.events
+        if event.HasField("workflow_execution_signaled_event_attributes")
+    ]

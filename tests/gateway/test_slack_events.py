@@ -6,25 +6,11 @@ from collections.abc import Sequence
 import pytest
 from temporalio.client import Client
 
-from tests.gateway.conftest import OpenOffice, Quarantine
+from tests.gateway.conftest import OpenOffice, Quarantine, signals, statuses
 from tests.gateway.office import Office
-from tests.support.slack_double import Delivery, SlackDouble
+from tests.support.slack_double import SlackDouble
 from tests.support.slack_double import events as built
 from tests.support.slack_double.delivery import EventKind
-
-
-def statuses(deliveries: Sequence[Delivery]) -> set[int | None]:
-    return {delivery.status for delivery in deliveries}
-
-
-async def signals(client: Client, office: Office, conversation_id: object) -> list[str]:
-    handle = client.get_workflow_handle(f"conversation:{office.tenant_id}:{conversation_id}")
-    history = await handle.fetch_history()
-    return [
-        event.workflow_execution_signaled_event_attributes.signal_name
-        for event in history.events
-        if event.HasField("workflow_execution_signaled_event_attributes")
-    ]
 
 
 class TestAddressing:

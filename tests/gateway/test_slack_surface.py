@@ -1,32 +1,17 @@
 """What people see and do beside messages, and what happens while a part of ours is away."""
 
 import time
-from collections.abc import Sequence
 
 from pydantic import SecretStr
 from temporalio.client import Client
 
 from gateway.slack_listeners import STOP_IS_MEANT_FOR
 from konstruct.db import Database
-from tests.gateway.conftest import MakeEvents, OpenOffice, webhooks
+from tests.gateway.conftest import MakeEvents, OpenOffice, signals, statuses, webhooks
 from tests.gateway.office import Office
 from tests.support.http import serve
-from tests.support.slack_double import Delivery, SlackDouble
+from tests.support.slack_double import SlackDouble
 from tests.support.slack_double import events as built
-
-
-def statuses(deliveries: Sequence[Delivery]) -> set[int | None]:
-    return {delivery.status for delivery in deliveries}
-
-
-async def signals(client: Client, office: Office, conversation_id: object) -> list[str]:
-    handle = client.get_workflow_handle(f"conversation:{office.tenant_id}:{conversation_id}")
-    history = await handle.fetch_history()
-    return [
-        event.workflow_execution_signaled_event_attributes.signal_name
-        for event in history.events
-        if event.HasField("workflow_execution_signaled_event_attributes")
-    ]
 
 
 class TestTheAgentSurface:

@@ -70,7 +70,7 @@ async def _write_as(session: AsyncSession, a: Furnished, b: Furnished) -> None:
 async def _install(session: AsyncSession, a: Furnished, b: Furnished, *, tenant: Furnished, account: str) -> object:
     return await connections.install(
         session,
-        Vault(()) if False else a.vault,
+        a.vault,
         tenant.tenant_id,
         key="other",
         kind="slack",
@@ -126,7 +126,7 @@ ATTEMPTS: dict[str, tuple[Attempt, object]] = {
         lambda s, a, b: conversations.whereabouts(s, a.vault, b.asked.conversation_id),
         NotFound,
     ),
-    "employees.suggested_prompts": (lambda s, a, b: employees.suggested_prompts(s, b.connection_id), []),
+    "employees.opening": (lambda s, a, b: employees.opening(s, b.connection_id), NoResultFound),
     "inbox.conversation_at": (lambda s, a, b: inbox.conversation_at(s, b.connection_id, "C1", "1.0"), None),
     "inbox.edit": (lambda s, a, b: inbox.edit(s, b.connection_id, f"{b.account}-1", "x"), None),
     "inbox.remove": (lambda s, a, b: inbox.remove(s, b.connection_id, f"{b.account}-1"), None),
@@ -163,14 +163,6 @@ ATTEMPTS: dict[str, tuple[Attempt, object]] = {
     ),
     "usage.record": (_record_usage, DBAPIError),
 }
-
-
-async def attempted(attempt: Attempt, session: AsyncSession, ours: Furnished, theirs: Furnished) -> object:
-    """What came of it: an answer, or the class of the error."""
-    try:
-        return await attempt(session, ours, theirs)
-    except Exception as error:
-        return type(error)
 
 
 @pytest.mark.parametrize("name", ATTEMPTS)

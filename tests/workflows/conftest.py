@@ -103,6 +103,11 @@ class Conversation:
         assert self._handle is not None, "say something first"
         return self._handle
 
+    @property
+    def first_run(self) -> WorkflowHandle[ConversationWorkflow, None]:
+        client = self.environment.client
+        return client.get_workflow_handle_for(ConversationWorkflow.run, str(self.id), run_id=self.first_run_id)
+
     async def say(self) -> UUID:
         message_id = uuid4()
         await self._tell(DELIVER_MESSAGE, DeliverMessage(message_id))

@@ -1,5 +1,6 @@
 """Conversations that ran on earlier code go on under this one: their histories are replayed."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ def test_every_scene_has_been_recorded() -> None:
 
 
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
-async def test_a_recorded_conversation_replays(path: Path) -> None:
+def test_a_recorded_conversation_replays(path: Path) -> None:
     history = WorkflowHistory.from_json(f"recorded-{path.stem}", path.read_text())
-    await Replayer(workflows=[ConversationWorkflow], workflow_runner=RUNNER).replay_workflow(history)
+    replayer = Replayer(workflows=[ConversationWorkflow], workflow_runner=RUNNER)
+    asyncio.run(replayer.replay_workflow(history))
