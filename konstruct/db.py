@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from sqlalchemy.orm import Session, SessionTransaction
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
-from konstruct.errors import Unavailable
+from konstruct.errors import Misconfigured, Unavailable
 
 APP_ROLE = "konstruct_app"
 # Postgres's classes of errors that say nothing of the statement: connection, resources, shutdown, crash.
@@ -105,7 +105,11 @@ class Database:
 
 
 async def migrate(owner_url: SecretStr) -> None:
-    """Makes roles and tables, up to the newest version. Running it again changes nothing."""
+    """Makes roles and tables, up to the newest version. Running it again changes nothing.
+
+    Raises:
+        Misconfigured: the database cannot be reached, or the login may not do what is needed.
+    """
     url = make_url(owner_url.get_secret_value()).set(drivername="postgresql+asyncpg")
     engine = create_async_engine(url)
     try:
@@ -119,6 +123,9 @@ async def migrate(owner_url: SecretStr) -> None:
             # Under forced row security an owner's change of data would silently touch no row; this makes it an error.
             await connection.execute(text("set row_security = off"))
             await connection.run_sync(_upgrade)
+    except (OSError, DBAPIError, asyncpg.PostgresError) as error:
+        reason = str(error).partition("\n")[0]
+        raise Misconfigured(f"The database could not be brought up to date: {reason}") from error
     finally:
         await engine.dispose()
 

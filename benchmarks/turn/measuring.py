@@ -9,6 +9,9 @@ from typing import Protocol
 
 from benchmarks.turn.processes import cpu_seconds
 
+PAUSE_SECONDS = 0.1
+"""Between the turns of a lone conversation: a person reads first, and what ends a turn is not the next one's time."""
+
 
 class Conversation(Protocol):
     async def turn(self) -> float:
@@ -53,7 +56,9 @@ async def alone(side: Side, turns: int, into: Measured) -> None:
     for _ in range(3):
         await conversation.turn()
     began, before = time.monotonic(), cpu_seconds()
-    into.latencies += [await conversation.turn() for _ in range(turns)]
+    for _ in range(turns):
+        await asyncio.sleep(PAUSE_SECONDS)
+        into.latencies.append(await conversation.turn())
     into.rates.append(turns / (time.monotonic() - began))
     into.cpu += cpu_seconds() - before
 

@@ -1,7 +1,7 @@
 """Walking a chain of models: passing over, cooling, cutting off, recording. Models are scripts behind the port."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
@@ -15,7 +15,7 @@ from konstruct.models.asking import LONGEST_COOL_DOWN, LONGEST_TEXT, cooldown_ke
 from konstruct.models.context import count_prompt
 from konstruct.ports import ChatMessage, Completion, ModelCallError, ModelLink, Tokens
 
-Script = Callable[[], AsyncIterator[Completion]]
+Script = Callable[[], AsyncGenerator[Completion, None]]
 
 PROMPT = [ChatMessage("system", "You are Ada."), ChatMessage("user", "Hello")]
 USED = Tokens(input=1_000, output=10, cached=400)
@@ -30,7 +30,7 @@ A, B, C = link("openai/a"), link("openai/b"), link("openai/c")
 
 
 def says(*parts: str, finish: str | None = "stop", tokens: Tokens | None = USED) -> Script:
-    async def script() -> AsyncIterator[Completion]:
+    async def script() -> AsyncGenerator[Completion, None]:
         for part in parts:
             yield Completion(part)
         if finish:
@@ -40,7 +40,7 @@ def says(*parts: str, finish: str | None = "stop", tokens: Tokens | None = USED)
 
 
 def fails(error: ModelCallError, *, after: str = "") -> Script:
-    async def script() -> AsyncIterator[Completion]:
+    async def script() -> AsyncGenerator[Completion, None]:
         if after:
             yield Completion(after)
         raise error
@@ -56,7 +56,7 @@ class Hanging:
     is_silent: asyncio.Event = field(default_factory=asyncio.Event)
     is_closed: bool = False
 
-    async def __call__(self) -> AsyncIterator[Completion]:
+    async def __call__(self) -> AsyncGenerator[Completion, None]:
         try:
             for part in self.parts:
                 yield Completion(part)
@@ -73,7 +73,7 @@ class ScriptedModel:
 
     async def stream(
         self, link: ModelLink, messages: Sequence[ChatMessage], *, max_tokens: int
-    ) -> AsyncIterator[Completion]:
+    ) -> AsyncGenerator[Completion, None]:
         self.prompts.append((link.name, messages, max_tokens))
         async for piece in self.scripts[link.name]():
             yield piece
@@ -188,7 +188,7 @@ async def test_an_unusual_answer_is_still_an_answer(script: Script, answer: str)
 async def test_an_endless_answer_is_cut_off_while_it_comes() -> None:
     sent = 0
 
-    async def babble() -> AsyncIterator[Completion]:
+    async def babble() -> AsyncGenerator[Completion, None]:
         nonlocal sent
         while True:
             sent += 10_000
@@ -203,7 +203,7 @@ async def test_an_endless_answer_is_cut_off_while_it_comes() -> None:
 async def test_a_link_that_hangs_is_closed_before_the_next_is_asked() -> None:
     hanging, was_closed = Hanging(("Hel",)), []
 
-    async def next_one() -> AsyncIterator[Completion]:
+    async def next_one() -> AsyncGenerator[Completion, None]:
         was_closed.append(hanging.is_closed)
         yield Completion("Hello!", finish_reason="stop")
 
@@ -212,7 +212,7 @@ async def test_a_link_that_hangs_is_closed_before_the_next_is_asked() -> None:
 
 
 async def test_pieces_without_text_keep_a_slow_model_alive() -> None:
-    async def think() -> AsyncIterator[Completion]:
+    async def think() -> AsyncGenerator[Completion, None]:
         for _ in range(20):
             await asyncio.sleep(0.02)
             yield Completion()
@@ -223,7 +223,7 @@ async def test_pieces_without_text_keep_a_slow_model_alive() -> None:
 
 
 async def test_a_slow_link_leaves_time_for_those_after_it() -> None:
-    async def drip() -> AsyncIterator[Completion]:
+    async def drip() -> AsyncGenerator[Completion, None]:
         while True:
             await asyncio.sleep(0.01)
             yield Completion("drip ")
@@ -352,7 +352,7 @@ async def test_tokens_are_estimated_only_where_the_provider_worked_and_did_not_s
 
 
 async def test_a_fault_in_our_own_code_is_recorded_and_not_taken_for_a_models() -> None:
-    async def broken() -> AsyncIterator[Completion]:
+    async def broken() -> AsyncGenerator[Completion, None]:
         yield Completion("Hel")
         raise ZeroDivisionError
 
