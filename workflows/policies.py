@@ -50,7 +50,8 @@ SWEEPING = ActivityOptions(
 SWEEP_EVERY = timedelta(seconds=10)
 
 SILENCE_ENDS_AFTER = timedelta(days=1)
-"""A conversation this long without a word completes; the next message starts it again, with its context."""
+"""A conversation without a word for this long, and at most twice as long, completes; the next message starts it again,
+with its context."""
 
 TURNS_IN_A_RUN = 50
 """A longer history costs a second of replay whenever the worker's cache has lost the conversation."""
