@@ -37,8 +37,8 @@ class Delivery:
 
     async def _end_status(self, request: DeliverRequest) -> None:
         async with self._database.tenant_session(request.tenant_id) as session:
-            account, thread = await conversations.whereabouts(session, self._vault, request.conversation_id)
-        await self._messengers[account.kind].show_idle(account, thread)
+            found = await conversations.whereabouts(session, self._vault, request.conversation_id)
+        await self._messengers[found.account.kind].show_idle(found.account, found.thread)
 
     async def _send(self, request: DeliverRequest, message_id: UUID) -> Literal["sent", "superseded", "failed"]:
         async with self._database.tenant_session(request.tenant_id) as session:

@@ -137,8 +137,8 @@ class Thinking:
     async def abandon(self, request: AbandonRequest) -> None:
         async with self._database.tenant_session(request.tenant_id) as session:
             await conversations.abandon(session, request.conversation_id, request.message_ids, request.why)
-            account, thread = await conversations.whereabouts(session, self._vault, request.conversation_id)
-        await self._messengers[account.kind].show_idle(account, thread)
+            found = await conversations.whereabouts(session, self._vault, request.conversation_id)
+        await self._messengers[found.account.kind].show_idle(found.account, found.thread)
 
 
 def _prompt(turn: Turn, link: ModelLink) -> Sequence[ChatMessage]:

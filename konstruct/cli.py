@@ -5,13 +5,14 @@ import importlib
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 import uvicorn
+import uvloop
 from pydantic import SecretStr, ValidationError
 
 from konstruct import db, doctor, log, manifest, slack_tickets, temporal, tenants
@@ -69,7 +70,8 @@ def gateway() -> None:
 @app.command()
 def worker() -> None:
     """Work on conversations."""
-    _run(importlib.import_module("workflows.worker").main(_settings()))
+    # The loop that the gateway's server picks, too: it does the same with less work.
+    _run(importlib.import_module("workflows.worker").main(_settings()), run=uvloop.run)
 
 
 @app.command()
@@ -194,10 +196,10 @@ def _settings() -> Settings:
         raise typer.Exit(2) from None
 
 
-def _run(work: Coroutine[Any, Any, None]) -> None:
+def _run(work: Coroutine[Any, Any, None], *, run: Callable[[Coroutine[Any, Any, None]], None] = asyncio.run) -> None:
     """Runs to the end; an error of ours is a sentence and exit code 1, never a stack trace."""
     try:
-        asyncio.run(work)
+        run(work)
     except KonstructError as error:
         typer.echo(str(error), err=True)
         _leave(1)

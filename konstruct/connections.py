@@ -44,13 +44,16 @@ async def find(database: Database, kind: str, account: str) -> ConnectionRef | N
 
 async def open_account(session: AsyncSession, vault: Vault, connection_id: ConnectionId) -> ChannelAccount:
     """Raises NotFound when the session's tenant has no such connection."""
-    connection = await _get(session, connection_id)
+    return await unsealed(session, vault, await _get(session, connection_id))
+
+
+async def unsealed(session: AsyncSession, vault: Vault, connection: Connection) -> ChannelAccount:
     secrets: dict[str, SecretStr] = {}
     if connection.sealed_secrets is not None:
         secrets = await vault.open(session, connection.tenant_id, SECRETS, connection.id, connection.sealed_secrets)
     return ChannelAccount(
         tenant_id=TenantId(connection.tenant_id),
-        connection_id=connection_id,
+        connection_id=ConnectionId(connection.id),
         kind=connection.kind,
         is_active=connection.status == "active",
         team_id=connection.external.get("team_id") or "",
@@ -129,7 +132,10 @@ async def install(
 
 async def _get(session: AsyncSession, connection_id: ConnectionId, *, lock: bool = False) -> Connection:
     query = select(Connection).where(col(Connection.id) == connection_id)
-    connection = (await session.execute(query.with_for_update() if lock else query)).scalar_one_or_none()
+    if lock:
+        # The weaker kind: it does not wait for new contacts of this connection, whose writers wait for a conversation.
+        query = query.with_for_update(key_share=True)
+    connection = (await session.execute(query)).scalar_one_or_none()
     if connection is None:
         raise NotFound("There is no such connection.")
     return connection

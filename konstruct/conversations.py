@@ -12,17 +12,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import update
+from sqlalchemy import and_, or_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from konstruct import audit
-from konstruct.connections import open_account
+from konstruct.connections import unsealed
 from konstruct.errors import NotFound
-from konstruct.identity import ConnectionId
 from konstruct.inbox import outgoing
 from konstruct.ports import ChannelAccount, Thread
-from konstruct.tables import Contact, Conversation, Employee, EmployeeVersion, Message, Tenant
+from konstruct.tables import Connection, Contact, Conversation, Employee, EmployeeVersion, Message, Tenant
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
 
@@ -56,66 +55,58 @@ async def begin_turn(
 ) -> Turn | list[UUID]:
     """Claims the messages for a turn. When an earlier attempt of this turn stored its answer, or there is nothing to
     answer, gives the ids of the messages to send instead."""
-    conversation = await lock(session, conversation_id)
-    stored = (
-        await session.execute(
-            select(Message.id)
-            .where(col(Message.turn_id) == turn_id, col(Message.direction) == "outbound")
-            .where(col(Message.purpose) == "reply")
-            .order_by(col(Message.seq))
+    found = await whereabouts(session, vault, conversation_id)
+    conversation = found.conversation
+    concerned = (
+        (
+            await session.execute(
+                select(Message)
+                .where(col(Message.conversation_id) == conversation_id)
+                .where(
+                    or_(
+                        col(Message.id).in_(message_ids),
+                        col(Message.turn_id) == turn_id,
+                        col(Message.state) == "pending",
+                    )
+                )
+                .order_by(col(Message.seq))
+            )
         )
-    ).scalars()
-    if replies := list(stored):
-        return replies
-    waiting = (
-        await session.execute(
-            select(Message.id)
-            .where(col(Message.conversation_id) == conversation_id, col(Message.id).in_(message_ids))
-            .where(col(Message.state).in_(("received", "taken")))
-        )
-    ).scalars()
-    taken = list(waiting)
-    if not taken or conversation.owner != "employee":
-        return []
-    await session.execute(update(Message).where(col(Message.id).in_(taken)).values(state="taken", turn_id=turn_id))
-    await session.execute(
-        update(Message)
-        .where(col(Message.conversation_id) == conversation_id, col(Message.direction) == "outbound")
-        .where(col(Message.state) == "pending", col(Message.purpose) == "reply")
-        .values(state="discarded", settled_at=utc_now())
+        .scalars()
+        .all()
     )
+    replies = [message for message in concerned if message.direction == "outbound" and message.purpose == "reply"]
+    if stored := [reply.id for reply in replies if reply.turn_id == turn_id]:
+        return stored
+    waiting = [message for message in concerned if message.id in message_ids and message.state in ("received", "taken")]
+    if not waiting or conversation.owner != "employee":
+        return []
+    for message in waiting:
+        message.state, message.turn_id = "taken", turn_id
+    for reply in replies:
+        reply.state, reply.settled_at = "discarded", utc_now()
     conversation.turn_id = turn_id
-    return await _load(session, vault, conversation)
-
-
-async def _load(session: AsyncSession, vault: Vault, conversation: Conversation) -> Turn:
     tenant = await session.get_one(Tenant, conversation.tenant_id)
-    version = (
-        await session.execute(
-            select(EmployeeVersion)
-            .join(Employee, col(Employee.id) == col(EmployeeVersion.employee_id))
-            .where(col(Employee.id) == conversation.employee_id)
-            .where(col(EmployeeVersion.number) == col(Employee.published_version))
-        )
-    ).scalar_one()
-    latest = (
-        await session.execute(
-            select(Message)
-            .where(col(Message.conversation_id) == conversation.id)
-            .where(col(Message.state).in_(("taken", "answered", "stopped", "failed", "sending", "sent")))
-            .where(col(Message.purpose) == "reply")
-            .order_by(col(Message.seq).desc())
-            .limit(WINDOW)
-        )
-    ).scalars()
     return Turn(
         tenant_name=tenant.name,
         tenant_models=tuple(tenant.models),
-        employee=version,
-        account=await open_account(session, vault, ConnectionId(conversation.connection_id)),
-        thread=await thread_of(session, conversation),
-        said=tuple(Said(message.direction == "inbound", message.body) for message in reversed(list(latest))),
+        employee=found.employee,
+        account=found.account,
+        thread=found.thread,
+        said=await _said(session, conversation_id),
     )
+
+
+async def _said(session: AsyncSession, conversation_id: UUID) -> tuple[Said, ...]:
+    latest = await session.execute(
+        select(Message.direction, Message.body)
+        .where(col(Message.conversation_id) == conversation_id)
+        .where(col(Message.state).in_(("taken", "answered", "stopped", "failed", "sending", "sent")))
+        .where(col(Message.purpose) == "reply")
+        .order_by(col(Message.seq).desc())
+        .limit(WINDOW)
+    )
+    return tuple(Said(direction == "inbound", body) for direction, body in reversed(latest.all()))
 
 
 async def finish_turn(session: AsyncSession, conversation_id: UUID, turn_id: UUID, parts: Sequence[str]) -> list[UUID]:
@@ -185,12 +176,41 @@ async def lock(session: AsyncSession, conversation_id: UUID) -> Conversation:
     return conversation
 
 
-async def thread_of(session: AsyncSession, conversation: Conversation) -> Thread:
-    contact = await session.get_one(Contact, (conversation.tenant_id, conversation.contact_id))
-    return Thread(channel=conversation.channel, root=conversation.root, contact_external_id=contact.external_id)
+@dataclass(frozen=True)
+class Whereabouts:
+    """A conversation and all around it: who answers in it, through what, and where."""
+
+    conversation: Conversation
+    employee: EmployeeVersion
+    account: ChannelAccount
+    thread: Thread
 
 
-async def whereabouts(session: AsyncSession, vault: Vault, conversation_id: UUID) -> tuple[ChannelAccount, Thread]:
-    conversation = await lock(session, conversation_id)
-    account = await open_account(session, vault, ConnectionId(conversation.connection_id))
-    return account, await thread_of(session, conversation)
+async def whereabouts(session: AsyncSession, vault: Vault, conversation_id: UUID) -> Whereabouts:
+    """Locks as ``lock`` does, in the one statement that reads the rest, too. Raises as it does."""
+    row = (
+        await session.execute(
+            select(Conversation, EmployeeVersion, Connection, Contact)
+            .join(Employee, col(Employee.id) == col(Conversation.employee_id))
+            .join(
+                EmployeeVersion,
+                and_(
+                    col(EmployeeVersion.employee_id) == col(Employee.id),
+                    col(EmployeeVersion.number) == col(Employee.published_version),
+                ),
+            )
+            .join(Connection, col(Connection.id) == col(Conversation.connection_id))
+            .join(Contact, col(Contact.id) == col(Conversation.contact_id))
+            .where(col(Conversation.id) == conversation_id)
+            .with_for_update(of=Conversation)
+        )
+    ).one_or_none()
+    if row is None:
+        raise NotFound("There is no such conversation.")
+    conversation, employee, connection, contact = row
+    return Whereabouts(
+        conversation=conversation,
+        employee=employee,
+        account=await unsealed(session, vault, connection),
+        thread=Thread(channel=conversation.channel, root=conversation.root, contact_external_id=contact.external_id),
+    )

@@ -3,6 +3,7 @@
 import logging
 import re
 import sys
+from collections.abc import Mapping
 from typing import TextIO
 
 import structlog
@@ -11,7 +12,7 @@ from structlog.typing import EventDict, WrappedLogger
 from konstruct.settings import Settings
 
 _SECRETS = re.compile(
-    r"(xox[a-z]-|xapp-|sk-|whsec_|EAA)[A-Za-z0-9_-]{6,}|(?<=Bearer )[A-Za-z0-9._~+/=-]{6,}|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"
+    r"(xox[a-z]-|xapp-|sk-|whsec_|EAA)[A-Za-z0-9_-]{6,}|(?<=[Bb]earer )[A-Za-z0-9._~+/=-]{6,}|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"
 )
 
 
@@ -51,4 +52,18 @@ def configure(settings: Settings, stream: TextIO = sys.stderr) -> None:
 
 
 def _redact_all(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    return {key: redact(value) if isinstance(value, str) else value for key, value in event.items()}
+    return {key: _redacted(value) for key, value in event.items()}
+
+
+def _redacted(value: object) -> object:
+    match value:
+        case str():
+            return redact(value)
+        case None | bool() | int() | float():
+            return value
+        case Mapping():
+            return {key: _redacted(item) for key, item in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_redacted(item) for item in value]
+    # As both renderers would write it.
+    return redact(repr(value))

@@ -13,11 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from konstruct import audit, connections
-from konstruct.conversations import lock, thread_of
+from konstruct.conversations import lock, whereabouts
 from konstruct.errors import ChannelRefused, ConnectionDead
 from konstruct.identity import ConnectionId, MessageId
 from konstruct.ports import ChannelAccount, Outgoing, Thread
-from konstruct.tables import Conversation, Employee, EmployeeVersion, Message
+from konstruct.tables import Conversation, Message
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
 
@@ -37,7 +37,8 @@ async def begin_send(
     session: AsyncSession, vault: Vault, conversation_id: UUID, message_id: UUID
 ) -> Send | Literal["sent", "superseded", "failed"]:
     """Marks a message as being sent, or says why it is not to be."""
-    conversation = await lock(session, conversation_id)
+    found = await whereabouts(session, vault, conversation_id)
+    conversation = found.conversation
     message = await session.get_one(Message, (conversation.tenant_id, message_id))
     if message.state == "sent":
         return "sent"
@@ -48,27 +49,18 @@ async def begin_send(
     if not is_uncertain and not _may_still_go(conversation, message):
         message.state, message.settled_at = "discarded", utc_now()
         return "superseded"
-    account = await connections.open_account(session, vault, ConnectionId(conversation.connection_id))
-    if not account.is_active:
+    if not found.account.is_active:
         await _fail(session, conversation, message, "connection_inactive")
         return "failed"
     message.state = "sending"
-    name, role = (
-        await session.execute(
-            select(EmployeeVersion.name, EmployeeVersion.role)
-            .join(Employee, col(Employee.id) == col(EmployeeVersion.employee_id))
-            .where(col(Employee.id) == conversation.employee_id)
-            .where(col(EmployeeVersion.number) == col(Employee.published_version))
-        )
-    ).one()
     return Send(
-        account=account,
-        thread=await thread_of(session, conversation),
+        account=found.account,
+        thread=found.thread,
         message=Outgoing(
             message_id=MessageId(message.id),
             text=message.body,
-            author_name=name,
-            author_role=role,
+            author_name=found.employee.name,
+            author_role=found.employee.role,
             created_at=message.created_at,
         ),
         is_uncertain=is_uncertain,

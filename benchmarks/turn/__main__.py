@@ -54,8 +54,8 @@ connections:
 
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3, help="of each side under each load")
-    parser.add_argument("--turns", type=int, default=50, help="in each round of one conversation")
+    parser.add_argument("--rounds", type=int, default=2, help="of each side under each load")
+    parser.add_argument("--turns", type=int, default=60, help="in each round of one conversation")
     parser.add_argument("--conversations", type=int, default=200, help="at once, in the rounds with many")
     parser.add_argument("--seconds", type=float, default=20.0, help="that each round with many is counted for")
     parser.add_argument("--save", action="store_true", help=f"write {RESULTS.name}")
@@ -83,7 +83,8 @@ async def sides(folder: Path) -> AsyncIterator[tuple[Side, Side]]:
     gateway = f"http://{HOST}:{gateway_port}"
     async with (
         Supervisor(say) as supervisor,
-        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http,
+        # Shorter than the gateway keeps an idle connection, so that none is used in the moment of its end.
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=2)) as http,
     ):
         product = Product(http, f"{gateway}/slack/events")
         async with serve(product.api()) as slack:

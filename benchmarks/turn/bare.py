@@ -33,7 +33,8 @@ class Bare(asyncio.DatagramProtocol):
         return BareConversation(self)
 
     async def turn(self, said: Said) -> float:
-        end = self._ends[said.conversation, said.turn] = asyncio.get_running_loop().create_future()
+        end: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        self._ends[said.conversation, said.turn] = end
         began = time.monotonic()
         await self._client.start_workflow(
             WORKFLOW,

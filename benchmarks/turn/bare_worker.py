@@ -7,6 +7,7 @@ import sys
 import time
 from datetime import timedelta
 
+import uvloop
 from temporalio import activity
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
 
@@ -55,4 +56,4 @@ async def main(driver_path: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1]))
+    uvloop.run(main(sys.argv[1]))

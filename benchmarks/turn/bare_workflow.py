@@ -28,7 +28,7 @@ class BareWorkflow:
     @workflow.run
     async def run(self) -> None:
         for _ in range(policies.TURNS_IN_A_RUN):
-            await workflow.wait_condition(lambda: bool(self._mailbox), timeout=policies.SILENCE_ENDS_AFTER)
+            await workflow.wait_condition(lambda: bool(self._mailbox))
             said = self._mailbox.pop(0)
             await workflow.execute_activity("first", said, **policies.THINKING)
             await workflow.execute_activity("second", said, **policies.DELIVERY)

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from benchmarks.turn.processes import cpu_seconds
+from benchmarks.turn.processes import TICKS_A_SECOND, cpu_ticks
 
 PAUSE_SECONDS = 0.1
 """Between the turns of a lone conversation: a person reads first, and what ends a turn is not the next one's time."""
@@ -34,7 +34,7 @@ class Measured:
     rates: list[float] = field(default_factory=list)
     """Turns a second, one for each round."""
     cpu: Counter[str] = field(default_factory=Counter)
-    """Seconds by process."""
+    """Ticks by process."""
 
     @property
     def rate(self) -> float:
@@ -46,7 +46,8 @@ class Measured:
 
     def cpu_ms(self) -> dict[str, float]:
         """Milliseconds a turn, the greatest first; what is below a tenth is left out."""
-        each = {name: 1000 * seconds / len(self.latencies) for name, seconds in self.cpu.most_common()}
+        per_tick = 1000 / TICKS_A_SECOND / len(self.latencies)
+        each = {name: ticks * per_tick for name, ticks in self.cpu.most_common()}
         return {name: round(ms, 1) for name, ms in each.items() if ms >= 0.1}
 
 
@@ -55,12 +56,12 @@ async def alone(side: Side, turns: int, into: Measured) -> None:
     conversation = side.conversation()
     for _ in range(3):
         await conversation.turn()
-    began, before = time.monotonic(), cpu_seconds()
+    began, before = time.monotonic(), cpu_ticks()
     for _ in range(turns):
         await asyncio.sleep(PAUSE_SECONDS)
         into.latencies.append(await conversation.turn())
     into.rates.append(turns / (time.monotonic() - began))
-    into.cpu += cpu_seconds() - before
+    into.cpu += cpu_ticks() - before
 
 
 async def together(side: Side, conversations: int, seconds: float, into: Measured) -> None:
@@ -80,10 +81,10 @@ async def together(side: Side, conversations: int, seconds: float, into: Measure
         for _ in range(conversations):
             talking.create_task(talk())
         await is_warm.wait()
-        began, before, first = time.monotonic(), cpu_seconds(), len(ended)
+        began, before, first = time.monotonic(), cpu_ticks(), len(ended)
         await asyncio.sleep(seconds)
         latencies = ended[first:]
         into.latencies += latencies
         into.rates.append(len(latencies) / (time.monotonic() - began))
-        into.cpu += cpu_seconds() - before
+        into.cpu += cpu_ticks() - before
         is_over = True

@@ -4,7 +4,7 @@ import os
 from collections import Counter
 from pathlib import Path
 
-_TICKS = os.sysconf("SC_CLK_TCK")
+TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 _MODULES = {
     "benchmarks.turn": "driver",
     "benchmarks.turn.bare_worker": "bare worker",
@@ -12,13 +12,13 @@ _MODULES = {
 }
 
 
-def cpu_seconds() -> Counter[str]:
-    """User and system time since each began. That of ended children is their parent's."""
+def cpu_ticks() -> Counter[str]:
+    """User and system time since each began, in the kernel's ticks. That of ended children is their parent's."""
     processes = {int(folder.name): _stat(folder) for folder in Path("/proc").iterdir() if folder.name.isdigit()}
     times: Counter[str] = Counter()
     for pid, stat in processes.items():
-        if stat and _is_ours(pid, processes):
-            times[_name(pid)] += sum(map(int, stat[11:15])) / _TICKS
+        if stat and _is_ours(pid, processes) and (name := _name(pid)):
+            times[name] += sum(map(int, stat[11:15]))
     return times
 
 
@@ -39,8 +39,13 @@ def _is_ours(pid: int, processes: dict[int, list[str]]) -> bool:
 
 
 def _name(pid: int) -> str:
-    command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    """Empty when it has just ended."""
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return ""
     if "-m" in command:
         module, *arguments = command[command.index("-m") + 1 :]
         return _MODULES.get(module) or arguments[0]
-    return Path(command[0].partition(":")[0]).name
+    # Servers write after their name what they are doing.
+    return Path(command[0].split(" ")[0].rstrip(":")).name

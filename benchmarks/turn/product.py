@@ -60,7 +60,8 @@ class Product:
             "X-Slack-Request-Timestamp": stamp,
             "X-Slack-Signature": sign(SIGNING_SECRET, stamp, body),
         }
-        reply = self._replies[root] = asyncio.get_running_loop().create_future()
+        reply: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        self._replies[root] = reply
         began = time.monotonic()
         async with self._http.post(self._events_url, data=body, headers=headers) as answer:
             answer.raise_for_status()

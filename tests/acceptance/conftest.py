@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,27 +12,30 @@ from konstruct.embedded.loopback import free_port
 from tests.acceptance.town import Office, Town, running_town
 
 
-def new_folder() -> Path:
+@contextmanager
+def made_folder() -> Iterator[Path]:
     # Pytest's own folders let only their owner in, and Postgres may have to run under another account.
     folder = Path(tempfile.mkdtemp(prefix="konstruct-acceptance-"))
     folder.chmod(0o755)
     (folder / "data").mkdir(mode=0o700)
-    return folder
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    folder = new_folder()
-    yield folder
-    shutil.rmtree(folder)
+    with made_folder() as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")
 async def standing_town() -> AsyncIterator[Town]:
-    folder = new_folder()
-    async with running_town(folder, gateway_port=free_port(), ui_port=free_port(), refusing_port=free_port()) as town:
-        yield town
-    shutil.rmtree(folder)
+    ports = {"gateway_port": free_port(), "ui_port": free_port(), "refusing_port": free_port()}
+    with made_folder() as folder:
+        async with running_town(folder, **ports) as town:
+            yield town
 
 
 @pytest.fixture(scope="session")

@@ -85,20 +85,19 @@ class Up:
         """Waits until gateway and worker are at work; False when it ended instead."""
         return await asyncio.shield(self._is_up)
 
-    def child(self, *command_ends_with: str) -> int:
-        """The running child whose command line ends so, or whose program is called so."""
-        wanted = list(command_ends_with)
-        for pid, command in self.children().items():
-            if command[-len(wanted) :] == wanted or [Path(command[0]).name] == wanted:
+    def child(self, *wanted: str) -> int:
+        """The running child whose program is called so, or whose command line ends so."""
+        children = self.children()
+        for pid, command in children.items():
+            if command[-len(wanted) :] == list(wanted) or [_program(pid)] == list(wanted):
                 return pid
-        raise AssertionError(f"no child {wanted} among {self.children()}")
+        raise AssertionError(f"no child {wanted} among {children}")
 
     def children(self) -> dict[int, list[str]]:
         """The command lines of the running children."""
         own = self.process.pid
         pids = [int(pid) for pid in Path(f"/proc/{own}/task/{own}/children").read_text().split()]
-        lines = {pid: Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")[:-1] for pid in pids}
-        return {pid: line for pid, line in lines.items() if line}
+        return {pid: Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")[:-1] for pid in pids}
 
     def interrupt(self) -> None:
         """What Ctrl-C does: the whole process group of the terminal gets it."""
@@ -147,3 +146,7 @@ async def until(holds: Callable[[], bool] | Callable[[], Awaitable[bool]], timeo
 
 def _state(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def _program(pid: int) -> str:
+    return Path(f"/proc/{pid}/comm").read_text().strip()

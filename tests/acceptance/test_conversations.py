@@ -4,14 +4,16 @@ import asyncio
 
 import pytest
 
-from tests.acceptance.town import Office, Town, prompt
+from tests.acceptance.processes import until
+from tests.acceptance.town import LONG_ANSWER, Office, Town, prompt
 from tests.support.model_doubles import Behaviour, Fault
-from tests.support.slack_double import events
+from tests.support.slack_double import Call, events
 from tests.support.slack_double.delivery import EventKind
 
 pytestmark = pytest.mark.stack
 
 HANGING = Fault.HANG_BEFORE_FIRST_TOKEN
+OWNED_BY = "update conversations set owner = $1, epoch = epoch + 1 where channel = $2"
 
 
 async def test_a_mention_is_answered_in_its_thread_under_the_employees_name(town: Town, office: Office) -> None:
@@ -147,6 +149,31 @@ async def test_what_a_person_takes_back_while_the_model_thinks_is_not_answered(t
     assert "hunter2" not in prompt(await town.model_call("One last thing."))
 
 
+async def test_nothing_is_said_in_the_place_of_a_thread_that_is_gone(town: Town, office: Office) -> None:
+    talk = office.talk()
+    thinking = Behaviour(fault=HANGING)
+    town.models.next("anthropic", thinking)
+    await talk.mention("Never mind.")
+    await town.model_call("Never mind.")
+    await talk.shows_thinking(True)
+
+    assert (await town.slack.person_deletes(talk.channel, talk.root, team=office.workspace.team_id)).status == 200
+    thinking.released.set()
+
+    ends = {"channel_id": talk.channel, "thread_ts": talk.root, "status": "active"}
+    await until(lambda: ends in [call.args for call in town.slack.calls_of("agents.sessions.setStatus")])
+    assert talk.messages() == []
+
+
+async def test_a_long_answer_comes_in_parts_and_in_order(town: Town, office: Office) -> None:
+    talk = office.talk()
+    town.models.next("anthropic", Behaviour(answer=lambda _: LONG_ANSWER))
+
+    await talk.mention("Tell me everything.")
+
+    assert "\n\n".join(await talk.heard_nothing_more_than(3)) == LONG_ANSWER
+
+
 async def test_once_a_person_owns_the_conversation_no_answer_of_the_model_is_sent(town: Town, office: Office) -> None:
     talk = office.talk()
     thinking = Behaviour(fault=HANGING)
@@ -155,13 +182,41 @@ async def test_once_a_person_owns_the_conversation_no_answer_of_the_model_is_sen
     call = await town.model_call("talk to a human")
     await talk.shows_thinking(True)
 
-    owned_by = "update conversations set owner = $1, epoch = epoch + 1 where channel = $2"
-    await town.change(owned_by, "agent", talk.channel)
+    await town.change(OWNED_BY, "agent", talk.channel)
     thinking.released.set()
 
     await call.over.wait()
     await talk.shows_thinking(False)
-    await town.change(owned_by, "employee", talk.channel)
+    await town.change(OWNED_BY, "employee", talk.channel)
+    assert await talk.heard_nothing_more_than(0) == []
+
+
+async def test_an_answer_that_waits_to_be_sent_is_dropped_when_a_person_takes_over(town: Town, office: Office) -> None:
+    talk = office.talk()
+    town.slack.fail_next("chat.postMessage", error="ratelimited", retry_after=2)
+    await talk.mention("I want to talk to a human.")
+
+    def tries() -> list[Call]:
+        return [call for call in town.slack.calls_of("chat.postMessage") if call.args["channel"] == talk.channel]
+
+    async def states() -> list[str]:
+        query = (
+            "select to_jsonb(m) from messages m join conversations c on c.id = m.conversation_id where c.channel = $1"
+        )
+        return [row["state"] for row in await town.rows(f"{query} order by m.seq", talk.channel)]
+
+    async def is_waiting() -> bool:
+        return await states() == ["taken", "pending"] and len(tries()) == 1
+
+    await until(is_waiting)
+
+    await town.change(OWNED_BY, "agent", talk.channel)
+
+    async def is_dropped() -> bool:
+        return await states() == ["taken", "discarded"]
+
+    await until(is_dropped)
+    await town.change(OWNED_BY, "employee", talk.channel)
     assert await talk.heard_nothing_more_than(0) == []
 
 

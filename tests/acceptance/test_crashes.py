@@ -8,7 +8,7 @@ import pytest
 
 from konstruct.embedded.loopback import http_answers
 from tests.acceptance.processes import kill, paused, until
-from tests.acceptance.town import Office, Town
+from tests.acceptance.town import LONG_ANSWER, Office, Town
 from tests.embedded.conftest import ended
 from tests.support.model_doubles import Behaviour, Fault
 
@@ -42,6 +42,22 @@ async def test_a_worker_that_is_killed_after_slack_took_the_message_does_not_sen
     [sent] = [row for row in await office.rows("messages") if row["body"] == "You said: Say it once."]
     assert (sent["state"], sent["maybe_duplicate"]) == ("sent", False)
     assert sent["external_id"] == talk.messages()[0]["ts"]
+
+
+async def test_a_worker_that_is_killed_between_the_parts_of_an_answer_sends_each_of_them_once(
+    town: Town, office: Office
+) -> None:
+    talk = office.talk()
+    town.models.next("anthropic", Behaviour(answer=lambda _: LONG_ANSWER))
+    town.slack.hold_next("chat.postMessage").set()
+    released = town.slack.hold_next("chat.postMessage", accepted=True)
+    await talk.mention("Tell me everything.")
+    await talk.heard(2)
+
+    await kill(town.up.child("konstruct", "worker"))
+    released.set()
+
+    assert "\n\n".join(await talk.heard_nothing_more_than(3)) == LONG_ANSWER
 
 
 async def test_a_gateway_that_is_killed_once_the_message_is_durable_costs_no_answer(town: Town, office: Office) -> None:
@@ -119,3 +135,16 @@ async def test_without_postgres_slack_is_told_to_come_again_and_people_are_answe
         assert again.status == 200
     talk.root = said.ts
     assert await talk.heard_nothing_more_than(1) == ["You said: Keep this."]
+
+
+async def test_when_everything_is_killed_at_once_the_next_start_goes_on_with_the_conversations(
+    town: Town, office: Office
+) -> None:
+    talk = office.talk()
+    town.models.next("anthropic", Behaviour(fault=Fault.HANG_BEFORE_FIRST_TOKEN))
+    await talk.mention("Save my question.")
+    await town.model_call("Save my question.")
+
+    await town.restart()
+
+    assert await talk.heard_nothing_more_than(1) == ["You said: Save my question."]

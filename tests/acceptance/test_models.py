@@ -74,3 +74,17 @@ async def test_a_further_message_does_not_wait_for_the_next_try(town: Town, pool
 
     assert await talk.heard(2) == [notice, "You said: One question:\n\nWhere are you?"]
     await talk.heard_nothing_more_than(2)
+
+
+async def test_the_doctor_names_the_model_whose_key_is_refused(town: Town) -> None:
+    before = await town.doctor()
+    assert f"ok       model {ANTHROPIC}: answers" in before.said
+    assert f"warning  model {NOBODY_LISTENS}: It does not answer" in before.said
+    good_keys = town.models.keys["openai"]
+    town.models.keys["openai"] = {"another"}
+
+    after = await town.doctor()
+
+    town.models.keys["openai"] = good_keys
+    assert f"warning  model {OPENAI}: Its key is refused." in after.said
+    assert (before.status, after.status) == (0, 0)

@@ -4,7 +4,7 @@ import secrets
 
 import pytest
 
-from tests.acceptance.town import Town
+from tests.acceptance.town import ANTHROPIC, OPENAI, Town
 from tests.support.model_doubles import Behaviour, Fault
 
 pytestmark = pytest.mark.stack
@@ -23,20 +23,23 @@ def files_that_hold(town: Town, *needles: str) -> set[str]:
 
 async def test_no_secret_is_on_the_disk_and_what_people_say_is_in_postgres_alone(town: Town) -> None:
     word = f"canary{secrets.token_hex(8)}"
-    office = await town.new_office(prompt=f"The secret of the house is {word}.")
+    office = await town.new_office(prompt=f"The secret of the house is {word}.", models=[OPENAI, ANTHROPIC])
     talk = office.talk()
-    for behaviour in (Behaviour(fault=Fault.SERVER_ERROR), Behaviour(fault=Fault.UNAUTHORIZED)):
-        town.models.next("anthropic", behaviour)
+    # Errors are what most often carries into a log what does not belong there.
+    town.models.next("openai", Behaviour(fault=Fault.UNAUTHORIZED))
+    town.models.next("anthropic", Behaviour(fault=Fault.SERVER_ERROR))
     town.slack.fail_next("chat.postMessage", error="ratelimited")
     town.slack.fail_next("chat.postMessage", error="internal_error")
     await talk.mention(f"{word} one")
     await talk.heard()
     await talk.say(f"{word} two")
-    await talk.heard_nothing_more_than(3)
+    await talk.heard_nothing_more_than(2)
     # Until a checkpoint Postgres may hold in memory what it wrote.
     await town.change("checkpoint")
 
     tokens = [each.workspace.bot_token for each in town.offices]
-    assert files_that_hold(town, town.slack.signing_secret, *town.keys.values(), *tokens) == set()
+    # Without what marks them as secrets, by which a log may know and black out the rest.
+    cores = [secret.rpartition("-")[2] for secret in (town.slack.signing_secret, *town.keys.values(), *tokens)]
+    assert files_that_hold(town, *cores) == set()
     assert files_that_hold(town, word) == {"postgres"}
     assert files_that_hold(town, office.slug) >= {"postgres"}

@@ -4,6 +4,7 @@ import pytest
 
 from tests.acceptance.processes import until
 from tests.acceptance.town import Office, Town
+from tests.support.model_doubles import Behaviour, Fault
 from tests.support.slack_double import events
 
 pytestmark = pytest.mark.stack
@@ -22,6 +23,28 @@ async def test_an_answer_that_comes_too_soon_for_slack_is_sent_once_when_slack_s
     await talk.mention("Not so fast.")
 
     assert await talk.heard_nothing_more_than(1) == ["You said: Not so fast."]
+
+
+async def test_an_answer_that_slack_will_never_take_is_on_record_and_given_up(town: Town) -> None:
+    office = await town.new_office()
+    talk = office.talk()
+    thinking = Behaviour(fault=Fault.HANG_BEFORE_FIRST_TOKEN)
+    town.models.next("anthropic", thinking)
+    await talk.mention("hello")
+    await town.model_call("hello")
+    _, channel = town.slack.find_channel(talk.channel, office.workspace.team_id)
+    channel.is_archived = True
+    thinking.released.set()
+
+    async def is_given_up() -> bool:
+        return [row["state"] for row in await office.rows("messages")] == ["failed", "failed"]
+
+    await until(is_given_up)
+    assert (await office.rows("messages"))[1]["detail"] == {"error": "is_archived"}
+    assert await status_of(office) == "active"
+
+    channel.is_archived = False
+    assert await talk.heard_nothing_more_than(0) == []
 
 
 async def test_a_revoked_token_is_shown_to_the_operator_and_not_tried_for_ever(town: Town) -> None:

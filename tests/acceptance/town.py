@@ -10,9 +10,10 @@ from typing import Any, get_args
 
 import asyncpg
 import redis.asyncio
-import yaml
+from ruamel.yaml import YAML
 
 from tests.acceptance.processes import Outcome, Up, environment, konstruct, until
+from tests.embedded.conftest import ended
 from tests.support.model_doubles import Behaviour, Json, ModelCall, ModelDoubles, Provider, content_text
 from tests.support.slack_double import Said, SlackDouble, Workspace
 
@@ -21,6 +22,8 @@ OPENAI = "openai/gpt-5.4"
 OLLAMA = "ollama/llama3.2"
 NOBODY_LISTENS = "local/smollm2"
 """A model at an address that refuses connections."""
+LONG_ANSWER = "\n\n".join(f"Paragraph {number}: {'all work and no play, ' * 20}." for number in range(60))
+"""Three of Slack's messages long."""
 
 
 @dataclass
@@ -111,7 +114,7 @@ class Office:
             "connections": {"slack": {"kind": "slack", "bot_token": "${BOT_TOKEN}", "employee": "front"}},
         }
         file = self.town.folder / f"{self.slug}.yaml"
-        file.write_text(yaml.safe_dump(document))
+        YAML(typ="safe").dump(document, file)
         return await konstruct("apply", str(file), env=self.town.env | {"BOT_TOKEN": self.workspace.bot_token})
 
     async def rows(self, table: str) -> list[Json]:
@@ -179,6 +182,16 @@ class Town:
         finally:
             await connection.close()
 
+    async def restart(self) -> None:
+        """As after a power cut: what keeps everything running is killed, and all else with it."""
+        children = self.up.children()
+        self.up.process.kill()
+        await self.up.ended()
+        for child in children:
+            await ended(child)
+        self.up = await Up.start(self.env)
+        assert await self.up.is_up(), self.up.said
+
     async def doctor(self) -> Outcome:
         return await konstruct("doctor", env=self.env)
 
@@ -227,9 +240,9 @@ async def running_town(folder: Path, *, gateway_port: int, ui_port: int, refusin
             local_model_base_url=f"http://127.0.0.1:{refusing_port}/v1",
             turn_budget_seconds=12,
         )
-        up = await Up.start(env)
+        town = Town(folder, env, slack, models, await Up.start(env), keys)
         try:
-            assert await up.is_up(), up.said
-            yield Town(folder, env, slack, models, up, keys)
+            assert await town.up.is_up(), town.up.said
+            yield town
         finally:
-            await up.stop()
+            await town.up.stop()

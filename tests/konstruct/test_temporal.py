@@ -1,4 +1,3 @@
-from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -8,6 +7,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
 
 from konstruct import temporal
 from konstruct.contracts.conversation import DELIVER_MESSAGE, ConversationState, DeliverMessage, ThinkRequest
@@ -115,8 +115,9 @@ async def test_a_repetition_and_a_silent_refusal_wake_nobody(temporal_client: Cl
         Accepted(conversation, MessageId(uuid4()), is_new=True, is_refused=True),
     ):
         await temporal.notify(temporal_client, tenant_id, accepted)
-    query = f"WorkflowId = '{temporal.workflow_id(tenant_id, conversation)}'"
-    assert [workflow async for workflow in temporal_client.list_workflows(query)] == []
+    with pytest.raises(RPCError) as raised:
+        await temporal_client.get_workflow_handle(temporal.workflow_id(tenant_id, conversation)).describe()
+    assert raised.value.status is RPCStatusCode.NOT_FOUND
 
 
 async def test_stopping_a_silent_conversation_is_no_error(temporal_client: Client) -> None:

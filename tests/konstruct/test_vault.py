@@ -108,10 +108,9 @@ async def test_a_key_of_a_transaction_that_was_rolled_back_is_not_remembered(off
     database = office.database
     async with database.tenant_session(tenant_id) as session:
         session.add(Tenant(id=tenant_id, slug=f"t-{tenant_id}", name="Acme"))
-    with pytest.raises(ZeroDivisionError):
-        async with database.tenant_session(tenant_id) as session:
-            await first.seal(session, tenant_id, "connection", row, SECRETS)
-            raise ZeroDivisionError
+    async with database.tenant_session(tenant_id) as session:
+        await first.seal(session, tenant_id, "connection", row, SECRETS)
+        await session.rollback()
     async with database.tenant_session(tenant_id) as session:
         await second.seal(session, tenant_id, "connection", row, SECRETS)
 

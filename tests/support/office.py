@@ -1,8 +1,9 @@
-"""A tenant of its own for a test: an employee, a connected channel account, contacts who write, and what became of it."""
+"""A tenant of its own for a test: an employee, a connected account, contacts who write, and what became of it."""
 
 import secrets
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from typing import TypeVar
@@ -20,7 +21,16 @@ from konstruct.identity import ConnectionId, TenantId, new_id
 from konstruct.inbox import Accepted, Inbound
 from konstruct.outbox import Send
 from konstruct.ports import Limiter, Verdict
-from konstruct.tables import AuditEvent, Conversation, Employee, EmployeeBinding, EmployeeVersion, Message, Tenant, Usage
+from konstruct.tables import (
+    AuditEvent,
+    Conversation,
+    Employee,
+    EmployeeBinding,
+    EmployeeVersion,
+    Message,
+    Tenant,
+    Usage,
+)
 from konstruct.tables.base import Owned
 from konstruct.vault import Vault
 
@@ -31,7 +41,7 @@ Row = TypeVar("Row", bound=Owned)
 class Allowing:
     """A limiter that says of every message what it was made with."""
 
-    verdict: Verdict = Verdict(allowed=True)
+    verdict: Verdict = field(default_factory=lambda: Verdict(allowed=True))
     degraded: bool = False
 
     async def check(self, message_key: str, buckets: object) -> Verdict:
@@ -53,7 +63,7 @@ class Office:
     bot_token: str
 
     @property
-    def connection(self) -> ConnectionRef:
+    def ref(self) -> ConnectionRef:
         return ConnectionRef(self.tenant_id, self.connection_id)
 
     def session(self) -> AbstractAsyncContextManager[AsyncSession]:
@@ -70,7 +80,7 @@ class Office:
         limiter: Limiter | None = None,
     ) -> Accepted:
         inbound = Inbound(channel, root, external_id or secrets.token_hex(8), contact, text)
-        return await inbox.accept(self.database, limiter or Allowing(), self.connection, inbound)
+        return await inbox.accept(self.database, limiter or Allowing(), self.ref, inbound)
 
     async def begin(self, asked: Accepted, turn_id: UUID) -> Turn | list[UUID]:
         async with self.session() as session:
@@ -113,31 +123,52 @@ class Office:
         async with self.session() as session:
             return await session.get_one(Message, (self.tenant_id, message_id))
 
+    async def messages(self, direction: str | None = None) -> list[Message]:
+        """In the order in which they were written."""
+        messages = sorted(await self.rows(Message), key=lambda message: (message.created_at, message.seq))
+        return [message for message in messages if direction in (None, message.direction)]
+
     async def states(self) -> list[str]:
-        """Of all messages, in the order of their conversation."""
-        return [message.state for message in sorted(await self.rows(Message), key=lambda message: message.seq)]
+        return [message.state for message in await self.messages()]
+
+    async def events(self, action: str) -> list[AuditEvent]:
+        events = [event for event in await self.rows(AuditEvent) if event.action == action]
+        return sorted(events, key=lambda event: event.created_at)
 
     async def actions(self) -> list[str]:
         return sorted(event.action for event in await self.rows(AuditEvent))
 
 
 async def open_office(
-    database: Database, vault: Vault, *, models: tuple[str, ...] = (), kind: str = "slack"
+    database: Database,
+    vault: Vault,
+    *,
+    account: str | None = None,
+    bot_token: str | None = None,
+    external: dict[str, str | None] | None = None,
+    models: Sequence[str] = (),
+    prompts: Sequence[str] = (),
+    limits: dict[str, str] | None = None,
 ) -> Office:
+    """With the employee Ada and a Slack workspace that no other test knows, unless told otherwise."""
     tenant_id, mark = TenantId(new_id()), secrets.token_hex(6).upper()
-    account, bot_token = f"-/T{mark}", f"xoxb-{mark}-canary"
+    account, bot_token = account or f"-/T{mark}", bot_token or f"xoxb-{mark}-canary"
     async with database.tenant_session(tenant_id) as session:
-        session.add(Tenant(id=tenant_id, slug=f"office-{mark.lower()}", name="Acme Bikes", models=list(models)))
+        session.add(
+            Tenant(
+                id=tenant_id, slug=f"office-{mark.lower()}", name="Acme Bikes", models=list(models), limits=limits or {}
+            )
+        )
         await session.flush()
-        employee = await hire(session, tenant_id, "ada", "Ada")
+        employee = await hire(session, tenant_id, "ada", "Ada", prompts)
         connection_id = await connections.install(
             session,
             vault,
             tenant_id,
             key="slack",
-            kind=kind,
+            kind="slack",
             account=account,
-            external={"team_id": f"T{mark}", "bot_user_id": f"U{mark}B"},
+            external=external or {"team_id": f"T{mark}", "bot_user_id": f"U{mark}B"},
             secrets={"bot_token": SecretStr(bot_token)},
             employee_key="ada",
             actor="test",
@@ -145,7 +176,7 @@ async def open_office(
     return Office(database, vault, tenant_id, connection_id, employee.id, account, bot_token)
 
 
-async def hire(session: AsyncSession, tenant_id: UUID, key: str, name: str) -> Employee:
+async def hire(session: AsyncSession, tenant_id: UUID, key: str, name: str, prompts: Sequence[str] = ()) -> Employee:
     employee = Employee(tenant_id=tenant_id, key=key, published_version=1)
     session.add(employee)
     await session.flush()
@@ -158,8 +189,8 @@ async def hire(session: AsyncSession, tenant_id: UUID, key: str, name: str) -> E
             role="Front desk",
             persona="Kind.",
             system_prompt="Be brief.",
-            greeting="Hello.",
-            suggested_prompts=["What can you do?"],
+            greeting="",
+            suggested_prompts=list(prompts),
         )
     )
     await session.flush()

@@ -29,12 +29,12 @@ SEEN_ACROSS_TENANTS: Final = [
     "quarantined_events.created_at",
 ]
 
-# The relations of tenants with the column that says whose a row is. A partition is a relation of its own: row security
-# of its parent does not hold when it is read directly.
+# The tables of tenants with the column that says whose a row is. A partition is one more table: the row security of its
+# parent does not hold when it is read directly.
 _OWNED: Final = """
     with owned as (
-      select c.oid, c.relname::text as name, c.relrowsecurity, c.relforcerowsecurity, a.attnum, a.attname::text as tenant,
-             a.attnotnull, a.atttypid
+      select c.oid, c.relname::text as name, c.relrowsecurity, c.relforcerowsecurity,
+             a.attname::text as tenant, a.attnum, a.attnotnull, a.atttypid
       from pg_class c
       join pg_attribute a on a.attrelid = c.oid and not a.attisdropped
        and a.attname = case when c.relname = 'tenants' then 'id' else 'tenant_id' end
@@ -43,6 +43,10 @@ _OWNED: Final = """
 """
 
 _CHECKS: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
+    "is a schema that is not looked into here": (
+        "select nspname::text from pg_namespace where nspname !~ '^pg_' and nspname <> all ($1)",
+        (["public", "information_schema"],),
+    ),
     "belongs to no tenant": (
         _OWNED
         + """
@@ -114,8 +118,8 @@ _CHECKS: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
         join owned child on child.oid = k.conrelid
         join owned parent on parent.oid = k.confrelid
         where k.contype = 'f'
-          and array_position(k.conkey, child.attnum) is distinct from array_position(k.confkey, parent.attnum)
-           or k.contype = 'f' and array_position(k.conkey, child.attnum) is null
+          and (array_position(k.conkey, child.attnum) is null
+            or array_position(k.conkey, child.attnum) is distinct from array_position(k.confkey, parent.attnum))
         """,
         (),
     ),
@@ -139,7 +143,8 @@ _CHECKS: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
         """
         select relname::text from pg_class
         where relnamespace = 'public'::regnamespace and relkind in ('v', 'm', 'f')
-          and (relkind <> 'v' or not coalesce(reloptions, '{}') && array['security_invoker=true', 'security_invoker=on'])
+          and (relkind <> 'v'
+            or not coalesce(reloptions, '{}') && array['security_invoker=true', 'security_invoker=on'])
         """,
         (),
     ),

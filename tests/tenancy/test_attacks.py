@@ -168,7 +168,9 @@ async def test_the_product_has_no_way_out_of_its_role(product: Any, ours: Furnis
 
 
 @pytest.mark.parametrize("mode", ["origin", "replica"])
-@pytest.mark.parametrize("change", ["update audit_events set actor = 'x'", "delete from audit_events", "truncate audit_events"])
+@pytest.mark.parametrize(
+    "change", ["update audit_events set actor = 'x'", "delete from audit_events", "truncate audit_events"]
+)
 async def test_what_the_audit_trail_says_stays_even_for_an_administrator(
     administrator: Any, theirs: Furnished, snapshot: Snapshot, change: str, mode: str
 ) -> None:

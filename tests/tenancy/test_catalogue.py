@@ -33,6 +33,7 @@ MISTAKES = {
         "create table notes (tenant_id uuid, id uuid, primary key (tenant_id, id))",
         "notes has no forced row security",
     ),
+    "a schema of its own": ("create schema other", "other is a schema that is not looked into here"),
     "a new table without a tenant": ("create table notes (id uuid primary key)", "notes belongs to no tenant"),
     "quarantine without row security": (
         "alter table quarantined_events disable row level security",

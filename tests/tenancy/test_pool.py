@@ -1,21 +1,26 @@
 """Connections that many tenants take turns on, with tasks that are cancelled, fail and lose savepoints in between."""
 
 import asyncio
+import logging
 import random
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
 
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from konstruct.db import Database
 from konstruct.embedded.postgres import Postgres
 from konstruct.errors import Unavailable
 from konstruct.vault import Vault
 from tests.support.office import Office, open_office
+
+log = logging.getLogger(__name__)
 
 TRANSACTIONS = 3_000
 AT_A_TIME = 40
@@ -40,76 +45,85 @@ async def offices(database: Database, vault: Vault) -> list[Office]:
     return [await open_office(database, vault) for _ in range(8)]
 
 
-async def test_connections_never_carry_a_tenant_over(small: Database, offices: list[Office]) -> None:
-    chance = random.Random(SEED)
-    room = asyncio.Semaphore(AT_A_TIME)
-    outcomes: Counter[str] = Counter()
-    wrong: list[str] = []
+@dataclass
+class Crowd:
+    """Tasks of many tenants on one small pool, each of which looks whose rows it sees."""
 
-    async def look(office: Office, what: str) -> None:
-        async with small.tenant_session(office.tenant_id) as session:
-            for table in (chance.choice(TABLES), chance.choice(TABLES)):
-                rows = (await session.execute(text(f"select tenant_id from {table}"))).scalars().all()
-                if set(rows) != {office.tenant_id}:
-                    wrong.append(f"{table}: {rows}")
-            if what == "savepoint":
-                with suppress(IntegrityError):
-                    async with session.begin_nested():
-                        await session.execute(text("insert into employees select * from employees"))
-                rows = (await session.execute(text("select tenant_id from employees"))).scalars().all()
-                if set(rows) != {office.tenant_id}:
-                    wrong.append(f"after a savepoint: {rows}")
-            if what == "error":
-                raise Mishap
+    database: Database
+    offices: list[Office]
+    chance: random.Random = field(default_factory=lambda: random.Random(SEED))
+    room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_A_TIME))
+    outcomes: Counter[str] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
 
-    async def run() -> None:
-        office, what = chance.choice(offices), chance.choice(["read", "read", "read", "error", "savepoint", "cancel"])
-        async with room:
-            task = asyncio.create_task(look(office, what))
-            if what == "cancel":
+    async def run(self) -> None:
+        fate = self.chance.choice(["read", "read", "read", "error", "savepoint", "cancel"])
+        async with self.room:
+            task = asyncio.create_task(self._work(self.chance.choice(self.offices), fate))
+            if fate == "cancel":
                 # Anywhere: while it waits for a connection, in the first statement or at the commit.
-                await asyncio.wait([task], timeout=chance.uniform(0, 0.03))
+                await asyncio.wait([task], timeout=self.chance.uniform(0, 0.03))
                 task.cancel()
             try:
                 await task
             except (Mishap, asyncio.CancelledError) as error:
-                outcomes[type(error).__name__] += 1
+                self.outcomes[type(error).__name__] += 1
             else:
-                outcomes["done"] += 1
+                self.outcomes["done"] += 1
 
-    await asyncio.gather(*(run() for _ in range(TRANSACTIONS)))
+    async def _work(self, office: Office, fate: str) -> None:
+        async with self.database.tenant_session(office.tenant_id) as session:
+            for table in self.chance.choices(TABLES, k=2):
+                await self._look(session, office, table)
+            if fate == "savepoint":
+                with suppress(IntegrityError):
+                    async with session.begin_nested():
+                        await session.execute(text("insert into employees select * from employees"))
+                await self._look(session, office, "employees")
+            if fate == "error":
+                raise Mishap
 
-    print(f"{TRANSACTIONS} transactions of {len(offices)} tenants: {dict(outcomes)}; wrong: {len(wrong)}")
-    assert wrong == []
-    assert sum(outcomes.values()) == TRANSACTIONS
-    assert min(outcomes["done"], outcomes["Mishap"], outcomes["CancelledError"]) > TRANSACTIONS / 100
+    async def _look(self, session: AsyncSession, office: Office, table: str) -> None:
+        rows = (await session.execute(text(f"select tenant_id from {table}"))).scalars().all()
+        if set(rows) != {office.tenant_id}:
+            self.wrong.append(f"{table}: {rows}")
 
-    seen = []
 
-    async def look_around() -> None:
-        async with small.system_session() as session:
-            for table in (*TABLES, "tenants"):
-                seen.append((await session.execute(text(f"select count(*) from {table}"))).scalar_one())
+async def rows_of_nobody(database: Database) -> int:
+    async with database.system_session() as session:
+        counts = [(await session.execute(text(f"select count(*) from {table}"))).scalar_one() for table in TABLES]
+    return sum(counts)
 
-    await asyncio.gather(*(look_around() for _ in range(50)))
-    assert seen == [0] * 50 * (len(TABLES) + 1)
+
+async def test_connections_never_carry_a_tenant_over(small: Database, offices: list[Office]) -> None:
+    crowd = Crowd(small, offices)
+    await asyncio.gather(*(crowd.run() for _ in range(TRANSACTIONS)))
+
+    log.warning("%s transactions: %s, %s wrong", TRANSACTIONS, dict(crowd.outcomes), len(crowd.wrong))
+    assert crowd.wrong == []
+    assert crowd.outcomes.total() == TRANSACTIONS
+    assert min(crowd.outcomes[outcome] for outcome in ("done", "Mishap", "CancelledError")) > TRANSACTIONS / 100
+    assert sum(await asyncio.gather(*(rows_of_nobody(small) for _ in range(50)))) == 0
 
 
 async def test_a_bare_connection_of_the_pool_knows_no_tenant(small: Database, offices: list[Office]) -> None:
-    """Below the sessions, which would set none themselves."""
+    """Below the sessions, each of which would set its own."""
     for office in offices:
         async with small.tenant_session(office.tenant_id) as session:
             await session.execute(text("select 1"))
         async with small._engine.connect() as connection:
-            tenant = (await connection.execute(text("select current_setting('app.tenant_id', true)"))).scalar_one()
-            assert not tenant
+            assert not (await connection.execute(text("select current_setting('app.tenant_id', true)"))).scalar_one()
             assert (await connection.execute(text("select count(*) from connections"))).scalar_one() == 0
 
 
 async def test_a_pool_that_stays_empty_is_unavailable(small: Database, offices: list[Office]) -> None:
     """The product waits five seconds for a connection; so does this test."""
-    async with AsyncExitStack() as held:
-        with pytest.raises(Unavailable):
+
+    async def take_all() -> None:
+        async with AsyncExitStack() as held:
             while True:
                 session = await held.enter_async_context(small.tenant_session(offices[0].tenant_id))
                 await session.execute(text("select 1"))
+
+    with pytest.raises(Unavailable):
+        await take_all()

@@ -107,6 +107,7 @@ class ModelDoubles:
                 web.post("/local/v1/chat/completions", self._chat("local")),
                 web.post("/v1/messages", self._chat("anthropic")),
                 web.post("/api/chat", self._chat("ollama")),
+                web.get("/v1/models", self._list_models),
                 web.get("/api/tags", self._ollama_tags),
                 web.post("/api/show", self._ollama_show),
                 web.get("/api/version", self._ollama_version),
@@ -157,7 +158,7 @@ class ModelDoubles:
     def _refusal(
         self, http: web.Request, call: ModelCall, wire: Wire, behaviour: Behaviour, request: Request | str
     ) -> web.Response | None:
-        if not self._is_welcome(call):
+        if not self._is_welcome(call.provider, call.key):
             return web.json_response(wire.error(Fault.UNAUTHORIZED), status=401)
         if behaviour.fault in HTTP_FAULTS:
             waits = HTTP_FAULTS[behaviour.fault] in {429, 503, 529} and behaviour.retry_after is not None
@@ -176,10 +177,17 @@ class ModelDoubles:
             return web.json_response(wire.error(Fault.CONTEXT_EXCEEDED), status=400)
         return None
 
-    def _is_welcome(self, call: ModelCall) -> bool:
-        if call.provider in self.keys:
-            return call.key in self.keys[call.provider]
-        return call.provider in {"ollama", "local"} or bool(call.key)
+    def _is_welcome(self, provider: Provider, key: str | None) -> bool:
+        if provider in self.keys:
+            return key in self.keys[provider]
+        return provider in {"ollama", "local"} or bool(key)
+
+    async def _list_models(self, http: web.Request) -> web.Response:
+        """OpenAI and Anthropic have the same path for it; the latter is known by its own header."""
+        provider: Provider = "anthropic" if "anthropic-version" in http.headers else "openai"
+        if not self._is_welcome(provider, _key(http)):
+            return web.json_response(WIRES[provider].error(Fault.UNAUTHORIZED), status=401)
+        return web.json_response({"object": "list", "data": []})
 
     async def _ollama_tags(self, _: web.Request) -> web.Response:
         details = {"format": "gguf", "family": "llama", "parameter_size": "3.2B", "quantization_level": "Q4_K_M"}

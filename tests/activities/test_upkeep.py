@@ -1,0 +1,36 @@
+from datetime import timedelta
+
+from sqlalchemy import update
+from temporalio.client import Client
+from temporalio.testing import ActivityEnvironment
+
+from activities.upkeep import Upkeep
+from konstruct import temporal
+from konstruct.contracts.conversation import DELIVER_MESSAGE, SEND_NOTICE, DeliverMessage, SendNotice
+from konstruct.tables import Message
+from konstruct.tables.base import utc_now
+from tests.support.office import REFUSING, Office
+
+
+async def test_what_lies_about_is_put_back_on_its_way(office: Office, temporal_client: Client) -> None:
+    waiting, refused = await office.say(root="1.0"), await office.say(root="2.0", limiter=REFUSING)
+    async with office.session() as session:
+        await session.execute(update(Message).values(created_at=utc_now() - timedelta(days=1)))
+
+    swept = await ActivityEnvironment().run(Upkeep(office.database, temporal_client).sweep)
+
+    assert swept.messages >= 2
+    signals = []
+    for asked, contract in ((waiting, DeliverMessage), (refused, SendNotice)):
+        handle = temporal_client.get_workflow_handle(temporal.workflow_id(office.tenant_id, asked.conversation_id))
+        async for event in handle.fetch_history_events():
+            signal = event.workflow_execution_signaled_event_attributes
+            if signal.signal_name:
+                [content] = await temporal_client.data_converter.decode(list(signal.input.payloads), [contract])
+                signals.append((signal.signal_name, content))
+        await handle.terminate()
+    assert refused.notice_id
+    assert signals == [
+        (DELIVER_MESSAGE, DeliverMessage(waiting.message_id)),
+        (SEND_NOTICE, SendNotice(refused.notice_id)),
+    ]
