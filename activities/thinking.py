@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from uuid import UUID
 
 from temporalio import activity
 
@@ -59,11 +60,17 @@ class Thinking:
         try:
             async with heartbeat(), self._status(turn) as status:
                 answer = await self._ask(turn, calls)
+            reply_ids = await self._store(request, turn, answer, calls)
         except BaseException:
-            # What a failed or cancelled call cost is kept all the same.
+            # What a call cost is kept all the same, whether it failed, was cancelled or its answer could not be stored.
             async with self._database.tenant_session(request.tenant_id) as session:
                 usage.record(session, turn.employee, request.conversation_id, request.turn_id, calls)
             raise
+        return Thought(
+            "reply" if reply_ids else "nothing", reply_ids, showed_status=status.is_shown or activity.info().attempt > 1
+        )
+
+    async def _store(self, request: ThinkRequest, turn: Turn, answer: Answer, calls: list[ModelCall]) -> list[UUID]:
         parts = self._messengers[turn.account.kind].split(answer.text)
         async with self._database.tenant_session(request.tenant_id) as session:
             reply_ids = await conversations.finish_turn(session, request.conversation_id, request.turn_id, parts)
@@ -81,9 +88,7 @@ class Thinking:
                     f"{call.link_name}: {call.error_kind or call.outcome}" for call in calls if call.outcome != "ok"
                 ],
             )
-        return Thought(
-            "reply" if reply_ids else "nothing", reply_ids, showed_status=status.is_shown or activity.info().attempt > 1
-        )
+        return reply_ids
 
     async def _ask(self, turn: Turn, calls: list[ModelCall]) -> Answer:
         names = turn.employee.models or turn.tenant_models

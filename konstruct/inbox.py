@@ -18,7 +18,7 @@ from konstruct.tables import Connection, Contact, Conversation, EmployeeBinding,
 from konstruct.tables.base import utc_now
 
 MAX_BODY = 40_000
-"""Characters of one message that are kept; Slack's own limit."""
+"""Characters of one message that are kept, in and out; Slack's own limit."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ async def _store(
         direction="inbound",
         author="contact",
         contact_id=contact_id,
-        body=inbound.text[:MAX_BODY],
+        body=_storable(inbound.text),
         external_id=inbound.external_id,
         state="received" if verdict.allowed else "refused",
         detail={} if verdict.allowed else {"limit": verdict.scope},
@@ -137,12 +137,17 @@ def outgoing(
         seq=_next_seq(conversation),
         direction="outbound",
         author=author,
-        body=body,
+        body=_storable(body),
         state="pending",
         purpose=purpose,
         turn_id=turn_id,
         epoch=conversation.epoch,
     )
+
+
+def _storable(text: str) -> str:
+    """Without what Postgres takes in no text: NUL, and halves of characters."""
+    return text[:MAX_BODY].replace("\0", "").encode("utf-8", "replace").decode()
 
 
 def _next_seq(conversation: Conversation) -> int:
@@ -243,7 +248,7 @@ async def edit(session: AsyncSession, connection_id: ConnectionId, external_id: 
         .where(col(Message.connection_id) == connection_id)
         .where(col(Message.external_id) == external_id)
         .where(col(Message.direction) == "inbound", col(Message.state) != "deleted")
-        .values(body=text[:MAX_BODY])
+        .values(body=_storable(text))
     )
 
 
@@ -283,3 +288,9 @@ async def unsettled(database: Database, at_most: int) -> list[Unsettled]:
     async with database.system_session() as session:
         rows = await session.execute(sql("select * from unsettled_messages(:at_most)"), {"at_most": at_most})
         return [Unsettled(row.tenant_id, row.conversation_id, row.message_id, row.purpose == "notice") for row in rows]
+
+
+async def note_swept(database: Database, message: Unsettled) -> None:
+    """Keeps later sweeps from signalling it again at once: a workflow's history holds only so many signals."""
+    async with database.tenant_session(message.tenant_id) as session:
+        await session.execute(update(Message).where(col(Message.id) == message.message_id).values(swept_at=utc_now()))

@@ -63,6 +63,9 @@ class Message(Owned, table=True):
             ["tenant_id", "conversation_id"], ["conversations.tenant_id", "conversations.id"], ondelete="CASCADE"
         ),
         ForeignKeyConstraint(["tenant_id", "contact_id"], ["contacts.tenant_id", "contacts.id"]),
+        ForeignKeyConstraint(
+            ["tenant_id", "connection_id"], ["connections.tenant_id", "connections.id"], ondelete="CASCADE"
+        ),
         # The sweep looks here every few seconds, across all tenants.
         Index("messages_unsettled", "created_at", postgresql_where=text("state in ('received', 'taken', 'pending')")),
         Index("messages_of_turn", "tenant_id", "turn_id", postgresql_where=text("turn_id is not null")),
@@ -86,3 +89,5 @@ class Message(Owned, table=True):
     detail: dict[str, Any] = document()
     created_at: datetime = moment()
     settled_at: datetime | None = moment(optional=True)
+    swept_at: datetime | None = moment(optional=True)
+    """When a sweep last signalled it; that lasts, since Temporal keeps what it was told."""

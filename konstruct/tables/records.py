@@ -20,6 +20,7 @@ class Usage(Owned, table=True):
         ForeignKeyConstraint(
             ["tenant_id", "conversation_id"], ["conversations.tenant_id", "conversations.id"], ondelete="CASCADE"
         ),
+        ForeignKeyConstraint(["tenant_id", "employee_id"], ["employees.tenant_id", "employees.id"]),
         Index("usage_by_day", "tenant_id", "created_at"),
     )
 

@@ -188,7 +188,8 @@ async def test_an_answer_without_its_audit_event_is_not_stored(
         with pytest.raises(DBAPIError):
             await ActivityEnvironment().run(thinking.think, request)
         assert await answers(office) == []
-        assert await office.rows(Usage) == []
+        # The call was made, and costs what it costs.
+        assert len(await office.rows(Usage)) == 1
         with pytest.raises(DBAPIError):
             await ActivityEnvironment().run(
                 thinking.admit, AdmitRequest(office.tenant_id, asked.conversation_id, request.turn_id, "down")

@@ -281,3 +281,9 @@ async def _somebody_waits_for_a_row(session: AsyncSession) -> None:
     pid = (await session.execute(me)).scalar_one()
     while not (await session.execute(waiting, {"me": pid})).scalar_one():
         pass
+
+
+async def test_what_postgres_takes_in_no_text_is_left_out(office: Office) -> None:
+    asked = await office.say("before\0 and \ud800 after")
+
+    assert (await office.message(asked.message_id)).body == "before and ? after"

@@ -25,7 +25,7 @@ SEEN_ACROSS_TENANTS: Final = [
     *[f"connections.{name}" for name in ("tenant_id", "id", "key", "kind", "account")],
     *[f"connections.{name}" for name in ("status", "status_reason", "status_changed_at")],
     *[f"messages.{name}" for name in ("tenant_id", "id", "conversation_id")],
-    *[f"messages.{name}" for name in ("direction", "purpose", "state", "created_at")],
+    *[f"messages.{name}" for name in ("purpose", "state", "created_at", "swept_at")],
     "quarantined_events.created_at",
 ]
 

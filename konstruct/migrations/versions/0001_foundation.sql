@@ -152,11 +152,13 @@ create table messages (
   detail jsonb not null,
   created_at timestamptz not null,
   settled_at timestamptz,
+  swept_at timestamptz,
   primary key (tenant_id, id),
   unique (tenant_id, connection_id, external_id),
   unique (tenant_id, conversation_id, seq),
   foreign key (tenant_id, conversation_id) references conversations (tenant_id, id) on delete cascade,
-  foreign key (tenant_id, contact_id) references contacts (tenant_id, id)
+  foreign key (tenant_id, contact_id) references contacts (tenant_id, id),
+  foreign key (tenant_id, connection_id) references connections (tenant_id, id) on delete cascade
 );
 create index messages_of_turn on messages (tenant_id, turn_id) where turn_id is not null;
 create index messages_unsettled on messages (created_at) where state in ('received', 'taken', 'pending');
@@ -180,7 +182,8 @@ create table usage (
   error text,
   created_at timestamptz not null,
   primary key (tenant_id, id),
-  foreign key (tenant_id, conversation_id) references conversations (tenant_id, id) on delete cascade
+  foreign key (tenant_id, conversation_id) references conversations (tenant_id, id) on delete cascade,
+  foreign key (tenant_id, employee_id) references employees (tenant_id, id)
 );
 create index usage_by_day on usage (tenant_id, created_at);
 
@@ -239,7 +242,7 @@ grant insert on quarantined_events to konstruct_app;
 
 grant select (id, slug) on tenants to konstruct_router;
 grant select (tenant_id, id, key, kind, account, status, status_reason, status_changed_at) on connections to konstruct_router;
-grant select (tenant_id, id, conversation_id, direction, purpose, state, created_at) on messages to konstruct_router;
+grant select (tenant_id, id, conversation_id, purpose, state, created_at, swept_at) on messages to konstruct_router;
 grant select (created_at), delete on quarantined_events to konstruct_router;
 
 -- What an audit event says is never changed. ENABLE ALWAYS: not even in a replication session.
@@ -273,9 +276,10 @@ create function unsettled_messages(at_most integer)
   as $$
     select m.tenant_id, m.conversation_id, m.id, m.purpose
     from public.messages m
-    where (m.state = 'received' and m.created_at < now() - interval '5 seconds')
-       or (m.state = 'pending' and m.purpose = 'notice' and m.created_at < now() - interval '5 seconds')
-       or (m.state = 'taken' and m.created_at < now() - interval '10 minutes')
+    where (m.swept_at is null or m.swept_at < now() - interval '10 minutes')
+      and ((m.state = 'received' and m.created_at < now() - interval '5 seconds')
+        or (m.state = 'pending' and m.purpose = 'notice' and m.created_at < now() - interval '5 seconds')
+        or (m.state = 'taken' and m.created_at < now() - interval '10 minutes'))
     order by m.created_at
     limit at_most
   $$;

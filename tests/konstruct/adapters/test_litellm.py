@@ -134,7 +134,7 @@ async def test_the_request_says_what_was_meant_and_nothing_else(doubles: ModelDo
     limits: dict[Provider, dict[str, object]] = {
         "anthropic": {"max_tokens": 100, "system": [{"type": "text", "text": "You are Ada."}]},
         "openai": {"max_completion_tokens": 100, "stream_options": {"include_usage": True}},
-        "local": {"max_tokens": 100, "stream_options": {"include_usage": True}},
+        "local": {"max_tokens": 100, "stream_options": {"include_usage": True}, "temperature": 0.0, "stop": ["\n"]},
         "ollama": {"options": {"num_predict": 100, "num_ctx": link.context_window}},
     }
     expected = {"model": link.model, "stream": True, **limits[provider]}
