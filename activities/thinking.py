@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
+import structlog
 from temporalio import activity
 
 from activities.heartbeat import heartbeat
@@ -18,10 +19,12 @@ from konstruct.ports import ChatMessage, ChatModel, Cooldowns, Messenger, ModelL
 from konstruct.settings import Settings
 from konstruct.vault import Vault
 
-# A reply that comes at once needs no sign that somebody is at work.
-STATUS_AFTER_SECONDS = 0.2
+# A reply that comes soon needs no sign that somebody is at work; each sign costs four calls to the channel.
+STATUS_AFTER_SECONDS = 0.5
 
 MODELS_DOWN = "Sorry, I cannot answer right now because of a technical problem. I will answer here as soon as I can."
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass
@@ -125,6 +128,7 @@ class Thinking:
     @activity.defn(name="admit")
     async def admit(self, request: AdmitRequest) -> Admitted:
         """Tells the contact honestly that the answer has to wait."""
+        log.warning("turn_delayed", conversation_id=str(request.conversation_id), reason=request.reason)
         async with self._database.tenant_session(request.tenant_id) as session:
             notice_id = await conversations.add_notice(session, request.conversation_id, request.turn_id, MODELS_DOWN)
             audit.record(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+import structlog
 from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -16,6 +17,8 @@ from konstruct.ports import ChannelAccount
 from konstruct.tables import Connection, Employee
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
+
+log = structlog.get_logger(__name__)
 
 SECRETS = "connection"
 """What the vault calls the purpose of a connection's secrets."""
@@ -78,6 +81,7 @@ async def mark(
     if connection.status != "active" or (happened_at is not None and happened_at < connection.status_changed_at):
         return
     connection.status, connection.status_reason, connection.status_changed_at = status, reason, utc_now()
+    log.warning("connection_lost", tenant_id=str(connection.tenant_id), connection=connection.key, reason=reason)
     audit.record(
         session,
         tenant_id=connection.tenant_id,

@@ -242,7 +242,7 @@ async def conversation_at(
 
 
 async def edit(session: AsyncSession, connection_id: ConnectionId, external_id: str, text: str) -> None:
-    """Keeps the new wording. An answer that was already given stands; one still to come sees the new text."""
+    """Keeps the new wording for what is thought from now on; an answer that was given, or is being thought, stands."""
     await session.execute(
         update(Message)
         .where(col(Message.connection_id) == connection_id)

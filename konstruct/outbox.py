@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import update
+import structlog
+from sqlalchemy import exists, update
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col, select
+from sqlalchemy.orm import aliased
+from sqlmodel import col
 
 from konstruct import audit, connections
 from konstruct.conversations import lock, whereabouts
@@ -20,6 +22,8 @@ from konstruct.ports import ChannelAccount, Outgoing, Thread
 from konstruct.tables import Conversation, Message
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -82,8 +86,7 @@ async def settle_sent(
     message.state, message.external_id, message.settled_at = "sent", external_id, utc_now()
     message.maybe_duplicate = was_resent
     await session.flush()
-    if message.purpose == "reply" and not await _unsent_parts(session, message):
-        await _settle_asked(session, message, "answered")
+    await _settle_asked(session, message, "answered")
     audit.record(
         session,
         tenant_id=conversation.tenant_id,
@@ -122,6 +125,7 @@ async def settle_refused(session: AsyncSession, conversation_id: UUID, message_i
 async def _fail(session: AsyncSession, conversation: Conversation, message: Message, code: str) -> None:
     message.state, message.settled_at, message.detail = "failed", utc_now(), {"error": code}
     await _settle_asked(session, message, "failed")
+    log.warning("message_failed", tenant_id=str(message.tenant_id), message_id=str(message.id), error=code)
     audit.record(
         session,
         tenant_id=conversation.tenant_id,
@@ -133,21 +137,24 @@ async def _fail(session: AsyncSession, conversation: Conversation, message: Mess
     )
 
 
-async def _unsent_parts(session: AsyncSession, message: Message) -> bool:
-    unsent = select(Message.id).where(
-        col(Message.turn_id) == message.turn_id,
-        col(Message.direction) == "outbound",
-        col(Message.purpose) == "reply",
-        col(Message.state).in_(("pending", "sending")),
-    )
-    return (await session.execute(unsent.limit(1))).first() is not None
-
-
 async def _settle_asked(session: AsyncSession, message: Message, state: str) -> None:
-    if message.turn_id is not None and message.purpose == "reply":
-        await session.execute(
-            update(Message)
-            .where(col(Message.turn_id) == message.turn_id, col(Message.direction) == "inbound")
-            .where(col(Message.state) == "taken")
-            .values(state=state, settled_at=utc_now())
+    """What a turn was asked is answered with the last part of its answer, and failed with the first that fails."""
+    if message.turn_id is None or message.purpose != "reply":
+        return
+    asked = (
+        update(Message)
+        .where(col(Message.turn_id) == message.turn_id, col(Message.direction) == "inbound")
+        .where(col(Message.state) == "taken")
+        .values(state=state, settled_at=utc_now())
+    )
+    if state == "answered":
+        part = aliased(Message)
+        asked = asked.where(
+            ~exists().where(
+                col(part.turn_id) == message.turn_id,
+                col(part.direction) == "outbound",
+                col(part.purpose) == "reply",
+                col(part.state).in_(("pending", "sending")),
+            )
         )
+    await session.execute(asked.execution_options(synchronize_session=False))

@@ -114,7 +114,7 @@ async def sides(folder: Path) -> AsyncIterator[tuple[Side, Side]]:
                     worker = python("The bare worker", folder, "benchmarks.turn.bare_worker", str(path))
                     await supervisor.start(worker)
                     yield product, twin
-                say(f"Calls that Slack got: {json.dumps(product.calls)}")
+                say(f"Calls that Slack got, and its events that were refused: {json.dumps(product.calls)}")
 
 
 async def seed(stack: Stack, product: Product) -> None:
