@@ -32,6 +32,8 @@ for _name in [name for name in os.environ if name.startswith(("OPENAI_", "ANTHRO
 
 # It prints advice, and logs prompts and addresses; what matters of a failed call is in our ModelCallError.
 litellm.suppress_debug_info = True
+# Its own record of a call, a fifth of the call's work, is read by nobody: ours is made where the stream is read.
+litellm.disable_streaming_logging = True
 for _logger in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
     logging.getLogger(_logger).disabled = True
 
