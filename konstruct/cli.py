@@ -21,6 +21,7 @@ from konstruct.adapters.slack import SlackMessenger, open_session
 from konstruct.chat import Chat
 from konstruct.db import Database
 from konstruct.embedded.leash import end_with
+from konstruct.embedded.loopback import require_free_port
 from konstruct.embedded.up import DEMO
 from konstruct.embedded.up import up as run_stack
 from konstruct.errors import KonstructError, NotFound
@@ -51,6 +52,7 @@ def gateway() -> None:
     settings = _settings()
     log.configure(settings)
     try:
+        require_free_port(settings.gateway_host, settings.gateway_port, "KONSTRUCT_GATEWAY_PORT")
         # By name, since the core may not import the edges.
         application = importlib.import_module("gateway.app").build(settings)
     except KonstructError as error:

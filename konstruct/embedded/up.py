@@ -42,6 +42,7 @@ async def up(settings: Settings, report: Report) -> None:
 
 async def _serve(settings: Settings, report: Report) -> None:
     async with running_stack(settings, report) as stack:
+        has_own_temporal = settings.temporal_address != stack.settings.temporal_address
         settings = stack.settings
         database_url = needed(settings.database_url, "KONSTRUCT_DATABASE_URL")
         await db.migrate(settings.database_owner_url or database_url)
@@ -67,7 +68,7 @@ async def _serve(settings: Settings, report: Report) -> None:
         await asyncio.gather(
             stack.run("Gateway", "gateway", ready=gateway_answers), stack.run("Worker", "worker", ready=worker_polls)
         )
-        report(_where_to_go(settings, gateway))
+        report(_where_to_go(settings, gateway, has_own_temporal=has_own_temporal))
         await stack.broken()
 
 
@@ -105,14 +106,14 @@ async def _connect_slack(settings: Settings, database: Database, vault: Vault) -
         )
 
 
-def _where_to_go(settings: Settings, gateway: str) -> str:
+def _where_to_go(settings: Settings, gateway: str, *, has_own_temporal: bool) -> str:
     lines = [
         "",
         "Konstruct is running. Ctrl-C stops it.",
         '  Talk to Ada     bin/konstruct chat "Hello"',
         f"  Gateway         {gateway}/health/ready",
     ]
-    if settings.temporal_address and settings.temporal_address.startswith("127.0.0.1"):
+    if has_own_temporal:
         lines.append(f"  Temporal UI     http://127.0.0.1:{settings.temporal_ui_port}")
     lines.append(f"  Logs            {settings.data_dir / 'logs'}")
     lines.append("  What is missing bin/konstruct doctor")
