@@ -19,6 +19,7 @@ from konstruct.embedded.loopback import free_port
 from konstruct.embedded.supervisor import Supervisor
 from konstruct.settings import Settings
 from konstruct.vault import Vault
+from tests.support.doubles import RecordingMessenger, ScriptedModel
 
 ENCRYPTION_KEY = SecretStr(Fernet.generate_key().decode())
 
@@ -106,3 +107,13 @@ def settings(
 @pytest.fixture(scope="session")
 async def temporal_client(settings: Settings) -> Client:
     return await temporal.connect(settings)
+
+
+@pytest.fixture
+def messenger() -> RecordingMessenger:
+    return RecordingMessenger()
+
+
+@pytest.fixture
+def model() -> ScriptedModel:
+    return ScriptedModel()

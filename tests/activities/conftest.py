@@ -27,16 +27,6 @@ async def office(database: Database, vault: Vault) -> Office:
 
 
 @pytest.fixture
-def messenger() -> RecordingMessenger:
-    return RecordingMessenger()
-
-
-@pytest.fixture
-def model() -> ScriptedModel:
-    return ScriptedModel()
-
-
-@pytest.fixture
 def thinking(database: Database, vault: Vault, model: ScriptedModel, messenger: RecordingMessenger) -> Thinking:
     settings = Settings(anthropic_api_key=SecretStr("sk-ant-canary"), openai_api_key=SecretStr("sk-canary"))
     return Thinking(settings, database, vault, model, NothingCools(), {"slack": messenger})

@@ -236,16 +236,6 @@ async def test_another_tenants_secret_does_not_open(ours: Furnished, theirs: Fur
 
 
 @pytest.fixture
-def messenger() -> RecordingMessenger:
-    return RecordingMessenger()
-
-
-@pytest.fixture
-def model() -> ScriptedModel:
-    return ScriptedModel()
-
-
-@pytest.fixture
 def acts(
     settings: Settings, database: Database, vault: Vault, model: ScriptedModel, messenger: RecordingMessenger
 ) -> dict[str, Callable[[Any], Awaitable[object]]]:
