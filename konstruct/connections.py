@@ -5,7 +5,7 @@ from datetime import datetime
 
 import structlog
 from pydantic import SecretStr
-from sqlalchemy import text
+from sqlalchemy import bindparam, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
@@ -19,6 +19,11 @@ from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
 
 log = structlog.get_logger(__name__)
+
+_FOUND = text("select * from find_connection(:kind, :account)")
+_CONNECTION = select(Connection).where(col(Connection.id) == bindparam("connection_id"))
+# The weaker kind of lock: it does not wait for new contacts of this connection, whose writers wait for a conversation.
+_LOCKED_CONNECTION = _CONNECTION.with_for_update(key_share=True)
 
 SECRETS = "connection"
 """What the vault calls the purpose of a connection's secrets."""
@@ -37,11 +42,7 @@ def slack_account(enterprise_id: str | None, team_id: str | None) -> str:
 
 async def find(database: Database, kind: str, account: str) -> ConnectionRef | None:
     async with database.system_session() as session:
-        row = (
-            await session.execute(
-                text("select * from find_connection(:kind, :account)"), {"kind": kind, "account": account}
-            )
-        ).one_or_none()
+        row = (await session.execute(_FOUND, {"kind": kind, "account": account})).one_or_none()
     return None if row is None else ConnectionRef(row.tenant_id, row.connection_id)
 
 
@@ -111,11 +112,7 @@ async def install(
         NotFound: the tenant has no such employee.
         Conflict: the account belongs to another tenant.
     """
-    taken = (
-        await session.execute(
-            text("select * from find_connection(:kind, :account)"), {"kind": kind, "account": account}
-        )
-    ).one_or_none()
+    taken = (await session.execute(_FOUND, {"kind": kind, "account": account})).one_or_none()
     if taken is not None and taken.tenant_id != tenant_id:
         raise Conflict("This workspace is already connected elsewhere; disconnect it there first.")
     employee = (await session.execute(select(Employee).where(Employee.key == employee_key))).scalar_one_or_none()
@@ -135,11 +132,8 @@ async def install(
 
 
 async def _get(session: AsyncSession, connection_id: ConnectionId, *, lock: bool = False) -> Connection:
-    query = select(Connection).where(col(Connection.id) == connection_id)
-    if lock:
-        # The weaker kind: it does not wait for new contacts of this connection, whose writers wait for a conversation.
-        query = query.with_for_update(key_share=True)
-    connection = (await session.execute(query)).scalar_one_or_none()
+    query = _LOCKED_CONNECTION if lock else _CONNECTION
+    connection = (await session.execute(query, {"connection_id": connection_id})).scalar_one_or_none()
     if connection is None:
         raise NotFound("There is no such connection.")
     return connection

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import and_, or_, update
+from sqlalchemy import and_, bindparam, or_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
@@ -50,6 +50,47 @@ class Turn:
     """Oldest first; ends with what is to be answered."""
 
 
+# Statements of every turn are built once: building one takes longer than running it.
+_CONCERNED = (
+    select(Message)
+    .where(col(Message.conversation_id) == bindparam("conversation_id"))
+    .where(
+        or_(
+            col(Message.id).in_(bindparam("message_ids", expanding=True)),
+            col(Message.turn_id) == bindparam("turn_id"),
+            col(Message.state) == "pending",
+        )
+    )
+    .order_by(col(Message.seq))
+)
+_SAID = (
+    select(Message.direction, Message.body)
+    .where(col(Message.conversation_id) == bindparam("conversation_id"))
+    .where(col(Message.state).in_(("taken", "answered", "stopped", "failed", "sending", "sent")))
+    .where(col(Message.purpose) == "reply")
+    .order_by(col(Message.seq).desc())
+    .limit(WINDOW)
+)
+_ASKED = select(Message.id).where(col(Message.turn_id) == bindparam("turn_id"), col(Message.state) == "taken").limit(1)
+_LOCKED = select(Conversation).where(col(Conversation.id) == bindparam("conversation_id")).with_for_update()
+_WHEREABOUTS = (
+    select(Conversation, EmployeeVersion, Connection, Contact, Tenant)
+    .join(Employee, col(Employee.id) == col(Conversation.employee_id))
+    .join(
+        EmployeeVersion,
+        and_(
+            col(EmployeeVersion.employee_id) == col(Employee.id),
+            col(EmployeeVersion.number) == col(Employee.published_version),
+        ),
+    )
+    .join(Connection, col(Connection.id) == col(Conversation.connection_id))
+    .join(Contact, col(Contact.id) == col(Conversation.contact_id))
+    .join(Tenant, col(Tenant.id) == col(Conversation.tenant_id))
+    .where(col(Conversation.id) == bindparam("conversation_id"))
+    .with_for_update(of=Conversation)
+)
+
+
 async def begin_turn(
     session: AsyncSession, vault: Vault, conversation_id: UUID, turn_id: UUID, message_ids: Sequence[UUID]
 ) -> Turn | list[UUID]:
@@ -57,24 +98,8 @@ async def begin_turn(
     answer, gives the ids of the messages to send instead."""
     found = await whereabouts(session, vault, conversation_id)
     conversation = found.conversation
-    concerned = (
-        (
-            await session.execute(
-                select(Message)
-                .where(col(Message.conversation_id) == conversation_id)
-                .where(
-                    or_(
-                        col(Message.id).in_(message_ids),
-                        col(Message.turn_id) == turn_id,
-                        col(Message.state) == "pending",
-                    )
-                )
-                .order_by(col(Message.seq))
-            )
-        )
-        .scalars()
-        .all()
-    )
+    wanted = {"conversation_id": conversation_id, "message_ids": message_ids, "turn_id": turn_id}
+    concerned = (await session.execute(_CONCERNED, wanted)).scalars().all()
     replies = [message for message in concerned if message.direction == "outbound" and message.purpose == "reply"]
     if stored := [reply.id for reply in replies if reply.turn_id == turn_id]:
         return stored
@@ -86,10 +111,9 @@ async def begin_turn(
     for reply in replies:
         reply.state, reply.settled_at = "discarded", utc_now()
     conversation.turn_id = turn_id
-    tenant = await session.get_one(Tenant, conversation.tenant_id)
     return Turn(
-        tenant_name=tenant.name,
-        tenant_models=tuple(tenant.models),
+        tenant_name=found.tenant.name,
+        tenant_models=tuple(found.tenant.models),
         employee=found.employee,
         account=found.account,
         thread=found.thread,
@@ -98,14 +122,7 @@ async def begin_turn(
 
 
 async def _said(session: AsyncSession, conversation_id: UUID) -> tuple[Said, ...]:
-    latest = await session.execute(
-        select(Message.direction, Message.body)
-        .where(col(Message.conversation_id) == conversation_id)
-        .where(col(Message.state).in_(("taken", "answered", "stopped", "failed", "sending", "sent")))
-        .where(col(Message.purpose) == "reply")
-        .order_by(col(Message.seq).desc())
-        .limit(WINDOW)
-    )
+    latest = await session.execute(_SAID, {"conversation_id": conversation_id})
     return tuple(Said(direction == "inbound", body) for direction, body in reversed(latest.all()))
 
 
@@ -113,11 +130,7 @@ async def finish_turn(session: AsyncSession, conversation_id: UUID, turn_id: UUI
     """Stores the answer, ready to be sent; nothing when the conversation has moved on meanwhile, or when all that was
     asked was taken back."""
     conversation = await lock(session, conversation_id)
-    asked = (
-        await session.execute(
-            select(Message.id).where(col(Message.turn_id) == turn_id, col(Message.state) == "taken").limit(1)
-        )
-    ).first()
+    asked = (await session.execute(_ASKED, {"turn_id": turn_id})).first()
     if conversation.turn_id != turn_id or conversation.owner != "employee" or asked is None:
         return []
     messages = [outgoing(conversation, part, purpose="reply", author="employee", turn_id=turn_id) for part in parts]
@@ -168,9 +181,7 @@ async def abandon(session: AsyncSession, conversation_id: UUID, message_ids: Seq
 
 async def lock(session: AsyncSession, conversation_id: UUID) -> Conversation:
     """Raises NotFound when the session's tenant has no such conversation."""
-    conversation = (
-        await session.execute(select(Conversation).where(col(Conversation.id) == conversation_id).with_for_update())
-    ).scalar_one_or_none()
+    conversation = (await session.execute(_LOCKED, {"conversation_id": conversation_id})).scalar_one_or_none()
     if conversation is None:
         raise NotFound("There is no such conversation.")
     return conversation
@@ -180,6 +191,7 @@ async def lock(session: AsyncSession, conversation_id: UUID) -> Conversation:
 class Whereabouts:
     """A conversation and all around it: who answers in it, through what, and where."""
 
+    tenant: Tenant
     conversation: Conversation
     employee: EmployeeVersion
     account: ChannelAccount
@@ -188,27 +200,12 @@ class Whereabouts:
 
 async def whereabouts(session: AsyncSession, vault: Vault, conversation_id: UUID) -> Whereabouts:
     """Locks as ``lock`` does, in the one statement that reads the rest, too. Raises as it does."""
-    row = (
-        await session.execute(
-            select(Conversation, EmployeeVersion, Connection, Contact)
-            .join(Employee, col(Employee.id) == col(Conversation.employee_id))
-            .join(
-                EmployeeVersion,
-                and_(
-                    col(EmployeeVersion.employee_id) == col(Employee.id),
-                    col(EmployeeVersion.number) == col(Employee.published_version),
-                ),
-            )
-            .join(Connection, col(Connection.id) == col(Conversation.connection_id))
-            .join(Contact, col(Contact.id) == col(Conversation.contact_id))
-            .where(col(Conversation.id) == conversation_id)
-            .with_for_update(of=Conversation)
-        )
-    ).one_or_none()
+    row = (await session.execute(_WHEREABOUTS, {"conversation_id": conversation_id})).one_or_none()
     if row is None:
         raise NotFound("There is no such conversation.")
-    conversation, employee, connection, contact = row
+    conversation, employee, connection, contact, tenant = row
     return Whereabouts(
+        tenant=tenant,
         conversation=conversation,
         employee=employee,
         account=await unsealed(session, vault, connection),

@@ -26,6 +26,8 @@ APP_ROLE = "konstruct_app"
 # Postgres's classes of errors that say nothing of the statement: connection, resources, shutdown, crash.
 _PASSING = ("08", "53", "57", "58", "40")
 
+_ENTER_TENANT = text("select set_config('app.tenant_id', :tenant, true)")
+
 
 class _ScopedSession(Session):
     """A session whose every transaction is of one tenant, or of none."""
@@ -34,9 +36,7 @@ class _ScopedSession(Session):
 @event.listens_for(_ScopedSession, "after_begin")
 def _enter_tenant(session: Session, transaction: SessionTransaction, connection: Connection) -> None:
     if not transaction.nested:
-        connection.execute(
-            text("select set_config('app.tenant_id', :tenant, true)"), {"tenant": session.info["tenant"]}
-        )
+        connection.execute(_ENTER_TENANT, {"tenant": session.info["tenant"]})
 
 
 def _refuse_closed(connection: DBAPIConnection, record: ConnectionPoolEntry, proxy: PoolProxiedConnection) -> None:

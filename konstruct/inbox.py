@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from sqlalchemy import bindparam, update
 from sqlalchemy import text as sql
-from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
@@ -19,6 +19,27 @@ from konstruct.tables.base import utc_now
 
 MAX_BODY = 40_000
 """Characters of one message that are kept, in and out; Slack's own limit."""
+
+
+# Statements of every message are built once: building one takes longer than running it.
+_LIMITS = select(Tenant.limits).where(col(Tenant.id) == bindparam("tenant_id"))
+_REPEATED = (
+    select(Message.id)
+    .where(col(Message.connection_id) == bindparam("connection_id"))
+    .where(col(Message.external_id) == bindparam("external_id"))
+)
+_CONTACT = (
+    select(Contact.id)
+    .where(col(Contact.connection_id) == bindparam("connection_id"))
+    .where(col(Contact.external_id) == bindparam("external_id"))
+)
+_IN_THREAD = (
+    select(Conversation)
+    .where(col(Conversation.connection_id) == bindparam("connection_id"))
+    .where(col(Conversation.channel) == bindparam("channel"))
+    .where(col(Conversation.root) == bindparam("root"))
+)
+_LOCKED_IN_THREAD = _IN_THREAD.with_for_update()
 
 
 @dataclass(frozen=True)
@@ -51,9 +72,7 @@ async def accept(database: Database, limiter: Limiter, connection: ConnectionRef
         Unavailable: the database does not answer; nothing was kept, and the sender must send again.
     """
     async with database.tenant_session(connection.tenant_id) as session:
-        configured = (
-            await session.execute(select(Tenant.limits).where(col(Tenant.id) == connection.tenant_id))
-        ).scalar_one()
+        configured = (await session.execute(_LIMITS, {"tenant_id": connection.tenant_id})).scalar_one()
     buckets = _buckets(configured, connection, inbound.contact_external_id)
     verdict = await limiter.check(f"{connection.connection_id}:{inbound.external_id}", buckets)
     async with database.tenant_session(connection.tenant_id) as session:
@@ -77,13 +96,8 @@ async def _store(
 ) -> Accepted:
     contact_id = await _contact(session, connection, inbound.contact_external_id)
     conversation = await _conversation(session, connection, inbound, contact_id)
-    repeated = (
-        await session.execute(
-            select(Message.id)
-            .where(col(Message.connection_id) == connection.connection_id)
-            .where(col(Message.external_id) == inbound.external_id)
-        )
-    ).scalar_one_or_none()
+    of_message = {"connection_id": connection.connection_id, "external_id": inbound.external_id}
+    repeated = (await session.execute(_REPEATED, of_message)).scalar_one_or_none()
     if repeated is not None:
         return Accepted(ConversationId(conversation.id), MessageId(repeated), is_new=False)
     message = Message(
@@ -156,12 +170,8 @@ def _next_seq(conversation: Conversation) -> int:
 
 
 async def _contact(session: AsyncSession, connection: ConnectionRef, external_id: str) -> UUID:
-    of_contact = (
-        select(Contact.id)
-        .where(col(Contact.connection_id) == connection.connection_id)
-        .where(col(Contact.external_id) == external_id)
-    )
-    found = (await session.execute(of_contact)).scalar_one_or_none()
+    of_contact = {"connection_id": connection.connection_id, "external_id": external_id}
+    found = (await session.execute(_CONTACT, of_contact)).scalar_one_or_none()
     if found is not None:
         return found
     await session.execute(
@@ -175,21 +185,15 @@ async def _contact(session: AsyncSession, connection: ConnectionRef, external_id
         )
         .on_conflict_do_nothing(index_elements=["tenant_id", "connection_id", "external_id"])
     )
-    return (await session.execute(of_contact)).scalar_one()
+    return (await session.execute(_CONTACT, of_contact)).scalar_one()
 
 
 async def _conversation(
     session: AsyncSession, connection: ConnectionRef, inbound: Inbound, contact_id: UUID
 ) -> Conversation:
     """The thread's conversation with its row locked, made at its first message."""
-    of_thread = (
-        select(Conversation)
-        .where(col(Conversation.connection_id) == connection.connection_id)
-        .where(col(Conversation.channel) == inbound.channel)
-        .where(col(Conversation.root) == inbound.root)
-        .with_for_update()
-    )
-    found = (await session.execute(of_thread)).scalar_one_or_none()
+    of_thread = {"connection_id": connection.connection_id, "channel": inbound.channel, "root": inbound.root}
+    found = (await session.execute(_LOCKED_IN_THREAD, of_thread)).scalar_one_or_none()
     if found is not None:
         return found
     await session.execute(
@@ -209,7 +213,7 @@ async def _conversation(
         )
         .on_conflict_do_nothing(index_elements=["tenant_id", "connection_id", "channel", "root"])
     )
-    return (await session.execute(of_thread)).scalar_one()
+    return (await session.execute(_LOCKED_IN_THREAD, of_thread)).scalar_one()
 
 
 async def _serving_employee(session: AsyncSession, connection: ConnectionRef, channel: str) -> UUID:
@@ -230,15 +234,9 @@ async def _serving_employee(session: AsyncSession, connection: ConnectionRef, ch
 async def conversation_at(
     session: AsyncSession, connection_id: ConnectionId, channel: str, root: str
 ) -> ConversationId | None:
-    found = (
-        await session.execute(
-            select(Conversation.id)
-            .where(col(Conversation.connection_id) == connection_id)
-            .where(col(Conversation.channel) == channel)
-            .where(col(Conversation.root) == root)
-        )
-    ).scalar_one_or_none()
-    return None if found is None else ConversationId(found)
+    of_thread = {"connection_id": connection_id, "channel": channel, "root": root}
+    found = (await session.execute(_IN_THREAD, of_thread)).scalar_one_or_none()
+    return None if found is None else ConversationId(found.id)
 
 
 async def edit(session: AsyncSession, connection_id: ConnectionId, external_id: str, text: str) -> None:

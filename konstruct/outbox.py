@@ -9,14 +9,14 @@ from typing import Literal
 from uuid import UUID
 
 import structlog
-from sqlalchemy import exists, update
+from sqlalchemy import bindparam, exists, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from konstruct import audit, connections
 from konstruct.conversations import lock, whereabouts
-from konstruct.errors import ChannelRefused, ConnectionDead
+from konstruct.errors import ChannelRefused, ConnectionDead, NotFound
 from konstruct.identity import ConnectionId, MessageId
 from konstruct.ports import ChannelAccount, Outgoing, Thread
 from konstruct.tables import Conversation, Message
@@ -24,6 +24,23 @@ from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
 
 log = structlog.get_logger(__name__)
+
+_PART = aliased(Message)
+_SETTLE = (
+    update(Message)
+    .where(col(Message.turn_id) == bindparam("of_turn"), col(Message.direction) == "inbound")
+    .where(col(Message.state) == "taken")
+    .values(state=bindparam("to_state"), settled_at=bindparam("at"))
+    .execution_options(synchronize_session=False)
+)
+_SETTLE_ANSWERED = _SETTLE.where(
+    ~exists().where(
+        col(_PART.turn_id) == bindparam("of_turn"),
+        col(_PART.direction) == "outbound",
+        col(_PART.purpose) == "reply",
+        col(_PART.state).in_(("pending", "sending")),
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -43,7 +60,7 @@ async def begin_send(
     """Marks a message as being sent, or says why it is not to be."""
     found = await whereabouts(session, vault, conversation_id)
     conversation = found.conversation
-    message = await session.get_one(Message, (conversation.tenant_id, message_id))
+    message = await _get(session, conversation, message_id)
     if message.state == "sent":
         return "sent"
     if message.state == "failed":
@@ -71,6 +88,13 @@ async def begin_send(
     )
 
 
+async def _get(session: AsyncSession, conversation: Conversation, message_id: UUID) -> Message:
+    message = await session.get(Message, (conversation.tenant_id, message_id))
+    if message is None:
+        raise NotFound("There is no such message.")
+    return message
+
+
 def _may_still_go(conversation: Conversation, message: Message) -> bool:
     if message.state != "pending" or message.epoch != conversation.epoch:
         return False
@@ -82,7 +106,7 @@ async def settle_sent(
 ) -> None:
     """The channel has it. With the last part of an answer, what was asked counts as answered."""
     conversation = await lock(session, conversation_id)
-    message = await session.get_one(Message, (conversation.tenant_id, message_id))
+    message = await _get(session, conversation, message_id)
     message.state, message.external_id, message.settled_at = "sent", external_id, utc_now()
     message.maybe_duplicate = was_resent
     await session.flush()
@@ -102,7 +126,7 @@ async def settle_sent(
 async def settle_unsent(session: AsyncSession, conversation_id: UUID, message_id: UUID) -> None:
     """The channel certainly does not have it: it may be sent as if for the first time."""
     conversation = await lock(session, conversation_id)
-    message = await session.get_one(Message, (conversation.tenant_id, message_id))
+    message = await _get(session, conversation, message_id)
     if message.state == "sending":
         message.state = "pending"
 
@@ -110,7 +134,7 @@ async def settle_unsent(session: AsyncSession, conversation_id: UUID, message_id
 async def settle_refused(session: AsyncSession, conversation_id: UUID, message_id: UUID, error: ChannelRefused) -> None:
     """The channel will never take it. A connection whose credentials are dead is marked for its operator."""
     conversation = await lock(session, conversation_id)
-    message = await session.get_one(Message, (conversation.tenant_id, message_id))
+    message = await _get(session, conversation, message_id)
     await _fail(session, conversation, message, error.code)
     if isinstance(error, ConnectionDead):
         await connections.mark(
@@ -141,20 +165,5 @@ async def _settle_asked(session: AsyncSession, message: Message, state: str) -> 
     """What a turn was asked is answered with the last part of its answer, and failed with the first that fails."""
     if message.turn_id is None or message.purpose != "reply":
         return
-    asked = (
-        update(Message)
-        .where(col(Message.turn_id) == message.turn_id, col(Message.direction) == "inbound")
-        .where(col(Message.state) == "taken")
-        .values(state=state, settled_at=utc_now())
-    )
-    if state == "answered":
-        part = aliased(Message)
-        asked = asked.where(
-            ~exists().where(
-                col(part.turn_id) == message.turn_id,
-                col(part.direction) == "outbound",
-                col(part.purpose) == "reply",
-                col(part.state).in_(("pending", "sending")),
-            )
-        )
-    await session.execute(asked.execution_options(synchronize_session=False))
+    settle = _SETTLE_ANSWERED if state == "answered" else _SETTLE
+    await session.execute(settle, {"of_turn": message.turn_id, "to_state": state, "at": utc_now()})

@@ -18,7 +18,7 @@ from temporalio.client import (
     ScheduleSpec,
 )
 from temporalio.service import RPCError
-from temporalio.worker import PollerBehaviorAutoscaling, Worker
+from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig, WorkerDeploymentVersion
 
 from activities.delivery import Delivery
 from activities.failures import FailureInterceptor
@@ -41,6 +41,11 @@ from workflows.sweep import SweepWorkflow
 # Conversations that stay in memory between their turns; one that fell out costs a replay of at most fifty turns.
 CACHED_CONVERSATIONS = 1_000
 CALLS_AT_ONCE = 200
+
+# Left unsaid, the SDK reads and hashes the code of every imported module, which takes seconds at each start.
+DEPLOYMENT = WorkerDeploymentConfig(
+    WorkerDeploymentVersion(deployment_name="konstruct", build_id="unversioned"), use_worker_versioning=False
+)
 
 logger = structlog.get_logger(__name__)
 
@@ -72,6 +77,7 @@ async def work(settings: Settings, *, until: asyncio.Event) -> None:
                 workflow_runner=RUNNER,
                 interceptors=[FailureInterceptor()],
                 max_cached_workflows=10,
+                deployment_config=DEPLOYMENT,
             )
         )
         logger.info("worker_ready", temporal=settings.temporal_address)
@@ -93,6 +99,7 @@ def conversations_worker(client: Client, thinking: Thinking, delivery: Delivery)
         # A dead worker's conversations are picked up by another this soon.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
         graceful_shutdown_timeout=timedelta(seconds=5),
+        deployment_config=DEPLOYMENT,
     )
 
 

@@ -152,7 +152,7 @@ ATTEMPTS: dict[str, tuple[Attempt, object]] = {
     ),
     "outbox.begin_send of a message of b": (
         lambda s, a, b: outbox.begin_send(s, a.vault, a.asked.conversation_id, b.reply_id),
-        NoResultFound,
+        NotFound,
     ),
     "outbox.settle_sent": (
         lambda s, a, b: outbox.settle_sent(s, b.asked.conversation_id, b.reply_id, "x", was_resent=False),
@@ -160,7 +160,7 @@ ATTEMPTS: dict[str, tuple[Attempt, object]] = {
     ),
     "outbox.settle_sent of a message of b": (
         lambda s, a, b: outbox.settle_sent(s, a.asked.conversation_id, b.reply_id, "x", was_resent=False),
-        NoResultFound,
+        NotFound,
     ),
     "outbox.settle_unsent": (
         lambda s, a, b: outbox.settle_unsent(s, b.asked.conversation_id, b.reply_id),
@@ -290,7 +290,7 @@ async def test_an_activity_takes_no_message_of_another_tenant(
     thought = await ActivityEnvironment().run(acts["think"], REQUESTS["think"](ours, *stolen))
     assert isinstance(thought, Thought)
     assert (thought.decision, thought.reply_ids) == ("nothing", [])
-    with pytest.raises(NoResultFound):
+    with pytest.raises(NotFound):
         await ActivityEnvironment().run(acts["deliver"], REQUESTS["deliver"](ours, *stolen))
     await ActivityEnvironment().run(acts["abandon"], REQUESTS["abandon"](ours, *stolen))
     assert (messenger.sent, model.prompts) == ([], [])
