@@ -1,4 +1,4 @@
-"""The command line: `konstruct up | gateway | worker | migrate | apply | chat | doctor`."""
+"""The command line: `konstruct up | gateway | portal | worker | migrate | apply | chat | doctor`."""
 
 import asyncio
 import importlib
@@ -38,7 +38,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 def up(
     attached: Annotated[bool, typer.Option(help="End when the process that started this one ends.")] = False,
 ) -> None:
-    """Run everything on this machine: what is not configured elsewhere, the gateway and a worker."""
+    """Run everything on this machine: what is not configured elsewhere, the gateway, the portal and a worker."""
     if attached:
         end_with(os.getppid(), signal.SIGTERM)
     settings = _settings()
@@ -50,18 +50,29 @@ def up(
 def gateway() -> None:
     """Serve the webhooks."""
     settings = _settings()
+    _serve("gateway.app", settings, settings.gateway_host, settings.gateway_port, "KONSTRUCT_GATEWAY_PORT")
+
+
+@app.command()
+def portal() -> None:
+    """Serve the web pages."""
+    settings = _settings()
+    _serve("portal.app", settings, settings.portal_host, settings.portal_port, "KONSTRUCT_PORTAL_PORT")
+
+
+def _serve(module: str, settings: Settings, host: str, port: int, variable: str) -> None:
     log.configure(settings)
     try:
-        require_free_port(settings.gateway_host, settings.gateway_port, "KONSTRUCT_GATEWAY_PORT")
+        require_free_port(host, port, variable)
         # By name, since the core may not import the edges.
-        application = importlib.import_module("gateway.app").build(settings)
+        application = importlib.import_module(module).build(settings)
     except KonstructError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
     uvicorn.run(
         application,
-        host=settings.gateway_host,
-        port=settings.gateway_port,
+        host=host,
+        port=port,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -171,11 +182,11 @@ def examine() -> None:
 
 async def _examine(settings: Settings) -> None:
     signs = {"ok": "ok     ", "warning": "warning", "missing": "MISSING"}
-    is_missing = False
-    async for finding in doctor.examine(settings):
-        is_missing |= finding.state == "missing"
-        typer.echo(f"{signs[finding.state]}  {finding.part}: {finding.says}")
-    if is_missing:
+    findings = await doctor.examine(settings)
+    for finding in findings:
+        subject = f"{finding.part} {finding.which}".rstrip()
+        typer.echo(f"{signs[finding.state]}  {subject}: {finding.says}")
+    if any(finding.state == "missing" for finding in findings):
         raise typer.Exit(1)
 
 

@@ -74,7 +74,7 @@ _SAID = (
 _ASKED = select(Message.id).where(col(Message.turn_id) == bindparam("turn_id"), col(Message.state) == "taken").limit(1)
 _LOCKED = select(Conversation).where(col(Conversation.id) == bindparam("conversation_id")).with_for_update()
 _WHEREABOUTS = (
-    select(Conversation, EmployeeVersion, Connection, Contact, Tenant)
+    select(Conversation, EmployeeVersion, Connection, Contact)
     .join(Employee, col(Employee.id) == col(Conversation.employee_id))
     .join(
         EmployeeVersion,
@@ -85,7 +85,6 @@ _WHEREABOUTS = (
     )
     .join(Connection, col(Connection.id) == col(Conversation.connection_id))
     .join(Contact, col(Contact.id) == col(Conversation.contact_id))
-    .join(Tenant, col(Tenant.id) == col(Conversation.tenant_id))
     .where(col(Conversation.id) == bindparam("conversation_id"))
     .with_for_update(of=Conversation)
 )
@@ -111,9 +110,10 @@ async def begin_turn(
     for reply in replies:
         reply.state, reply.settled_at = "discarded", utc_now()
     conversation.turn_id = turn_id
+    tenant = await session.get_one(Tenant, conversation.tenant_id)
     return Turn(
-        tenant_name=found.tenant.name,
-        tenant_models=tuple(found.tenant.models),
+        tenant_name=tenant.name,
+        tenant_models=tuple(tenant.models),
         employee=found.employee,
         account=found.account,
         thread=found.thread,
@@ -191,7 +191,6 @@ async def lock(session: AsyncSession, conversation_id: UUID) -> Conversation:
 class Whereabouts:
     """A conversation and all around it: who answers in it, through what, and where."""
 
-    tenant: Tenant
     conversation: Conversation
     employee: EmployeeVersion
     account: ChannelAccount
@@ -203,9 +202,8 @@ async def whereabouts(session: AsyncSession, vault: Vault, conversation_id: UUID
     row = (await session.execute(_WHEREABOUTS, {"conversation_id": conversation_id})).one_or_none()
     if row is None:
         raise NotFound("There is no such conversation.")
-    conversation, employee, connection, contact, tenant = row
+    conversation, employee, connection, contact = row
     return Whereabouts(
-        tenant=tenant,
         conversation=conversation,
         employee=employee,
         account=await unsealed(session, vault, connection),

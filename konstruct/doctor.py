@@ -1,5 +1,6 @@
 """What the product needs, whether it is there, and what to do where it is not."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,50 +13,83 @@ from temporalio.service import RPCError
 from konstruct import models, temporal
 from konstruct.adapters.redis import Circuit, connect
 from konstruct.db import Database
-from konstruct.errors import KonstructError
+from konstruct.errors import KonstructError, Unavailable
 from konstruct.ports import ModelLink
 from konstruct.settings import Settings, needed
 from konstruct.vault import Vault
 
-PATIENCE = 5.0
-"""Seconds that a part may take to answer."""
+PATIENCE = 3.0
+"""Seconds that one question to a part may take."""
+LONGEST = 5.0
+"""Seconds that all questions to one part may take, and so the whole examination."""
+
+Part = Literal[
+    "encryption keys",
+    "database",
+    "connection",
+    "webhooks",
+    "redis",
+    "temporal",
+    "worker",
+    "model",
+    "gateway",
+    "portal",
+    "slack",
+]
+State = Literal["ok", "warning", "missing"]
 
 
 @dataclass(frozen=True)
 class Finding:
-    part: str
-    state: Literal["ok", "warning", "missing"]
+    part: Part
+    state: State
     """``missing``: without it nobody gets an answer."""
     says: str
+    """For a person at the deployment's own terminal: it may name tenants and addresses and quote an error."""
+    which: str = ""
+    """Of several: a model, or a tenant's connection."""
 
 
-async def examine(settings: Settings) -> AsyncIterator[Finding]:
-    yield await _keys(settings)
-    async for finding in _database(settings):
-        yield finding
-    yield await _redis(settings)
-    async for finding in _temporal(settings):
-        yield finding
-    async for finding in _models(settings):
-        yield finding
-    yield await _gateway(settings)
-    yield _slack(settings)
+async def examine(settings: Settings) -> list[Finding]:
+    """Asks all parts at the same time; what they say stands in the order in which they need one another."""
+    async with httpx.AsyncClient(timeout=PATIENCE, trust_env=False) as http:
+        examinations = await asyncio.gather(
+            _bounded("encryption keys", _keys(settings)),
+            _bounded("database", _database(settings)),
+            _bounded("redis", _redis(settings)),
+            _bounded("temporal", _temporal(settings)),
+            _bounded("model", _models(settings, http)),
+            _bounded("gateway", _server("gateway", settings.gateway_url, "no webhooks come in", http)),
+            _bounded("portal", _server("portal", settings.portal_url, "there are no web pages", http)),
+            _bounded("slack", _slack(settings)),
+        )
+    return [finding for findings in examinations for finding in findings]
 
 
-async def _keys(settings: Settings) -> Finding:
+async def _bounded(part: Part, examination: AsyncIterator[Finding]) -> list[Finding]:
+    findings: list[Finding] = []
     try:
-        Vault(settings.encryption_keys)
+        async with asyncio.timeout(LONGEST):
+            async for finding in examination:
+                findings.append(finding)
     except KonstructError as error:
-        return Finding("encryption keys", "missing", str(error))
-    return Finding("encryption keys", "ok", f"{len(settings.encryption_keys)} in use")
+        findings.append(Finding(part, "missing", str(error)))
+    except TimeoutError:
+        findings.append(Finding(part, "missing", f"It did not answer within {LONGEST:.0f} seconds."))
+    except Exception as error:
+        # One part that fails in a way nobody foresaw must not hide what the others say. The text of its error
+        # is left out: a library may quote a whole address in it, password and all.
+        findings.append(Finding(part, "missing", f"It cannot be asked ({type(error).__name__})."))
+    return findings
+
+
+async def _keys(settings: Settings) -> AsyncIterator[Finding]:
+    Vault(settings.encryption_keys)
+    yield Finding("encryption keys", "ok", f"{len(settings.encryption_keys)} in use")
 
 
 async def _database(settings: Settings) -> AsyncIterator[Finding]:
-    try:
-        database = Database(needed(settings.database_url, "KONSTRUCT_DATABASE_URL"))
-    except KonstructError as error:
-        yield Finding("database", "missing", str(error))
-        return
+    database = Database(needed(settings.database_url, "KONSTRUCT_DATABASE_URL"))
     try:
         async with database.system_session() as session:
             facts = (
@@ -76,9 +110,10 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
             yield Finding("database", "ok", f"Postgres {facts.version}, row security holds")
             for row in await session.execute(text("select * from troubled_connections()")):
                 yield Finding(
-                    f"connection {row.tenant}/{row.connection}",
+                    "connection",
                     "warning",
                     f"{row.status} since {row.since:%Y-%m-%d %H:%M} UTC ({row.reason}): install it again.",
+                    which=f"{row.tenant}/{row.connection}",
                 )
             since = datetime.now(UTC) - timedelta(days=1)
             aside = (await session.execute(text("select quarantined_since(:since)"), {"since": since})).scalar_one()
@@ -86,19 +121,23 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
                 yield Finding(
                     "webhooks", "warning", f"{aside} in the last day could not be processed and were kept aside."
                 )
-    except (KonstructError, OSError) as error:
+    except (Unavailable, OSError) as error:
         yield Finding("database", "missing", f"{error} Is KONSTRUCT_DATABASE_URL right, and Postgres running?")
     finally:
         await database.close()
 
 
-async def _redis(settings: Settings) -> Finding:
+async def _redis(settings: Settings) -> AsyncIterator[Finding]:
+    url = needed(settings.redis_url, "KONSTRUCT_REDIS_URL").get_secret_value()
+    # The product itself waits far shorter for Redis; here that would blame it for what else is going on.
+    patience = timedelta(seconds=PATIENCE)
     try:
-        async with connect(needed(settings.redis_url, "KONSTRUCT_REDIS_URL").get_secret_value()) as redis:
-            await Circuit().call(redis.ping)
-    except KonstructError as error:
-        return Finding("redis", "warning", f"It does not answer; limits are kept by each gateway on its own. {error}")
-    return Finding("redis", "ok", "answers")
+        async with connect(url, time_limit=patience) as redis:
+            await Circuit(time_limit=patience).call(redis.ping)
+    except Unavailable:
+        yield Finding("redis", "warning", "It does not answer; limits are kept by each gateway on its own.")
+    else:
+        yield Finding("redis", "ok", "answers")
 
 
 async def _temporal(settings: Settings) -> AsyncIterator[Finding]:
@@ -107,7 +146,7 @@ async def _temporal(settings: Settings) -> AsyncIterator[Finding]:
         await client.service_client.check_health(timeout=timedelta(seconds=PATIENCE))
         yield Finding("temporal", "ok", f"{settings.temporal_address}, namespace {settings.temporal_namespace}")
         at_work = await temporal.workers(client)
-    except (KonstructError, RPCError, RuntimeError) as error:
+    except (RPCError, RuntimeError) as error:
         yield Finding("temporal", "missing", f"{error}")
         return
     if at_work:
@@ -116,19 +155,16 @@ async def _temporal(settings: Settings) -> AsyncIterator[Finding]:
         yield Finding("worker", "missing", "Nobody works on conversations: start `konstruct worker`.")
 
 
-async def _models(settings: Settings) -> AsyncIterator[Finding]:
+async def _models(settings: Settings, http: httpx.AsyncClient) -> AsyncIterator[Finding]:
     links = models.chain((), settings)
     if not links:
-        yield Finding("models", "missing", "None is configured: set a key, KONSTRUCT_OLLAMA_BASE_URL, or `make run`.")
+        yield Finding("model", "missing", "None is configured: set a key, KONSTRUCT_OLLAMA_BASE_URL, or `make run`.")
         return
-    answering = 0
-    async with httpx.AsyncClient(timeout=PATIENCE, trust_env=False) as http:
-        for link in links:
-            trouble = await _trouble_with(http, link)
-            answering += trouble is None
-            yield Finding(f"model {link.name}", "warning" if trouble else "ok", trouble or "answers")
-    if not answering:
-        yield Finding("models", "missing", "None of the models answers.")
+    troubles = await asyncio.gather(*(_trouble_with(http, link) for link in links))
+    for link, trouble in zip(links, troubles, strict=True):
+        yield Finding("model", "warning" if trouble else "ok", trouble or "answers", which=link.name)
+    if all(troubles):
+        yield Finding("model", "missing", "None of the models answers.")
 
 
 async def _trouble_with(http: httpx.AsyncClient, link: ModelLink) -> str | None:
@@ -140,28 +176,28 @@ async def _trouble_with(http: httpx.AsyncClient, link: ModelLink) -> str | None:
     }.get(link.provider, (f"{link.base_url}/models", {"authorization": f"Bearer {key}"}))
     try:
         answer = await http.get(url, headers=headers)
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         return f"It does not answer ({type(error).__name__}): is its address right?"
     if answer.status_code in (401, 403):
         return "Its key is refused."
     return None if answer.is_success else f"It answers with status {answer.status_code}."
 
 
-async def _gateway(settings: Settings) -> Finding:
-    url = f"http://{settings.gateway_host}:{settings.gateway_port}/health/live"
-    async with httpx.AsyncClient(timeout=PATIENCE, trust_env=False) as http:
-        try:
-            (await http.get(url)).raise_for_status()
-        except httpx.HTTPError:
-            return Finding(
-                "gateway", "warning", f"No gateway at {url}: no webhooks come in. Start `konstruct gateway`."
-            )
-    return Finding("gateway", "ok", url)
+async def _server(
+    part: Literal["gateway", "portal"], url: str, without: str, http: httpx.AsyncClient
+) -> AsyncIterator[Finding]:
+    try:
+        (await http.get(f"{url}/health/live")).raise_for_status()
+    except httpx.HTTPError:
+        yield Finding(part, "warning", f"Nothing answers at {url}: {without}. Start `konstruct {part}`.")
+    else:
+        yield Finding(part, "ok", url)
 
 
-def _slack(settings: Settings) -> Finding:
+async def _slack(settings: Settings) -> AsyncIterator[Finding]:
     if settings.slack_app_token is not None:
-        return Finding("slack", "ok", "Socket Mode")
-    if settings.slack_signing_secret is not None:
-        return Finding("slack", "ok", "webhooks at /slack/events")
-    return Finding("slack", "warning", "No app is configured: the README has the five steps.")
+        yield Finding("slack", "ok", "Socket Mode")
+    elif settings.slack_signing_secret is not None:
+        yield Finding("slack", "ok", "webhooks at /slack/events")
+    else:
+        yield Finding("slack", "warning", "No app is configured: the README has the five steps.")

@@ -41,6 +41,8 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path(".konstruct"), description="Folder that holds all state of the one-machine stack.")
     gateway_host: str = Field("127.0.0.1", description="Address the gateway listens on.")
     gateway_port: int = Field(8000, description="Port of the gateway (webhooks).")
+    portal_host: str = Field("127.0.0.1", description="Address the portal listens on.")
+    portal_port: int = Field(8080, description="Port of the portal (web pages).")
     temporal_ui_port: int = Field(8233, description="Port of the embedded Temporal's web UI; a free one if taken.")
 
     database_url: SecretStr | None = Field(
@@ -87,6 +89,14 @@ class Settings(BaseSettings):
     log_format: str = Field("console", pattern="^(console|json)$", description="Log lines for people or as JSON.")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least level that is logged.")
 
+    @property
+    def gateway_url(self) -> str:
+        return _url(self.gateway_host, self.gateway_port)
+
+    @property
+    def portal_url(self) -> str:
+        return _url(self.portal_host, self.portal_port)
+
     @field_validator("encryption_keys", "default_models", mode="before")
     @classmethod
     def _split_commas(cls, value: object) -> object:
@@ -103,6 +113,10 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         stack = JsonConfigSettingsSource(settings_cls, json_file=DataDir().data_dir / STACK_FILE)
         return init_settings, env_settings, stack
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def needed(value: T | None, variable: str) -> T:

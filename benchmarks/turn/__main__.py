@@ -94,6 +94,7 @@ async def sides(folder: Path) -> AsyncIterator[tuple[Side, Side]]:
             os.environ |= {
                 "KONSTRUCT_DATA_DIR": str(folder),
                 "KONSTRUCT_GATEWAY_PORT": str(gateway_port),
+                "KONSTRUCT_PORTAL_PORT": str(free_port()),
                 "KONSTRUCT_TEMPORAL_UI_PORT": str(free_port()),
                 "KONSTRUCT_OPENAI_BASE_URL": f"http://{HOST}:{model_port}/v1",
                 "KONSTRUCT_OPENAI_API_KEY": "sk-bench",

@@ -60,6 +60,7 @@ async def running_stack(settings: Settings, report: Report) -> AsyncIterator[Sta
     with held_folder(data_dir):
         settings = _without_remains(settings, data_dir)
         require_free_port(settings.gateway_host, settings.gateway_port, "KONSTRUCT_GATEWAY_PORT")
+        require_free_port(settings.portal_host, settings.portal_port, "KONSTRUCT_PORTAL_PORT")
         async with Supervisor(report) as supervisor:
             addresses = await _started(settings, supervisor)
             stack_file = data_dir / STACK_FILE
@@ -95,7 +96,7 @@ async def _started(settings: Settings, supervisor: Supervisor) -> Addresses:
         )
         if is_embedded
     ]
-    addresses: Addresses = {"gateway_port": settings.gateway_port}
+    addresses: Addresses = {"gateway_port": settings.gateway_port, "portal_port": settings.portal_port}
     if not settings.encryption_keys:
         addresses["encryption_keys"] = encryption_key(settings.data_dir)
     try:

@@ -1,7 +1,8 @@
-"""`konstruct up`: the stack, its tables, a demo tenant, the gateway and a worker; until it is told to stop."""
+"""`konstruct up`: the stack, its tables, a demo tenant, gateway, portal and worker; until it is told to stop."""
 
 import asyncio
 import signal
+from functools import partial
 from importlib import resources
 
 from temporalio.service import RPCError
@@ -52,11 +53,6 @@ async def _serve(settings: Settings, report: Report) -> None:
             await _seed(settings, database, report)
         finally:
             await database.close()
-        gateway = f"http://{settings.gateway_host}:{settings.gateway_port}"
-
-        async def gateway_answers() -> bool:
-            return await http_answers(f"{gateway}/health/live")
-
         client = await temporal.connect(settings)
 
         async def worker_polls() -> bool:
@@ -66,9 +62,11 @@ async def _serve(settings: Settings, report: Report) -> None:
                 return False
 
         await asyncio.gather(
-            stack.run("Gateway", "gateway", ready=gateway_answers), stack.run("Worker", "worker", ready=worker_polls)
+            stack.run("Gateway", "gateway", ready=partial(http_answers, f"{settings.gateway_url}/health/live")),
+            stack.run("Portal", "portal", ready=partial(http_answers, f"{settings.portal_url}/health/live")),
+            stack.run("Worker", "worker", ready=worker_polls),
         )
-        report(_where_to_go(settings, gateway, has_own_temporal=has_own_temporal))
+        report(_where_to_go(settings, has_own_temporal=has_own_temporal))
         await stack.broken()
 
 
@@ -106,12 +104,13 @@ async def _connect_slack(settings: Settings, database: Database, vault: Vault) -
         )
 
 
-def _where_to_go(settings: Settings, gateway: str, *, has_own_temporal: bool) -> str:
+def _where_to_go(settings: Settings, *, has_own_temporal: bool) -> str:
     lines = [
         "",
         "Konstruct is running. Ctrl-C stops it.",
         '  Talk to Ada     bin/konstruct chat "Hello"',
-        f"  Gateway         {gateway}/health/ready",
+        f"  Is it running?  {settings.portal_url}",
+        f"  Gateway         {settings.gateway_url}/health/ready",
     ]
     if has_own_temporal:
         lines.append(f"  Temporal UI     http://127.0.0.1:{settings.temporal_ui_port}")

@@ -32,7 +32,7 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 async def standing_town() -> AsyncIterator[Town]:
-    ports = {"gateway_port": free_port(), "ui_port": free_port(), "refusing_port": free_port()}
+    ports = {name: free_port() for name in ("gateway_port", "portal_port", "ui_port", "refusing_port")}
     with made_folder() as folder:
         async with running_town(folder, **ports) as town:
             yield town

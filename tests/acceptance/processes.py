@@ -82,7 +82,7 @@ class Up:
             self._is_up.set_result(False)
 
     async def is_up(self) -> bool:
-        """Waits until gateway and worker are at work; False when it ended instead."""
+        """Waits until gateway, portal and worker are at work; False when it ended instead."""
         return await asyncio.shield(self._is_up)
 
     def child(self, *wanted: str) -> int:

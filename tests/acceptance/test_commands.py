@@ -14,7 +14,8 @@ pytestmark = pytest.mark.stack
 
 @pytest.fixture
 def env(folder: Path) -> dict[str, str]:
-    return environment(folder / "data", gateway_port=free_port(), temporal_ui_port=free_port())
+    ports = {name: free_port() for name in ("gateway_port", "portal_port", "temporal_ui_port")}
+    return environment(folder / "data", **ports)
 
 
 async def test_a_stack_can_be_talked_to_and_ctrl_c_ends_all_of_it_and_so_does_a_kill(env: dict[str, str]) -> None:
@@ -30,7 +31,7 @@ async def test_a_stack_can_be_talked_to_and_ctrl_c_ends_all_of_it_and_so_does_a_
         assert name == "Ada"
         assert len(answer) > 5
         children = first.children()
-        assert len(children) == 6
+        assert len(children) == 7
         first.interrupt()
         assert await first.ended() == 0
         assert "Stopped." in first.said[-1]
@@ -65,11 +66,20 @@ async def test_without_a_stack_every_command_says_what_is_missing(env: dict[str,
     assert chat.complained.count("\n") == 1
 
 
-async def test_a_taken_port_is_one_sentence(env: dict[str, str]) -> None:
-    with socket.create_server(("127.0.0.1", int(env["KONSTRUCT_GATEWAY_PORT"]))):
-        outcome = await konstruct("up", env=env)
+@pytest.mark.parametrize(
+    ("command", "variable"),
+    [
+        ("up", "KONSTRUCT_GATEWAY_PORT"),
+        ("up", "KONSTRUCT_PORTAL_PORT"),
+        ("gateway", "KONSTRUCT_GATEWAY_PORT"),
+        ("portal", "KONSTRUCT_PORTAL_PORT"),
+    ],
+)
+async def test_a_taken_port_is_one_sentence(env: dict[str, str], command: str, variable: str) -> None:
+    with socket.create_server(("127.0.0.1", int(env[variable]))):
+        outcome = await konstruct(command, env=env)
 
     assert outcome.status == 1
     [sentence] = (outcome.said + outcome.complained).splitlines()
-    assert f"Port {env['KONSTRUCT_GATEWAY_PORT']} on 127.0.0.1 is taken" in sentence
-    assert "KONSTRUCT_GATEWAY_PORT" in sentence
+    assert f"Port {env[variable]} on 127.0.0.1 is taken" in sentence
+    assert variable in sentence

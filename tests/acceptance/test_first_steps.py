@@ -20,6 +20,7 @@ async def test_with_two_tokens_the_demo_tenant_answers_in_a_workspace_by_socket_
         env = environment(
             folder / "data",
             gateway_port=free_port(),
+            portal_port=free_port(),
             temporal_ui_port=free_port(),
             local_model_base_url=models.base_url("local"),
             slack_api_url=slack.api_url,

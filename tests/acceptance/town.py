@@ -218,7 +218,9 @@ def prompt(call: ModelCall) -> str:
 
 
 @asynccontextmanager
-async def running_town(folder: Path, *, gateway_port: int, ui_port: int, refusing_port: int) -> AsyncIterator[Town]:
+async def running_town(
+    folder: Path, *, gateway_port: int, portal_port: int, ui_port: int, refusing_port: int
+) -> AsyncIterator[Town]:
     slack = SlackDouble(events_url=f"http://127.0.0.1:{gateway_port}/slack/events", echoes=True)
     keys: dict[Provider, str] = {
         "anthropic": f"sk-ant-{secrets.token_hex(12)}",
@@ -229,6 +231,7 @@ async def running_town(folder: Path, *, gateway_port: int, ui_port: int, refusin
         env = environment(
             folder / "data",
             gateway_port=gateway_port,
+            portal_port=portal_port,
             temporal_ui_port=ui_port,
             slack_api_url=slack.api_url,
             slack_signing_secret=slack.signing_secret,

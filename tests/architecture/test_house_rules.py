@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 CHECKOUT = Path(__file__).parents[2]
-PACKAGES = ("konstruct", "workflows", "activities", "gateway")
+PACKAGES = ("konstruct", "workflows", "activities", "gateway", "portal")
 LONGEST_MODULE = 400
 
 TRACKED = [

@@ -64,6 +64,7 @@ def settings(data_dir: Path) -> Settings:
     return Settings(
         data_dir=data_dir,
         gateway_port=free_port(),
+        portal_port=free_port(),
         temporal_ui_port=free_port(),
         database_url=None,
         redis_url=None,
@@ -111,6 +112,7 @@ async def start_stack(settings: Settings) -> AsyncIterator[StartStack]:
         "PATH": os.environ["PATH"],
         "KONSTRUCT_DATA_DIR": str(settings.data_dir),
         "KONSTRUCT_GATEWAY_PORT": str(settings.gateway_port),
+        "KONSTRUCT_PORTAL_PORT": str(settings.portal_port),
         "KONSTRUCT_TEMPORAL_UI_PORT": str(settings.temporal_ui_port),
     }
 

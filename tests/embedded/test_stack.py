@@ -43,6 +43,7 @@ async def test_everything_that_is_unset_runs_and_its_addresses_are_left_for_othe
                 assert (await client.get(f"http://127.0.0.1:{seen.temporal_ui_port}/")).is_success
         assert seen_elsewhere.encryption_keys == stack.settings.encryption_keys
         assert seen_elsewhere.gateway_port == settings.gateway_port
+        assert seen_elsewhere.portal_port == settings.portal_port
 
     assert not stack_file.exists()
     assert sorted(sentence.partition(" is ready")[0] for sentence in sentences) == [
@@ -65,7 +66,10 @@ async def test_what_is_set_is_not_started(settings: Settings, sentences: Sentenc
 
     async with running_stack(outer, sentences) as stack:
         assert stack.settings == outer
-        assert json.loads((settings.data_dir / "stack.json").read_text()) == {"gateway_port": outer.gateway_port}
+        assert json.loads((settings.data_dir / "stack.json").read_text()) == {
+            "gateway_port": outer.gateway_port,
+            "portal_port": outer.portal_port,
+        }
 
     assert sentences == []
 
@@ -81,10 +85,14 @@ async def test_a_command_of_the_product_is_kept_running(settings: Settings, sent
         await sentences.heard("Nonsense ended (exit code")
 
 
-async def test_a_taken_gateway_port_is_noticed_before_anything_starts(settings: Settings, sentences: Sentences) -> None:
+@pytest.mark.parametrize("name", ["gateway_port", "portal_port"])
+async def test_a_taken_port_is_noticed_before_anything_starts(
+    settings: Settings, sentences: Sentences, name: str
+) -> None:
+    port = settings.model_dump()[name]
     with (
-        socket.create_server((settings.gateway_host, settings.gateway_port)),
-        pytest.raises(Misconfigured, match=f"Port {settings.gateway_port} .*KONSTRUCT_GATEWAY_PORT"),
+        socket.create_server(("127.0.0.1", port)),
+        pytest.raises(Misconfigured, match=f"Port {port} .*KONSTRUCT_{name.upper()}"),
     ):
         async with running_stack(settings, sentences):
             pass

@@ -25,7 +25,11 @@ def test_without_anything_set_nothing_is_connected(folder: Path) -> None:
     settings = Settings()
     assert (settings.database_url, settings.redis_url, settings.temporal_address) == (None, None, None)
     assert (settings.encryption_keys, settings.default_models) == ((), ())
-    assert (settings.gateway_host, settings.gateway_port) == ("127.0.0.1", 8000)
+    assert (settings.gateway_url, settings.portal_url) == ("http://127.0.0.1:8000", "http://127.0.0.1:8080")
+
+
+def test_an_address_of_six_is_a_url_too(folder: Path) -> None:
+    assert Settings(portal_host="::1").portal_url == "http://[::1]:8080"
 
 
 def test_a_running_stack_is_found(folder: Path) -> None:

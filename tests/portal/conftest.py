@@ -1,0 +1,43 @@
+"""The portal as a browser sees it, without a server between."""
+
+import re
+
+import httpx
+import pytest
+
+from konstruct.embedded.loopback import free_port
+from konstruct.settings import Settings
+from portal.app import build
+
+_ROW = re.compile(r'<h3>(.+)</h3>\s*<span class="state \w+">(.+)</span>')
+_HEADLINE = re.compile(r"<h1>(.+)</h1>")
+
+
+def rows(page: httpx.Response) -> dict[str, str]:
+    """The state of each part, as it is written on the page."""
+    return dict(_ROW.findall(page.text))
+
+
+def headline(page: httpx.Response) -> str:
+    [found] = _HEADLINE.findall(page.text)
+    assert isinstance(found, str)
+    return found
+
+
+def browser(settings: Settings) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(build(settings), raise_app_exceptions=False)
+    return httpx.AsyncClient(transport=transport, base_url=settings.portal_url)
+
+
+@pytest.fixture
+def nothing() -> Settings:
+    """A deployment where nothing is set and nothing runs."""
+    return Settings(
+        gateway_port=free_port(),
+        portal_port=free_port(),
+        database_url=None,
+        redis_url=None,
+        temporal_address=None,
+        local_model_base_url=None,
+        encryption_keys=(),
+    )
