@@ -10,7 +10,7 @@ from activities.heartbeat import heartbeat
 from konstruct import conversations, outbox
 from konstruct.contracts.conversation import Delivered, DeliverRequest
 from konstruct.db import Database
-from konstruct.errors import ChannelRateLimited, ChannelRefused, ChannelUnavailable
+from konstruct.errors import ChannelRateLimited, ChannelRefused, ChannelUnavailable, SendUncertain
 from konstruct.outbox import Send
 from konstruct.ports import Messenger
 from konstruct.vault import Vault
@@ -49,6 +49,8 @@ class Delivery:
         # An error of this look leaves the message as it is: the next attempt looks again.
         external_id = await messenger.find(send.account, send.thread, send.message) if send.is_uncertain else None
         was_resent = send.is_uncertain and external_id is None
+        if was_resent and send.may_still_arrive:
+            raise SendUncertain("An earlier attempt may yet reach the channel; the next one looks again.")
         try:
             if external_id is None:
                 external_id = await messenger.send(send.account, send.thread, send.message)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Literal
 from uuid import UUID
 
 import structlog
@@ -51,6 +52,11 @@ class Thinking:
 
     @activity.defn(name="think")
     async def think(self, request: ThinkRequest) -> Thought:
+        # From the first wait on: an attempt that waits too long for the database would else be taken for dead.
+        async with heartbeat():
+            return await self._think(request)
+
+    async def _think(self, request: ThinkRequest) -> Thought:
         async with self._database.tenant_session(request.tenant_id) as session:
             turn = await conversations.begin_turn(
                 session, self._vault, request.conversation_id, request.turn_id, request.message_ids
@@ -61,7 +67,7 @@ class Thinking:
             return Thought("reply" if turn else "nothing", turn, showed_status=is_repeated)
         calls: list[ModelCall] = []
         try:
-            async with heartbeat(), self._status(turn) as status:
+            async with self._status(turn) as status:
                 answer = await self._ask(turn, calls)
             reply_ids = await self._store(request, turn, answer, calls)
         except BaseException:
@@ -69,11 +75,14 @@ class Thinking:
             async with self._database.tenant_session(request.tenant_id) as session:
                 usage.record(session, turn.employee, request.conversation_id, request.turn_id, calls)
             raise
-        return Thought(
-            "reply" if reply_ids else "nothing", reply_ids, showed_status=status.is_shown or activity.info().attempt > 1
-        )
+        decision: Literal["reply", "nothing", "superseded"] = "reply" if reply_ids else "nothing"
+        if reply_ids is None:
+            decision = "superseded"
+        return Thought(decision, reply_ids or [], showed_status=status.is_shown or activity.info().attempt > 1)
 
-    async def _store(self, request: ThinkRequest, turn: Turn, answer: Answer, calls: list[ModelCall]) -> list[UUID]:
+    async def _store(
+        self, request: ThinkRequest, turn: Turn, answer: Answer, calls: list[ModelCall]
+    ) -> list[UUID] | None:
         parts = self._messengers[turn.account.kind].split(answer.text)
         async with self._database.tenant_session(request.tenant_id) as session:
             reply_ids = await conversations.finish_turn(session, request.conversation_id, request.turn_id, parts)

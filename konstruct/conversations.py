@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import and_, bindparam, or_, update
+from sqlalchemy import ARRAY, DateTime, Uuid, and_, any_, bindparam, case, or_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
@@ -51,17 +51,29 @@ class Turn:
 
 
 # Statements of every turn are built once: building one takes longer than running it.
-_CONCERNED = (
-    select(Message)
-    .where(col(Message.conversation_id) == bindparam("conversation_id"))
+_IS_INBOUND = col(Message.direction) == "inbound"
+_IS_REPLY = and_(col(Message.direction) == "outbound", col(Message.purpose) == "reply")
+_STORED = select(Message.id).where(col(Message.turn_id) == bindparam("of_turn"), _IS_REPLY).order_by(col(Message.seq))
+# One statement for both, since each costs a turn more than what it does: the messages that the turn answers are taken,
+# and an older answer that nobody has begun to send is discarded.
+_CLAIM = (
+    update(Message)
+    .where(col(Message.conversation_id) == bindparam("of_conversation"))
+    # Said first and for both, so that the index of open messages serves it however long the conversation is.
+    .where(col(Message.state).in_(("received", "taken", "pending")))
     .where(
         or_(
-            col(Message.id).in_(bindparam("message_ids", expanding=True)),
-            col(Message.turn_id) == bindparam("turn_id"),
-            col(Message.state) == "pending",
+            and_(_IS_INBOUND, col(Message.id) == any_(bindparam("asked", type_=ARRAY(Uuid)))),
+            and_(_IS_REPLY, col(Message.state) == "pending"),
         )
     )
-    .order_by(col(Message.seq))
+    .values(
+        state=case((_IS_INBOUND, "taken"), else_="discarded"),
+        turn_id=case((_IS_INBOUND, bindparam("of_turn", type_=Uuid)), else_=col(Message.turn_id)),
+        settled_at=case((_IS_INBOUND, col(Message.settled_at)), else_=bindparam("at", type_=DateTime(timezone=True))),
+    )
+    .returning(col(Message.direction))
+    .execution_options(synchronize_session=False)
 )
 _SAID = (
     select(Message.direction, Message.body)
@@ -71,10 +83,12 @@ _SAID = (
     .order_by(col(Message.seq).desc())
     .limit(WINDOW)
 )
-_ASKED = select(Message.id).where(col(Message.turn_id) == bindparam("turn_id"), col(Message.state) == "taken").limit(1)
+_ASKED = select(Message.id).where(col(Message.turn_id) == bindparam("of_turn"), col(Message.state) == "taken").limit(1)
 _LOCKED = select(Conversation).where(col(Conversation.id) == bindparam("conversation_id")).with_for_update()
 _WHEREABOUTS = (
-    select(Conversation, EmployeeVersion, Connection, Contact)
+    select(Conversation, Tenant, EmployeeVersion, Connection)
+    .add_columns(col(Contact.external_id))
+    .join(Tenant, col(Tenant.id) == col(Conversation.tenant_id))
     .join(Employee, col(Employee.id) == col(Conversation.employee_id))
     .join(
         EmployeeVersion,
@@ -97,23 +111,18 @@ async def begin_turn(
     answer, gives the ids of the messages to send instead."""
     found = await whereabouts(session, vault, conversation_id)
     conversation = found.conversation
-    wanted = {"conversation_id": conversation_id, "message_ids": message_ids, "turn_id": turn_id}
-    concerned = (await session.execute(_CONCERNED, wanted)).scalars().all()
-    replies = [message for message in concerned if message.direction == "outbound" and message.purpose == "reply"]
-    if stored := [reply.id for reply in replies if reply.turn_id == turn_id]:
+    # Only an earlier attempt of this very turn can have left its id here.
+    if conversation.turn_id == turn_id and (stored := await _stored(session, turn_id)):
         return stored
-    waiting = [message for message in concerned if message.id in message_ids and message.state in ("received", "taken")]
-    if not waiting or conversation.owner != "employee":
+    if conversation.owner != "employee":
         return []
-    for message in waiting:
-        message.state, message.turn_id = "taken", turn_id
-    for reply in replies:
-        reply.state, reply.settled_at = "discarded", utc_now()
+    claim = {"of_conversation": conversation_id, "asked": list(message_ids), "of_turn": turn_id, "at": utc_now()}
+    if "inbound" not in (await session.execute(_CLAIM, claim)).scalars().all():
+        return []
     conversation.turn_id = turn_id
-    tenant = await session.get_one(Tenant, conversation.tenant_id)
     return Turn(
-        tenant_name=tenant.name,
-        tenant_models=tuple(tenant.models),
+        tenant_name=found.tenant.name,
+        tenant_models=tuple(found.tenant.models),
         employee=found.employee,
         account=found.account,
         thread=found.thread,
@@ -126,12 +135,21 @@ async def _said(session: AsyncSession, conversation_id: UUID) -> tuple[Said, ...
     return tuple(Said(direction == "inbound", body) for direction, body in reversed(latest.all()))
 
 
-async def finish_turn(session: AsyncSession, conversation_id: UUID, turn_id: UUID, parts: Sequence[str]) -> list[UUID]:
-    """Stores the answer, ready to be sent; nothing when the conversation has moved on meanwhile, or when all that was
-    asked was taken back."""
+async def _stored(session: AsyncSession, turn_id: UUID) -> list[UUID]:
+    return list((await session.execute(_STORED, {"of_turn": turn_id})).scalars())
+
+
+async def finish_turn(
+    session: AsyncSession, conversation_id: UUID, turn_id: UUID, parts: Sequence[str]
+) -> list[UUID] | None:
+    """Stores the answer, ready to be sent; of several attempts of one turn, the first one's. Empty when a person owns
+    the conversation now, or all that was asked was taken back; None when another turn has begun meanwhile."""
     conversation = await lock(session, conversation_id)
-    asked = (await session.execute(_ASKED, {"turn_id": turn_id})).first()
-    if conversation.turn_id != turn_id or conversation.owner != "employee" or asked is None:
+    if conversation.turn_id != turn_id:
+        return None
+    if stored := await _stored(session, turn_id):
+        return stored
+    if conversation.owner != "employee" or (await session.execute(_ASKED, {"of_turn": turn_id})).first() is None:
         return []
     messages = [outgoing(conversation, part, purpose="reply", author="employee", turn_id=turn_id) for part in parts]
     session.add_all(messages)
@@ -192,6 +210,7 @@ class Whereabouts:
     """A conversation and all around it: who answers in it, through what, and where."""
 
     conversation: Conversation
+    tenant: Tenant
     employee: EmployeeVersion
     account: ChannelAccount
     thread: Thread
@@ -202,10 +221,11 @@ async def whereabouts(session: AsyncSession, vault: Vault, conversation_id: UUID
     row = (await session.execute(_WHEREABOUTS, {"conversation_id": conversation_id})).one_or_none()
     if row is None:
         raise NotFound("There is no such conversation.")
-    conversation, employee, connection, contact = row
+    conversation, tenant, employee, connection, contact_external_id = row
     return Whereabouts(
         conversation=conversation,
+        tenant=tenant,
         employee=employee,
         account=await unsealed(session, vault, connection),
-        thread=Thread(channel=conversation.channel, root=conversation.root, contact_external_id=contact.external_id),
+        thread=Thread(channel=conversation.channel, root=conversation.root, contact_external_id=contact_external_id),
     )

@@ -5,17 +5,18 @@ found ``sending`` was cut off in between, and the channel must be asked before i
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from datetime import datetime, timedelta
+from typing import Final, Literal
 from uuid import UUID
 
 import structlog
-from sqlalchemy import bindparam, exists, update
+from sqlalchemy import bindparam, exists, or_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from konstruct import audit, connections
-from konstruct.conversations import lock, whereabouts
+from konstruct.conversations import Whereabouts, lock, whereabouts
 from konstruct.errors import ChannelRefused, ConnectionDead, NotFound
 from konstruct.identity import ConnectionId, MessageId
 from konstruct.ports import ChannelAccount, Outgoing, Thread
@@ -25,6 +26,30 @@ from konstruct.vault import Vault
 
 log = structlog.get_logger(__name__)
 
+SEND_ENDS_WITHIN: Final = timedelta(seconds=15)
+"""Longer than any messenger waits for its channel: after that nothing more comes of an attempt that was cut off."""
+
+_BEGIN = (
+    update(Message)
+    .where(col(Message.id) == bindparam("message_id"), col(Message.conversation_id) == bindparam("of_conversation"))
+    .where(col(Message.state) == "pending", col(Message.epoch) == bindparam("of_epoch"))
+    .where(or_(col(Message.purpose) == "notice", col(Message.turn_id) == bindparam("of_turn")))
+    .values(state="sending", sending_at=bindparam("at"))
+    .returning(col(Message.body), col(Message.created_at))
+    .execution_options(synchronize_session=False)
+)
+_SENT = (
+    update(Message)
+    .where(col(Message.id) == bindparam("message_id"), col(Message.conversation_id) == bindparam("of_conversation"))
+    .values(
+        state="sent",
+        external_id=bindparam("as_external_id"),
+        settled_at=bindparam("at"),
+        maybe_duplicate=bindparam("was_resent"),
+    )
+    .returning(col(Message.author), col(Message.purpose), col(Message.turn_id))
+    .execution_options(synchronize_session=False)
+)
 _PART = aliased(Message)
 _SETTLE = (
     update(Message)
@@ -50,8 +75,10 @@ class Send:
     account: ChannelAccount
     thread: Thread
     message: Outgoing
-    is_uncertain: bool
+    is_uncertain: bool = False
     """An earlier attempt did not say how it ended."""
+    may_still_arrive: bool = False
+    """And it is so young that it may yet be under way."""
 
 
 async def begin_send(
@@ -60,31 +87,48 @@ async def begin_send(
     """Marks a message as being sent, or says why it is not to be."""
     found = await whereabouts(session, vault, conversation_id)
     conversation = found.conversation
+    begin = {
+        "message_id": message_id,
+        "of_conversation": conversation_id,
+        "of_epoch": conversation.epoch,
+        "of_turn": conversation.turn_id,
+        "at": utc_now(),
+    }
+    begun = (await session.execute(_BEGIN, begin)).one_or_none()
+    if begun is not None and found.account.is_active:
+        return Send(found.account, found.thread, _outgoing(found, message_id, begun.body, begun.created_at))
     message = await _get(session, conversation, message_id)
     if message.state == "sent":
         return "sent"
     if message.state == "failed":
         return "failed"
-    is_uncertain = message.state == "sending"
-    # A send that began before the owner changed may already be with the channel: it is followed to its end.
-    if not is_uncertain and not _may_still_go(conversation, message):
+    if message.state != "sending":
         message.state, message.settled_at = "discarded", utc_now()
         return "superseded"
+    # A send that began before the owner changed may already be with the channel: it is followed to its end.
     if not found.account.is_active:
         await _fail(session, conversation, message, "connection_inactive")
         return "failed"
-    message.state = "sending"
+    now = utc_now()
+    may_still_arrive = message.sending_at is not None and now < message.sending_at + SEND_ENDS_WITHIN
+    if not may_still_arrive:
+        message.sending_at = now
     return Send(
-        account=found.account,
-        thread=found.thread,
-        message=Outgoing(
-            message_id=MessageId(message.id),
-            text=message.body,
-            author_name=found.employee.name,
-            author_role=found.employee.role,
-            created_at=message.created_at,
-        ),
-        is_uncertain=is_uncertain,
+        found.account,
+        found.thread,
+        _outgoing(found, message_id, message.body, message.created_at),
+        is_uncertain=True,
+        may_still_arrive=may_still_arrive,
+    )
+
+
+def _outgoing(found: Whereabouts, message_id: UUID, body: str, created_at: datetime) -> Outgoing:
+    return Outgoing(
+        message_id=MessageId(message_id),
+        text=body,
+        author_name=found.employee.name,
+        author_role=found.employee.role,
+        created_at=created_at,
     )
 
 
@@ -95,30 +139,30 @@ async def _get(session: AsyncSession, conversation: Conversation, message_id: UU
     return message
 
 
-def _may_still_go(conversation: Conversation, message: Message) -> bool:
-    if message.state != "pending" or message.epoch != conversation.epoch:
-        return False
-    return message.purpose == "notice" or message.turn_id == conversation.turn_id
-
-
 async def settle_sent(
     session: AsyncSession, conversation_id: UUID, message_id: UUID, external_id: str, *, was_resent: bool
 ) -> None:
     """The channel has it. With the last part of an answer, what was asked counts as answered."""
     conversation = await lock(session, conversation_id)
-    message = await _get(session, conversation, message_id)
-    message.state, message.external_id, message.settled_at = "sent", external_id, utc_now()
-    message.maybe_duplicate = was_resent
-    await session.flush()
-    await _settle_asked(session, message, "answered")
+    settled = {
+        "message_id": message_id,
+        "of_conversation": conversation_id,
+        "as_external_id": external_id,
+        "at": utc_now(),
+        "was_resent": was_resent,
+    }
+    sent = (await session.execute(_SENT, settled)).one_or_none()
+    if sent is None:
+        raise NotFound("There is no such message.")
+    await _settle_asked(session, sent.turn_id, sent.purpose, "answered")
     audit.record(
         session,
         tenant_id=conversation.tenant_id,
         conversation_id=conversation_id,
-        actor=message.author,
+        actor=sent.author,
         action="message.sent",
         message_id=str(message_id),
-        turn_id=str(message.turn_id),
+        turn_id=str(sent.turn_id),
         maybe_duplicate=was_resent,
     )
 
@@ -148,7 +192,7 @@ async def settle_refused(session: AsyncSession, conversation_id: UUID, message_i
 
 async def _fail(session: AsyncSession, conversation: Conversation, message: Message, code: str) -> None:
     message.state, message.settled_at, message.detail = "failed", utc_now(), {"error": code}
-    await _settle_asked(session, message, "failed")
+    await _settle_asked(session, message.turn_id, message.purpose, "failed")
     log.warning("message_failed", tenant_id=str(message.tenant_id), message_id=str(message.id), error=code)
     audit.record(
         session,
@@ -161,9 +205,9 @@ async def _fail(session: AsyncSession, conversation: Conversation, message: Mess
     )
 
 
-async def _settle_asked(session: AsyncSession, message: Message, state: str) -> None:
+async def _settle_asked(session: AsyncSession, turn_id: UUID | None, purpose: str, state: str) -> None:
     """What a turn was asked is answered with the last part of its answer, and failed with the first that fails."""
-    if message.turn_id is None or message.purpose != "reply":
+    if turn_id is None or purpose != "reply":
         return
     settle = _SETTLE_ANSWERED if state == "answered" else _SETTLE
-    await session.execute(settle, {"of_turn": message.turn_id, "to_state": state, "at": utc_now()})
+    await session.execute(settle, {"of_turn": turn_id, "to_state": state, "at": utc_now()})

@@ -47,6 +47,7 @@ class Turn:
         self._mailbox = mailbox
         self._began: datetime = workflow.now()
         self._retry_after: timedelta | None = None
+        self._may_show_status = False
 
     async def run(self) -> None:
         """Goes on until the messages that wait are answered or given up."""
@@ -66,10 +67,13 @@ class Turn:
             if workflow.now() - self._began > policies.GIVE_UP_AFTER:
                 return await self._abandon("failed")
             # Compared, not only cancelled: a result and a signal that come in one task cancel nothing.
-            if thought is None or self._mailbox.news != news:
+            if thought is None or thought.decision == "superseded" or self._mailbox.news != news:
+                # What was cut off may have shown in the channel that somebody is at work.
+                self._may_show_status = True
                 continue
-            needs_channel = thought.decision == "reply" or thought.showed_status
-            if not needs_channel or await self._deliver(thought.reply_ids, thought.showed_status):
+            end_status = thought.showed_status or self._may_show_status
+            needs_channel = thought.decision == "reply" or end_status
+            if not needs_channel or await self._deliver(thought.reply_ids, end_status):
                 self._mailbox.take(messages)
                 return None
         return None

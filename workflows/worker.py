@@ -1,6 +1,7 @@
 """The worker's composition root: everything that conversations need, built once and passed down."""
 
 import asyncio
+import gc
 import signal
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -80,6 +81,8 @@ async def work(settings: Settings, *, until: asyncio.Event) -> None:
                 deployment_config=DEPLOYMENT,
             )
         )
+        # What was loaded until now stays: the collector need not walk through litellm's half a million objects again.
+        gc.freeze()
         logger.info("worker_ready", temporal=settings.temporal_address)
         await until.wait()
 

@@ -41,9 +41,10 @@ class ThinkRequest:
 
 @dataclass(frozen=True)
 class Thought:
-    """``nothing``: all of it was answered, taken back or is not the employee's to answer."""
+    """``nothing``: all of it was answered, taken back or is not the employee's to answer. ``superseded``: another turn
+    has begun meanwhile, and what this one thought was not kept."""
 
-    decision: Literal["reply", "nothing"]
+    decision: Literal["reply", "nothing", "superseded"]
     reply_ids: list[UUID] = field(default_factory=list)
     showed_status: bool = False
     """Whether the channel shows that somebody is at work, which is to be ended after the reply."""

@@ -68,6 +68,13 @@ class Message(Owned, table=True):
         ),
         # The sweep looks here every few seconds, across all tenants.
         Index("messages_unsettled", "created_at", postgresql_where=text("state in ('received', 'taken', 'pending')")),
+        # A turn asks for what is open in its conversation, however long that is.
+        Index(
+            "messages_open",
+            "tenant_id",
+            "conversation_id",
+            postgresql_where=text("state in ('received', 'taken', 'pending')"),
+        ),
         Index("messages_of_turn", "tenant_id", "turn_id", postgresql_where=text("turn_id is not null")),
     )
 
@@ -88,6 +95,8 @@ class Message(Owned, table=True):
     maybe_duplicate: bool = False
     detail: dict[str, Any] = document()
     created_at: datetime = moment()
+    sending_at: datetime | None = moment(optional=True)
+    """When the latest attempt to send it began."""
     settled_at: datetime | None = moment(optional=True)
     swept_at: datetime | None = moment(optional=True)
     """When a sweep last signalled it; that lasts, since Temporal keeps what it was told."""

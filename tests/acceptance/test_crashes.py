@@ -27,6 +27,43 @@ async def test_a_worker_that_is_killed_while_the_model_thinks_costs_no_answer(to
     await talk.heard_nothing_more_than(1)
 
 
+async def test_a_worker_that_stands_still_while_the_model_thinks_answers_once(town: Town, office: Office) -> None:
+    """Temporal takes the attempt for dead and begins another; the first one wakes up all the same."""
+    talk = office.talk()
+    slow = Behaviour(fault=Fault.HANG_BEFORE_FIRST_TOKEN)
+    town.models.next("anthropic", slow)
+    await talk.mention("Are you frozen?")
+    await town.model_call("Are you frozen?")
+
+    async with paused(town.up.child("konstruct", "worker")):
+        await office.second_attempt(talk)
+        slow.released.set()
+
+    assert await talk.heard_nothing_more_than(1) == ["You said: Are you frozen?"]
+    assert [row["state"] for row in await office.rows("messages") if row["body"].endswith("Are you frozen?")] == [
+        "answered",
+        "sent",
+    ]
+
+
+async def test_a_worker_that_stands_still_during_a_send_says_it_once(town: Town, office: Office) -> None:
+    talk = office.talk()
+    posts, looks = (len(town.slack.calls_of(method)) for method in ("chat.postMessage", "conversations.replies"))
+    released = town.slack.hold_next("chat.postMessage")
+    await talk.mention("Once, please.")
+    await town.slack.wait_for_call("chat.postMessage", posts + 1)
+
+    async with paused(town.up.child("konstruct", "worker")):
+        await office.second_attempt(talk)
+    await town.slack.wait_for_call("conversations.replies", looks + 1)
+    # Slack takes it only now, after the second attempt did not find it.
+    released.set()
+
+    assert await talk.heard_nothing_more_than(1) == ["You said: Once, please."]
+    [sent] = [row for row in await office.rows("messages") if row["body"] == "You said: Once, please."]
+    assert (sent["state"], sent["maybe_duplicate"]) == ("sent", False)
+
+
 async def test_a_worker_that_is_killed_after_slack_took_the_message_does_not_send_it_again(
     town: Town, office: Office
 ) -> None:

@@ -11,7 +11,9 @@ from typing import Any, get_args
 import asyncpg
 import redis.asyncio
 from ruamel.yaml import YAML
+from temporalio.client import Client
 
+from konstruct.temporal import workflow_id
 from tests.acceptance.processes import Outcome, Up, environment, konstruct, until
 from tests.embedded.conftest import ended
 from tests.support.model_doubles import Behaviour, Json, ModelCall, ModelDoubles, Provider, content_text
@@ -116,6 +118,18 @@ class Office:
         file = self.town.folder / f"{self.slug}.yaml"
         YAML(typ="safe").dump(document, file)
         return await konstruct("apply", str(file), env=self.town.env | {"BOT_TOKEN": self.workspace.bot_token})
+
+    async def second_attempt(self, talk: Talk) -> None:
+        """Waits until Temporal has given up the attempt that a worker is at in this conversation."""
+        [conversation] = [row for row in await self.rows("conversations") if row["root"] == talk.root]
+        client = await Client.connect(self.town.addresses["temporal_address"])
+        handle = client.get_workflow_handle(workflow_id(conversation["tenant_id"], conversation["id"]))
+
+        async def has_begun() -> bool:
+            pending = (await handle.describe()).raw_description.pending_activities
+            return any(activity.attempt > 1 for activity in pending)
+
+        await until(has_begun)
 
     async def rows(self, table: str) -> list[Json]:
         """The tenant's rows as JSON objects, oldest first."""

@@ -77,10 +77,26 @@ async def test_an_uncertain_send_that_is_not_there_is_repeated_and_marked(
     messenger.troubles.append(SendUncertain("The connection broke."))
     with pytest.raises(SendUncertain):
         await deliver(delivery, office, asked, parts)
+    await office.let_send_time_pass(parts[0])
 
     assert await deliver(delivery, office, asked, parts) == Delivered("sent")
     assert messenger.told == [("send", "Hello!"), ("find", "Hello!"), ("send", "Hello!")]
     assert (await office.message(parts[0])).maybe_duplicate
+
+
+async def test_an_uncertain_send_is_not_repeated_while_it_may_still_arrive(
+    office: Office, asked: Accepted, delivery: Delivery, messenger: RecordingMessenger
+) -> None:
+    """An attempt whose worker stood still was taken for dead, and goes on."""
+    parts = await office.answer(asked)
+    await office.begin_send(asked, parts[0])
+    with pytest.raises(SendUncertain):
+        await deliver(delivery, office, asked, parts)
+
+    await office.settle_sent(asked, parts[0])
+    assert await deliver(delivery, office, asked, parts) == Delivered("sent")
+    assert messenger.told == [("find", "Hello!")]
+    assert not (await office.message(parts[0])).maybe_duplicate
 
 
 async def test_a_send_whose_record_failed_is_looked_up_before_it_is_repeated(

@@ -72,9 +72,22 @@ async def test_a_message_that_was_cut_off_is_uncertain(office: Office, asked: Ac
     await office.begin_send(asked, reply)
     again = await office.begin_send(asked, reply)
     assert isinstance(again, Send)
-    assert again.is_uncertain
+    assert (again.is_uncertain, again.may_still_arrive) == (True, True)
     await office.settle_sent(asked, reply, was_resent=True)
     assert (await office.message(reply)).maybe_duplicate
+
+
+async def test_an_attempt_that_was_cut_off_long_ago_is_over_and_the_next_one_has_its_time(
+    office: Office, asked: Accepted
+) -> None:
+    [reply] = await office.answer(asked)
+    await office.begin_send(asked, reply)
+    await office.let_send_time_pass(reply)
+    later, next_one = [await office.begin_send(asked, reply) for _ in range(2)]
+    assert isinstance(later, Send)
+    assert isinstance(next_one, Send)
+    assert (later.is_uncertain, later.may_still_arrive) == (True, False)
+    assert (next_one.is_uncertain, next_one.may_still_arrive) == (True, True)
 
 
 async def test_a_message_that_the_channel_certainly_has_not_waits_again(office: Office, asked: Accepted) -> None:

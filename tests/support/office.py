@@ -19,7 +19,7 @@ from konstruct.conversations import Turn
 from konstruct.db import Database
 from konstruct.identity import ConnectionId, TenantId, new_id
 from konstruct.inbox import Accepted, Inbound
-from konstruct.outbox import Send
+from konstruct.outbox import SEND_ENDS_WITHIN, Send
 from konstruct.ports import Limiter, Verdict
 from konstruct.tables import (
     AuditEvent,
@@ -88,7 +88,7 @@ class Office:
                 session, self.vault, asked.conversation_id, turn_id, [asked.message_id]
             )
 
-    async def finish(self, asked: Accepted, turn_id: UUID, *parts: str) -> list[UUID]:
+    async def finish(self, asked: Accepted, turn_id: UUID, *parts: str) -> list[UUID] | None:
         async with self.session() as session:
             return await conversations.finish_turn(session, asked.conversation_id, turn_id, parts)
 
@@ -96,7 +96,9 @@ class Office:
         """Thinks of an answer, which is then ready to be sent."""
         turn_id = new_id()
         assert isinstance(await self.begin(asked, turn_id), Turn)
-        return await self.finish(asked, turn_id, *(parts or ("Hello!",)))
+        stored = await self.finish(asked, turn_id, *(parts or ("Hello!",)))
+        assert stored
+        return stored
 
     async def begin_send(self, asked: Accepted, message_id: UUID) -> Send | str:
         async with self.session() as session:
@@ -107,6 +109,13 @@ class Office:
             await outbox.settle_sent(
                 session, asked.conversation_id, message_id, f"sent-{message_id}", was_resent=was_resent
             )
+
+    async def let_send_time_pass(self, message_id: UUID) -> None:
+        """As if the latest attempt to send this message had begun so long ago that nothing more can come of it."""
+        async with self.session() as session:
+            message = await session.get_one(Message, (self.tenant_id, message_id))
+            assert message.sending_at
+            message.sending_at -= SEND_ENDS_WITHIN
 
     async def change_owner(self, conversation_id: UUID, owner: str) -> None:
         """As a takeover does, under the same lock."""

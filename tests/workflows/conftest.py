@@ -50,6 +50,8 @@ class Stage:
     delivered: list[DeliverRequest] = field(default_factory=list)
     deliveries: asyncio.Queue[DeliverRequest] = field(default_factory=asyncio.Queue)
     outcomes: deque[Delivered] = field(default_factory=deque)
+    superseded: int = 0
+    """How often thinking still finds that another turn has begun."""
     admitted: list[AdmitRequest] = field(default_factory=list)
     abandoned: asyncio.Queue[AbandonRequest] = field(default_factory=asyncio.Queue)
     failures: float = 0
@@ -66,6 +68,9 @@ class Stage:
         if self.failures > 0:
             self.failures -= 1
             raise ApplicationError("No model answered.", type="ModelsUnavailable")
+        if self.superseded > 0:
+            self.superseded -= 1
+            return Thought("superseded", showed_status=True)
         return Thought("reply", [request.turn_id])
 
     @activity.defn(name="deliver")

@@ -72,6 +72,18 @@ async def test_a_message_that_comes_during_the_send_waits_for_its_own_turn(
     assert len(stage.delivered) == 2
 
 
+async def test_what_was_thought_for_nothing_is_thought_again_and_its_status_ended(
+    conversation: Conversation, stage: Stage
+) -> None:
+    stage.superseded = 1
+    message = await conversation.say()
+    await conversation.handle.result()
+    assert [thought.message_ids for thought in stage.thoughts] == [[message], [message]]
+    assert stage.thoughts[0].turn_id != stage.thoughts[1].turn_id
+    [delivery] = stage.delivered
+    assert (delivery.message_ids, delivery.end_status) == ([stage.thoughts[1].turn_id], True)
+
+
 async def test_an_answer_that_was_superseded_is_thought_again(conversation: Conversation, stage: Stage) -> None:
     stage.outcomes.append(Delivered("superseded"))
     message = await conversation.say()

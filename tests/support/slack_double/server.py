@@ -75,6 +75,7 @@ class SlackDouble(EventSource):
         self._codes: dict[str, Workspace] = {}
         self._last_post: dict[str, float] = {}
         self._echoing: set[asyncio.Task[Any]] = set()
+        self._serving: set[asyncio.Task[Any]] = set()
 
     @property
     def api_url(self) -> str:
@@ -92,8 +93,8 @@ class SlackDouble(EventSource):
             aiohttp.ClientSession(timeout=patience, connector=aiohttp.TCPConnector(limit=0)) as self._http,
         ):
             yield self
-            for echo in self._echoing:
-                echo.cancel()
+            for task in self._echoing | self._serving:
+                task.cancel()
 
     def fail_next(
         self,
@@ -182,6 +183,13 @@ class SlackDouble(EventSource):
             raise AssertionError(f"no {what} within {timeout} s; the last calls were:\n{seen}") from None
 
     async def _api(self, request: web.Request) -> web.StreamResponse:
+        # What Slack has taken it carries out, whether or not its caller still listens.
+        serving = asyncio.create_task(self._serve(request))
+        self._serving.add(serving)
+        serving.add_done_callback(self._serving.discard)
+        return await asyncio.shield(serving)
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
         call, problem = await _read(request)
         self.calls.append(call)
         await self._notify()
