@@ -5,6 +5,7 @@ Every transaction of a session carries its tenant for Postgres's row security to
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from importlib import resources
 from uuid import UUID
 
@@ -47,7 +48,8 @@ def _refuse_closed(connection: DBAPIConnection, record: ConnectionPoolEntry, pro
 
 
 class Database:
-    def __init__(self, url: SecretStr, *, pool_size: int = 30) -> None:
+    def __init__(self, url: SecretStr, *, pool_size: int = 30, longest_wait: timedelta = timedelta(seconds=5)) -> None:
+        """``longest_wait``: for a connection, when all of the pool are in use."""
         parsed = make_url(url.get_secret_value()).set(drivername="postgresql+asyncpg")
         options = {"application_name": "konstruct", "jit": "off"}
         if parsed.username != APP_ROLE:
@@ -59,7 +61,7 @@ class Database:
             # Lent out last in, first out: the busiest connections have their statements prepared and their caches warm.
             pool_use_lifo=True,
             max_overflow=0,
-            pool_timeout=5,
+            pool_timeout=longest_wait.total_seconds(),
             # What people said must not come into logs by way of an error's text.
             hide_parameters=True,
             connect_args={"server_settings": options, "timeout": 5},

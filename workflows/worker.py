@@ -6,7 +6,6 @@ import signal
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
-import aiohttp
 import structlog
 from temporalio.client import (
     Client,
@@ -29,7 +28,7 @@ from konstruct import log, temporal
 from konstruct.adapters.console import ConsoleMessenger
 from konstruct.adapters.litellm import LiteLLMChatModel
 from konstruct.adapters.redis import Circuit, RedisCooldowns, connect
-from konstruct.adapters.slack import SlackMessenger
+from konstruct.adapters.slack import SlackMessenger, open_session
 from konstruct.db import Database
 from konstruct.ports import Messenger
 from konstruct.settings import Settings, needed
@@ -54,11 +53,12 @@ logger = structlog.get_logger(__name__)
 async def work(settings: Settings, *, until: asyncio.Event) -> None:
     """Works off conversations until told to stop, then finishes what is under way within seconds."""
     async with AsyncExitStack() as stack:
-        database = Database(needed(settings.database_url, "KONSTRUCT_DATABASE_URL"))
+        # Nobody is told to come again here, and an answer that could not be stored would have to be paid for twice.
+        database = Database(needed(settings.database_url, "KONSTRUCT_DATABASE_URL"), longest_wait=timedelta(seconds=30))
         stack.push_async_callback(database.close)
         redis = connect(needed(settings.redis_url, "KONSTRUCT_REDIS_URL").get_secret_value())
         stack.push_async_callback(redis.aclose)
-        http = await stack.enter_async_context(aiohttp.ClientSession())
+        http = await stack.enter_async_context(open_session())
         vault = Vault(settings.encryption_keys)
         messengers: dict[str, Messenger] = {
             "slack": SlackMessenger(http, settings.slack_api_url),
