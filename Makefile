@@ -24,7 +24,7 @@ environment: .venv/.ok ## install what it needs into .venv
 .venv/.ok: requirements.txt requirements-dev.txt
 	@if [ -z "$(PYTHON)" ]; then echo "Konstruct needs Python 3.11 or newer: install it, or name it with PYTHON=."; exit 1; fi
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "$(PYTHON) is older than Python 3.11: name a newer one with PYTHON=."; exit 1; }
+	  { echo "$(PYTHON) cannot be run here, or is older than Python 3.11: name another with PYTHON=."; exit 1; }
 	@echo "Making the environment in .venv; the first time this takes a minute or two."
 	@$(PYTHON) -m venv --clear .venv
 	@awk '/^uv==/ {wanted = 1} wanted {print} wanted && !/\\$$/ {exit}' requirements-dev.txt > .venv/uv.txt
