@@ -58,9 +58,7 @@ class Thinking:
 
     async def _think(self, request: ThinkRequest) -> Thought:
         async with self._database.tenant_session(request.tenant_id) as session:
-            turn = await conversations.begin_turn(
-                session, self._vault, request.conversation_id, request.turn_id, request.message_ids
-            )
+            turn = await conversations.begin_turn(session, self._vault, request.conversation_id, request.turn_id)
         if isinstance(turn, list):
             # Stored by an attempt that died: it may have shown a status that nobody ended.
             is_repeated = bool(turn) or activity.info().attempt > 1

@@ -8,11 +8,12 @@ States of an outbound message: ``pending``, ``sending`` (the channel may have it
 All functions that change a conversation lock its row first.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import ARRAY, DateTime, Uuid, and_, any_, bindparam, case, or_, update
+from sqlalchemy import DateTime, Uuid, and_, bindparam, case, or_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
@@ -54,19 +55,12 @@ class Turn:
 _IS_INBOUND = col(Message.direction) == "inbound"
 _IS_REPLY = and_(col(Message.direction) == "outbound", col(Message.purpose) == "reply")
 _STORED = select(Message.id).where(col(Message.turn_id) == bindparam("of_turn"), _IS_REPLY).order_by(col(Message.seq))
-# One statement for both, since each costs a turn more than what it does: the messages that the turn answers are taken,
-# and an older answer that nobody has begun to send is discarded.
+# One statement for both, since each costs a turn more than what it does: all that waits for an answer is taken, and an
+# older answer that nobody has begun to send is discarded.
 _CLAIM = (
     update(Message)
     .where(col(Message.conversation_id) == bindparam("of_conversation"))
-    # Said first and for both, so that the index of open messages serves it however long the conversation is.
-    .where(col(Message.state).in_(("received", "taken", "pending")))
-    .where(
-        or_(
-            and_(_IS_INBOUND, col(Message.id) == any_(bindparam("asked", type_=ARRAY(Uuid)))),
-            and_(_IS_REPLY, col(Message.state) == "pending"),
-        )
-    )
+    .where(col(Message.state).in_(("received", "taken", "pending")), or_(_IS_INBOUND, _IS_REPLY))
     .values(
         state=case((_IS_INBOUND, "taken"), else_="discarded"),
         turn_id=case((_IS_INBOUND, bindparam("of_turn", type_=Uuid)), else_=col(Message.turn_id)),
@@ -76,7 +70,7 @@ _CLAIM = (
     .execution_options(synchronize_session=False)
 )
 _SAID = (
-    select(Message.direction, Message.body)
+    select(Message.direction, Message.body, Message.seq, Message.turn_id)
     .where(col(Message.conversation_id) == bindparam("conversation_id"))
     .where(col(Message.state).in_(("taken", "answered", "stopped", "failed", "sending", "sent")))
     .where(col(Message.purpose) == "reply")
@@ -104,11 +98,10 @@ _WHEREABOUTS = (
 )
 
 
-async def begin_turn(
-    session: AsyncSession, vault: Vault, conversation_id: UUID, turn_id: UUID, message_ids: Sequence[UUID]
-) -> Turn | list[UUID]:
-    """Claims the messages for a turn. When an earlier attempt of this turn stored its answer, or there is nothing to
-    answer, gives the ids of the messages to send instead."""
+async def begin_turn(session: AsyncSession, vault: Vault, conversation_id: UUID, turn_id: UUID) -> Turn | list[UUID]:
+    """Claims all that waits for an answer, even what its workflow was not told of yet: so what was said is answered in
+    its order. When an earlier attempt of this turn stored its answer, or there is nothing to answer, gives the ids of
+    the messages to send instead."""
     found = await whereabouts(session, vault, conversation_id)
     conversation = found.conversation
     # Only an earlier attempt of this very turn can have left its id here.
@@ -116,7 +109,7 @@ async def begin_turn(
         return stored
     if conversation.owner != "employee":
         return []
-    claim = {"of_conversation": conversation_id, "asked": list(message_ids), "of_turn": turn_id, "at": utc_now()}
+    claim = {"of_conversation": conversation_id, "of_turn": turn_id, "at": utc_now()}
     if "inbound" not in (await session.execute(_CLAIM, claim)).scalars().all():
         return []
     conversation.turn_id = turn_id
@@ -126,13 +119,27 @@ async def begin_turn(
         employee=found.employee,
         account=found.account,
         thread=found.thread,
-        said=await _said(session, conversation_id),
+        said=await _said(session, conversation_id, turn_id),
     )
 
 
-async def _said(session: AsyncSession, conversation_id: UUID) -> tuple[Said, ...]:
-    latest = await session.execute(_SAID, {"conversation_id": conversation_id})
-    return tuple(Said(direction == "inbound", body) for direction, body in reversed(latest.all()))
+async def _said(session: AsyncSession, conversation_id: UUID, turn_id: UUID) -> tuple[Said, ...]:
+    """By turns, each question before its answer: what came in while an older question was being answered was written
+    before that answer, and yet is what comes after it."""
+    latest = (await session.execute(_SAID, {"conversation_id": conversation_id})).all()
+    # The latest first, so that of an answer in parts the first part's place is what stays.
+    answered_at: dict[UUID | None, float] = {
+        of_turn: seq for way, _, seq, of_turn in latest if way == "outbound" and of_turn is not None
+    }
+    answered_at[turn_id] = math.inf
+
+    def place(line: tuple[str, str, int, UUID | None]) -> tuple[float, bool, int]:
+        direction, _, seq, of_turn = line
+        is_answer = direction == "outbound"
+        return (seq if is_answer else answered_at.get(of_turn, seq), is_answer, seq)
+
+    in_order = sorted(latest, key=place)
+    return tuple(Said(direction == "inbound", body) for direction, body, _, _ in in_order)
 
 
 async def _stored(session: AsyncSession, turn_id: UUID) -> list[UUID]:

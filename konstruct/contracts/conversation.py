@@ -37,6 +37,7 @@ class ThinkRequest:
     turn_id: UUID
     """One for each set of messages that is thought about; the same in every retry."""
     message_ids: list[UUID]
+    """What the workflow knows of; whatever else waits in the database is answered along with it."""
 
 
 @dataclass(frozen=True)

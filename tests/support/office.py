@@ -84,9 +84,7 @@ class Office:
 
     async def begin(self, asked: Accepted, turn_id: UUID) -> Turn | list[UUID]:
         async with self.session() as session:
-            return await conversations.begin_turn(
-                session, self.vault, asked.conversation_id, turn_id, [asked.message_id]
-            )
+            return await conversations.begin_turn(session, self.vault, asked.conversation_id, turn_id)
 
     async def finish(self, asked: Accepted, turn_id: UUID, *parts: str) -> list[UUID] | None:
         async with self.session() as session:

@@ -27,7 +27,6 @@ from konstruct.contracts.conversation import (
     Delivered,
     DeliverRequest,
     ThinkRequest,
-    Thought,
 )
 from konstruct.db import Database
 from konstruct.errors import ChannelRefused, Conflict, Misconfigured, NotFound
@@ -103,16 +102,8 @@ ATTEMPTS: dict[str, tuple[Attempt, object]] = {
     "connections.install for b": (lambda s, a, b: _install(s, a, b, tenant=b, account="-/TNEW"), DBAPIError),
     "connections.unsealed": (_unseal, DBAPIError),
     "conversations.begin_turn": (
-        lambda s, a, b: conversations.begin_turn(
-            s, a.vault, b.waiting.conversation_id, new_id(), [b.waiting.message_id]
-        ),
+        lambda s, a, b: conversations.begin_turn(s, a.vault, b.waiting.conversation_id, new_id()),
         NotFound,
-    ),
-    "conversations.begin_turn with messages of b": (
-        lambda s, a, b: conversations.begin_turn(
-            s, a.vault, a.waiting.conversation_id, new_id(), [b.waiting.message_id]
-        ),
-        [],
     ),
     "conversations.finish_turn": (
         lambda s, a, b: conversations.finish_turn(s, b.asked.conversation_id, new_id(), ["x"]),
@@ -287,9 +278,6 @@ async def test_an_activity_takes_no_message_of_another_tenant(
 ) -> None:
     before = await snapshot(theirs)
     stolen = (ours.waiting.conversation_id, theirs.waiting.message_id, theirs.reply_id)
-    thought = await ActivityEnvironment().run(acts["think"], REQUESTS["think"](ours, *stolen))
-    assert isinstance(thought, Thought)
-    assert (thought.decision, thought.reply_ids) == ("nothing", [])
     with pytest.raises(NotFound):
         await ActivityEnvironment().run(acts["deliver"], REQUESTS["deliver"](ours, *stolen))
     await ActivityEnvironment().run(acts["abandon"], REQUESTS["abandon"](ours, *stolen))
