@@ -102,6 +102,8 @@ def conversations_worker(client: Client, thinking: Thinking, delivery: Delivery)
         # A dead worker's conversations are picked up by another this soon.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
         graceful_shutdown_timeout=timedelta(seconds=5),
+        # By default a beat may come just a second before the server stops waiting for it, which a busy machine misses.
+        max_heartbeat_throttle_interval=timedelta(seconds=2),
         deployment_config=DEPLOYMENT,
     )
 

@@ -124,6 +124,32 @@ async def test_a_gateway_that_is_killed_once_the_message_is_durable_costs_no_ans
     assert await talk.heard_nothing_more_than(1) == ["You said: Do not lose me."]
 
 
+async def test_what_a_killed_gateway_left_is_answered_with_the_next_word_and_in_order(
+    town: Town, office: Office
+) -> None:
+    talk = office.talk()
+    await talk.mention("One.")
+    await talk.heard()
+
+    async def is_durable() -> bool:
+        return any(row["body"] == "Two." for row in await office.rows("messages"))
+
+    async with paused(town.up.child("temporal")):
+        saying = asyncio.create_task(
+            town.slack.person_says(talk.channel, talk.user, "Two.", thread_ts=talk.root, team=office.workspace.team_id)
+        )
+        await until(is_durable)
+        await kill(town.up.child("konstruct", "gateway"))
+        await saying
+    await until(lambda: http_answers(f"http://127.0.0.1:{town.env['KONSTRUCT_GATEWAY_PORT']}/health/live"))
+    for word in ("Three.", "Four."):
+        await talk.say(word)
+        await until(lambda word=word: word in talk.texts()[-1])
+
+    # In one answer or two: the signal may have got through all the same.
+    assert " ".join(talk.texts()).replace("You said: ", "").split() == ["One.", "Two.", "Three.", "Four."]
+
+
 async def test_while_temporal_is_away_slack_is_answered_and_people_are_when_it_is_back(
     town: Town, office: Office
 ) -> None:
