@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Literal
-from uuid import UUID
 
 import structlog
 from temporalio import activity
@@ -13,7 +11,7 @@ from temporalio import activity
 from activities.heartbeat import heartbeat
 from konstruct import audit, conversations, employees, models, usage
 from konstruct.contracts.conversation import AbandonRequest, AdmitRequest, Admitted, ThinkRequest, Thought
-from konstruct.conversations import Turn
+from konstruct.conversations import Finished, Turn
 from konstruct.db import Database
 from konstruct.models import Answer, ModelCall
 from konstruct.ports import ChatMessage, ChatModel, Cooldowns, Messenger, ModelLink
@@ -67,30 +65,28 @@ class Thinking:
         try:
             async with self._status(turn) as status:
                 answer = await self._ask(turn, calls)
-            reply_ids = await self._store(request, turn, answer, calls)
+            finished = await self._store(request, turn, answer, calls)
         except BaseException:
             # What a call cost is kept all the same, whether it failed, was cancelled or its answer could not be stored.
             async with self._database.tenant_session(request.tenant_id) as session:
                 usage.record(session, turn.employee, request.conversation_id, request.turn_id, calls)
             raise
-        decision: Literal["reply", "nothing", "superseded"] = "reply" if reply_ids else "nothing"
-        if reply_ids is None:
-            decision = "superseded"
-        return Thought(decision, reply_ids or [], showed_status=status.is_shown or activity.info().attempt > 1)
+        showed_status = status.is_shown or activity.info().attempt > 1
+        if finished.outcome in ("nothing", "superseded"):
+            return Thought(finished.outcome, showed_status=showed_status)
+        return Thought("reply", finished.reply_ids, showed_status=showed_status)
 
-    async def _store(
-        self, request: ThinkRequest, turn: Turn, answer: Answer, calls: list[ModelCall]
-    ) -> list[UUID] | None:
+    async def _store(self, request: ThinkRequest, turn: Turn, answer: Answer, calls: list[ModelCall]) -> Finished:
         parts = self._messengers[turn.account.kind].split(answer.text)
         async with self._database.tenant_session(request.tenant_id) as session:
-            reply_ids = await conversations.finish_turn(session, request.conversation_id, request.turn_id, parts)
+            finished = await conversations.finish_turn(session, request.conversation_id, request.turn_id, parts)
             usage.record(session, turn.employee, request.conversation_id, request.turn_id, calls)
             audit.record(
                 session,
                 tenant_id=request.tenant_id,
                 conversation_id=request.conversation_id,
                 actor="employee",
-                action="turn.answered" if reply_ids else "turn.superseded",
+                action="turn.answered" if finished.outcome == "stored" else "turn.superseded",
                 turn_id=str(request.turn_id),
                 employee_version=turn.employee.number,
                 model=answer.link_name,
@@ -98,7 +94,7 @@ class Thinking:
                     f"{call.link_name}: {call.error_kind or call.outcome}" for call in calls if call.outcome != "ok"
                 ],
             )
-        return reply_ids
+        return finished
 
     async def _ask(self, turn: Turn, calls: list[ModelCall]) -> Answer:
         names = turn.employee.models or turn.tenant_models

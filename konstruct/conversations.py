@@ -10,7 +10,8 @@ All functions that change a conversation lock its row first.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 from uuid import UUID
 
 from sqlalchemy import DateTime, Uuid, and_, bindparam, case, or_, update
@@ -146,21 +147,27 @@ async def _stored(session: AsyncSession, turn_id: UUID) -> list[UUID]:
     return list((await session.execute(_STORED, {"of_turn": turn_id})).scalars())
 
 
-async def finish_turn(
-    session: AsyncSession, conversation_id: UUID, turn_id: UUID, parts: Sequence[str]
-) -> list[UUID] | None:
-    """Stores the answer, ready to be sent; of several attempts of one turn, the first one's. Empty when a person owns
-    the conversation now, or all that was asked was taken back; None when another turn has begun meanwhile."""
+@dataclass(frozen=True)
+class Finished:
+    """``stored_before``: the answer of an earlier attempt of this turn stands. ``nothing``: a person owns the
+    conversation now, or all that was asked was taken back. ``superseded``: another turn has begun meanwhile."""
+
+    outcome: Literal["stored", "stored_before", "nothing", "superseded"]
+    reply_ids: list[UUID] = field(default_factory=list)
+
+
+async def finish_turn(session: AsyncSession, conversation_id: UUID, turn_id: UUID, parts: Sequence[str]) -> Finished:
+    """Stores the answer, ready to be sent; of several attempts of one turn, the first one's."""
     conversation = await lock(session, conversation_id)
     if conversation.turn_id != turn_id:
-        return None
+        return Finished("superseded")
     if stored := await _stored(session, turn_id):
-        return stored
+        return Finished("stored_before", stored)
     if conversation.owner != "employee" or (await session.execute(_ASKED, {"of_turn": turn_id})).first() is None:
-        return []
+        return Finished("nothing")
     messages = [outgoing(conversation, part, purpose="reply", author="employee", turn_id=turn_id) for part in parts]
     session.add_all(messages)
-    return [message.id for message in messages]
+    return Finished("stored", [message.id for message in messages])
 
 
 async def add_notice(session: AsyncSession, conversation_id: UUID, turn_id: UUID, body: str) -> UUID:

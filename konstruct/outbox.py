@@ -134,7 +134,7 @@ def _outgoing(found: Whereabouts, message_id: UUID, body: str, created_at: datet
 
 async def _get(session: AsyncSession, conversation: Conversation, message_id: UUID) -> Message:
     message = await session.get(Message, (conversation.tenant_id, message_id))
-    if message is None:
+    if message is None or message.conversation_id != conversation.id:
         raise NotFound("There is no such message.")
     return message
 

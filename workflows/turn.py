@@ -71,8 +71,10 @@ class Turn:
                 # What was cut off may have shown in the channel that somebody is at work.
                 self._may_show_status = True
                 continue
+            needs_channel = thought.decision == "reply" or thought.showed_status
+            if not needs_channel and self._may_show_status:
+                needs_channel = workflow.patched("end-status-of-what-was-cut-off")
             end_status = thought.showed_status or self._may_show_status
-            needs_channel = thought.decision == "reply" or end_status
             if not needs_channel or await self._deliver(thought.reply_ids, end_status):
                 self._mailbox.take(messages)
                 return None

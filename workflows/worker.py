@@ -81,7 +81,7 @@ async def work(settings: Settings, *, until: asyncio.Event) -> None:
                 deployment_config=DEPLOYMENT,
             )
         )
-        # What was loaded until now stays: the collector need not walk through litellm's half a million objects again.
+        # What was loaded until now stays: the collector need not walk through all of litellm again and again.
         gc.freeze()
         logger.info("worker_ready", temporal=settings.temporal_address)
         await until.wait()

@@ -21,7 +21,7 @@ os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 os.environ["LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS"] = "True"
 os.environ["LITELLM_MODE"] = "PRODUCTION"
 # Read at each call: it has OpenAI's format go through the same plain HTTP client as the others. OpenAI's own SDK
-# walks through every message against its type hints, which takes 20 ms for eighty messages.
+# walks through every message against its type hints, which takes longer the longer a conversation is.
 os.environ["EXPERIMENTAL_OPENAI_BASE_LLM_HTTP_HANDLER"] = "True"
 
 import litellm

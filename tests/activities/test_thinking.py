@@ -168,6 +168,26 @@ async def test_an_answer_to_a_conversation_that_moved_on_is_thrown_away(
     assert "turn.answered" not in actions
 
 
+async def test_of_two_attempts_at_once_the_record_names_the_one_whose_answer_stands(
+    office: Office, asked: Accepted, thinking: Thinking, model: ScriptedModel
+) -> None:
+    """The first one stood still and was taken for dead, but both think to the end."""
+    request, model.may_answer = request_for(office, asked), asyncio.Event()
+    attempts = [asyncio.create_task(ActivityEnvironment().run(thinking.think, request)) for _ in range(2)]
+    while len(model.prompts) < 2:
+        await model.is_asked.wait()
+        model.is_asked.clear()
+    model.may_answer.set()
+
+    first, second = await asyncio.gather(*attempts)
+    assert first.decision == second.decision == "reply"
+    assert first.reply_ids == second.reply_ids
+    assert await answers(office) == ["Hello!"]
+    assert len(await office.rows(Usage)) == 2
+    actions = await office.actions()
+    assert (actions.count("turn.answered"), actions.count("turn.superseded")) == (1, 1)
+
+
 async def test_an_attempt_after_a_crash_asks_no_model_again(
     office: Office, asked: Accepted, thinking: Thinking, model: ScriptedModel
 ) -> None:

@@ -3,7 +3,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from konstruct import conversations, inbox
-from konstruct.conversations import WINDOW, Said, Turn
+from konstruct.conversations import WINDOW, Finished, Said, Turn
 from konstruct.errors import NotFound
 from konstruct.identity import new_id
 from konstruct.inbox import Accepted
@@ -59,7 +59,7 @@ async def test_a_turn_takes_all_that_waits(office: Office) -> None:
     turn = await begun(office, first, turn_id)
 
     assert [line.text for line in turn.said] == ["First", "Second"]
-    await send(office, first, *(await office.finish(first, turn_id, "Both") or []))
+    await send(office, first, *(await office.finish(first, turn_id, "Both")).reply_ids)
     assert await office.states() == ["answered", "answered", "received", "sent"]
     assert (await office.message(elsewhere.message_id)).state == "received"
 
@@ -68,7 +68,7 @@ async def test_what_came_in_before_an_older_answer_was_there_is_answered_after_i
     first, turn_id = await office.say("First"), new_id()
     await begun(office, first, turn_id)
     await office.say("Second")
-    await send(office, first, *(await office.finish(first, turn_id, "Answer", "to the first") or []))
+    await send(office, first, *(await office.finish(first, turn_id, "Answer", "to the first")).reply_ids)
     turn = await begun(office, first)
     assert [line.text for line in turn.said] == ["First", "Answer", "to the first", "Second"]
 
@@ -105,9 +105,8 @@ async def test_a_turn_is_of_the_version_that_is_published_now(office: Office) ->
 async def test_an_attempt_after_a_crash_finds_the_answer_that_was_stored(office: Office) -> None:
     asked, turn_id = await office.say(), new_id()
     await begun(office, asked, turn_id)
-    stored = await office.finish(asked, turn_id, "One", "Two")
+    stored = (await office.finish(asked, turn_id, "One", "Two")).reply_ids
 
-    assert stored
     assert await office.begin(asked, turn_id) == stored
     await send(office, asked, *stored)
     assert await office.begin(asked, turn_id) == stored
@@ -125,12 +124,12 @@ async def test_of_two_attempts_that_both_think_to_the_end_the_first_one_s_answer
     asked, turn_id = await office.say(), new_id()
     await begun(office, asked, turn_id)
     await begun(office, asked, turn_id)
-    stored = await office.finish(asked, turn_id, "One", "Two")
+    first = await office.finish(asked, turn_id, "One", "Two")
 
-    assert stored
-    assert await office.finish(asked, turn_id, "Uno", "Dos") == stored
-    await send(office, asked, *stored)
-    assert await office.finish(asked, turn_id, "Eins") == stored
+    assert first.outcome == "stored"
+    assert await office.finish(asked, turn_id, "Uno", "Dos") == Finished("stored_before", first.reply_ids)
+    await send(office, asked, *first.reply_ids)
+    assert await office.finish(asked, turn_id, "Eins") == Finished("stored_before", first.reply_ids)
     assert [message.body for message in await office.messages("outbound")] == ["One", "Two"]
     assert await office.states() == ["answered", "sent", "sent"]
 
@@ -148,8 +147,8 @@ async def test_a_newer_turn_supersedes_an_older_one(office: Office) -> None:
     turn = await begun(office, second, newer)
     assert [line.text for line in turn.said] == ["First", "Second"]
 
-    assert await office.finish(first, older, "Too late") is None
-    assert len(await office.finish(first, newer, "Both") or []) == 1
+    assert await office.finish(first, older, "Too late") == Finished("superseded")
+    assert (await office.finish(first, newer, "Both")).outcome == "stored"
     assert [message.body for message in await office.messages("outbound")] == ["Both"]
     assert {message.turn_id for message in await office.messages()} == {newer}
 
@@ -159,8 +158,8 @@ async def test_an_older_turn_over_other_messages_is_superseded_too(office: Offic
     await begun(office, first, older)
     second = await office.say("Second")
     await begun(office, second, newer)
-    assert await office.finish(first, older, "Too late") is None
-    assert len(await office.finish(second, newer, "Second one") or []) == 1
+    assert await office.finish(first, older, "Too late") == Finished("superseded")
+    assert (await office.finish(second, newer, "Second one")).outcome == "stored"
 
 
 async def test_nothing_is_answered_once_all_that_was_asked_is_taken_back(office: Office) -> None:
@@ -168,7 +167,7 @@ async def test_nothing_is_answered_once_all_that_was_asked_is_taken_back(office:
     await begun(office, asked, turn_id)
     async with office.session() as session:
         await inbox.remove(session, office.connection_id, "C1:1")
-    assert await office.finish(asked, turn_id, "Your password is canary") == []
+    assert await office.finish(asked, turn_id, "Your password is canary") == Finished("nothing")
     assert [message.body for message in await office.messages()] == [""]
 
 
@@ -192,7 +191,7 @@ async def test_an_employee_does_not_answer_for_a_person_who_took_over(office: Of
     await begun(office, asked, turn_id)
     await office.change_owner(asked.conversation_id, "agent")
 
-    assert await office.finish(asked, turn_id, "Not mine any more") == []
+    assert await office.finish(asked, turn_id, "Not mine any more") == Finished("nothing")
     assert await office.begin(asked, new_id()) == []
     assert len(await office.messages()) == 1
 
@@ -231,14 +230,13 @@ async def test_a_notice_is_no_answer_to_be_found_after_a_crash(office: Office) -
 async def test_an_abandoned_turn_may_not_answer_any_more(office: Office, why: str, actor: str) -> None:
     asked, turn_id = await office.say(), new_id()
     await begun(office, asked, turn_id)
-    answered = await office.finish(asked, turn_id, "Ready to go")
+    [ready] = (await office.finish(asked, turn_id, "Ready to go")).reply_ids
     async with office.session() as session:
         await conversations.abandon(session, asked.conversation_id, [asked.message_id], why)
 
-    assert answered
     assert await office.states() == [why, "discarded"]
-    assert await office.begin_send(asked, answered[0]) == "superseded"
-    assert await office.finish(asked, turn_id, "Too late") is None
+    assert await office.begin_send(asked, ready) == "superseded"
+    assert await office.finish(asked, turn_id, "Too late") == Finished("superseded")
     assert await office.begin(asked, new_id()) == []
     [event] = await office.events(f"turn.{why}")
     assert (event.actor, event.conversation_id) == (actor, asked.conversation_id)

@@ -15,7 +15,7 @@ from sqlmodel import col, select
 
 from konstruct import connections, conversations, inbox, outbox
 from konstruct.connections import ConnectionRef
-from konstruct.conversations import Turn
+from konstruct.conversations import Finished, Turn
 from konstruct.db import Database
 from konstruct.identity import ConnectionId, TenantId, new_id
 from konstruct.inbox import Accepted, Inbound
@@ -86,7 +86,7 @@ class Office:
         async with self.session() as session:
             return await conversations.begin_turn(session, self.vault, asked.conversation_id, turn_id)
 
-    async def finish(self, asked: Accepted, turn_id: UUID, *parts: str) -> list[UUID] | None:
+    async def finish(self, asked: Accepted, turn_id: UUID, *parts: str) -> Finished:
         async with self.session() as session:
             return await conversations.finish_turn(session, asked.conversation_id, turn_id, parts)
 
@@ -94,9 +94,7 @@ class Office:
         """Thinks of an answer, which is then ready to be sent."""
         turn_id = new_id()
         assert isinstance(await self.begin(asked, turn_id), Turn)
-        stored = await self.finish(asked, turn_id, *(parts or ("Hello!",)))
-        assert stored
-        return stored
+        return (await self.finish(asked, turn_id, *(parts or ("Hello!",)))).reply_ids
 
     async def begin_send(self, asked: Accepted, message_id: UUID) -> Send | str:
         async with self.session() as session:

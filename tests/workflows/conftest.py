@@ -50,8 +50,8 @@ class Stage:
     delivered: list[DeliverRequest] = field(default_factory=list)
     deliveries: asyncio.Queue[DeliverRequest] = field(default_factory=asyncio.Queue)
     outcomes: deque[Delivered] = field(default_factory=deque)
-    superseded: int = 0
-    """How often thinking still finds that another turn has begun."""
+    foregone: deque[Thought] = field(default_factory=deque)
+    """What thinking comes to, one each, before it comes to replies."""
     admitted: list[AdmitRequest] = field(default_factory=list)
     abandoned: asyncio.Queue[AbandonRequest] = field(default_factory=asyncio.Queue)
     failures: float = 0
@@ -68,9 +68,8 @@ class Stage:
         if self.failures > 0:
             self.failures -= 1
             raise ApplicationError("No model answered.", type="ModelsUnavailable")
-        if self.superseded > 0:
-            self.superseded -= 1
-            return Thought("superseded", showed_status=True)
+        if self.foregone:
+            return self.foregone.popleft()
         return Thought("reply", [request.turn_id])
 
     @activity.defn(name="deliver")

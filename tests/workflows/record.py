@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from temporalio.testing import WorkflowEnvironment
 
-from konstruct.contracts.conversation import Delivered
+from konstruct.contracts.conversation import Delivered, Thought
 from tests.workflows.conftest import Conversation, Stage, playing
 from workflows import policies
 
@@ -47,6 +47,11 @@ async def superseded(conversation: Conversation, stage: Stage) -> None:
     await conversation.say()
 
 
+async def cut_off_for_nothing(conversation: Conversation, stage: Stage) -> None:
+    stage.foregone.extend([Thought("superseded", showed_status=True), Thought("nothing")])
+    await conversation.say()
+
+
 async def models_down(conversation: Conversation, stage: Stage) -> None:
     stage.failures = 3
     await conversation.say()
@@ -66,7 +71,16 @@ async def continued_as_new(conversation: Conversation, stage: Stage) -> None:
 
 
 Scene = Callable[[Conversation, Stage], Awaitable[None]]
-SCENES: tuple[Scene, ...] = (answered, joined, stopped, superseded, models_down, noticed, continued_as_new)
+SCENES: tuple[Scene, ...] = (
+    answered,
+    joined,
+    stopped,
+    superseded,
+    cut_off_for_nothing,
+    models_down,
+    noticed,
+    continued_as_new,
+)
 
 
 def _of_no_machine(part: object) -> object:

@@ -7,7 +7,7 @@ from uuid import UUID
 from temporalio.client import WorkflowExecutionStatus
 from temporalio.testing import WorkflowEnvironment
 
-from konstruct.contracts.conversation import Delivered
+from konstruct.contracts.conversation import Delivered, Thought
 from tests.workflows.conftest import Conversation, Stage
 from workflows import policies
 
@@ -75,13 +75,22 @@ async def test_a_message_that_comes_during_the_send_waits_for_its_own_turn(
 async def test_what_was_thought_for_nothing_is_thought_again_and_its_status_ended(
     conversation: Conversation, stage: Stage
 ) -> None:
-    stage.superseded = 1
+    stage.foregone.append(Thought("superseded", showed_status=True))
     message = await conversation.say()
     await conversation.handle.result()
     assert [thought.message_ids for thought in stage.thoughts] == [[message], [message]]
     assert stage.thoughts[0].turn_id != stage.thoughts[1].turn_id
     [delivery] = stage.delivered
     assert (delivery.message_ids, delivery.end_status) == ([stage.thoughts[1].turn_id], True)
+
+
+async def test_a_status_is_ended_though_there_is_nothing_left_to_answer(
+    conversation: Conversation, stage: Stage
+) -> None:
+    stage.foregone.extend([Thought("superseded", showed_status=True), Thought("nothing")])
+    await conversation.say()
+    await conversation.handle.result()
+    assert [(delivery.message_ids, delivery.end_status) for delivery in stage.delivered] == [([], True)]
 
 
 async def test_an_answer_that_was_superseded_is_thought_again(conversation: Conversation, stage: Stage) -> None:
