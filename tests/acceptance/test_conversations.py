@@ -81,11 +81,14 @@ async def test_a_burst_of_five_messages_gets_one_answer_to_all_of_them(town: Tow
 
     [answer] = await talk.heard_nothing_more_than(1)
     assert all(part in answer for part in burst)
-    # Each earlier call was dropped when the next message came, and its connection closed.
-    *dropped, whole = [call for call in town.models.calls if "One last thing." not in prompt(call)]
+    # Each call that knew less was dropped when the next message came, and its connection closed. One that knew all may
+    # have read the last message before its signal came, and be asked again.
+    calls = [call for call in town.models.calls if "One last thing." not in prompt(call)]
+    whole = [call for call in calls if all(part in prompt(call) for part in burst)]
+    dropped = [call for call in calls if call not in whole]
     await asyncio.gather(*(call.over.wait() for call in dropped))
     assert {call.outcome for call in dropped} <= {"disconnected"}
-    assert whole.outcome == "answered"
+    assert whole[-1].outcome == "answered"
 
 
 async def test_an_event_that_is_delivered_three_times_is_answered_once(town: Town, office: Office) -> None:
