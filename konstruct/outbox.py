@@ -41,6 +41,7 @@ _BEGIN = (
 _SENT = (
     update(Message)
     .where(col(Message.id) == bindparam("message_id"), col(Message.conversation_id) == bindparam("of_conversation"))
+    .where(col(Message.state) != "sent")
     .values(
         state="sent",
         external_id=bindparam("as_external_id"),
@@ -142,7 +143,8 @@ async def _get(session: AsyncSession, conversation: Conversation, message_id: UU
 async def settle_sent(
     session: AsyncSession, conversation_id: UUID, message_id: UUID, external_id: str, *, was_resent: bool
 ) -> None:
-    """The channel has it. With the last part of an answer, what was asked counts as answered."""
+    """The channel has it, as the first attempt that knows so says. With the last part of an answer, what was asked
+    counts as answered."""
     conversation = await lock(session, conversation_id)
     settled = {
         "message_id": message_id,
@@ -153,7 +155,9 @@ async def settle_sent(
     }
     sent = (await session.execute(_SENT, settled)).one_or_none()
     if sent is None:
-        raise NotFound("There is no such message.")
+        # Known as sent already; or there is none, which is an error.
+        await _get(session, conversation, message_id)
+        return
     await _settle_asked(session, sent.turn_id, sent.purpose, "answered")
     audit.record(
         session,

@@ -90,6 +90,20 @@ async def test_an_attempt_that_was_cut_off_long_ago_is_over_and_the_next_one_has
     assert (next_one.is_uncertain, next_one.may_still_arrive) == (True, True)
 
 
+async def test_of_two_attempts_that_both_say_it_was_sent_the_first_one_s_word_stands(
+    office: Office, asked: Accepted
+) -> None:
+    """One that stood still comes late, and knows nothing of the other's possible repetition."""
+    [reply] = await office.answer(asked)
+    await office.begin_send(asked, reply)
+    await office.settle_sent(asked, reply, was_resent=True)
+    async with office.session() as session:
+        await outbox.settle_sent(session, asked.conversation_id, reply, "sent-late", was_resent=False)
+    message = await office.message(reply)
+    assert (message.external_id, message.maybe_duplicate) == (f"sent-{reply}", True)
+    assert len(await office.events("message.sent")) == 1
+
+
 async def test_a_message_that_the_channel_certainly_has_not_waits_again(office: Office, asked: Accepted) -> None:
     [reply] = await office.answer(asked)
     await office.begin_send(asked, reply)
