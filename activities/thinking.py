@@ -4,22 +4,30 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from uuid import UUID
 
 import structlog
 from temporalio import activity
 
 from activities.heartbeat import heartbeat
-from konstruct import audit, conversations, employees, models, usage
+from konstruct import audit, conversations, employees, memory, models, usage, window
 from konstruct.contracts.conversation import AbandonRequest, AdmitRequest, Admitted, ThinkRequest, Thought
 from konstruct.conversations import Finished, Turn
 from konstruct.db import Database
+from konstruct.errors import EmbeddingUnavailable
+from konstruct.memory import Question, Recalled
 from konstruct.models import Answer, ModelCall
-from konstruct.ports import ChatMessage, ChatModel, Cooldowns, Messenger, ModelLink
+from konstruct.ports import ChatMessage, ChatModel, Cooldowns, Embedders, Messenger, ModelLink, Windows
 from konstruct.settings import Settings
 from konstruct.vault import Vault
 
 # A reply that comes soon needs no sign that somebody is at work; each sign costs four calls to the channel.
 STATUS_AFTER_SECONDS = 0.5
+
+EMBEDDING_SECONDS = 3.0
+"""A question that takes longer to embed is looked for by its words alone."""
+
+RECALLED_BY_SMALL_MODELS = 3
 
 MODELS_DOWN = "Sorry, I cannot answer right now because of a technical problem. I will answer here as soon as I can."
 
@@ -40,6 +48,8 @@ class Thinking:
         model: ChatModel,
         cooldowns: Cooldowns,
         messengers: Mapping[str, Messenger],
+        windows: Windows,
+        embedders: Embedders,
     ) -> None:
         self._settings = settings
         self._database = database
@@ -47,6 +57,8 @@ class Thinking:
         self._model = model
         self._cooldowns = cooldowns
         self._messengers = messengers
+        self._windows = windows
+        self._embedders = embedders
 
     @activity.defn(name="think")
     async def think(self, request: ThinkRequest) -> Thought:
@@ -55,8 +67,7 @@ class Thinking:
             return await self._think(request)
 
     async def _think(self, request: ThinkRequest) -> Thought:
-        async with self._database.tenant_session(request.tenant_id) as session:
-            turn = await conversations.begin_turn(session, self._vault, request.conversation_id, request.turn_id)
+        turn = await self._begin(request)
         if isinstance(turn, list):
             # Stored by an attempt that died: it may have shown a status that nobody ended.
             is_repeated = bool(turn) or activity.info().attempt > 1
@@ -64,8 +75,9 @@ class Thinking:
         calls: list[ModelCall] = []
         try:
             async with self._status(turn) as status:
-                answer = await self._ask(turn, calls)
-            finished = await self._store(request, turn, answer, calls)
+                recalled = await self._recall(request, turn) if turn.can_recall else []
+                answer = await self._ask(turn, recalled, calls)
+            finished = await self._store(request, turn, recalled, answer, calls)
         except BaseException:
             # What a call cost is kept all the same, whether it failed, was cancelled or its answer could not be stored.
             async with self._database.tenant_session(request.tenant_id) as session:
@@ -76,10 +88,55 @@ class Thinking:
             return Thought(finished.outcome, showed_status=showed_status)
         return Thought("reply", finished.reply_ids, showed_status=showed_status)
 
-    async def _store(self, request: ThinkRequest, turn: Turn, answer: Answer, calls: list[ModelCall]) -> Finished:
+    async def _begin(self, request: ThinkRequest) -> Turn | list[UUID]:
+        where = (request.tenant_id, request.conversation_id)
+        copy = await self._windows.get(*where)
+        cached = window.load(copy) if copy is not None else None
+        async with self._database.tenant_session(request.tenant_id) as session:
+            turn = await conversations.begin_turn(
+                session, self._vault, request.conversation_id, request.turn_id, cached
+            )
+        if isinstance(turn, Turn) and turn.window is not None and (copy := window.dump(turn.window)) is not None:
+            await self._windows.put(*where, copy)
+        return turn
+
+    async def _recall(self, request: ThinkRequest, turn: Turn) -> list[Recalled]:
+        """What is remembered of the asker that bears on this; by words alone when no embedder answers in time."""
+        if turn.asker is None:
+            return []
+        async with self._database.tenant_session(request.tenant_id) as session:
+            names = await memory.known_models(session, request.tenant_id, turn.asker)
+        question = Question(
+            contact_id=turn.asker,
+            text=turn.asked,
+            vectors=await self._located(turn.asked, names),
+            conversation_id=request.conversation_id,
+            after_seq=turn.after_seq,
+        )
+        async with self._database.tenant_session(request.tenant_id) as session:
+            return await memory.recall(session, self._vault, request.tenant_id, question)
+
+    async def _located(self, asked: str, names: Sequence[str]) -> dict[str, list[float]]:
+        vectors = {}
+        for name in names:
+            embedder = self._embedders.get(name)
+            if embedder is None:
+                continue
+            try:
+                async with asyncio.timeout(EMBEDDING_SECONDS):
+                    [vectors[name]] = await embedder.embed([asked], purpose="query")
+            except (EmbeddingUnavailable, TimeoutError) as error:
+                log.warning("recall_without_meaning", model=name, reason=type(error).__name__)
+        return vectors
+
+    async def _store(
+        self, request: ThinkRequest, turn: Turn, recalled: Sequence[Recalled], answer: Answer, calls: list[ModelCall]
+    ) -> Finished:
         parts = self._messengers[turn.account.kind].split(answer.text)
         async with self._database.tenant_session(request.tenant_id) as session:
-            finished = await conversations.finish_turn(session, request.conversation_id, request.turn_id, parts)
+            finished = await conversations.finish_turn(
+                session, self._vault, request.conversation_id, request.turn_id, parts
+            )
             usage.record(session, turn.employee, request.conversation_id, request.turn_id, calls)
             audit.record(
                 session,
@@ -90,18 +147,19 @@ class Thinking:
                 turn_id=str(request.turn_id),
                 employee_version=turn.employee.number,
                 model=answer.link_name,
+                recalled=[str(memory.memory_id) for memory in recalled],
                 passed_over=[
                     f"{call.link_name}: {call.error_kind or call.outcome}" for call in calls if call.outcome != "ok"
                 ],
             )
         return finished
 
-    async def _ask(self, turn: Turn, calls: list[ModelCall]) -> Answer:
+    async def _ask(self, turn: Turn, recalled: Sequence[Recalled], calls: list[ModelCall]) -> Answer:
         names = turn.employee.models or turn.tenant_models
         return await models.ask(
             self._model,
             models.chain(names, self._settings),
-            lambda link: _prompt(turn, link),
+            lambda link: _prompt(turn, recalled, link),
             self._cooldowns,
             calls.append,
             self._settings.turn_budget_seconds,
@@ -153,8 +211,15 @@ class Thinking:
         await self._messengers[found.account.kind].show_idle(found.account, found.thread)
 
 
-def _prompt(turn: Turn, link: ModelLink) -> Sequence[ChatMessage]:
-    system = employees.system_prompt(turn.employee, turn.tenant_name, short=link.provider == "local")
+def _prompt(turn: Turn, recalled: Sequence[Recalled], link: ModelLink) -> Sequence[ChatMessage]:
+    is_small = link.provider == "local"
+    system = employees.system_prompt(
+        turn.employee,
+        turn.tenant_name,
+        short=is_small,
+        notes=memory.notes(recalled[:RECALLED_BY_SMALL_MODELS] if is_small else recalled),
+        summary=turn.summary,
+    )
     lines = [ChatMessage("user" if said.by_contact else "assistant", said.text) for said in turn.said]
     return [ChatMessage("system", system), *_merged(lines)]
 

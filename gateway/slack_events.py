@@ -46,7 +46,7 @@ class SlackEvents:
         self._database = database
         self._vault = vault
         self._app_token = settings.slack_app_token
-        self._listeners = SlackListeners(database, limiter, temporal_client, messenger)
+        self._listeners = SlackListeners(database, vault, limiter, temporal_client, messenger)
         self._bolt = self._make_bolt(settings.slack_api_url)
         self._open = AsyncExitStack()
 

@@ -18,6 +18,7 @@ from konstruct.db import Database
 from konstruct.errors import KonstructError
 from konstruct.inbox import Inbound
 from konstruct.ports import ChannelAccount, Limiter
+from konstruct.vault import Vault
 
 SAID_BY_A_PERSON: Final = [None, "file_share", "thread_broadcast"]
 SLACKS_OWN_USERS: Final = ("USLACK", "USLACKBOT")
@@ -31,9 +32,10 @@ class SlackListeners:
     """Bolt fills their arguments by name; ``connection`` and ``account`` come from the look-up before them."""
 
     def __init__(
-        self, database: Database, limiter: Limiter, temporal_client: Client, messenger: SlackMessenger
+        self, database: Database, vault: Vault, limiter: Limiter, temporal_client: Client, messenger: SlackMessenger
     ) -> None:
         self._database = database
+        self._vault = vault
         self._limiter = limiter
         self._temporal = temporal_client
         self._messenger = messenger
@@ -64,6 +66,7 @@ class SlackListeners:
             return
         accepted = await inbox.accept(
             self._database,
+            self._vault,
             self._limiter,
             connection,
             Inbound(
@@ -99,7 +102,7 @@ class SlackListeners:
         if _author(now, account) is None or text == plain_text(before, account.bot_user_id):
             return
         async with self._database.tenant_session(connection.tenant_id) as session:
-            await inbox.edit(session, connection.connection_id, now.external_id, text)
+            await inbox.edit(session, self._vault, connection.connection_id, now.external_id, text)
 
     async def _on_message_deleted(self, event: Json, connection: ConnectionRef) -> None:
         deleted = SlackMessage(channel=event["channel"], ts=event["deleted_ts"])

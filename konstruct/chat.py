@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 from temporalio.client import Client
 
-from konstruct import connections, inbox, temporal, tenants
+from konstruct import connections, inbox, temporal, tenants, window
 from konstruct.connections import ConnectionRef
 from konstruct.db import Database
 from konstruct.errors import NotFound, Unavailable
@@ -15,6 +15,8 @@ from konstruct.identity import new_id
 from konstruct.inbox import Accepted, Inbound
 from konstruct.ports import Limiter
 from konstruct.tables import Conversation, Employee, EmployeeVersion, Message
+from konstruct.vault import Vault
+from konstruct.window import Line
 
 POLL_SECONDS = 0.1
 
@@ -22,22 +24,25 @@ POLL_SECONDS = 0.1
 class Chat:
     """One conversation with the employee that serves a tenant's console connection."""
 
-    def __init__(self, database: Database, limiter: Limiter, client: Client, connection: ConnectionRef) -> None:
+    def __init__(
+        self, database: Database, vault: Vault, limiter: Limiter, client: Client, connection: ConnectionRef
+    ) -> None:
         self._database = database
+        self._vault = vault
         self._limiter = limiter
         self._client = client
         self._connection = connection
         self._root = str(new_id())
 
     @classmethod
-    async def open(cls, database: Database, limiter: Limiter, client: Client, tenant: str) -> "Chat":
+    async def open(cls, database: Database, vault: Vault, limiter: Limiter, client: Client, tenant: str) -> "Chat":
         """Raises NotFound when there is no such tenant, or it has no console connection."""
         if await tenants.find(database, tenant) is None:
             raise NotFound(f"There is no tenant {tenant!r}: make it with `konstruct apply`.")
         connection = await connections.find(database, "console", tenant)
         if connection is None:
             raise NotFound(f"Tenant {tenant!r} has no connection of kind console: add one and apply the file again.")
-        return cls(database, limiter, client, connection)
+        return cls(database, vault, limiter, client, connection)
 
     async def say(self, text: str, patience: float) -> list[tuple[str, str]]:
         """What comes back, as (name, text).
@@ -46,7 +51,7 @@ class Chat:
             Unavailable: nothing came within ``patience`` seconds; the message is kept and will be answered.
         """
         inbound = Inbound("console", self._root, str(new_id()), "console", text)
-        accepted = await inbox.accept(self._database, self._limiter, self._connection, inbound)
+        accepted = await inbox.accept(self._database, self._vault, self._limiter, self._connection, inbound)
         await temporal.notify(self._client, self._connection.tenant_id, accepted)
         try:
             async with asyncio.timeout(patience):
@@ -77,7 +82,11 @@ class Chat:
             if not messages or (asked.state == "taken" and messages[-1].purpose == "reply"):
                 return []
             name = await _employee_name(session, accepted.conversation_id)
-            return [(name if message.author == "employee" else "Konstruct", message.body) for message in messages]
+            lines = [Line.of(message) for message in messages]
+            ciphers = await self._vault.ciphers(session, window.contacts_in(lines))
+            return [
+                (name if line.author == "employee" else "Konstruct", line.text(ciphers) or "(erased)") for line in lines
+            ]
 
 
 async def _employee_name(session: AsyncSession, conversation_id: UUID) -> str:

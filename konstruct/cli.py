@@ -154,7 +154,8 @@ async def _chat(settings: Settings, text: str | None, tenant: str, patience: flo
     async with _database(settings) as database:
         redis = connect(needed(settings.redis_url, "KONSTRUCT_REDIS_URL").get_secret_value())
         limiter = RedisLimiter(redis, Circuit(), LocalLimiter())
-        conversation = await Chat.open(database, limiter, await temporal.connect(settings), tenant)
+        vault = Vault(settings.encryption_keys)
+        conversation = await Chat.open(database, vault, limiter, await temporal.connect(settings), tenant)
         lines = iter([text]) if text is not None else iter(_typed_lines, None)
         for line in lines:
             for name, answer in await conversation.say(line, patience):

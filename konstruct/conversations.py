@@ -8,27 +8,43 @@ States of an outbound message: ``pending``, ``sending`` (the channel may have it
 All functions that change a conversation lock its row first.
 """
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import DateTime, Uuid, and_, bindparam, case, or_, update
+from sqlalchemy import DateTime, Uuid, and_, bindparam, case, exists, func, or_, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
-from konstruct import audit
+from konstruct import audit, window
 from konstruct.connections import unsealed
 from konstruct.errors import NotFound
-from konstruct.inbox import outgoing
+from konstruct.inbox import outgoing_notice, outgoing_reply
 from konstruct.ports import ChannelAccount, Thread
-from konstruct.tables import Connection, Contact, Conversation, Employee, EmployeeVersion, Message, Tenant
+from konstruct.tables import (
+    Connection,
+    Contact,
+    ContactKey,
+    Conversation,
+    ConversationSummary,
+    Employee,
+    EmployeeVersion,
+    Memory,
+    Message,
+    Tenant,
+)
 from konstruct.tables.base import utc_now
-from konstruct.vault import Vault
+from konstruct.vault import ContactCipher, Vault
+from konstruct.window import LINE, Line, Window
 
-WINDOW = 80
-"""Latest messages that a turn may look back on; the model's own window cuts further."""
+REMEMBER_AFTER = timedelta(seconds=2)
+"""What was said is remembered this long after it was answered, along with what else was said until then."""
+
+SUMMARY = "summary"
+"""What ciphers call the purpose of a summary's text."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +66,17 @@ class Turn:
     thread: Thread
     said: tuple[Said, ...]
     """Oldest first; ends with what is to be answered."""
+    summary: str = ""
+    """Of what was said before that."""
+    asker: UUID | None = None
+    """The one contact who is to be answered; None when several wrote, whose memories must not mix."""
+    asked: str = ""
+    after_seq: int = 0
+    """The window begins after this message."""
+    can_recall: bool = False
+    """Whether more is remembered of the asker than is said here."""
+    window: Window | None = None
+    """For the cache, whose copy was stale or gone."""
 
 
 # Statements of every turn are built once: building one takes longer than running it.
@@ -67,18 +94,60 @@ _CLAIM = (
         turn_id=case((_IS_INBOUND, bindparam("of_turn", type_=Uuid)), else_=col(Message.turn_id)),
         settled_at=case((_IS_INBOUND, col(Message.settled_at)), else_=bindparam("at", type_=DateTime(timezone=True))),
     )
-    .returning(col(Message.direction))
+    .returning(*LINE)
     .execution_options(synchronize_session=False)
 )
-_SAID = (
-    select(Message.direction, Message.body, Message.seq, Message.turn_id)
-    .where(col(Message.conversation_id) == bindparam("conversation_id"))
-    .where(col(Message.state).in_(("taken", "answered", "stopped", "failed", "sending", "sent")))
-    .where(col(Message.purpose) == "reply")
-    .order_by(col(Message.seq).desc())
-    .limit(WINDOW)
+_ONE, _OTHER = aliased(Contact), aliased(Contact)
+_CONTEXT = (
+    select(
+        col(ConversationSummary.contact_id),
+        col(ConversationSummary.sealed),
+        func.coalesce(col(ConversationSummary.through_seq), 0),
+        exists(
+            select(Memory.id)
+            .join(
+                _OTHER, and_(col(_OTHER.tenant_id) == col(Memory.tenant_id), col(_OTHER.id) == col(Memory.contact_id))
+            )
+            .join(
+                _ONE, and_(col(_ONE.tenant_id) == col(_OTHER.tenant_id), col(_ONE.person_id) == col(_OTHER.person_id))
+            )
+            .where(col(_ONE.id) == bindparam("asker"), col(Memory.superseded_at).is_(None))
+            .where(
+                or_(
+                    col(Memory.conversation_id) != col(Conversation.id),
+                    col(Memory.seq) <= func.coalesce(col(ConversationSummary.through_seq), 0),
+                )
+            )
+        ),
+    )
+    .select_from(Conversation)
+    .outerjoin(ConversationSummary, col(ConversationSummary.conversation_id) == col(Conversation.id))
+    .where(col(Conversation.id) == bindparam("conversation_id"))
 )
-_ASKED = select(Message.id).where(col(Message.turn_id) == bindparam("of_turn"), col(Message.state) == "taken").limit(1)
+_ASKED = (
+    select(ContactKey)
+    .join(
+        Message,
+        and_(
+            col(Message.tenant_id) == col(ContactKey.tenant_id), col(Message.contact_id) == col(ContactKey.contact_id)
+        ),
+    )
+    .where(col(Message.turn_id) == bindparam("of_turn"), col(Message.state) == "taken")
+    .order_by(col(Message.seq).desc())
+    .limit(1)
+)
+_CHANGED = (
+    update(Conversation)
+    .where(col(Conversation.id) == bindparam("conversation_id"))
+    .values(
+        revision=col(Conversation.revision) + 1,
+        memory_due_at=func.coalesce(
+            col(Conversation.memory_due_at), bindparam("due_at", type_=DateTime(timezone=True))
+        ),
+    )
+    .returning(Conversation)
+    .execution_options(synchronize_session=False, populate_existing=True)
+)
 _LOCKED = select(Conversation).where(col(Conversation.id) == bindparam("conversation_id")).with_for_update()
 _WHEREABOUTS = (
     select(Conversation, Tenant, EmployeeVersion, Connection)
@@ -99,10 +168,12 @@ _WHEREABOUTS = (
 )
 
 
-async def begin_turn(session: AsyncSession, vault: Vault, conversation_id: UUID, turn_id: UUID) -> Turn | list[UUID]:
+async def begin_turn(
+    session: AsyncSession, vault: Vault, conversation_id: UUID, turn_id: UUID, cached: Window | None = None
+) -> Turn | list[UUID]:
     """Claims all that waits for an answer, even what its workflow was not told of yet: so what was said is answered in
     its order. When an earlier attempt of this turn stored its answer, or there is nothing to answer, gives the ids of
-    the messages to send instead."""
+    the messages to send instead. ``cached`` is used as long as nothing changed since it was read."""
     found = await whereabouts(session, vault, conversation_id)
     conversation = found.conversation
     # Only an earlier attempt of this very turn can have left its id here.
@@ -111,36 +182,40 @@ async def begin_turn(session: AsyncSession, vault: Vault, conversation_id: UUID,
     if conversation.owner != "employee":
         return []
     claim = {"of_conversation": conversation_id, "of_turn": turn_id, "at": utc_now()}
-    if "inbound" not in (await session.execute(_CLAIM, claim)).scalars().all():
+    claimed = [Line.of_row(row) for row in (await session.execute(_CLAIM, claim)).all()]
+    asked = sorted((line for line in claimed if not line.is_answer), key=lambda line: line.seq)[-window.LONGEST :]
+    if not asked:
         return []
     conversation.turn_id = turn_id
+    askers = window.contacts_in(asked)
+    asker = askers.pop() if len(askers) == 1 else None
+    summarised_for, summary, after_seq, can_recall = (
+        await session.execute(_CONTEXT, {"conversation_id": conversation_id, "asker": asker})
+    ).one()
+    is_cached = cached is not None and cached.holds_for(conversation.revision, after_seq)
+    if cached is None or not is_cached:
+        cached = await window.read(session, conversation_id, revision=conversation.revision, after_seq=after_seq)
+    lines = window.in_order([*cached.after(after_seq).lines, *asked], turn_id)
+    ciphers = await vault.ciphers(session, window.contacts_in(lines) | ({summarised_for} if summarised_for else set()))
     return Turn(
         tenant_name=found.tenant.name,
         tenant_models=tuple(found.tenant.models),
         employee=found.employee,
         account=found.account,
         thread=found.thread,
-        said=await _said(session, conversation_id, turn_id),
+        said=_opened(lines, ciphers),
+        summary=ciphers[summarised_for].open(SUMMARY, conversation_id, summary) if summarised_for in ciphers else "",
+        asker=asker,
+        asked="\n".join(said.text for said in _opened(asked, ciphers)),
+        after_seq=after_seq,
+        can_recall=can_recall and asker is not None,
+        window=None if is_cached else cached,
     )
 
 
-async def _said(session: AsyncSession, conversation_id: UUID, turn_id: UUID) -> tuple[Said, ...]:
-    """By turns, each question before its answer: what came in while an older question was being answered was written
-    before that answer, and yet is what comes after it."""
-    latest = (await session.execute(_SAID, {"conversation_id": conversation_id})).all()
-    # The latest first, so that of an answer in parts the first part's place is what stays.
-    answered_at: dict[UUID | None, float] = {
-        of_turn: seq for way, _, seq, of_turn in latest if way == "outbound" and of_turn is not None
-    }
-    answered_at[turn_id] = math.inf
-
-    def place(line: tuple[str, str, int, UUID | None]) -> tuple[float, bool, int]:
-        direction, _, seq, of_turn = line
-        is_answer = direction == "outbound"
-        return (seq if is_answer else answered_at.get(of_turn, seq), is_answer, seq)
-
-    in_order = sorted(latest, key=place)
-    return tuple(Said(direction == "inbound", body) for direction, body, _, _ in in_order)
+def _opened(lines: Sequence[Line], ciphers: Mapping[UUID, ContactCipher]) -> tuple[Said, ...]:
+    texts = ((line, line.text(ciphers)) for line in lines)
+    return tuple(Said(not line.is_answer, text) for line, text in texts if text is not None)
 
 
 async def _stored(session: AsyncSession, turn_id: UUID) -> list[UUID]:
@@ -156,16 +231,20 @@ class Finished:
     reply_ids: list[UUID] = field(default_factory=list)
 
 
-async def finish_turn(session: AsyncSession, conversation_id: UUID, turn_id: UUID, parts: Sequence[str]) -> Finished:
+async def finish_turn(
+    session: AsyncSession, vault: Vault, conversation_id: UUID, turn_id: UUID, parts: Sequence[str]
+) -> Finished:
     """Stores the answer, ready to be sent; of several attempts of one turn, the first one's."""
     conversation = await lock(session, conversation_id)
     if conversation.turn_id != turn_id:
         return Finished("superseded")
     if stored := await _stored(session, turn_id):
         return Finished("stored_before", stored)
-    if conversation.owner != "employee" or (await session.execute(_ASKED, {"of_turn": turn_id})).first() is None:
+    key = (await session.execute(_ASKED, {"of_turn": turn_id})).scalar_one_or_none()
+    if conversation.owner != "employee" or key is None:
         return Finished("nothing")
-    messages = [outgoing(conversation, part, purpose="reply", author="employee", turn_id=turn_id) for part in parts]
+    cipher = await vault.unwrap(session, key.tenant_id, key.contact_id, key.wrapped)
+    messages = [outgoing_reply(conversation, cipher, key.contact_id, part, turn_id=turn_id) for part in parts]
     session.add_all(messages)
     return Finished("stored", [message.id for message in messages])
 
@@ -180,14 +259,14 @@ async def add_notice(session: AsyncSession, conversation_id: UUID, turn_id: UUID
     ).scalar_one_or_none()
     if known is not None:
         return known
-    notice = outgoing(conversation, body, purpose="notice", author="system", turn_id=turn_id)
+    notice = outgoing_notice(conversation, body, turn_id=turn_id)
     session.add(notice)
     return notice.id
 
 
 async def abandon(session: AsyncSession, conversation_id: UUID, message_ids: Sequence[UUID], why: str) -> None:
     """These messages get no answer; a turn that still thinks about them may not give one either."""
-    conversation = await lock(session, conversation_id)
+    conversation = await changed(session, conversation_id)
     conversation.turn_id = None
     await session.execute(
         update(Message)
@@ -214,6 +293,15 @@ async def abandon(session: AsyncSession, conversation_id: UUID, message_ids: Seq
 async def lock(session: AsyncSession, conversation_id: UUID) -> Conversation:
     """Raises NotFound when the session's tenant has no such conversation."""
     conversation = (await session.execute(_LOCKED, {"conversation_id": conversation_id})).scalar_one_or_none()
+    if conversation is None:
+        raise NotFound("There is no such conversation.")
+    return conversation
+
+
+async def changed(session: AsyncSession, conversation_id: UUID) -> Conversation:
+    """Locks as ``lock`` does, and says that there is more to look back on, and to remember."""
+    change = {"conversation_id": conversation_id, "due_at": utc_now() + REMEMBER_AFTER}
+    conversation = (await session.execute(_CHANGED, change)).scalar_one_or_none()
     if conversation is None:
         raise NotFound("There is no such conversation.")
     return conversation

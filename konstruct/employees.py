@@ -12,18 +12,29 @@ from konstruct.tables import Connection, Employee, EmployeeVersion
 _PROMPTS = resources.files("konstruct.prompts")
 _FULL = Template(_PROMPTS.joinpath("employee.md").read_text())
 _SHORT = Template(_PROMPTS.joinpath("employee_short.md").read_text())
+_REMEMBERED = Template(_PROMPTS.joinpath("remembered.md").read_text())
+_EARLIER = Template(_PROMPTS.joinpath("earlier.md").read_text())
 
 
-def system_prompt(version: EmployeeVersion, tenant_name: str, *, short: bool = False) -> str:
-    """``short`` is for small local models, which lose themselves in anything longer."""
+def system_prompt(
+    version: EmployeeVersion, tenant_name: str, *, short: bool = False, notes: str = "", summary: str = ""
+) -> str:
+    """``short`` is for small local models, which lose themselves in anything longer. What is remembered comes last, so
+    that a provider can keep what comes before it."""
     template = _SHORT if short else _FULL
-    return template.substitute(
+    who = template.substitute(
         name=version.name,
         role=version.role,
         tenant=tenant_name,
         persona=version.persona,
         instructions=version.system_prompt,
-    ).strip()
+    )
+    parts = [
+        who,
+        _EARLIER.substitute(summary=summary) if summary else "",
+        _REMEMBERED.substitute(notes=notes) if notes else "",
+    ]
+    return "\n\n".join(part.strip() for part in parts if part)
 
 
 async def opening(session: AsyncSession, connection_id: ConnectionId) -> tuple[str, list[str]]:

@@ -1,21 +1,34 @@
 """What comes in: one durable write for each message, whatever a channel repeats, edits or takes back."""
 
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, update
+from sqlalchemy import and_, bindparam, update
 from sqlalchemy import text as sql
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from konstruct import audit, limits
+from konstruct import audit, limits, memory
 from konstruct.connections import ConnectionRef
 from konstruct.db import Database
+from konstruct.errors import Unavailable
 from konstruct.identity import ConnectionId, ConversationId, MessageId, new_id
 from konstruct.ports import Limit, Limiter, Verdict
-from konstruct.tables import Connection, Contact, Conversation, EmployeeBinding, Message, QuarantinedEvent, Tenant
+from konstruct.tables import (
+    Connection,
+    Contact,
+    ContactKey,
+    Conversation,
+    EmployeeBinding,
+    Message,
+    QuarantinedEvent,
+    Tenant,
+)
 from konstruct.tables.base import utc_now
+from konstruct.vault import ContactCipher, Vault
+from konstruct.window import MESSAGE
 
 MAX_BODY = 40_000
 """Characters of one message that are kept, in and out; Slack's own limit."""
@@ -27,6 +40,18 @@ _REPEATED = (
     select(Message.id)
     .where(col(Message.connection_id) == bindparam("connection_id"))
     .where(col(Message.external_id) == bindparam("external_id"))
+    .scalar_subquery()
+)
+# Held until the message is there, so that a contact is not erased in between. The message's own foreign key takes the
+# same lock.
+_KNOWN = (
+    select(col(Contact.erased_at), col(ContactKey.wrapped), _REPEATED)
+    .outerjoin(
+        ContactKey,
+        and_(col(ContactKey.tenant_id) == col(Contact.tenant_id), col(ContactKey.contact_id) == col(Contact.id)),
+    )
+    .where(col(Contact.id) == bindparam("contact_id"))
+    .with_for_update(key_share=True, read=True, of=Contact)
 )
 _CONTACT = (
     select(Contact.id)
@@ -40,6 +65,14 @@ _IN_THREAD = (
     .where(col(Conversation.root) == bindparam("root"))
 )
 _LOCKED_IN_THREAD = _IN_THREAD.with_for_update()
+_LOCKED = select(Conversation).where(col(Conversation.id) == bindparam("conversation_id")).with_for_update()
+_SAID = (
+    select(Message)
+    .where(col(Message.connection_id) == bindparam("connection_id"))
+    .where(col(Message.external_id) == bindparam("external_id"))
+    .where(col(Message.direction) == "inbound")
+)
+_CONVERSATION_OF = _SAID.with_only_columns(col(Message.conversation_id))
 
 
 @dataclass(frozen=True)
@@ -65,7 +98,9 @@ class Accepted:
     is_refused: bool = False
 
 
-async def accept(database: Database, limiter: Limiter, connection: ConnectionRef, inbound: Inbound) -> Accepted:
+async def accept(
+    database: Database, vault: Vault, limiter: Limiter, connection: ConnectionRef, inbound: Inbound
+) -> Accepted:
     """Makes a message durable, with its contact and conversation; after this it cannot be lost.
 
     Raises:
@@ -76,7 +111,8 @@ async def accept(database: Database, limiter: Limiter, connection: ConnectionRef
     buckets = _buckets(configured, connection, inbound.contact_external_id)
     verdict = await limiter.check(f"{connection.connection_id}:{inbound.external_id}", buckets)
     async with database.tenant_session(connection.tenant_id) as session:
-        return await _store(session, connection, inbound, verdict, {scope: limit for scope, _, limit in buckets})
+        limit_of = {scope: limit for scope, _, limit in buckets}
+        return await _store(session, vault, connection, inbound, verdict, limit_of)
 
 
 def _buckets(configured: dict[str, str], connection: ConnectionRef, contact: str) -> list[tuple[str, str, Limit]]:
@@ -92,23 +128,41 @@ def _buckets(configured: dict[str, str], connection: ConnectionRef, contact: str
 
 
 async def _store(
-    session: AsyncSession, connection: ConnectionRef, inbound: Inbound, verdict: Verdict, limit_of: dict[str, Limit]
+    session: AsyncSession,
+    vault: Vault,
+    connection: ConnectionRef,
+    inbound: Inbound,
+    verdict: Verdict,
+    limit_of: dict[str, Limit],
 ) -> Accepted:
     contact_id = await _contact(session, connection, inbound.contact_external_id)
     conversation = await _conversation(session, connection, inbound, contact_id)
-    of_message = {"connection_id": connection.connection_id, "external_id": inbound.external_id}
-    repeated = (await session.execute(_REPEATED, of_message)).scalar_one_or_none()
+    of_message = {
+        "contact_id": contact_id,
+        "connection_id": connection.connection_id,
+        "external_id": inbound.external_id,
+    }
+    erased_at, wrapped, repeated = (await session.execute(_KNOWN, of_message)).one()
+    if erased_at is not None:
+        raise Unavailable("The contact is being erased; the message may come again.")
     if repeated is not None:
         return Accepted(ConversationId(conversation.id), MessageId(repeated), is_new=False)
+    cipher = (
+        await vault.unwrap(session, connection.tenant_id, contact_id, wrapped)
+        if wrapped
+        else await vault.cipher(session, connection.tenant_id, contact_id)
+    )
+    message_id = new_id()
     message = Message(
         tenant_id=connection.tenant_id,
+        id=message_id,
         conversation_id=conversation.id,
         connection_id=connection.connection_id,
         seq=_next_seq(conversation),
         direction="inbound",
         author="contact",
         contact_id=contact_id,
-        body=_storable(inbound.text),
+        sealed=cipher.seal(MESSAGE, message_id, _storable(inbound.text)),
         external_id=inbound.external_id,
         state="received" if verdict.allowed else "refused",
         detail={} if verdict.allowed else {"limit": verdict.scope},
@@ -117,9 +171,7 @@ async def _store(
     notice = None
     if not verdict.allowed:
         if verdict.tell:
-            notice = outgoing(
-                conversation, limits.sentence(verdict, limit_of[verdict.scope]), purpose="notice", author="system"
-            )
+            notice = outgoing_notice(conversation, limits.sentence(verdict, limit_of[verdict.scope]))
             session.add(notice)
         audit.record(
             session,
@@ -140,22 +192,37 @@ async def _store(
     )
 
 
-def outgoing(
-    conversation: Conversation, body: str, *, purpose: str, author: str, turn_id: UUID | None = None
+def outgoing_notice(conversation: Conversation, body: str, *, turn_id: UUID | None = None) -> Message:
+    """A sentence of the product's own that waits to be sent. The conversation's row must be locked."""
+    return _outgoing(conversation, purpose="notice", author="system", turn_id=turn_id, body=body)
+
+
+def outgoing_reply(
+    conversation: Conversation, cipher: ContactCipher, contact_id: UUID, text: str, *, turn_id: UUID
 ) -> Message:
-    """A message that waits to be sent, next in its conversation. The conversation's row must be locked."""
+    """A part of an answer that waits to be sent. The conversation's row must be locked."""
+    message_id = new_id()
+    return _outgoing(
+        conversation,
+        id=message_id,
+        purpose="reply",
+        author="employee",
+        turn_id=turn_id,
+        contact_id=contact_id,
+        sealed=cipher.seal(MESSAGE, message_id, _storable(text)),
+    )
+
+
+def _outgoing(conversation: Conversation, **content: Any) -> Message:
     return Message(
         tenant_id=conversation.tenant_id,
         conversation_id=conversation.id,
         connection_id=conversation.connection_id,
         seq=_next_seq(conversation),
         direction="outbound",
-        author=author,
-        body=_storable(body),
         state="pending",
-        purpose=purpose,
-        turn_id=turn_id,
         epoch=conversation.epoch,
+        **content,
     )
 
 
@@ -174,13 +241,15 @@ async def _contact(session: AsyncSession, connection: ConnectionRef, external_id
     found = (await session.execute(_CONTACT, of_contact)).scalar_one_or_none()
     if found is not None:
         return found
+    contact_id = new_id()
     await session.execute(
         insert(Contact)
         .values(
             tenant_id=connection.tenant_id,
-            id=new_id(),
+            id=contact_id,
             connection_id=connection.connection_id,
             external_id=external_id,
+            person_id=contact_id,
             created_at=utc_now(),
         )
         .on_conflict_do_nothing(index_elements=["tenant_id", "connection_id", "external_id"])
@@ -239,26 +308,54 @@ async def conversation_at(
     return None if found is None else ConversationId(found.id)
 
 
-async def edit(session: AsyncSession, connection_id: ConnectionId, external_id: str, text: str) -> None:
+async def edit(session: AsyncSession, vault: Vault, connection_id: ConnectionId, external_id: str, text: str) -> None:
     """Keeps the new wording for what is thought from now on; an answer that was given, or is being thought, stands."""
-    await session.execute(
-        update(Message)
-        .where(col(Message.connection_id) == connection_id)
-        .where(col(Message.external_id) == external_id)
-        .where(col(Message.direction) == "inbound", col(Message.state) != "deleted")
-        .values(body=_storable(text))
+    message = await _locked_message(session, connection_id, external_id)
+    if message is None or message.contact_id is None or message.state == "deleted":
+        return
+    ciphers = await vault.ciphers(session, [message.contact_id])
+    before, message.body = message.sealed, None
+    message.sealed = ciphers[message.contact_id].seal(MESSAGE, message.id, _storable(text))
+    await memory.unlearn(session, message)
+    audit.record(
+        session,
+        tenant_id=message.tenant_id,
+        conversation_id=message.conversation_id,
+        actor="contact",
+        action="message.edited",
+        subject_id=message.contact_id,
+        content=before,
+        message_id=str(message.id),
     )
 
 
 async def remove(session: AsyncSession, connection_id: ConnectionId, external_id: str) -> None:
     """Forgets what a contact took back; what was not answered yet never will be."""
-    await session.execute(
-        update(Message)
-        .where(col(Message.connection_id) == connection_id)
-        .where(col(Message.external_id) == external_id)
-        .where(col(Message.direction) == "inbound")
-        .values(body="", state="deleted", settled_at=utc_now())
+    message = await _locked_message(session, connection_id, external_id)
+    if message is None:
+        return
+    message.body = message.sealed = None
+    message.state, message.settled_at = "deleted", utc_now()
+    await memory.unlearn(session, message)
+    audit.record(
+        session,
+        tenant_id=message.tenant_id,
+        conversation_id=message.conversation_id,
+        actor="contact",
+        action="message.deleted",
+        subject_id=message.contact_id,
+        message_id=str(message.id),
     )
+
+
+async def _locked_message(session: AsyncSession, connection_id: ConnectionId, external_id: str) -> Message | None:
+    """What a contact said, with its conversation locked."""
+    of_message = {"connection_id": connection_id, "external_id": external_id}
+    conversation_id = (await session.execute(_CONVERSATION_OF, of_message)).scalar_one_or_none()
+    if conversation_id is None:
+        return None
+    await session.execute(_LOCKED, {"conversation_id": conversation_id})
+    return (await session.execute(_SAID, of_message)).scalar_one_or_none()
 
 
 async def forget_quarantined(database: Database) -> None:

@@ -16,13 +16,14 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from konstruct import audit, connections
-from konstruct.conversations import Whereabouts, lock, whereabouts
+from konstruct.conversations import Whereabouts, changed, whereabouts
 from konstruct.errors import ChannelRefused, ConnectionDead, NotFound
 from konstruct.identity import ConnectionId, MessageId
 from konstruct.ports import ChannelAccount, Outgoing, Thread
 from konstruct.tables import Conversation, Message
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
+from konstruct.window import LINE, Line
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +36,7 @@ _BEGIN = (
     .where(col(Message.state) == "pending", col(Message.epoch) == bindparam("of_epoch"))
     .where(or_(col(Message.purpose) == "notice", col(Message.turn_id) == bindparam("of_turn")))
     .values(state="sending", sending_at=bindparam("at"))
-    .returning(col(Message.body), col(Message.created_at))
+    .returning(*LINE)
     .execution_options(synchronize_session=False)
 )
 _SENT = (
@@ -97,7 +98,9 @@ async def begin_send(
     }
     begun = (await session.execute(_BEGIN, begin)).one_or_none()
     if begun is not None and found.account.is_active:
-        return Send(found.account, found.thread, _outgoing(found, message_id, begun.body, begun.created_at))
+        text = await _text(session, vault, Line.of_row(begun))
+        if text is not None:
+            return Send(found.account, found.thread, _outgoing(found, message_id, text, begun.created_at))
     message = await _get(session, conversation, message_id)
     if message.state == "sent":
         return "sent"
@@ -110,6 +113,10 @@ async def begin_send(
     if not found.account.is_active:
         await _fail(session, conversation, message, "connection_inactive")
         return "failed"
+    text = await _text(session, vault, Line.of(message))
+    if text is None:
+        await _fail(session, conversation, message, "erased")
+        return "failed"
     now = utc_now()
     may_still_arrive = message.sending_at is not None and now < message.sending_at + SEND_ENDS_WITHIN
     if not may_still_arrive:
@@ -117,16 +124,23 @@ async def begin_send(
     return Send(
         found.account,
         found.thread,
-        _outgoing(found, message_id, message.body, message.created_at),
+        _outgoing(found, message_id, text, message.created_at),
         is_uncertain=True,
         may_still_arrive=may_still_arrive,
     )
 
 
-def _outgoing(found: Whereabouts, message_id: UUID, body: str, created_at: datetime) -> Outgoing:
+async def _text(session: AsyncSession, vault: Vault, line: Line) -> str | None:
+    """None when it was erased."""
+    if line.sealed is None or line.contact_id is None:
+        return line.body
+    return line.text(await vault.ciphers(session, [line.contact_id]))
+
+
+def _outgoing(found: Whereabouts, message_id: UUID, text: str, created_at: datetime) -> Outgoing:
     return Outgoing(
         message_id=MessageId(message_id),
-        text=body,
+        text=text,
         author_name=found.employee.name,
         author_role=found.employee.role,
         created_at=created_at,
@@ -145,7 +159,7 @@ async def settle_sent(
 ) -> None:
     """The channel has it, as the first attempt that knows so says. With the last part of an answer, what was asked
     counts as answered."""
-    conversation = await lock(session, conversation_id)
+    conversation = await changed(session, conversation_id)
     settled = {
         "message_id": message_id,
         "of_conversation": conversation_id,
@@ -173,7 +187,7 @@ async def settle_sent(
 
 async def settle_unsent(session: AsyncSession, conversation_id: UUID, message_id: UUID) -> None:
     """The channel certainly does not have it: it may be sent as if for the first time."""
-    conversation = await lock(session, conversation_id)
+    conversation = await changed(session, conversation_id)
     message = await _get(session, conversation, message_id)
     if message.state == "sending":
         message.state = "pending"
@@ -181,7 +195,7 @@ async def settle_unsent(session: AsyncSession, conversation_id: UUID, message_id
 
 async def settle_refused(session: AsyncSession, conversation_id: UUID, message_id: UUID, error: ChannelRefused) -> None:
     """The channel will never take it. A connection whose credentials are dead is marked for its operator."""
-    conversation = await lock(session, conversation_id)
+    conversation = await changed(session, conversation_id)
     message = await _get(session, conversation, message_id)
     await _fail(session, conversation, message, error.code)
     if isinstance(error, ConnectionDead):

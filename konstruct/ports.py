@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Literal, Protocol
+from uuid import UUID
 
 from pydantic import SecretStr
 
@@ -171,6 +172,33 @@ class Limiter(Protocol):
     @property
     def degraded(self) -> bool:
         """True while Redis does not answer and the in-process limit has taken over."""
+
+
+class Embedder(Protocol):
+    """Texts to vectors of one model. Never retries; raises EmbeddingUnavailable and nothing else."""
+
+    @property
+    def name(self) -> str:
+        """As people write it, provider/model; stored with each vector."""
+
+    async def embed(self, texts: Sequence[str], *, purpose: Literal["query", "passage"]) -> list[list[float]]: ...
+
+
+class Embedders(Protocol):
+    """The embedders that this deployment can make, by name."""
+
+    def get(self, name: str) -> Embedder | None: ...
+
+
+class Windows(Protocol):
+    """Sealed copies of conversations' windows, shared by all workers. Never raises, never slow; may forget anything."""
+
+    async def get(self, tenant_id: UUID, conversation_id: UUID) -> str | None: ...
+
+    async def put(self, tenant_id: UUID, conversation_id: UUID, window: str) -> None: ...
+
+    async def drop(self, tenant_id: UUID, conversation_ids: Sequence[UUID]) -> bool:
+        """Whether they are certainly gone."""
 
 
 class Clock(Protocol):

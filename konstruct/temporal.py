@@ -35,6 +35,8 @@ CONVERSATIONS = "conversations"
 """Task queue of conversations and their activities; one queue, so that a turn's next activity starts without a poll."""
 UPKEEP = "upkeep"
 """Task queue of the sweeps, which must not wait behind conversations."""
+MEMORY = "memory"
+"""Task queue of all that writes memory, for which conversations must not wait."""
 
 _ENCODING = b"binary/encrypted"
 _NONCE_BYTES = 12

@@ -15,6 +15,7 @@ def record(
     conversation_id: UUID,
     turn_id: UUID,
     calls: Sequence[ModelCall],
+    purpose: str = "reply",
 ) -> None:
     session.add_all(
         Usage(
@@ -32,6 +33,7 @@ def record(
             latency_ms=call.latency_ms,
             first_token_ms=call.first_token_ms,
             outcome=call.outcome,
+            purpose=purpose,
             error=call.error_kind,
             created_at=call.started_at,
         )

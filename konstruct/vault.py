@@ -1,19 +1,65 @@
-"""Secrets at rest: a Fernet data key for each tenant, wrapped by the deployment's keys.
+"""Secrets and sayings at rest: a data key for each tenant, wrapped by the deployment's keys, and under it one for each
+contact, without which nothing that is kept of the contact can be read.
 
 A sealed value names its tenant, purpose and row inside the ciphertext, so that a value copied to another place does
 not open there.
 """
 
+import base64
+import hmac
 import json
+import os
+from collections.abc import Collection
+from typing import Final
 from uuid import UUID
 
+from cryptography.exceptions import InvalidTag
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import SecretStr
+from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
 
 from konstruct.errors import Misconfigured
-from konstruct.tables import TenantKey
+from konstruct.tables import ContactKey, TenantKey
+from konstruct.tables.base import utc_now
+
+_NONCE_BYTES: Final = 12
+_CONTACT = "contact"
+_KEYS_OF = select(ContactKey).where(col(ContactKey.contact_id).in_(bindparam("contact_ids", expanding=True)))
+
+
+class ContactCipher:
+    """Seals what is kept of one contact (AES-256-GCM), and hides words so that they can be compared but not read."""
+
+    def __init__(self, tenant_id: UUID, contact_id: UUID, key: bytes) -> None:
+        """``key``: 64 random bytes, half of them for each of the two uses."""
+        self._place = f"{tenant_id}|{contact_id}"
+        self._cipher = AESGCM(key[:32])
+        self._words_key = key[32:]
+
+    def seal(self, purpose: str, row_id: UUID, text: str) -> bytes:
+        nonce = os.urandom(_NONCE_BYTES)
+        return nonce + self._cipher.encrypt(nonce, text.encode(), self._bound_to(purpose, row_id))
+
+    def open(self, purpose: str, row_id: UUID, sealed: bytes) -> str:
+        """Raises Misconfigured when it was sealed with another key or for another place."""
+        try:
+            text = self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], self._bound_to(purpose, row_id))
+        except InvalidTag as error:
+            raise Misconfigured(
+                "Something that is kept of a contact cannot be opened with the contact's key."
+            ) from error
+        return text.decode()
+
+    def hide(self, word: str) -> str:
+        """The same for the same word of this contact, and for no other contact: 16 hexadecimal digits."""
+        return hmac.digest(self._words_key, word.encode(), "sha256")[:8].hex()
+
+    def _bound_to(self, purpose: str, row_id: UUID) -> bytes:
+        return f"{self._place}|{purpose}|{row_id}".encode()
 
 
 class Vault:
@@ -52,6 +98,28 @@ class Vault:
         if (content["tenant"], content["purpose"], content["row"]) != (str(tenant_id), purpose, str(row_id)):
             raise Misconfigured("A stored secret belongs to another place; it was not opened.")
         return {name: SecretStr(value) for name, value in content["secrets"].items()}
+
+    async def cipher(self, session: AsyncSession, tenant_id: UUID, contact_id: UUID) -> ContactCipher:
+        """The contact's cipher, with a key made now when it has none yet."""
+        wrapped = await self.seal(
+            session, tenant_id, _CONTACT, contact_id, {"key": SecretStr(base64.b64encode(os.urandom(64)).decode())}
+        )
+        # Two messages may be a contact's first at once: one insert wins, and both read what won.
+        await session.execute(
+            insert(ContactKey)
+            .values(tenant_id=tenant_id, contact_id=contact_id, wrapped=wrapped, created_at=utc_now())
+            .on_conflict_do_nothing()
+        )
+        return (await self.ciphers(session, [contact_id]))[contact_id]
+
+    async def ciphers(self, session: AsyncSession, contact_ids: Collection[UUID]) -> dict[UUID, ContactCipher]:
+        """Of those among the session's tenant's contacts that have a key; one that was erased has none."""
+        rows = await session.scalars(_KEYS_OF, {"contact_ids": list(contact_ids)})
+        return {row.contact_id: await self.unwrap(session, row.tenant_id, row.contact_id, row.wrapped) for row in rows}
+
+    async def unwrap(self, session: AsyncSession, tenant_id: UUID, contact_id: UUID, wrapped: str) -> ContactCipher:
+        opened = await self.open(session, tenant_id, _CONTACT, contact_id, wrapped)
+        return ContactCipher(tenant_id, contact_id, base64.b64decode(opened["key"].get_secret_value()))
 
     async def _data_key(self, session: AsyncSession, tenant_id: UUID) -> Fernet:
         if tenant_id in self._data_keys:

@@ -49,6 +49,26 @@ SWEEPING = ActivityOptions(
 )
 SWEEP_EVERY = timedelta(seconds=10)
 
+# What is claimed and not written is due again when its claim runs out.
+CLAIMING = ActivityOptions(
+    start_to_close_timeout=timedelta(seconds=30),
+    retry_policy=RetryPolicy(maximum_attempts=1),
+)
+REMEMBERING = ActivityOptions(
+    start_to_close_timeout=timedelta(minutes=4),
+    # Nobody waits for it, and a worker that is busy with replies may be late with a sign of life.
+    heartbeat_timeout=timedelta(seconds=15),
+    retry_policy=RetryPolicy(initial_interval=timedelta(seconds=5), maximum_attempts=3),
+)
+REMEMBER_EVERY = timedelta(seconds=5)
+
+EMBEDDING = ActivityOptions(
+    start_to_close_timeout=timedelta(minutes=2),
+    heartbeat_timeout=timedelta(seconds=15),
+    retry_policy=RetryPolicy(maximum_attempts=1),
+)
+EMBED_EVERY = timedelta(seconds=5)
+
 SILENCE_ENDS_AFTER = timedelta(days=1)
 """A conversation without a word for this long, and at most twice as long, completes; the next message starts it again,
 with its context."""

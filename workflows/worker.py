@@ -22,12 +22,14 @@ from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymen
 
 from activities.delivery import Delivery
 from activities.failures import FailureInterceptor
+from activities.remembering import Remembering
 from activities.thinking import Thinking
 from activities.upkeep import Upkeep
 from konstruct import log, temporal
 from konstruct.adapters.console import ConsoleMessenger
+from konstruct.adapters.embedders import ConfiguredEmbedders
 from konstruct.adapters.litellm import LiteLLMChatModel
-from konstruct.adapters.redis import Circuit, RedisCooldowns, connect
+from konstruct.adapters.redis import Circuit, RedisCooldowns, RedisWindows, connect
 from konstruct.adapters.slack import SlackMessenger, open_session
 from konstruct.db import Database
 from konstruct.ports import Messenger
@@ -35,12 +37,14 @@ from konstruct.settings import Settings, needed
 from konstruct.vault import Vault
 from workflows import policies
 from workflows.conversation import ConversationWorkflow
+from workflows.memory import EmbedWorkflow, RememberWorkflow
 from workflows.sandbox import RUNNER
 from workflows.sweep import SweepWorkflow
 
 # Conversations that stay in memory between their turns; one that fell out costs a replay of at most fifty turns.
 CACHED_CONVERSATIONS = 1_000
 CALLS_AT_ONCE = 200
+MEMORIES_AT_ONCE = 20
 
 # Left unsaid, the SDK reads and hashes the code of every imported module, which takes seconds at each start.
 DEPLOYMENT = WorkerDeploymentConfig(
@@ -65,9 +69,16 @@ async def work(settings: Settings, *, until: asyncio.Event) -> None:
             "console": ConsoleMessenger(),
         }
         client = await reach_temporal(settings)
-        thinking = Thinking(settings, database, vault, LiteLLMChatModel(), RedisCooldowns(redis, Circuit()), messengers)
+        model, cooldowns, embedders = (
+            LiteLLMChatModel(),
+            RedisCooldowns(redis, Circuit()),
+            ConfiguredEmbedders(settings),
+        )
+        windows = RedisWindows(redis, Circuit())
+        thinking = Thinking(settings, database, vault, model, cooldowns, messengers, windows, embedders)
+        remembering = Remembering(settings, database, vault, model, cooldowns, embedders)
         delivery = Delivery(database, vault, messengers)
-        await schedule_sweeps(client)
+        await schedule_upkeep(client)
         await stack.enter_async_context(conversations_worker(client, thinking, delivery))
         await stack.enter_async_context(
             Worker(
@@ -81,6 +92,7 @@ async def work(settings: Settings, *, until: asyncio.Event) -> None:
                 deployment_config=DEPLOYMENT,
             )
         )
+        await stack.enter_async_context(memory_worker(client, remembering))
         # What was loaded until now stays: the collector need not walk through all of litellm again and again.
         gc.freeze()
         logger.info("worker_ready", temporal=settings.temporal_address)
@@ -108,6 +120,22 @@ def conversations_worker(client: Client, thinking: Thinking, delivery: Delivery)
     )
 
 
+def memory_worker(client: Client, remembering: Remembering) -> Worker:
+    """Apart from conversations, so that no reply ever waits for a slot that memory has taken."""
+    return Worker(
+        client,
+        task_queue=temporal.MEMORY,
+        workflows=[RememberWorkflow, EmbedWorkflow],
+        activities=[remembering.claim_memory_work, remembering.remember, remembering.embed_memories],
+        workflow_runner=RUNNER,
+        interceptors=[FailureInterceptor()],
+        max_cached_workflows=50,
+        max_concurrent_activities=MEMORIES_AT_ONCE,
+        graceful_shutdown_timeout=timedelta(seconds=5),
+        deployment_config=DEPLOYMENT,
+    )
+
+
 async def reach_temporal(settings: Settings) -> Client:
     """Waits for Temporal as long as it takes, and says so."""
     while True:
@@ -118,16 +146,38 @@ async def reach_temporal(settings: Settings) -> Client:
             await asyncio.sleep(2)
 
 
-async def schedule_sweeps(client: Client) -> None:
+async def schedule_upkeep(client: Client) -> None:
+    """What is done again and again, whoever works: putting back on its way what was left lying, and writing memory."""
+    await _schedule(client, "sweep", "SweepWorkflow", temporal.UPKEEP, policies.SWEEP_EVERY)
+    # One run may wait long for a model, and must not keep other conversations' memory waiting.
+    await _schedule(
+        client,
+        "remember",
+        "RememberWorkflow",
+        temporal.MEMORY,
+        policies.REMEMBER_EVERY,
+        ScheduleOverlapPolicy.ALLOW_ALL,
+    )
+    await _schedule(client, "embed", "EmbedWorkflow", temporal.MEMORY, policies.EMBED_EVERY)
+
+
+async def _schedule(
+    client: Client,
+    name: str,
+    workflow: str,
+    task_queue: str,
+    every: timedelta,
+    overlap: ScheduleOverlapPolicy = ScheduleOverlapPolicy.SKIP,
+) -> None:
     schedule = Schedule(
-        action=ScheduleActionStartWorkflow("SweepWorkflow", id="sweep", task_queue=temporal.UPKEEP),
-        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=policies.SWEEP_EVERY)]),
-        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=1)),
+        action=ScheduleActionStartWorkflow(workflow, id=name, task_queue=task_queue),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
+        policy=SchedulePolicy(overlap=overlap, catchup_window=timedelta(minutes=1)),
     )
     try:
-        await client.create_schedule("sweep", schedule)
+        await client.create_schedule(name, schedule)
     except ScheduleAlreadyRunningError:
-        logger.debug("sweep_already_scheduled")
+        logger.debug("already_scheduled", schedule=name)
 
 
 async def main(settings: Settings) -> None:

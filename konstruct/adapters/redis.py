@@ -1,4 +1,4 @@
-"""Message limits and models' cool-downs in Redis. Nothing may be kept here that cannot be lost.
+"""Message limits, models' cool-downs and conversations' windows in Redis. Nothing may be kept here that cannot be lost.
 
 A Redis that refuses, hangs or errs costs a call a fifth of a second now and then, and raises nothing.
 """
@@ -6,8 +6,10 @@ A Redis that refuses, hangs or errs costs a call a fifth of a second now and the
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Final, TypeVar
+from uuid import UUID
 
 import structlog
 from redis.asyncio import BlockingConnectionPool
@@ -26,6 +28,7 @@ log = structlog.get_logger(__name__)
 TIME_LIMIT: Final = timedelta(seconds=0.2)
 OPEN_FOR: Final = timedelta(seconds=5)
 _MILLISECOND: Final = timedelta(milliseconds=1)
+_WINDOW_IS_KEPT_FOR: Final = timedelta(days=1)
 
 _GCRA: Final = """
 -- KEYS: this message's verdict, whether its sender was told, then one key for each bucket.
@@ -194,6 +197,42 @@ class RedisCooldowns:
             await self._circuit.call(lambda: self._redis.delete(_cooldown(key)))
         except Unavailable:
             return
+
+
+class RedisWindows:
+    """A copy of each conversation's window, for a day after it was last read anew."""
+
+    def __init__(self, redis: Redis, circuit: Circuit) -> None:
+        self._redis = redis
+        self._circuit = circuit
+
+    async def get(self, tenant_id: UUID, conversation_id: UUID) -> str | None:
+        try:
+            found = await self._circuit.call(lambda: self._redis.mget([_window(tenant_id, conversation_id)]))
+        except Unavailable:
+            return None
+        # A str: the client decodes.
+        return str(found[0]) if found[0] is not None else None
+
+    async def put(self, tenant_id: UUID, conversation_id: UUID, window: str) -> None:
+        with suppress(Unavailable):
+            await self._circuit.call(
+                lambda: self._redis.set(_window(tenant_id, conversation_id), window, ex=_WINDOW_IS_KEPT_FOR)
+            )
+
+    async def drop(self, tenant_id: UUID, conversation_ids: Sequence[UUID]) -> bool:
+        if not conversation_ids:
+            return True
+        keys = [_window(tenant_id, conversation_id) for conversation_id in conversation_ids]
+        try:
+            await self._circuit.call(lambda: self._redis.delete(*keys))
+        except Unavailable:
+            return False
+        return True
+
+
+def _window(tenant_id: UUID, conversation_id: UUID) -> str:
+    return f"window:{{{tenant_id}}}:{conversation_id}"
 
 
 def _cooldown(key: str) -> str:

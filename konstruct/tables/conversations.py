@@ -4,8 +4,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, UniqueConstraint, text
-from sqlmodel import Field
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, LargeBinary, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
 
 from konstruct.tables.base import Owned, document, moment
 
@@ -17,10 +17,28 @@ class Contact(Owned, table=True):
         ForeignKeyConstraint(
             ["tenant_id", "connection_id"], ["connections.tenant_id", "connections.id"], ondelete="CASCADE"
         ),
+        Index("contacts_of_person", "tenant_id", "person_id"),
     )
 
     connection_id: UUID
     external_id: str
+    person_id: UUID
+    """Shared by the contacts that are one person; a contact on its own has its own id here."""
+    created_at: datetime = moment()
+    erased_at: datetime | None = moment(optional=True)
+
+
+class ContactKey(SQLModel, table=True):
+    """The key under which all that is kept of a contact is sealed, itself sealed by the vault."""
+
+    __tablename__ = "contact_keys"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "contact_id"], ["contacts.tenant_id", "contacts.id"], ondelete="CASCADE"),
+    )
+
+    tenant_id: UUID = Field(primary_key=True)
+    contact_id: UUID = Field(primary_key=True)
+    wrapped: str
     created_at: datetime = moment()
 
 
@@ -35,6 +53,8 @@ class Conversation(Owned, table=True):
         ),
         ForeignKeyConstraint(["tenant_id", "contact_id"], ["contacts.tenant_id", "contacts.id"]),
         ForeignKeyConstraint(["tenant_id", "employee_id"], ["employees.tenant_id", "employees.id"]),
+        Index("conversations_to_remember", "memory_due_at", postgresql_where=text("memory_due_at is not null")),
+        Index("conversations_of_contact", "tenant_id", "contact_id"),
     )
 
     connection_id: UUID
@@ -49,6 +69,14 @@ class Conversation(Owned, table=True):
     turn_id: UUID | None = None
     """The turn that may write an answer; an older one that still runs finds itself superseded."""
     last_seq: int = Field(default=0, sa_type=BigInteger)
+    revision: int = Field(default=0, sa_type=BigInteger)
+    """Raised by whatever changes what a turn looks back on; a copy of an older revision is stale."""
+    remembered_seq: int = Field(default=0, sa_type=BigInteger)
+    """Up to here it can be recalled word by word."""
+    digested_seq: int = Field(default=0, sa_type=BigInteger)
+    """Up to here facts were learned from it."""
+    memory_due_at: datetime | None = moment(optional=True)
+    """When memory is to be written next; while that goes on, when it is taken for failed."""
     created_at: datetime = moment()
 
 
@@ -76,6 +104,8 @@ class Message(Owned, table=True):
             postgresql_where=text("state in ('received', 'taken', 'pending')"),
         ),
         Index("messages_of_turn", "tenant_id", "turn_id", postgresql_where=text("turn_id is not null")),
+        Index("messages_of_contact", "tenant_id", "contact_id"),
+        Index("messages_plain", "tenant_id", "id", postgresql_where=text("body is not null and purpose = 'reply'")),
     )
 
     conversation_id: UUID
@@ -85,7 +115,13 @@ class Message(Owned, table=True):
     direction: str
     author: str
     contact_id: UUID | None = None
-    body: str
+    """Who said it, or who it is said to."""
+    body: str | None = None
+    """A sentence of the product's own."""
+    sealed: bytes | None = Field(default=None, sa_type=LargeBinary)
+    """What a person or an employee said, under the contact's key; neither is there when it was taken back or erased."""
+    forgotten_at: datetime | None = moment(optional=True)
+    """Since when no model is shown it any more, as the contact asked."""
     external_id: str | None = None
     """The channel's id: unique in a connection, so that a repeated delivery changes nothing."""
     state: str

@@ -39,6 +39,8 @@ class Usage(Owned, table=True):
     latency_ms: int
     first_token_ms: int | None = None
     outcome: str
+    purpose: str = "reply"
+    """What it was made for: a reply, a summary of what left the window, or facts to remember."""
     error: str | None = None
     created_at: datetime = moment()
 

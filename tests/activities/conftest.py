@@ -12,7 +12,14 @@ from activities.thinking import Thinking
 from konstruct.db import Database
 from konstruct.settings import Settings
 from konstruct.vault import Vault
-from tests.support.doubles import NothingCools, RecordingMessenger, ScriptedModel
+from tests.support.doubles import (
+    GivenEmbedders,
+    KeptWindows,
+    NothingCools,
+    RecordingMessenger,
+    ScriptedModel,
+    WordEmbedder,
+)
 from tests.support.office import Office, open_office
 
 MODELS = ("anthropic/claude-sonnet-4-6", "openai/gpt-5.4")
@@ -27,9 +34,35 @@ async def office(database: Database, vault: Vault) -> Office:
 
 
 @pytest.fixture
-def thinking(database: Database, vault: Vault, model: ScriptedModel, messenger: RecordingMessenger) -> Thinking:
+def windows() -> KeptWindows:
+    return KeptWindows()
+
+
+@pytest.fixture
+def embedder() -> WordEmbedder:
+    return WordEmbedder()
+
+
+@pytest.fixture
+def thinking(
+    database: Database,
+    vault: Vault,
+    model: ScriptedModel,
+    messenger: RecordingMessenger,
+    windows: KeptWindows,
+    embedder: WordEmbedder,
+) -> Thinking:
     settings = Settings(anthropic_api_key=SecretStr("sk-ant-canary"), openai_api_key=SecretStr("sk-canary"))
-    return Thinking(settings, database, vault, model, NothingCools(), {"slack": messenger})
+    return Thinking(
+        settings,
+        database,
+        vault,
+        model,
+        NothingCools(),
+        {"slack": messenger},
+        windows,
+        GivenEmbedders({embedder.name: embedder}),
+    )
 
 
 @pytest.fixture

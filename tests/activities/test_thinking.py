@@ -33,7 +33,7 @@ def request_for(office: Office, asked: Accepted, turn_id: UUID | None = None) ->
 
 
 async def answers(office: Office) -> list[str]:
-    return [message.body for message in await office.messages("outbound")]
+    return [message.body or "" for message in await office.messages("outbound")]
 
 
 async def test_an_answer_is_stored_with_what_it_cost_and_who_gave_it(

@@ -18,7 +18,7 @@ class Office(office.Office):
     workspace: Workspace
 
     async def bodies(self) -> list[str]:
-        return [message.body for message in await self.messages()]
+        return [message.body or "" for message in await self.messages()]
 
     async def conversations(self) -> Sequence[Conversation]:
         return sorted(await self.rows(Conversation), key=lambda conversation: conversation.created_at)

@@ -3,11 +3,12 @@ from uuid import UUID, uuid4
 import pytest
 
 from konstruct import conversations, inbox
-from konstruct.conversations import WINDOW, Finished, Said, Turn
+from konstruct.conversations import Finished, Said, Turn
 from konstruct.errors import NotFound
 from konstruct.identity import new_id
 from konstruct.inbox import Accepted
 from konstruct.tables import Conversation, EmployeeVersion
+from konstruct.window import LONGEST
 from tests.support.office import REFUSING, Office
 
 
@@ -80,16 +81,16 @@ async def test_what_came_in_before_an_older_answer_was_there_is_answered_after_i
 
 
 async def test_a_turn_looks_back_on_the_latest_messages_alone(office: Office) -> None:
-    for number in range(WINDOW + 5):
+    for number in range(LONGEST + 5):
         asked = await office.say(f"{number}")
-        turn = await begun(office, asked)
-    assert [line.text for line in turn.said] == [f"{number}" for number in range(5, WINDOW + 5)]
+    turn = await begun(office, asked)
+    assert [line.text for line in turn.said] == [f"{number}" for number in range(5, LONGEST + 5)]
 
 
 async def test_a_turn_sees_the_edited_text(office: Office) -> None:
     asked = await office.say("Helo?", external_id="C1:1")
     async with office.session() as session:
-        await inbox.edit(session, office.connection_id, "C1:1", "Hello?")
+        await inbox.edit(session, office.vault, office.connection_id, "C1:1", "Hello?")
     assert (await begun(office, asked)).said == (Said(True, "Hello?"),)
 
 

@@ -211,7 +211,11 @@ async def test_a_connection_dies_while_a_new_contact_writes(office: Office, aske
     [reply] = await office.answer(asked)
     await office.begin_send(asked, reply)
     async with office.session() as session:
-        session.add(Contact(tenant_id=office.tenant_id, connection_id=office.connection_id, external_id="U8"))
+        session.add(
+            Contact(
+                tenant_id=office.tenant_id, connection_id=office.connection_id, external_id="U8", person_id=new_id()
+            )
+        )
         await session.flush()
         async with asyncio.timeout(10):
             await refuse(office, asked, reply, ConnectionDead("The token was revoked.", "token_revoked"))

@@ -1,12 +1,16 @@
 """The outside world behind the ports, in memory: a model that follows a script and a messenger that remembers."""
 
 import asyncio
+import math
+import zlib
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
+from uuid import UUID
 
+from konstruct.errors import EmbeddingUnavailable
 from konstruct.ports import ChannelAccount, ChatMessage, Completion, ModelCallError, ModelLink, Outgoing, Thread, Tokens
 
 USED = Tokens(input=1_000, output=100, cached=400)
@@ -52,6 +56,56 @@ class NothingCools:
 
     async def warm(self, key: str) -> None:
         return None
+
+
+@dataclass
+class KeptWindows:
+    """A cache that forgets nothing."""
+
+    kept: dict[UUID, str] = field(default_factory=dict)
+
+    async def get(self, tenant_id: UUID, conversation_id: UUID) -> str | None:
+        return self.kept.get(conversation_id)
+
+    async def put(self, tenant_id: UUID, conversation_id: UUID, window: str) -> None:
+        self.kept[conversation_id] = window
+
+    async def drop(self, tenant_id: UUID, conversation_ids: Sequence[UUID]) -> bool:
+        for conversation_id in conversation_ids:
+            self.kept.pop(conversation_id, None)
+        return True
+
+
+@dataclass
+class WordEmbedder:
+    """A place for each text by the words in it: what shares words is near. Fails while ``is_away``."""
+
+    name: str = "local/words"
+    dimensions: int = 64
+    is_away: bool = False
+    asked: list[tuple[str, str]] = field(default_factory=list)
+    """(purpose, text) of all that was embedded."""
+
+    async def embed(self, texts: Sequence[str], *, purpose: Literal["query", "passage"]) -> list[list[float]]:
+        if self.is_away:
+            raise EmbeddingUnavailable("It is away.")
+        self.asked += [(purpose, text) for text in texts]
+        return [self._place(text) for text in texts]
+
+    def _place(self, text: str) -> list[float]:
+        vector = [0.0] * self.dimensions
+        for word in text.lower().split():
+            vector[zlib.crc32(word.strip(".,?!").encode()) % self.dimensions] += 1.0
+        length = math.hypot(*vector) or 1.0
+        return [value / length for value in vector] if any(vector) else [1.0, *vector[1:]]
+
+
+@dataclass
+class GivenEmbedders:
+    embedders: dict[str, WordEmbedder] = field(default_factory=dict)
+
+    def get(self, name: str) -> WordEmbedder | None:
+        return self.embedders.get(name)
 
 
 @dataclass

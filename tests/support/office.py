@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from konstruct import connections, conversations, inbox, outbox
+from konstruct import connections, conversations, inbox, outbox, window
 from konstruct.connections import ConnectionRef
 from konstruct.conversations import Finished, Turn
 from konstruct.db import Database
@@ -33,6 +33,7 @@ from konstruct.tables import (
 )
 from konstruct.tables.base import Owned
 from konstruct.vault import Vault
+from konstruct.window import Line
 
 Row = TypeVar("Row", bound=Owned)
 
@@ -80,7 +81,7 @@ class Office:
         limiter: Limiter | None = None,
     ) -> Accepted:
         inbound = Inbound(channel, root, external_id or secrets.token_hex(8), contact, text)
-        return await inbox.accept(self.database, limiter or Allowing(), self.ref, inbound)
+        return await inbox.accept(self.database, self.vault, limiter or Allowing(), self.ref, inbound)
 
     async def begin(self, asked: Accepted, turn_id: UUID) -> Turn | list[UUID]:
         async with self.session() as session:
@@ -88,7 +89,7 @@ class Office:
 
     async def finish(self, asked: Accepted, turn_id: UUID, *parts: str) -> Finished:
         async with self.session() as session:
-            return await conversations.finish_turn(session, asked.conversation_id, turn_id, parts)
+            return await conversations.finish_turn(session, self.vault, asked.conversation_id, turn_id, parts)
 
     async def answer(self, asked: Accepted, *parts: str) -> list[UUID]:
         """Thinks of an answer, which is then ready to be sent."""
@@ -125,13 +126,25 @@ class Office:
             return list((await session.execute(select(table).order_by(col(table.id)))).scalars())
 
     async def message(self, message_id: UUID) -> Message:
+        """With what it says opened."""
         async with self.session() as session:
-            return await session.get_one(Message, (self.tenant_id, message_id))
+            message = await session.get_one(Message, (self.tenant_id, message_id))
+        [opened] = await self._opened([message])
+        return opened
 
     async def messages(self, direction: str | None = None) -> list[Message]:
         """In the order in which they were written."""
         messages = sorted(await self.rows(Message), key=lambda message: (message.created_at, message.seq))
-        return [message for message in messages if direction in (None, message.direction)]
+        return await self._opened([message for message in messages if direction in (None, message.direction)])
+
+    async def _opened(self, messages: list[Message]) -> list[Message]:
+        """Their ``body`` holds what they say, or nothing where it was taken back. They are of no session any more."""
+        lines = [Line.of(message) for message in messages]
+        async with self.session() as session:
+            ciphers = await self.vault.ciphers(session, window.contacts_in(lines))
+        for message, line in zip(messages, lines, strict=True):
+            message.body = line.text(ciphers) or ""
+        return messages
 
     async def states(self) -> list[str]:
         return [message.state for message in await self.messages()]

@@ -39,7 +39,7 @@ from konstruct.tables import Connection, Conversation, EmployeeVersion
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
 from tests.conftest import ENCRYPTION_KEY
-from tests.support.doubles import NothingCools, RecordingMessenger, ScriptedModel
+from tests.support.doubles import GivenEmbedders, KeptWindows, NothingCools, RecordingMessenger, ScriptedModel
 from tests.support.office import Allowing, Furnished
 from tests.tenancy.conftest import Snapshot
 
@@ -71,7 +71,7 @@ async def _unseal(session: AsyncSession, a: Furnished, b: Furnished) -> object:
 async def _write_as(session: AsyncSession, a: Furnished, b: Furnished) -> None:
     async with b.session() as theirs:
         conversation = await theirs.get_one(Conversation, (b.tenant_id, b.asked.conversation_id))
-    session.add(inbox.outgoing(conversation, "Not yours", purpose="notice", author="system"))
+    session.add(inbox.outgoing_notice(conversation, "Not yours"))
     await session.flush()
 
 
@@ -106,7 +106,7 @@ ATTEMPTS: dict[str, tuple[Attempt, object]] = {
         NotFound,
     ),
     "conversations.finish_turn": (
-        lambda s, a, b: conversations.finish_turn(s, b.asked.conversation_id, new_id(), ["x"]),
+        lambda s, a, b: conversations.finish_turn(s, a.vault, b.asked.conversation_id, new_id(), ["x"]),
         NotFound,
     ),
     "conversations.add_notice": (
@@ -128,12 +128,16 @@ ATTEMPTS: dict[str, tuple[Attempt, object]] = {
     ),
     "employees.opening": (lambda s, a, b: employees.opening(s, b.connection_id), NoResultFound),
     "inbox.conversation_at": (lambda s, a, b: inbox.conversation_at(s, b.connection_id, "C1", "1.0"), None),
-    "inbox.edit": (lambda s, a, b: inbox.edit(s, b.connection_id, f"{b.account}-1", "x"), None),
+    "inbox.edit": (lambda s, a, b: inbox.edit(s, a.vault, b.connection_id, f"{b.account}-1", "x"), None),
     "inbox.remove": (lambda s, a, b: inbox.remove(s, b.connection_id, f"{b.account}-1"), None),
-    "inbox.outgoing": (_write_as, DBAPIError),
+    "inbox.outgoing_notice": (_write_as, DBAPIError),
     "inbox.accept": (
         lambda s, a, b: inbox.accept(
-            a.database, Allowing(), ConnectionRef(a.tenant_id, b.connection_id), Inbound("C1", "1.0", "m1", "U1", "x")
+            a.database,
+            a.vault,
+            Allowing(),
+            ConnectionRef(a.tenant_id, b.connection_id),
+            Inbound("C1", "1.0", "m1", "U1", "x"),
         ),
         IntegrityError,
     ),
@@ -230,7 +234,9 @@ async def test_another_tenants_secret_does_not_open(ours: Furnished, theirs: Fur
 def acts(
     settings: Settings, database: Database, vault: Vault, model: ScriptedModel, messenger: RecordingMessenger
 ) -> dict[str, Callable[[Any], Awaitable[object]]]:
-    thinking = Thinking(settings, database, vault, model, NothingCools(), {"slack": messenger})
+    thinking = Thinking(
+        settings, database, vault, model, NothingCools(), {"slack": messenger}, KeptWindows(), GivenEmbedders()
+    )
     delivery = Delivery(database, vault, {"slack": messenger})
     return {
         "think": thinking.think,

@@ -1,0 +1,212 @@
+"""Remembering: after a reply, what was said becomes memory, facts and a summary, in steps that can be redone."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final, Literal
+from uuid import UUID, uuid4
+
+import structlog
+from temporalio import activity
+
+from activities.heartbeat import heartbeat
+from konstruct import audit, memory, models, usage
+from konstruct.contracts.memory import Embedded, MemoryWork, RememberRequest
+from konstruct.db import Database
+from konstruct.errors import EmbeddingUnavailable
+from konstruct.memory import Question, digest, work
+from konstruct.memory.digest import Findings, Labelled, Said, Unreadable
+from konstruct.memory.work import Work
+from konstruct.models import ModelCall
+from konstruct.ports import ChatMessage, ChatModel, Cooldowns, Embedder, Embedders, ModelLink
+from konstruct.settings import Settings
+from konstruct.tables.base import utc_now
+from konstruct.vault import Vault
+
+AT_MOST: Final = 100
+"""Conversations that one run takes on; the next run goes on."""
+BUDGET_SECONDS: Final = 90.0
+"""For one question to the models; nobody waits for the answer."""
+EARLIER: Final = 20
+"""Earlier sayings that are shown where facts are looked for, so that what is to be forgotten can be named."""
+EMBEDDED_AT_ONCE: Final = 32
+EMBED_FOR: Final = timedelta(seconds=60)
+"""After this an embedding run ends, and the next one goes on."""
+
+log = structlog.get_logger(__name__)
+
+
+class Remembering:
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        vault: Vault,
+        model: ChatModel,
+        cooldowns: Cooldowns,
+        embedders: Embedders,
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._vault = vault
+        self._model = model
+        self._cooldowns = cooldowns
+        self._embedders = embedders
+
+    @activity.defn(name="claim_memory_work")
+    async def claim_memory_work(self) -> MemoryWork:
+        due = await work.claim(self._database, AT_MOST)
+        return MemoryWork([RememberRequest(each.tenant_id, each.conversation_id) for each in due])
+
+    @activity.defn(name="remember")
+    async def remember(self, request: RememberRequest) -> None:
+        async with heartbeat():
+            async with self._database.tenant_session(request.tenant_id) as session:
+                opened = await work.open_work(session, self._vault, request.conversation_id)
+            if opened.unremembered:
+                async with self._database.tenant_session(request.tenant_id) as session:
+                    await work.write_sayings(session, self._vault, opened)
+            digest_at = await self._learn(opened)
+            await self._summarise(opened)
+            async with self._database.tenant_session(request.tenant_id) as session:
+                await work.close_work(session, opened, digest_at)
+
+    async def _learn(self, opened: Work) -> datetime | None:
+        """Looks for facts when enough was said, or the conversation has fallen quiet; else says when to come again."""
+        said = [each for of_contact in opened.undigested.values() for each in of_contact]
+        if not any(not line.is_answer for line, _ in said):
+            return None
+        links = self._links(opened)
+        quiet_at = (opened.last_said_at or utc_now()) + timedelta(seconds=self._settings.memory_quiet_seconds)
+        if links and len(said) < work.DIGEST_LINES and quiet_at > utc_now():
+            return quiet_at
+        # Only a model that is up to it is asked; without one, what was said is all that is remembered.
+        for contact_id, of_contact in opened.undigested.items() if links else ():
+            await self._learn_of(opened, contact_id, of_contact, links)
+        async with self._database.tenant_session(opened.conversation.tenant_id) as session:
+            await work.note_digested(session, opened)
+        return None
+
+    async def _learn_of(self, opened: Work, contact_id: UUID, said: Sequence[Said], links: list[ModelLink]) -> None:
+        tenant_id = opened.conversation.tenant_id
+        text = "\n".join(text for line, text in said if not line.is_answer)
+        question = Question(contact_id, text, conversation_id=opened.conversation.id, after_seq=said[0][0].seq - 1)
+        async with self._database.tenant_session(tenant_id) as session:
+            known = await work.known_facts(session, self._vault, contact_id)
+            earlier = await memory.recall(session, self._vault, tenant_id, question, at_most=EARLIER)
+        labelled = Labelled.of(known, [each for each in earlier if each.kind == "said"], said)
+        findings = await self._find(opened, labelled, links)
+        async with self._database.tenant_session(tenant_id) as session:
+            learned, forgotten = await work.write_findings(session, self._vault, opened, contact_id, findings)
+            audit.record(
+                session,
+                tenant_id=tenant_id,
+                conversation_id=opened.conversation.id,
+                actor="memory",
+                action="memory.learned",
+                subject_id=contact_id,
+                learned=[str(fact) for fact in learned],
+                replaced=[str(replaced) for fact in findings.facts for replaced in fact.replaces],
+                forgotten=[str(message) for message in forgotten],
+            )
+
+    async def _find(self, opened: Work, labelled: Labelled, links: list[ModelLink]) -> Findings:
+        """Nothing, after a second try, when no model answers in the form that it is asked for."""
+        prompt = digest.facts_prompt(opened.employee.name, opened.tenant.name, labelled)
+        for _ in range(2):
+            answer = await self._ask(opened, links, prompt, "facts")
+            try:
+                return digest.read_findings(answer, labelled)
+            except Unreadable as error:
+                log.warning("facts_unreadable", conversation_id=str(opened.conversation.id), reason=str(error))
+                prompt = [
+                    *prompt,
+                    ChatMessage("assistant", answer),
+                    ChatMessage("user", f"That could not be read: {error} Answer with the JSON object alone."),
+                ]
+        return Findings()
+
+    async def _summarise(self, opened: Work) -> None:
+        links = self._links(opened)
+        said = work.to_summarise(opened, self._window_budget(opened))
+        if not said:
+            return
+        if links:
+            prompt = digest.summary_prompt(opened.employee.name, opened.tenant.name, opened.summary, said)
+            summary = await self._ask(opened, links, prompt, "summary")
+        else:
+            summary = digest.excerpt(opened.summary, said)
+        async with self._database.tenant_session(opened.conversation.tenant_id) as session:
+            written = await work.write_summary(session, self._vault, opened, said, summary)
+            if written:
+                audit.record(
+                    session,
+                    tenant_id=opened.conversation.tenant_id,
+                    conversation_id=opened.conversation.id,
+                    actor="memory",
+                    action="memory.summarised",
+                    through=max(line.seq for line, _ in said),
+                )
+
+    def _links(self, opened: Work) -> list[ModelLink]:
+        return [link for link in self._chain(opened) if link.provider != "local"]
+
+    def _chain(self, opened: Work) -> list[ModelLink]:
+        return models.chain(opened.employee.models or opened.tenant.models, self._settings)
+
+    def _window_budget(self, opened: Work) -> int:
+        """Tokens that the window may take of the prompt of the model at hand."""
+        rooms = [link.context_window - link.max_output_tokens for link in self._chain(opened)[:1]]
+        return min([work.WINDOW_TOKENS, *(max(room, 0) // 2 for room in rooms)])
+
+    async def _ask(
+        self, opened: Work, links: list[ModelLink], prompt: Sequence[ChatMessage], purpose: Literal["facts", "summary"]
+    ) -> str:
+        calls: list[ModelCall] = []
+        try:
+            answer = await models.ask(
+                self._model, links, lambda _: prompt, self._cooldowns, calls.append, BUDGET_SECONDS
+            )
+        finally:
+            async with self._database.tenant_session(opened.conversation.tenant_id) as session:
+                usage.record(session, opened.employee, opened.conversation.id, uuid4(), calls, purpose)
+        return answer.text
+
+    @activity.defn(name="embed_memories")
+    async def embed_memories(self) -> Embedded:
+        """Gives memories their vectors, new ones first, then those whose vector is of another model."""
+        name = self._settings.embedding_model
+        embedder = self._embedders.get(name)
+        if embedder is None:
+            log.warning("no_embedder", model=name)
+            return Embedded(0)
+        ends_at = asyncio.get_running_loop().time() + EMBED_FOR.total_seconds()
+        total = 0
+        async with heartbeat():
+            while asyncio.get_running_loop().time() < ends_at:
+                try:
+                    done = await self._embed_some(embedder)
+                except EmbeddingUnavailable as error:
+                    log.warning("embedding_failed", model=name, reason=str(error))
+                    break
+                if not done:
+                    break
+                total += done
+                log.info("memories_embedded", model=name, memories=total)
+        return Embedded(total)
+
+    async def _embed_some(self, embedder: Embedder) -> int:
+        by_tenant: dict[UUID, list[UUID]] = defaultdict(list)
+        for tenant_id, memory_id in await memory.without_vector(self._database, embedder.name, EMBEDDED_AT_ONCE):
+            by_tenant[tenant_id].append(memory_id)
+        done = 0
+        for tenant_id, memory_ids in by_tenant.items():
+            async with self._database.tenant_session(tenant_id) as session:
+                waiting = await memory.to_embed(session, self._vault, embedder.name, memory_ids)
+            vectors = await embedder.embed([each.text for each in waiting], purpose="passage")
+            placed = {each.memory_id: vector for each, vector in zip(waiting, vectors, strict=True)}
+            async with self._database.tenant_session(tenant_id) as session:
+                await memory.keep_vectors(session, tenant_id, embedder.name, placed)
+            done += len(placed)
+        return done

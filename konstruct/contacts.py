@@ -1,0 +1,230 @@
+"""Contacts as people whom an operator can look up, join into one person, and erase for good."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from sqlalchemy import and_, delete, func, or_, update
+from sqlalchemy import text as sql
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from konstruct import audit
+from konstruct.db import Database
+from konstruct.errors import BadInput, NotFound
+from konstruct.tables import (
+    Connection,
+    Contact,
+    ContactKey,
+    Conversation,
+    ConversationSummary,
+    Memory,
+    Message,
+)
+from konstruct.tables.base import utc_now
+from konstruct.vault import Vault
+from konstruct.window import MESSAGE
+
+
+@dataclass(frozen=True)
+class Found:
+    contact_id: UUID
+    connection: str
+    kind: str
+    external_id: str
+    person_id: UUID
+
+
+async def find(session: AsyncSession, named: str, connection: str | None = None) -> Found:
+    """By our id or the channel's, as ``U123`` or, where two connections know it, with the connection's key.
+
+    Raises:
+        NotFound: there is no such contact, or it was erased.
+        BadInput: several connections know the id.
+    """
+    query = (
+        select(Contact, Connection)
+        .join(Connection, and_(col(Connection.id) == col(Contact.connection_id)))
+        .where(col(Contact.erased_at).is_(None))
+    )
+    try:
+        query = query.where(or_(col(Contact.external_id) == named, col(Contact.id) == UUID(named)))
+    except ValueError:
+        query = query.where(col(Contact.external_id) == named)
+    if connection is not None:
+        query = query.where(col(Connection.key) == connection)
+    rows = (await session.execute(query.order_by(col(Contact.created_at)))).all()
+    if not rows:
+        raise NotFound(f"There is no contact {named!r} here; one that was erased is not found any more.")
+    if len(rows) > 1:
+        keys = ", ".join(connection.key for _, connection in rows)
+        raise BadInput(f"Several connections know {named!r}: say which one with --connection ({keys}).")
+    contact, of = rows[0]
+    return Found(contact.id, of.key, of.kind, contact.external_id, contact.person_id)
+
+
+async def join(session: AsyncSession, tenant_id: UUID, contact_id: UUID, other_id: UUID, *, actor: str) -> bool:
+    """Says that two contacts are one person, who is remembered as one; False when they are that already.
+
+    Raises NotFound when one of them is not the session's tenant's.
+    """
+    rows = {row.id: row for row in await session.scalars(_locked([contact_id, other_id]))}
+    if len(rows) < len({contact_id, other_id}):
+        raise NotFound("There is no such contact.")
+    person, joined = rows[contact_id].person_id, rows[other_id].person_id
+    if person == joined:
+        return False
+    await session.execute(update(Contact).where(col(Contact.person_id) == joined).values(person_id=person))
+    audit.record(
+        session,
+        tenant_id=tenant_id,
+        actor=actor,
+        action="contact.joined",
+        subject_id=contact_id,
+        other=str(other_id),
+    )
+    return True
+
+
+def _locked(contact_ids: Sequence[UUID]):  # type: ignore[no-untyped-def]
+    return select(Contact).where(col(Contact.id).in_(contact_ids)).order_by(col(Contact.id)).with_for_update()
+
+
+@dataclass(frozen=True)
+class Erased:
+    contacts: int
+    messages: int
+    memories: int
+    conversation_ids: list[UUID] = field(default_factory=list)
+    """Whose windows in the cache are to be dropped."""
+    external_ids: list[tuple[str, str]] = field(default_factory=list)
+    """(channel kind, id there) of each, for what lies outside the tenant's tables."""
+
+
+async def erase(session: AsyncSession, tenant_id: UUID, contact_id: UUID, *, actor: str) -> Erased:
+    """Shreds all that is kept of a person: their contacts' keys, words, memories and names. What happened stays on
+    record, without what was said; in a thread that others took part in, so do the others' own words.
+
+    Raises NotFound when the session's tenant has no such contact, or it was erased before.
+    """
+    person = await session.scalar(
+        select(col(Contact.person_id)).where(col(Contact.id) == contact_id, col(Contact.erased_at).is_(None))
+    )
+    if person is None:
+        raise NotFound("There is no such contact.")
+    contact_ids = list(await session.scalars(select(col(Contact.id)).where(col(Contact.person_id) == person)))
+    theirs = col(Message.contact_id).in_(contact_ids)
+    took_part = select(col(Message.conversation_id)).where(theirs)
+    # Conversations before contacts, as everybody locks them.
+    conversations = list(
+        await session.scalars(
+            select(Conversation)
+            .where(or_(col(Conversation.contact_id).in_(contact_ids), col(Conversation.id).in_(took_part)))
+            .order_by(col(Conversation.id))
+            .with_for_update()
+        )
+    )
+    contacts = list(await session.scalars(_locked(contact_ids)))
+    conversation_ids = [conversation.id for conversation in conversations]
+    messages = await _shred_messages(session, contact_ids, conversation_ids)
+    memories = (
+        await session.execute(
+            delete(Memory)
+            .where(or_(col(Memory.contact_id).in_(contact_ids), col(Memory.message_id).in_(messages)))
+            .returning(col(Memory.id))
+        )
+    ).all()
+    await session.execute(
+        delete(ConversationSummary).where(col(ConversationSummary.conversation_id).in_(conversation_ids))
+    )
+    await session.execute(delete(ContactKey).where(col(ContactKey.contact_id).in_(contact_ids)))
+    kinds = dict((await session.execute(select(col(Connection.id), col(Connection.kind)))).tuples())
+    external_ids = [(kinds[contact.connection_id], contact.external_id) for contact in contacts]
+    for conversation in conversations:
+        conversation.revision += 1
+        conversation.turn_id = None
+        if conversation.contact_id in contact_ids:
+            # The place in the channel names them, too, and what is written there next begins anew.
+            conversation.channel = conversation.root = f"erased:{conversation.id}"
+    for contact in contacts:
+        contact.external_id, contact.erased_at = f"erased:{contact.id}", utc_now()
+    audit.record(
+        session,
+        tenant_id=tenant_id,
+        actor=actor,
+        action="contact.erased",
+        subject_id=contact_id,
+        contacts=[str(each) for each in contact_ids],
+        messages=len(messages),
+        memories=len(memories),
+    )
+    return Erased(len(contacts), len(messages), len(memories), conversation_ids, external_ids)
+
+
+async def _shred_messages(
+    session: AsyncSession, contact_ids: Sequence[UUID], conversation_ids: Sequence[UUID]
+) -> list[UUID]:
+    """Their own messages and the answers to them; and what an employee said to others in a thread after they had taken
+    part in it, which may repeat their words."""
+    first = (
+        select(col(Message.conversation_id), func.min(Message.seq).label("seq"))
+        .where(col(Message.contact_id).in_(contact_ids), col(Message.direction) == "inbound")
+        .group_by(col(Message.conversation_id))
+        .subquery()
+    )
+    echoes = (
+        select(col(Message.id))
+        .join(first, first.c.conversation_id == col(Message.conversation_id))
+        .where(col(Message.author) == "employee", col(Message.seq) > first.c.seq)
+    )
+    shredded = await session.scalars(
+        update(Message)
+        .where(col(Message.conversation_id).in_(conversation_ids))
+        .where(or_(col(Message.contact_id).in_(contact_ids), col(Message.id).in_(echoes)))
+        .values(
+            body=None,
+            sealed=None,
+            external_id=None,
+            state=sql(
+                "case when direction = 'inbound' then 'deleted' when state = 'pending' then 'discarded'"
+                " when state = 'sending' then 'failed' else state end"
+            ),
+            settled_at=func.coalesce(col(Message.settled_at), utc_now()),
+        )
+        .returning(col(Message.id))
+        .execution_options(synchronize_session=False)
+    )
+    return list(shredded)
+
+
+async def forget_quarantined_of(database: Database, erased: Erased) -> None:
+    """Drops events that could not be processed and name an erased contact."""
+    async with database.system_session() as session:
+        for kind, external_id in erased.external_ids:
+            # A name as short as a word might stand in anybody's event.
+            if len(external_id) >= 8:
+                await session.execute(
+                    sql("select forget_quarantined_of(:kind, :external_id)"),
+                    {"kind": kind, "external_id": external_id},
+                )
+
+
+async def seal_plain(session: AsyncSession, vault: Vault, tenant_id: UUID, at_most: int) -> int:
+    """Seals messages that an older version wrote in plain; how many, or 0 when none is left."""
+    rows = list(
+        await session.scalars(
+            select(Message)
+            .where(col(Message.body).is_not(None), col(Message.purpose) == "reply")
+            .order_by(col(Message.id))
+            .limit(at_most)
+            .with_for_update(skip_locked=True)
+        )
+    )
+    ciphers = await vault.ciphers(session, {row.contact_id for row in rows if row.contact_id})
+    for row in rows:
+        if row.contact_id is None:
+            continue
+        if row.contact_id not in ciphers:
+            ciphers[row.contact_id] = await vault.cipher(session, tenant_id, row.contact_id)
+        row.sealed, row.body = ciphers[row.contact_id].seal(MESSAGE, row.id, row.body or ""), None
+    return len(rows)

@@ -1,0 +1,28 @@
+"""What is remembered of a person, across conversations and channels: sayings word by word, and facts learned from them.
+
+Everything is sealed under the contact's key, and its words are hashed under it; vectors are kept apart. Nothing here
+asks a model: what a model made of a conversation is handed in.
+"""
+
+from konstruct.memory.keeping import Fact, forget, forget_person, remember, supersede, unlearn
+from konstruct.memory.notes import notes
+from konstruct.memory.recalling import Question, Recalled, known_models, recall
+from konstruct.memory.vectors import Unembedded, keep_vectors, to_embed, without_vector
+
+__all__ = [
+    "Fact",
+    "Question",
+    "Recalled",
+    "Unembedded",
+    "forget",
+    "forget_person",
+    "keep_vectors",
+    "known_models",
+    "notes",
+    "recall",
+    "remember",
+    "supersede",
+    "to_embed",
+    "unlearn",
+    "without_vector",
+]

@@ -1,0 +1,190 @@
+"""Writing memory and unwriting it: what was said, what was learned, what is no longer true, what is to be forgotten."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, delete, func, or_, update
+from sqlalchemy import text as sql
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
+
+from konstruct.identity import new_id
+from konstruct.memory.words import Hidden, hidden, stems
+from konstruct.tables import Contact, Conversation, ConversationSummary, Memory, MemoryVector, Message
+from konstruct.tables.base import utc_now
+from konstruct.vault import ContactCipher
+from konstruct.window import Line
+
+MEMORY: Final = "memory"
+"""What ciphers call the purpose of a memory's text."""
+
+# What is there already stays as it is: an attempt that was cut off may have written it.
+_KEEP = sql(
+    """
+    insert into memories (tenant_id, id, contact_id, kind, speaker, conversation_id, message_id, seq, sealed, words,
+      length, confidence, happened_at, created_at)
+    select :tenant_id, :id, :contact_id, cast(:kind as text), :speaker, :conversation_id, :message_id, :seq, :sealed,
+      given.words, :length, :confidence, :happened_at, :created_at
+    from (select cast(cast(:words as text) as tsvector) as words) given
+    where :kind = 'said' or not exists (
+      select from memories m
+      where m.contact_id = :contact_id and m.kind = 'fact' and m.superseded_at is null and m.words = given.words
+    )
+    on conflict (tenant_id, message_id) where kind = 'said' do nothing
+    returning id
+    """
+)
+
+
+@dataclass(frozen=True)
+class Fact:
+    """Something learned of a person; true as far as ``confidence`` (0 to 1) says, until a newer one replaces it."""
+
+    text: str
+    source: Line
+    confidence: float
+    replaces: tuple[UUID, ...] = ()
+
+
+async def remember(
+    session: AsyncSession, conversation: Conversation, cipher: ContactCipher, sayings: Sequence[tuple[Line, str]]
+) -> None:
+    """Keeps what was said to or by the cipher's contact, with its text; what is kept already is left as it is."""
+    stemmed = await stems(session, [said for _, said in sayings])
+    for (line, said), words in zip(sayings, stemmed, strict=True):
+        await _keep(session, conversation, cipher, line, "said", said, hidden(cipher, words), 1.0)
+
+
+async def supersede(
+    session: AsyncSession, conversation: Conversation, cipher: ContactCipher, facts: Sequence[Fact]
+) -> list[UUID]:
+    """Keeps facts; what each replaces is recalled no more. Facts of other contacts cannot be replaced."""
+    kept = []
+    stemmed = await stems(session, [fact.text for fact in facts])
+    for fact, words in zip(facts, stemmed, strict=True):
+        memory_id = await _keep(
+            session, conversation, cipher, fact.source, "fact", fact.text, hidden(cipher, words), fact.confidence
+        )
+        if memory_id is None:
+            continue
+        kept.append(memory_id)
+        replaced = await session.scalars(
+            update(Memory)
+            .where(col(Memory.id).in_(fact.replaces), col(Memory.kind) == "fact")
+            .where(col(Memory.contact_id) == fact.source.contact_id, col(Memory.superseded_at).is_(None))
+            .values(superseded_by=memory_id, superseded_at=utc_now(), embedded_with=None)
+            .returning(col(Memory.id))
+            .execution_options(synchronize_session=False)
+        )
+        await session.execute(delete(MemoryVector).where(col(MemoryVector.memory_id).in_(replaced.all())))
+    return kept
+
+
+async def _keep(
+    session: AsyncSession,
+    conversation: Conversation,
+    cipher: ContactCipher,
+    line: Line,
+    kind: str,
+    text: str,
+    words: Hidden,
+    confidence: float,
+) -> UUID | None:
+    """None for a fact that is known in these words already, and for a saying that is kept."""
+    memory_id = new_id()
+    kept = await session.execute(
+        _KEEP,
+        {
+            "tenant_id": conversation.tenant_id,
+            "id": memory_id,
+            "contact_id": line.contact_id,
+            "kind": kind,
+            "speaker": line.author,
+            "conversation_id": conversation.id,
+            "message_id": line.message_id,
+            "seq": line.seq,
+            "sealed": cipher.seal(MEMORY, memory_id, text),
+            "words": words.vector,
+            "length": words.length,
+            "confidence": confidence,
+            "happened_at": line.at,
+            "created_at": utc_now(),
+        },
+    )
+    return kept.scalar_one_or_none()
+
+
+async def forget(
+    session: AsyncSession, contact_id: UUID, memory_ids: Collection[UUID] = (), message_ids: Collection[UUID] = ()
+) -> list[UUID]:
+    """No model is shown these memories of a person again, nor these messages, nor those that the memories come from.
+
+    The record of what was said stays. Gives the messages. Summaries that may tell of them are gone, to be made anew.
+    """
+    sources = select(col(Memory.message_id)).where(
+        col(Memory.id).in_(memory_ids), col(Memory.contact_id).in_(_of_person(contact_id))
+    )
+    return await _forget(session, contact_id, or_(col(Message.id).in_(sources), col(Message.id).in_(message_ids)))
+
+
+async def forget_person(session: AsyncSession, contact_id: UUID, *, until: datetime) -> list[UUID]:
+    """As ``forget`` does, all that was said by or to a person until then."""
+    return await _forget(session, contact_id, col(Message.created_at) <= until)
+
+
+async def _forget(session: AsyncSession, contact_id: UUID, which: ColumnElement[bool]) -> list[UUID]:
+    forgotten = (
+        await session.execute(
+            update(Message)
+            .where(col(Message.contact_id).in_(_of_person(contact_id)), col(Message.forgotten_at).is_(None), which)
+            .values(forgotten_at=utc_now())
+            .returning(col(Message.id), col(Message.conversation_id))
+            .execution_options(synchronize_session=False)
+        )
+    ).all()
+    message_ids = [message_id for message_id, _ in forgotten]
+    conversation_ids = sorted({conversation_id for _, conversation_id in forgotten})
+    await session.execute(delete(Memory).where(col(Memory.message_id).in_(message_ids)))
+    await session.execute(
+        delete(ConversationSummary).where(col(ConversationSummary.conversation_id).in_(conversation_ids))
+    )
+    await session.execute(
+        update(Conversation)
+        .where(col(Conversation.id).in_(conversation_ids))
+        .values(
+            revision=col(Conversation.revision) + 1,
+            memory_due_at=func.coalesce(col(Conversation.memory_due_at), utc_now()),
+        )
+        .execution_options(synchronize_session=False)
+    )
+    return message_ids
+
+
+def _of_person(contact_id: UUID) -> SelectOfScalar[UUID]:
+    person = select(col(Contact.person_id)).where(col(Contact.id) == contact_id).scalar_subquery()
+    return select(col(Contact.id)).where(col(Contact.person_id) == person)
+
+
+async def unlearn(session: AsyncSession, message: Message) -> None:
+    """What was remembered of a message that has another wording now, or none. Its conversation must be locked."""
+    await session.execute(delete(Memory).where(col(Memory.message_id) == message.id))
+    await session.execute(
+        delete(ConversationSummary)
+        .where(col(ConversationSummary.conversation_id) == message.conversation_id)
+        .where(col(ConversationSummary.through_seq) >= message.seq)
+    )
+    await session.execute(
+        update(Conversation)
+        .where(col(Conversation.id) == message.conversation_id)
+        .values(
+            revision=col(Conversation.revision) + 1,
+            remembered_seq=func.least(col(Conversation.remembered_seq), message.seq - 1),
+            digested_seq=func.least(col(Conversation.digested_seq), message.seq - 1),
+            memory_due_at=func.coalesce(col(Conversation.memory_due_at), utc_now()),
+        )
+        .execution_options(synchronize_session=False)
+    )

@@ -1,0 +1,259 @@
+"""Recall: what is remembered of a person that bears on a question, by meaning and by words, both fused.
+
+The only place that searches memory. Each statement names tenant and contacts besides row security: the planner cannot
+see through the policy and would search an index of all tenants, in which one with few memories finds none of its own.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import TextClause
+from sqlalchemy import text as sql
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from konstruct.memory.keeping import MEMORY
+from konstruct.memory.words import stems
+from konstruct.tables import Memory
+from konstruct.vault import ContactCipher, Vault
+
+EXACT_UP_TO: Final = 20_000
+"""Vectors of one contact that are compared one by one, which misses none. Above, the index answers in time."""
+CANDIDATES: Final = 60
+"""Of each kind of search, before they are fused."""
+
+# Weights found on one public set of long conversations; see benchmarks/memory.
+MEANING: Final = 0.5
+WORDS: Final = 0.5
+NEIGHBOUR: Final = 0.35
+"""How much of its neighbour's score a saying gets: an answer says little without its question."""
+
+# A generic plan, which Postgres makes at the sixth execution, would forget which tenant is meant.
+_PREPARE = sql(
+    "select set_config('plan_cache_mode', 'force_custom_plan', true),"
+    " set_config('hnsw.iterative_scan', 'relaxed_order', true), set_config('hnsw.ef_search', '200', true),"
+    " set_config('hnsw.max_scan_tuples', '100000', true)"
+)
+_KNOWN_MODELS = sql(
+    "select v.model, v.dimensions, count(*) from memory_vectors v"
+    " where v.tenant_id = :tenant_id and v.contact_id = any(:contact_ids) group by v.model, v.dimensions"
+)
+_PERSON = sql(
+    "select other.id from contacts one join contacts other on other.tenant_id = one.tenant_id"
+    " and other.person_id = one.person_id where one.id = :contact_id"
+)
+# "+ 0" makes every index of neighbours unusable, so that this is exact whatever the planner thinks.
+_NEAR_EXACTLY = sql(
+    """
+    select m.id, m.conversation_id, m.seq, m.kind, 1 - near.distance as score
+    from (
+      select v.memory_id, v.vector <=> cast(cast(:vector as text) as halfvec) as distance
+      from memory_vectors v
+      where v.tenant_id = :tenant_id and v.contact_id = any(:contact_ids) and v.model = :model
+      order by (v.vector <=> cast(cast(:vector as text) as halfvec)) + 0
+      limit :at_most
+    ) near
+    join memories m on m.tenant_id = :tenant_id and m.id = near.memory_id
+    where not (m.conversation_id = :conversation_id and m.seq > :after_seq)
+    """
+)
+_BY_WORDS = sql(
+    """
+    with hits as materialized (
+      select m.id, m.conversation_id, m.seq, m.kind, m.length, word.lexeme, cardinality(word.positions) as times
+      from memories m, unnest(m.words) word
+      where m.tenant_id = :tenant_id and m.contact_id = :contact_id and m.superseded_at is null
+        and m.words @@ cast(cast(:query as text) as tsquery) and word.lexeme = any(:words)
+    ),
+    size as (
+      select count(*) as texts, greatest(avg(m.length), 1) as length from memories m
+      where m.tenant_id = :tenant_id and m.contact_id = :contact_id and m.superseded_at is null
+    ),
+    rarity as (
+      select hits.lexeme, ln(1 + (size.texts - count(*) + 0.5) / (count(*) + 0.5)) as weight
+      from hits, size group by hits.lexeme, size.texts
+    )
+    select hits.id, hits.conversation_id, hits.seq, hits.kind,
+      sum(rarity.weight * hits.times * 2.2 / (hits.times + 1.2 * (0.25 + 0.75 * hits.length / size.length))) as score
+    from hits join rarity using (lexeme) cross join size
+    where not (hits.conversation_id = :conversation_id and hits.seq > :after_seq)
+    group by hits.id, hits.conversation_id, hits.seq, hits.kind
+    order by score desc
+    limit :at_most
+    """
+)
+
+
+def _near_by_index(dimensions: int) -> TextClause:
+    """An index is used only when the query names the same length as the index does."""
+    vector = f"cast(cast(:vector as text) as halfvec({dimensions}))"
+    return sql(
+        f"""
+        with near as materialized (
+          select v.memory_id, v.vector::halfvec({dimensions}) <=> {vector} as distance
+          from memory_vectors v
+          where v.tenant_id = :tenant_id and v.contact_id = any(:contact_ids) and v.model = :model
+            and v.dimensions = {dimensions}
+          order by v.vector::halfvec({dimensions}) <=> {vector}
+          limit :at_most
+        )
+        select m.id, m.conversation_id, m.seq, m.kind, 1 - near.distance as score
+        from near join memories m on m.tenant_id = :tenant_id and m.id = near.memory_id
+        where not (m.conversation_id = :conversation_id and m.seq > :after_seq)
+        """  # noqa: S608  # Only the lengths below get in.
+    )
+
+
+INDEXED: Final = {dimensions: _near_by_index(dimensions) for dimensions in (384, 768, 1024, 1536, 3072)}
+"""For each length of vectors that has an index, the statement that uses it."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """``vectors``: what is asked, by each model that this person's memories are embedded with: see ``known_models``."""
+
+    contact_id: UUID
+    text: str
+    vectors: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    conversation_id: UUID | None = None
+    after_seq: int = 0
+    """What was said in the conversation after this is at hand, and need not be recalled."""
+
+
+@dataclass(frozen=True)
+class Recalled:
+    memory_id: UUID
+    kind: str
+    speaker: str
+    text: str
+    happened_at: datetime
+    confidence: float
+    score: float
+
+
+@dataclass(frozen=True)
+class _Hit:
+    memory_id: UUID
+    conversation_id: UUID
+    seq: int
+    kind: str
+
+
+async def known_models(session: AsyncSession, tenant_id: UUID, contact_id: UUID) -> list[str]:
+    """The models that this person's memories are embedded with: more than one while they are embedded anew."""
+    contact_ids = await _person(session, contact_id)
+    rows = await session.execute(_KNOWN_MODELS, {"tenant_id": tenant_id, "contact_ids": contact_ids})
+    return sorted({model for model, _, _ in rows})
+
+
+async def recall(
+    session: AsyncSession, vault: Vault, tenant_id: UUID, question: Question, *, at_most: int = 10
+) -> list[Recalled]:
+    """What bears on the question most, best first. Contacts that are one person share what is remembered of them."""
+    await session.execute(_PREPARE)
+    contact_ids = await _person(session, question.contact_id)
+    ciphers = await vault.ciphers(session, contact_ids)
+    where = {
+        "tenant_id": tenant_id,
+        # Nothing has this id: a comparison with none would be true of nothing.
+        "conversation_id": question.conversation_id or tenant_id,
+        "after_seq": question.after_seq,
+    }
+    meanings = await _near(session, question, where, contact_ids)
+    words = await _worded(session, question.text, where, ciphers)
+    ranked = fuse(meanings, words)[:at_most]
+    return await _opened(session, ciphers, ranked)
+
+
+async def _person(session: AsyncSession, contact_id: UUID) -> list[UUID]:
+    return list(await session.scalars(_PERSON, {"contact_id": contact_id}))
+
+
+async def _near(
+    session: AsyncSession, question: Question, where: Mapping[str, Any], contact_ids: Sequence[UUID]
+) -> dict[_Hit, float]:
+    if not question.vectors:
+        return {}
+    of_person = {**where, "contact_ids": contact_ids}
+    found: dict[_Hit, float] = {}
+    for model, dimensions, count in (await session.execute(_KNOWN_MODELS, of_person)).all():
+        if (vector := question.vectors.get(model)) is None or len(vector) != dimensions:
+            continue
+        statement = INDEXED.get(dimensions) if count > EXACT_UP_TO else None
+        rows = await session.execute(
+            _NEAR_EXACTLY if statement is None else statement,
+            {**of_person, "model": model, "vector": vector_text(vector), "at_most": 3 * CANDIDATES},
+        )
+        best = sorted(rows.all(), key=lambda row: -row.score)[:CANDIDATES]
+        # Models measure on scales of their own, so each is spread over the same one.
+        found |= _spread({_Hit(*row[:4]): row.score for row in best})
+    return found
+
+
+async def _worded(
+    session: AsyncSession, text: str, where: Mapping[str, Any], ciphers: Mapping[UUID, ContactCipher]
+) -> dict[_Hit, float]:
+    [asked] = await stems(session, [text])
+    found: dict[_Hit, float] = {}
+    for contact_id, cipher in ciphers.items() if asked else ():
+        words = [cipher.hide(stem) for stem in asked]
+        rows = await session.execute(
+            _BY_WORDS,
+            {**where, "contact_id": contact_id, "words": words, "query": " | ".join(words), "at_most": CANDIDATES},
+        )
+        found |= {_Hit(*row[:4]): float(row.score) for row in rows}
+    best = max(found.values(), default=0.0)
+    return {hit: score / best for hit, score in found.items()} if best else found
+
+
+def _spread(scores: dict[_Hit, float]) -> dict[_Hit, float]:
+    """From 0, the worst of them, to 1, the best."""
+    if not scores:
+        return scores
+    worst, best = min(scores.values()), max(scores.values())
+    return {hit: (score - worst) / (best - worst) if best > worst else 1.0 for hit, score in scores.items()}
+
+
+def fuse(meanings: Mapping[_Hit, float], words: Mapping[_Hit, float]) -> list[tuple[_Hit, float]]:
+    """Best first. Both are on a scale from 0 to 1; what only one of them found has 0 of the other."""
+    scores = {
+        hit: MEANING * meanings.get(hit, 0.0) + WORDS * words.get(hit, 0.0) for hit in meanings.keys() | words.keys()
+    }
+    said = {(hit.conversation_id, hit.seq): score for hit, score in scores.items() if hit.kind == "said"}
+
+    def with_neighbours(hit: _Hit) -> float:
+        if hit.kind != "said":
+            return scores[hit]
+        beside = max(said.get((hit.conversation_id, hit.seq + step), 0.0) for step in (-1, 1))
+        return scores[hit] + NEIGHBOUR * beside
+
+    ranked = [(hit, with_neighbours(hit)) for hit in scores]
+    return sorted(ranked, key=lambda entry: (-entry[1], entry[0].memory_id))
+
+
+async def _opened(
+    session: AsyncSession, ciphers: Mapping[UUID, ContactCipher], ranked: Sequence[tuple[_Hit, float]]
+) -> list[Recalled]:
+    wanted = [hit.memory_id for hit, _ in ranked]
+    rows = {row.id: row for row in await session.scalars(select(Memory).where(col(Memory.id).in_(wanted)))}
+    return [
+        Recalled(
+            memory_id=row.id,
+            kind=row.kind,
+            speaker=row.speaker,
+            text=ciphers[row.contact_id].open(MEMORY, row.id, row.sealed),
+            happened_at=row.happened_at,
+            confidence=row.confidence,
+            score=score,
+        )
+        for hit, score in ranked
+        if (row := rows.get(hit.memory_id)) is not None
+    ]
+
+
+def vector_text(vector: Sequence[float]) -> str:
+    """As pgvector reads it."""
+    return f"[{','.join(format(value, '.6g') for value in vector)}]"

@@ -1,0 +1,79 @@
+"""Vectors of memories: which are still missing for the model in use, and keeping those that were made."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import bindparam
+from sqlalchemy import text as sql
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from konstruct.db import Database
+from konstruct.memory.keeping import MEMORY
+from konstruct.memory.recalling import vector_text
+from konstruct.tables import Memory
+from konstruct.vault import Vault
+
+_WAITING = (
+    select(Memory)
+    .where(col(Memory.id).in_(bindparam("memory_ids", expanding=True)), col(Memory.superseded_at).is_(None))
+    .where(col(Memory.embedded_with).is_distinct_from(bindparam("model")))
+)
+# A memory that was forgotten or replaced meanwhile gets no vector: the row that would say so is gone, or locked.
+_KEEP = sql(
+    """
+    with embedded as (
+      update memories set embedded_with = :model
+      where tenant_id = :tenant_id and id = :memory_id and superseded_at is null
+      returning tenant_id, id, contact_id
+    )
+    insert into memory_vectors (tenant_id, memory_id, contact_id, model, dimensions, vector)
+    select tenant_id, id, contact_id, :model, :dimensions, cast(cast(:vector as text) as halfvec) from embedded
+    on conflict (tenant_id, memory_id) do update
+      set model = excluded.model, dimensions = excluded.dimensions, vector = excluded.vector
+    """
+)
+
+
+@dataclass(frozen=True)
+class Unembedded:
+    memory_id: UUID
+    text: str
+
+
+async def without_vector(database: Database, model: str, at_most: int) -> list[tuple[UUID, UUID]]:
+    """(tenant, memory) of all tenants that have no vector of ``model``; those without any come first."""
+    async with database.system_session() as session:
+        rows = await session.execute(
+            sql("select * from memories_to_embed(:model, :at_most)"), {"model": model, "at_most": at_most}
+        )
+        return [(tenant_id, memory_id) for tenant_id, memory_id in rows]
+
+
+async def to_embed(session: AsyncSession, vault: Vault, model: str, memory_ids: Sequence[UUID]) -> list[Unembedded]:
+    """Those of these memories that have no vector of ``model`` yet, opened."""
+    rows = list(await session.scalars(_WAITING, {"memory_ids": list(memory_ids), "model": model}))
+    ciphers = await vault.ciphers(session, {row.contact_id for row in rows})
+    return [
+        Unembedded(row.id, ciphers[row.contact_id].open(MEMORY, row.id, row.sealed))
+        for row in rows
+        if row.contact_id in ciphers
+    ]
+
+
+async def keep_vectors(
+    session: AsyncSession, tenant_id: UUID, model: str, vectors: Mapping[UUID, Sequence[float]]
+) -> None:
+    """Each takes the place of the vector that the memory had of another model."""
+    for memory_id, vector in sorted(vectors.items()):
+        await session.execute(
+            _KEEP,
+            {
+                "tenant_id": tenant_id,
+                "memory_id": memory_id,
+                "model": model,
+                "dimensions": len(vector),
+                "vector": vector_text(vector),
+            },
+        )

@@ -1,0 +1,300 @@
+"""The work that memory is: which conversations are due, what there is to do in one, and writing down that it is done.
+
+All of it can be cut off at any point and done again: what was written is not written twice.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import DateTime, and_, bindparam, func, or_, update
+from sqlalchemy import text as sql
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from konstruct import window
+from konstruct.conversations import SUMMARY, lock
+from konstruct.db import Database
+from konstruct.memory.digest import Findings, Said, asks_to_forget_all
+from konstruct.memory.keeping import MEMORY, forget, forget_person, remember, supersede
+from konstruct.memory.recalling import Recalled
+from konstruct.models.context import count_tokens
+from konstruct.tables import (
+    Conversation,
+    ConversationSummary,
+    Employee,
+    EmployeeVersion,
+    Memory,
+    Message,
+    Tenant,
+)
+from konstruct.tables.base import utc_now
+from konstruct.vault import Vault
+
+CLAIMED_FOR: Final = timedelta(minutes=5)
+"""After this, work that was begun and not finished is taken up again."""
+DIGEST_LINES: Final = 16
+"""So many new lines are looked through for facts even while the conversation goes on."""
+WINDOW_TURNS: Final = 40
+"""Questions with their answers that the window holds at most; a summary is made of the older half."""
+WINDOW_TOKENS: Final = 6_000
+"""What the window may take of a prompt, however much a model would read."""
+KNOWN_FACTS: Final = 40
+"""The newest facts that a model is shown when it looks for more."""
+
+# A message that has been on its way for longer will stay so: nobody waits for the channel's word any more.
+_SENDS_END_WITHIN: Final = timedelta(hours=1)
+
+_FIRST_OPEN = (
+    select(func.min(Message.seq))
+    .where(col(Message.conversation_id) == bindparam("conversation_id"), col(Message.purpose) == "reply")
+    .where(
+        or_(
+            col(Message.state).in_(("received", "taken", "pending")),
+            and_(
+                col(Message.state) == "sending",
+                col(Message.sending_at) > bindparam("since", type_=DateTime(timezone=True)),
+            ),
+        )
+    )
+)
+
+
+@dataclass(frozen=True)
+class Due:
+    tenant_id: UUID
+    conversation_id: UUID
+
+
+async def claim(database: Database, at_most: int) -> list[Due]:
+    """Conversations of all tenants whose memory is due, none of which another claim has."""
+    async with database.system_session() as session:
+        rows = await session.execute(sql("select * from conversations_to_remember(:at_most)"), {"at_most": at_most})
+        by_tenant: dict[UUID, list[UUID]] = defaultdict(list)
+        for tenant_id, conversation_id in rows:
+            by_tenant[tenant_id].append(conversation_id)
+    claimed = []
+    for tenant_id, conversation_ids in by_tenant.items():
+        async with database.tenant_session(tenant_id) as session:
+            now = utc_now()
+            mine = await session.scalars(
+                update(Conversation)
+                .where(col(Conversation.id).in_(conversation_ids), col(Conversation.memory_due_at) <= now)
+                .values(memory_due_at=now + CLAIMED_FOR)
+                .returning(col(Conversation.id))
+                .execution_options(synchronize_session=False)
+            )
+            claimed += [Due(tenant_id, conversation_id) for conversation_id in mine]
+    return claimed
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one conversation has for memory, opened."""
+
+    conversation: Conversation
+    employee: EmployeeVersion
+    tenant: Tenant
+    settled_seq: int
+    """Up to here nothing will change by itself any more."""
+    unremembered: Sequence[Said]
+    undigested: Mapping[UUID, Sequence[Said]]
+    """By contact: what one of them said is not shown where facts of another are looked for."""
+    unsummarised: Sequence[Said]
+    """In the order of turns."""
+    summary: str
+    summary_through: int
+    last_said_at: datetime | None
+
+
+async def open_work(session: AsyncSession, vault: Vault, conversation_id: UUID) -> Work:
+    """Raises NotFound when the session's tenant has no such conversation."""
+    conversation = await lock(session, conversation_id)
+    settled_seq = await _settled_seq(session, conversation)
+    employee, tenant = (
+        await session.execute(
+            select(EmployeeVersion, Tenant)
+            .join(Employee, col(Employee.id) == col(EmployeeVersion.employee_id))
+            .join(Tenant, col(Tenant.id) == col(Employee.tenant_id))
+            .where(col(Employee.id) == conversation.employee_id)
+            .where(col(EmployeeVersion.number) == col(Employee.published_version))
+        )
+    ).one()
+    kept = await session.get(ConversationSummary, (conversation.tenant_id, conversation_id))
+    through = kept.through_seq if kept else 0
+    since = min(conversation.remembered_seq, conversation.digested_seq, through)
+    lines = await window.between(session, conversation_id, since, settled_seq)
+    if len(lines) == window.LONGEST:
+        # There is more than is done at once: this goes as far as what was read, and the rest is due again.
+        settled_seq = lines[-1].seq
+    ciphers = await vault.ciphers(session, window.contacts_in(lines) | ({kept.contact_id} if kept else set()))
+    said = [(line, text) for line in lines if (text := line.text(ciphers)) is not None and line.contact_id is not None]
+    undigested: dict[UUID, list[Said]] = defaultdict(list)
+    for line, text in said:
+        if line.seq > conversation.digested_seq and line.contact_id is not None:
+            undigested[line.contact_id].append((line, text))
+    texts = {line.message_id: text for line, text in said}
+    in_order = window.in_order(line for line, _ in said if line.seq > through)
+    return Work(
+        conversation=conversation,
+        employee=employee,
+        tenant=tenant,
+        settled_seq=settled_seq,
+        unremembered=[(line, text) for line, text in said if line.seq > conversation.remembered_seq],
+        undigested=undigested,
+        unsummarised=[(line, texts[line.message_id]) for line in in_order],
+        summary=ciphers[kept.contact_id].open(SUMMARY, conversation_id, kept.sealed)
+        if kept and kept.contact_id in ciphers
+        else "",
+        summary_through=through,
+        last_said_at=max((line.at for line in lines), default=None),
+    )
+
+
+async def write_sayings(session: AsyncSession, vault: Vault, work: Work) -> None:
+    """Makes what was said possible to recall. A plain wish to be forgotten is fulfilled here, without a model."""
+    conversation = await lock(session, work.conversation.id)
+    by_contact: dict[UUID, list[Said]] = defaultdict(list)
+    for line, text in work.unremembered:
+        if line.contact_id is not None:
+            by_contact[line.contact_id].append((line, text))
+    ciphers = await vault.ciphers(session, by_contact)
+    for contact_id, sayings in by_contact.items():
+        if contact_id in ciphers:
+            await remember(session, conversation, ciphers[contact_id], await _still(session, sayings))
+    conversation.remembered_seq = max(conversation.remembered_seq, work.settled_seq)
+    await session.flush()
+    for line, text in work.unremembered:
+        if line.contact_id is not None and not line.is_answer and asks_to_forget_all(text):
+            await forget_person(session, line.contact_id, until=line.at)
+
+
+async def _still(session: AsyncSession, said: Sequence[Said]) -> list[Said]:
+    """Those that have the wording that was read, and are not to be forgotten."""
+    rows = await session.execute(
+        select(Message.id, Message.sealed, Message.body)
+        .where(col(Message.id).in_([line.message_id for line, _ in said]))
+        .where(col(Message.forgotten_at).is_(None))
+    )
+    now = {message_id: (sealed, body) for message_id, sealed, body in rows}
+    return [(line, text) for line, text in said if now.get(line.message_id) == (line.sealed, line.body)]
+
+
+async def known_facts(session: AsyncSession, vault: Vault, contact_id: UUID) -> list[Recalled]:
+    """The newest facts of this contact, oldest first."""
+    rows = list(
+        await session.scalars(
+            select(Memory)
+            .where(col(Memory.contact_id) == contact_id, col(Memory.kind) == "fact")
+            .where(col(Memory.superseded_at).is_(None))
+            .order_by(col(Memory.happened_at).desc(), col(Memory.id).desc())
+            .limit(KNOWN_FACTS)
+        )
+    )
+    ciphers = await vault.ciphers(session, [contact_id])
+    if contact_id not in ciphers:
+        return []
+    return [
+        Recalled(
+            row.id,
+            row.kind,
+            row.speaker,
+            ciphers[contact_id].open(MEMORY, row.id, row.sealed),
+            row.happened_at,
+            row.confidence,
+            0.0,
+        )
+        for row in reversed(rows)
+    ]
+
+
+async def write_findings(
+    session: AsyncSession, vault: Vault, work: Work, contact_id: UUID, findings: Findings
+) -> tuple[list[UUID], list[UUID]]:
+    """The ids of the facts that are new, and of the messages that are forgotten; none of a contact who was erased."""
+    conversation = await lock(session, work.conversation.id)
+    ciphers = await vault.ciphers(session, [contact_id])
+    if contact_id not in ciphers:
+        return [], []
+    sources = await _still(session, [(fact.source, "") for fact in findings.facts])
+    valid = {line.message_id for line, _ in sources}
+    facts = [fact for fact in findings.facts if fact.source.message_id in valid]
+    learned = await supersede(session, conversation, ciphers[contact_id], facts)
+    forgotten = await forget(session, contact_id, findings.forget_memories, findings.forget_messages)
+    return learned, forgotten
+
+
+async def note_digested(session: AsyncSession, work: Work) -> None:
+    conversation = await lock(session, work.conversation.id)
+    if conversation.digested_seq >= work.conversation.digested_seq:
+        conversation.digested_seq = max(conversation.digested_seq, work.settled_seq)
+
+
+def to_summarise(work: Work, budget: int) -> Sequence[Said]:
+    """The older half of a window that has outgrown ``budget`` tokens or its turns, by whole turns; else nothing."""
+    turns = {line.turn_id for line, _ in work.unsummarised if not line.is_answer}
+    sizes = [count_tokens(text) for _, text in work.unsummarised]
+    if len(turns) <= WINDOW_TURNS and sum(sizes) <= budget:
+        return []
+    newer_turns: set[UUID | None] = set()
+    stays, cut = 0, len(sizes)
+    while cut > 0 and stays <= budget // 2 and len(newer_turns) <= WINDOW_TURNS // 2:
+        cut -= 1
+        stays += sizes[cut]
+        newer_turns.add(work.unsummarised[cut][0].turn_id)
+    while cut > 0 and not _is_between_turns(work.unsummarised, cut):
+        cut -= 1
+    return work.unsummarised[:cut]
+
+
+def _is_between_turns(said: Sequence[Said], cut: int) -> bool:
+    older, newer = said[:cut], said[cut:]
+    if not newer:
+        return True
+    return max(line.seq for line, _ in older) < min(line.seq for line, _ in newer) and not (
+        {line.turn_id for line, _ in older} & {line.turn_id for line, _ in newer}
+    )
+
+
+async def write_summary(session: AsyncSession, vault: Vault, work: Work, said: Sequence[Said], summary: str) -> bool:
+    """False, and nothing is written, when some of it was changed, taken back or summarised meanwhile."""
+    conversation = await lock(session, work.conversation.id)
+    kept = await session.get(ConversationSummary, (conversation.tenant_id, conversation.id), populate_existing=True)
+    ciphers = await vault.ciphers(session, [conversation.contact_id])
+    is_stale = (kept.through_seq if kept else 0) != work.summary_through or len(await _still(session, said)) != len(
+        said
+    )
+    if is_stale or conversation.contact_id not in ciphers:
+        return False
+    values = {
+        "contact_id": conversation.contact_id,
+        "through_seq": max(line.seq for line, _ in said),
+        "sealed": ciphers[conversation.contact_id].seal(SUMMARY, conversation.id, summary),
+        "updated_at": utc_now(),
+    }
+    await session.execute(
+        insert(ConversationSummary)
+        .values(tenant_id=conversation.tenant_id, conversation_id=conversation.id, **values)
+        .on_conflict_do_update(index_elements=["tenant_id", "conversation_id"], set_=values)
+    )
+    return True
+
+
+async def close_work(session: AsyncSession, work: Work, digest_at: datetime | None) -> None:
+    """Says when this conversation is due again: at once when more was settled meanwhile, at ``digest_at`` when what was
+    said is to be looked through later, else not before somebody says something."""
+    conversation = await lock(session, work.conversation.id)
+    if await _settled_seq(session, conversation) > conversation.remembered_seq:
+        conversation.memory_due_at = utc_now()
+    else:
+        conversation.memory_due_at = digest_at
+
+
+async def _settled_seq(session: AsyncSession, conversation: Conversation) -> int:
+    since = utc_now() - _SENDS_END_WITHIN
+    first_open = await session.scalar(_FIRST_OPEN, {"conversation_id": conversation.id, "since": since})
+    return conversation.last_seq if first_open is None else first_open - 1
