@@ -126,6 +126,8 @@ class Question:
 @dataclass(frozen=True)
 class Recalled:
     memory_id: UUID
+    message_id: UUID
+    """Where it comes from."""
     kind: str
     speaker: str
     text: str
@@ -150,7 +152,13 @@ async def known_models(session: AsyncSession, tenant_id: UUID, contact_id: UUID)
 
 
 async def recall(
-    session: AsyncSession, vault: Vault, tenant_id: UUID, question: Question, *, at_most: int = 10
+    session: AsyncSession,
+    vault: Vault,
+    tenant_id: UUID,
+    question: Question,
+    *,
+    at_most: int = 10,
+    exact_up_to: int = EXACT_UP_TO,
 ) -> list[Recalled]:
     """What bears on the question most, best first. Contacts that are one person share what is remembered of them."""
     await session.execute(_PREPARE)
@@ -162,7 +170,7 @@ async def recall(
         "conversation_id": question.conversation_id or tenant_id,
         "after_seq": question.after_seq,
     }
-    meanings = await _near(session, question, where, contact_ids)
+    meanings = await _near(session, question, where, contact_ids, exact_up_to)
     words = await _worded(session, question.text, where, ciphers)
     ranked = fuse(meanings, words)[:at_most]
     return await _opened(session, ciphers, ranked)
@@ -173,7 +181,11 @@ async def _person(session: AsyncSession, contact_id: UUID) -> list[UUID]:
 
 
 async def _near(
-    session: AsyncSession, question: Question, where: Mapping[str, Any], contact_ids: Sequence[UUID]
+    session: AsyncSession,
+    question: Question,
+    where: Mapping[str, Any],
+    contact_ids: Sequence[UUID],
+    exact_up_to: int,
 ) -> dict[_Hit, float]:
     if not question.vectors:
         return {}
@@ -182,7 +194,7 @@ async def _near(
     for model, dimensions, count in (await session.execute(_KNOWN_MODELS, of_person)).all():
         if (vector := question.vectors.get(model)) is None or len(vector) != dimensions:
             continue
-        statement = INDEXED.get(dimensions) if count > EXACT_UP_TO else None
+        statement = INDEXED.get(dimensions) if count > exact_up_to else None
         rows = await session.execute(
             _NEAR_EXACTLY if statement is None else statement,
             {**of_person, "model": model, "vector": vector_text(vector), "at_most": 3 * CANDIDATES},
@@ -242,6 +254,7 @@ async def _opened(
     return [
         Recalled(
             memory_id=row.id,
+            message_id=row.message_id,
             kind=row.kind,
             speaker=row.speaker,
             text=ciphers[row.contact_id].open(MEMORY, row.id, row.sealed),

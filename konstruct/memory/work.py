@@ -201,6 +201,7 @@ async def known_facts(session: AsyncSession, vault: Vault, contact_id: UUID) -> 
     return [
         Recalled(
             row.id,
+            row.message_id,
             row.kind,
             row.speaker,
             ciphers[contact_id].open(MEMORY, row.id, row.sealed),

@@ -4,7 +4,7 @@ import asyncio
 import math
 import zlib
 from collections import deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
@@ -24,6 +24,8 @@ class ScriptedModel:
     tokens: Tokens | None = USED
     prompts: list[Sequence[ChatMessage]] = field(default_factory=list)
     is_asked: asyncio.Event = field(default_factory=asyncio.Event)
+    answer_of: Callable[[Sequence[ChatMessage]], str] | None = None
+    """When there is one, it makes each answer of the prompt, and the script waits."""
     may_answer: asyncio.Event | None = None
     """When there is one, an answer stops after its first word until this is set."""
 
@@ -34,7 +36,11 @@ class ScriptedModel:
         self, link: ModelLink, messages: Sequence[ChatMessage], *, max_tokens: int
     ) -> AsyncGenerator[Completion, None]:
         self.prompts.append(messages)
-        answer = self.answers.popleft() if len(self.answers) > 1 else self.answers[0]
+        answer: str | ModelCallError
+        if self.answer_of is not None:
+            answer = self.answer_of(messages)
+        else:
+            answer = self.answers.popleft() if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, ModelCallError):
             self.is_asked.set()
             raise answer
@@ -83,11 +89,13 @@ class WordEmbedder:
     name: str = "local/words"
     dimensions: int = 64
     is_away: bool = False
+    fails_after: int | None = None
+    """So many texts are embedded yet."""
     asked: list[tuple[str, str]] = field(default_factory=list)
     """(purpose, text) of all that was embedded."""
 
     async def embed(self, texts: Sequence[str], *, purpose: Literal["query", "passage"]) -> list[list[float]]:
-        if self.is_away:
+        if self.is_away or (self.fails_after is not None and len(texts) > self.fails_after):
             raise EmbeddingUnavailable("It is away.")
         self.asked += [(purpose, text) for text in texts]
         return [self._place(text) for text in texts]

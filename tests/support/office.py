@@ -97,6 +97,14 @@ class Office:
         assert isinstance(await self.begin(asked, turn_id), Turn)
         return (await self.finish(asked, turn_id, *(parts or ("Hello!",)))).reply_ids
 
+    async def exchange(self, text: str, *answer: str, root: str = "1.0", contact: str = "U1") -> Accepted:
+        """A question, and its answer that has arrived."""
+        asked = await self.say(text, root=root, contact=contact)
+        for message_id in await self.answer(asked, *answer):
+            await self.begin_send(asked, message_id)
+            await self.settle_sent(asked, message_id)
+        return asked
+
     async def begin_send(self, asked: Accepted, message_id: UUID) -> Send | str:
         async with self.session() as session:
             return await outbox.begin_send(session, self.vault, asked.conversation_id, message_id)
