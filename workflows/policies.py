@@ -49,6 +49,14 @@ SWEEPING = ActivityOptions(
 )
 SWEEP_EVERY = timedelta(seconds=10)
 
+# What one run leaves, the next one takes up.
+SEALING = ActivityOptions(
+    start_to_close_timeout=timedelta(minutes=10),
+    heartbeat_timeout=timedelta(seconds=10),
+    retry_policy=RetryPolicy(maximum_attempts=1),
+)
+SEAL_EVERY = timedelta(minutes=1)
+
 SILENCE_ENDS_AFTER = timedelta(days=1)
 """A conversation without a word for this long, and at most twice as long, completes; the next message starts it again,
 with its context."""

@@ -23,12 +23,13 @@ from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymen
 from activities.delivery import Delivery
 from activities.failures import FailureInterceptor
 from activities.thinking import Thinking
-from activities.upkeep import Upkeep
+from activities.upkeep import Sealing, Upkeep
 from konstruct import log, temporal
 from konstruct.adapters.console import ConsoleMessenger
 from konstruct.adapters.litellm import LiteLLMChatModel
 from konstruct.adapters.redis import Circuit, RedisCooldowns, connect
 from konstruct.adapters.slack import SlackMessenger, open_session
+from konstruct.audit.signing import Signatures
 from konstruct.db import Database
 from konstruct.ports import Messenger
 from konstruct.settings import Settings, needed
@@ -36,6 +37,7 @@ from konstruct.vault import Vault
 from workflows import policies
 from workflows.conversation import ConversationWorkflow
 from workflows.sandbox import RUNNER
+from workflows.seal import SealWorkflow
 from workflows.sweep import SweepWorkflow
 
 # Conversations that stay in memory between their turns; one that fell out costs a replay of at most fifty turns.
@@ -67,14 +69,16 @@ async def work(settings: Settings, *, until: asyncio.Event) -> None:
         client = await reach_temporal(settings)
         thinking = Thinking(settings, database, vault, LiteLLMChatModel(), RedisCooldowns(redis, Circuit()), messengers)
         delivery = Delivery(database, vault, messengers)
-        await schedule_sweeps(client)
+        sealing = Sealing(database, Signatures(settings.encryption_keys), settings.anchor_file)
+        await schedule(client, "sweep", "SweepWorkflow", every=policies.SWEEP_EVERY)
+        await schedule(client, "seal", "SealWorkflow", every=policies.SEAL_EVERY)
         await stack.enter_async_context(conversations_worker(client, thinking, delivery))
         await stack.enter_async_context(
             Worker(
                 client,
                 task_queue=temporal.UPKEEP,
-                workflows=[SweepWorkflow],
-                activities=[Upkeep(database, client).sweep],
+                workflows=[SweepWorkflow, SealWorkflow],
+                activities=[Upkeep(database, client).sweep, sealing.seal],
                 workflow_runner=RUNNER,
                 interceptors=[FailureInterceptor()],
                 max_cached_workflows=10,
@@ -118,16 +122,17 @@ async def reach_temporal(settings: Settings) -> Client:
             await asyncio.sleep(2)
 
 
-async def schedule_sweeps(client: Client) -> None:
-    schedule = Schedule(
-        action=ScheduleActionStartWorkflow("SweepWorkflow", id="sweep", task_queue=temporal.UPKEEP),
-        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=policies.SWEEP_EVERY)]),
+async def schedule(client: Client, name: str, workflow: str, *, every: timedelta) -> None:
+    """Has the workflow started so often, by whichever worker is there; one run at a time."""
+    wanted = Schedule(
+        action=ScheduleActionStartWorkflow(workflow, id=name, task_queue=temporal.UPKEEP),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=1)),
     )
     try:
-        await client.create_schedule("sweep", schedule)
+        await client.create_schedule(name, wanted)
     except ScheduleAlreadyRunningError:
-        logger.debug("sweep_already_scheduled")
+        logger.debug("already_scheduled", schedule=name)
 
 
 async def main(settings: Settings) -> None:
