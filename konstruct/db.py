@@ -3,7 +3,7 @@
 Every transaction of a session carries its tenant for Postgres's row security to see. Nothing else may set it.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from importlib import resources
@@ -26,6 +26,8 @@ from konstruct.errors import Misconfigured, Unavailable
 APP_ROLE = "konstruct_app"
 # Postgres's classes of errors that say nothing of the statement: connection, resources, shutdown, crash.
 _PASSING = ("08", "53", "57", "58", "40")
+
+_LAST_STATEMENTS = "last statements"
 
 _ENTER_TENANT = text("select set_config('app.tenant_id', :tenant, true)")
 
@@ -69,13 +71,17 @@ class Database:
         event.listen(self._engine.sync_engine, "checkout", _refuse_closed)
 
     @asynccontextmanager
-    async def tenant_session(self, tenant_id: UUID) -> AsyncIterator[AsyncSession]:
+    async def tenant_session(self, tenant_id: UUID, *, snapshot: bool = False) -> AsyncIterator[AsyncSession]:
         """One transaction of one tenant; committed at the end, rolled back on an exception.
+
+        ``snapshot``: all that it reads is of one moment.
 
         Raises:
             Unavailable: Postgres cannot be reached or is going down.
         """
         async with self._session(str(tenant_id)) as session:
+            if snapshot:
+                await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
             yield session
 
     @asynccontextmanager
@@ -91,6 +97,10 @@ class Database:
         try:
             async with session, session.begin():
                 yield session
+                if last_statements := session.info.get(_LAST_STATEMENTS):
+                    await session.flush()
+                    for statement in last_statements:
+                        await statement(session)
         except DBAPIError as error:
             if error.connection_invalidated or str(getattr(error.orig, "sqlstate", "") or "")[:2] in _PASSING:
                 raise Unavailable("The database does not answer.") from error
@@ -106,6 +116,11 @@ class Database:
 
     async def close(self) -> None:
         await self._engine.dispose()
+
+
+def before_commit(session: AsyncSession, statement: Callable[[AsyncSession], Awaitable[None]]) -> None:
+    """Has it run when all else in this transaction is done, just before the commit; after an exception it does not."""
+    session.info.setdefault(_LAST_STATEMENTS, []).append(statement)
 
 
 async def migrate(owner_url: SecretStr, *, to: str = "head") -> None:

@@ -62,6 +62,10 @@ class Settings(BaseSettings):
         (), description="Fernet keys, newest first, comma-separated. Unset: the embedded stack generates one."
     )
 
+    audit_anchors: Path | None = Field(
+        None, description="File for the audit trail's anchors. Unset: anchors/audit.ndjson in the data folder."
+    )
+
     default_models: CommaList = Field(
         (), description="Models of tenants that name none, in order, e.g. anthropic/claude-sonnet-4-6,local/smollm2."
     )
@@ -95,6 +99,10 @@ class Settings(BaseSettings):
 
     log_format: str = Field("console", pattern="^(console|json)$", description="Log lines for people or as JSON.")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least level that is logged.")
+
+    @property
+    def anchor_file(self) -> Path:
+        return self.audit_anchors or self.data_dir / "anchors" / "audit.ndjson"
 
     @property
     def gateway_url(self) -> str:

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal, TypeVar
 from uuid import UUID
 
 from pydantic import SecretStr
-from sqlalchemy import func
+from sqlalchemy import func, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -56,6 +56,13 @@ async def find(database: Database, slug: str) -> UUID | None:
     async with database.system_session() as session:
         found: UUID | None = await session.scalar(select(func.find_tenant(slug)))
     return found
+
+
+async def every(database: Database) -> dict[str, UUID]:
+    """All tenants' ids by what people call them."""
+    async with database.system_session() as session:
+        found = await session.execute(text("select slug, tenant_id from all_tenants()"))
+    return {row.slug: row.tenant_id for row in found}
 
 
 async def apply(

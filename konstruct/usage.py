@@ -1,10 +1,11 @@
-"""What models cost: one row for each call that was made, whatever became of it."""
+"""What models cost: one row and one audit event for each call that was made, whatever became of it."""
 
 from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from konstruct import audit
 from konstruct.models import ModelCall
 from konstruct.tables import EmployeeVersion, Usage
 
@@ -17,6 +18,7 @@ def record(
     calls: Sequence[ModelCall],
     purpose: str = "reply",
 ) -> None:
+    made = [call for call in calls if call.outcome != "skipped"]
     session.add_all(
         Usage(
             tenant_id=employee.tenant_id,
@@ -37,6 +39,26 @@ def record(
             error=call.error_kind,
             created_at=call.started_at,
         )
-        for call in calls
-        if call.outcome != "skipped"
+        for call in made
     )
+    for call in made:
+        audit.record(
+            session,
+            tenant_id=employee.tenant_id,
+            conversation_id=conversation_id,
+            actor="employee",
+            action="model.called",
+            turn_id=turn_id,
+            employee_version=employee.number,
+            link=call.link_name,
+            provider=call.provider,
+            model=call.model,
+            outcome=call.outcome,
+            error=call.error_kind,
+            input_tokens=call.tokens.input,
+            output_tokens=call.tokens.output,
+            cached_tokens=call.tokens.cached,
+            estimated=call.estimated,
+            cost=call.cost,
+            latency_ms=call.latency_ms,
+        )

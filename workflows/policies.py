@@ -49,6 +49,14 @@ SWEEPING = ActivityOptions(
 )
 SWEEP_EVERY = timedelta(seconds=10)
 
+# What one run leaves, the next one takes up.
+SEALING = ActivityOptions(
+    start_to_close_timeout=timedelta(minutes=10),
+    heartbeat_timeout=timedelta(seconds=10),
+    retry_policy=RetryPolicy(maximum_attempts=1),
+)
+SEAL_EVERY = timedelta(minutes=1)
+
 # What is claimed and not written is due again when its claim runs out.
 CLAIMING = ActivityOptions(
     start_to_close_timeout=timedelta(seconds=30),

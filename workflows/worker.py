@@ -24,13 +24,14 @@ from activities.delivery import Delivery
 from activities.failures import FailureInterceptor
 from activities.remembering import Remembering
 from activities.thinking import Thinking
-from activities.upkeep import Upkeep
+from activities.upkeep import Sealing, Upkeep
 from konstruct import log, temporal
 from konstruct.adapters.console import ConsoleMessenger
 from konstruct.adapters.embedders import ConfiguredEmbedders
 from konstruct.adapters.litellm import LiteLLMChatModel
 from konstruct.adapters.redis import Circuit, RedisCooldowns, RedisWindows, connect
 from konstruct.adapters.slack import SlackMessenger, open_session
+from konstruct.audit.signing import Signatures
 from konstruct.db import Database
 from konstruct.ports import Messenger
 from konstruct.settings import Settings, needed
@@ -39,6 +40,7 @@ from workflows import policies
 from workflows.conversation import ConversationWorkflow
 from workflows.memory import EmbedWorkflow, RememberWorkflow
 from workflows.sandbox import RUNNER
+from workflows.seal import SealWorkflow
 from workflows.sweep import SweepWorkflow
 
 # Conversations that stay in memory between their turns; one that fell out costs a replay of at most fifty turns.
@@ -78,14 +80,15 @@ async def work(settings: Settings, *, until: asyncio.Event) -> None:
         thinking = Thinking(settings, database, vault, model, cooldowns, messengers, windows, embedders)
         remembering = Remembering(settings, database, vault, model, cooldowns, embedders)
         delivery = Delivery(database, vault, messengers)
+        sealing = Sealing(database, Signatures(settings.encryption_keys), settings.anchor_file)
         await schedule_upkeep(client)
         await stack.enter_async_context(conversations_worker(client, thinking, delivery))
         await stack.enter_async_context(
             Worker(
                 client,
                 task_queue=temporal.UPKEEP,
-                workflows=[SweepWorkflow],
-                activities=[Upkeep(database, client).sweep],
+                workflows=[SweepWorkflow, SealWorkflow],
+                activities=[Upkeep(database, client).sweep, sealing.seal],
                 workflow_runner=RUNNER,
                 interceptors=[FailureInterceptor()],
                 max_cached_workflows=10,
@@ -149,6 +152,7 @@ async def reach_temporal(settings: Settings) -> Client:
 async def schedule_upkeep(client: Client) -> None:
     """What is done again and again, whoever works: putting back on its way what was left lying, and writing memory."""
     await _schedule(client, "sweep", "SweepWorkflow", temporal.UPKEEP, policies.SWEEP_EVERY)
+    await _schedule(client, "seal", "SealWorkflow", temporal.UPKEEP, policies.SEAL_EVERY)
     # One run may wait long for a model, and must not keep other conversations' memory waiting.
     await _schedule(
         client,
@@ -169,13 +173,13 @@ async def _schedule(
     every: timedelta,
     overlap: ScheduleOverlapPolicy = ScheduleOverlapPolicy.SKIP,
 ) -> None:
-    schedule = Schedule(
+    wanted = Schedule(
         action=ScheduleActionStartWorkflow(workflow, id=name, task_queue=task_queue),
         spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
         policy=SchedulePolicy(overlap=overlap, catchup_window=timedelta(minutes=1)),
     )
     try:
-        await client.create_schedule(name, schedule)
+        await client.create_schedule(name, wanted)
     except ScheduleAlreadyRunningError:
         logger.debug("already_scheduled", schedule=name)
 

@@ -1,13 +1,17 @@
 """The database's tables, one family a file. No behaviour here; who may see what is in the migrations."""
 
+from konstruct.tables.audit import AuditEvent, AuditHead, AuditSeal, AuditSealLeaf
 from konstruct.tables.conversations import Contact, ContactKey, Conversation, Message
 from konstruct.tables.employees import Employee, EmployeeBinding, EmployeeVersion
 from konstruct.tables.memory import ConversationSummary, Memory, MemoryVector
-from konstruct.tables.records import AuditEvent, QuarantinedEvent, Usage
+from konstruct.tables.records import QuarantinedEvent, Usage
 from konstruct.tables.tenants import Connection, Tenant, TenantKey
 
 __all__ = [
     "AuditEvent",
+    "AuditHead",
+    "AuditSeal",
+    "AuditSealLeaf",
     "Connection",
     "Contact",
     "ContactKey",

@@ -1,15 +1,14 @@
-"""What is kept for the record: model usage, the audit trail, and events that could not be understood."""
+"""What is kept for the record: model usage, and events that could not be understood."""
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ForeignKeyConstraint, Index, LargeBinary, Numeric
 from sqlmodel import Field, SQLModel
 
 from konstruct.identity import new_id
-from konstruct.tables.base import Owned, document, moment
+from konstruct.tables.base import Owned, moment
 
 
 class Usage(Owned, table=True):
@@ -42,22 +41,6 @@ class Usage(Owned, table=True):
     purpose: str = "reply"
     """What it was made for: a reply, a summary of what left the window, or facts to remember."""
     error: str | None = None
-    created_at: datetime = moment()
-
-
-class AuditEvent(Owned, table=True):
-    """Written in the transaction of what it tells of; the database lets nobody change or remove it."""
-
-    __tablename__ = "audit_events"
-    __table_args__ = (
-        ForeignKeyConstraint(["tenant_id"], ["tenants.id"]),
-        Index("audit_events_by_conversation", "tenant_id", "conversation_id", "id"),
-    )
-
-    conversation_id: UUID | None = None
-    actor: str
-    action: str
-    detail: dict[str, Any] = document()
     created_at: datetime = moment()
 
 
