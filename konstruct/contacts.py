@@ -1,15 +1,17 @@
 """Contacts as people whom an operator can look up, join into one person, and erase for good."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import and_, delete, func, or_, update
+from sqlalchemy import delete, func, or_, update
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
-from konstruct import audit
+from konstruct import audit, tenants
 from konstruct.db import Database
 from konstruct.errors import BadInput, NotFound
 from konstruct.tables import (
@@ -24,6 +26,8 @@ from konstruct.tables import (
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
 from konstruct.window import MESSAGE
+
+SEALED_AT_ONCE: Final = 500
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ async def find(session: AsyncSession, named: str, connection: str | None = None)
     """
     query = (
         select(Contact, Connection)
-        .join(Connection, and_(col(Connection.id) == col(Contact.connection_id)))
+        .join(Connection, col(Connection.id) == col(Contact.connection_id))
         .where(col(Contact.erased_at).is_(None))
     )
     try:
@@ -61,6 +65,17 @@ async def find(session: AsyncSession, named: str, connection: str | None = None)
         raise BadInput(f"Several connections know {named!r}: say which one with --connection ({keys}).")
     contact, of = rows[0]
     return Found(contact.id, of.key, of.kind, contact.external_id, contact.person_id)
+
+
+async def of_person(session: AsyncSession, person_id: UUID) -> list[Found]:
+    """All contacts of one person, oldest first."""
+    rows = await session.execute(
+        select(Contact, Connection)
+        .join(Connection, col(Connection.id) == col(Contact.connection_id))
+        .where(col(Contact.person_id) == person_id)
+        .order_by(col(Contact.created_at))
+    )
+    return [Found(contact.id, of.key, of.kind, contact.external_id, contact.person_id) for contact, of in rows]
 
 
 async def join(session: AsyncSession, tenant_id: UUID, contact_id: UUID, other_id: UUID, *, actor: str) -> bool:
@@ -86,7 +101,7 @@ async def join(session: AsyncSession, tenant_id: UUID, contact_id: UUID, other_i
     return True
 
 
-def _locked(contact_ids: Sequence[UUID]):  # type: ignore[no-untyped-def]
+def _locked(contact_ids: Sequence[UUID]) -> SelectOfScalar[Contact]:
     return select(Contact).where(col(Contact.id).in_(contact_ids)).order_by(col(Contact.id)).with_for_update()
 
 
@@ -209,8 +224,21 @@ async def forget_quarantined_of(database: Database, erased: Erased) -> None:
                 )
 
 
+async def seal_all_plain(database: Database, vault: Vault, report: Callable[[str], None]) -> None:
+    """Seals what an older version wrote in plain, of all tenants; cut off, it goes on from there the next time."""
+    total = 0
+    for tenant_id in (await tenants.every(database)).values():
+        sealed = SEALED_AT_ONCE
+        while sealed == SEALED_AT_ONCE:
+            async with database.tenant_session(tenant_id) as session:
+                sealed = await seal_plain(session, vault, tenant_id, SEALED_AT_ONCE)
+            total += sealed
+            if sealed:
+                report(f"{total:,} older messages sealed …")
+
+
 async def seal_plain(session: AsyncSession, vault: Vault, tenant_id: UUID, at_most: int) -> int:
-    """Seals messages that an older version wrote in plain; how many, or 0 when none is left."""
+    """Seals messages that an older version wrote in plain; how many there were."""
     rows = list(
         await session.scalars(
             select(Message)

@@ -49,6 +49,7 @@ def record(
             actor="employee",
             action="model.called",
             turn_id=turn_id,
+            purpose=purpose,
             employee_version=employee.number,
             link=call.link_name,
             provider=call.provider,

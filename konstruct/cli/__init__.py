@@ -1,4 +1,4 @@
-"""The command line: `konstruct up | gateway | portal | worker | migrate | apply | chat | doctor | audit`."""
+"""The command line: `konstruct up | gateway | portal | worker | migrate | apply | chat | doctor | audit | contact`."""
 
 import importlib
 import os
@@ -13,11 +13,11 @@ import uvicorn
 import uvloop
 from pydantic import SecretStr
 
-from konstruct import db, doctor, log, manifest, slack_tickets, temporal, tenants
+from konstruct import contacts, db, doctor, log, manifest, slack_tickets, temporal, tenants
 from konstruct.adapters.redis import Circuit, RedisLimiter, connect
 from konstruct.adapters.slack import SlackMessenger, open_session
 from konstruct.chat import Chat
-from konstruct.cli import audit
+from konstruct.cli import audit, contact
 from konstruct.cli.shared import open_database, read_settings, run, tenant_called
 from konstruct.embedded.leash import end_with
 from konstruct.embedded.loopback import require_free_port
@@ -32,6 +32,7 @@ from konstruct.vault import Vault
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(audit.app, name="audit")
+app.add_typer(contact.app, name="contact")
 
 
 @app.command()
@@ -92,8 +93,17 @@ def migrate() -> None:
     """Make the database's roles and tables, or bring them up to date."""
     settings = read_settings()
     url = settings.database_owner_url or needed(settings.database_url, "KONSTRUCT_DATABASE_URL")
-    run(db.migrate(url))
+    run(_migrate(settings, url))
+
+
+async def _migrate(settings: Settings, owner_url: SecretStr) -> None:
+    await db.migrate(owner_url)
     typer.echo("The tables are up to date.")
+    if not settings.encryption_keys:
+        typer.echo("KONSTRUCT_ENCRYPTION_KEYS is not set: messages of older versions, if any, were not sealed.")
+        return
+    async with open_database(settings) as database:
+        await contacts.seal_all_plain(database, Vault(settings.encryption_keys), typer.echo)
 
 
 @app.command()

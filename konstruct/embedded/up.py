@@ -7,7 +7,7 @@ from importlib import resources
 
 from temporalio.service import RPCError
 
-from konstruct import connections, db, manifest, temporal, tenants
+from konstruct import connections, contacts, db, manifest, temporal, tenants
 from konstruct.adapters.slack import SlackMessenger, open_session
 from konstruct.connections import slack_account
 from konstruct.db import Database
@@ -50,6 +50,7 @@ async def _serve(settings: Settings, report: Report) -> None:
         report("The tables are up to date.")
         database = Database(database_url)
         try:
+            await contacts.seal_all_plain(database, Vault(settings.encryption_keys), report)
             await _seed(settings, database, report)
         finally:
             await database.close()

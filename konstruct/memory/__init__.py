@@ -6,7 +6,7 @@ asks a model: what a model made of a conversation is handed in.
 
 from konstruct.memory.keeping import Fact, forget, forget_person, remember, supersede, unlearn
 from konstruct.memory.notes import notes
-from konstruct.memory.recalling import Question, Recalled, known_models, recall
+from konstruct.memory.recalling import Question, Recalled, count_sayings, known_models, recall
 from konstruct.memory.vectors import Unembedded, keep_vectors, to_embed, without_vector
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Question",
     "Recalled",
     "Unembedded",
+    "count_sayings",
     "forget",
     "forget_person",
     "keep_vectors",

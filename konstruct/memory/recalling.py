@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import TextClause
+from sqlalchemy import TextClause, func
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
@@ -149,6 +149,17 @@ async def known_models(session: AsyncSession, tenant_id: UUID, contact_id: UUID)
     contact_ids = await _person(session, contact_id)
     rows = await session.execute(_KNOWN_MODELS, {"tenant_id": tenant_id, "contact_ids": contact_ids})
     return sorted({model for model, _, _ in rows})
+
+
+async def count_sayings(session: AsyncSession, contact_id: UUID) -> int:
+    return (
+        await session.scalar(
+            select(func.count())
+            .select_from(Memory)
+            .where(col(Memory.contact_id) == contact_id, col(Memory.kind) == "said")
+        )
+        or 0
+    )
 
 
 async def recall(
