@@ -266,7 +266,7 @@ async def test_two_tenants_with_the_same_channels_and_words_never_meet(town: Tow
         assert other not in prompt(call)
     for office in (acme, globex):
         assert len(await office.rows("conversations")) == 1
-        assert len(await office.rows("messages")) == 4
+        assert len(await office.messages()) == 4
 
 
 async def test_over_the_limit_a_person_is_told_once_and_may_come_back_when_told_to(town: Town) -> None:
@@ -280,7 +280,7 @@ async def test_over_the_limit_a_person_is_told_once_and_may_come_back_when_told_
     assert await talks[1].heard() == ["You said: Question 2"]
     [notice] = await talks[2].heard()
     assert "2 messages in 10 seconds" in notice
-    refused = [row for row in await office.rows("messages") if row["state"] == "refused"]
+    refused = [row for row in await office.messages() if row["state"] == "refused"]
     assert [(row["body"], row["detail"]) for row in refused] == [
         ("Question 3", {"limit": "contact"}),
         ("Question 4", {"limit": "contact"}),

@@ -40,7 +40,7 @@ async def test_a_worker_that_stands_still_while_the_model_thinks_answers_once(to
         slow.released.set()
 
     assert await talk.heard_nothing_more_than(1) == ["You said: Are you frozen?"]
-    assert [row["state"] for row in await office.rows("messages") if row["body"].endswith("Are you frozen?")] == [
+    assert [row["state"] for row in await office.messages() if row["body"].endswith("Are you frozen?")] == [
         "answered",
         "sent",
     ]
@@ -60,7 +60,7 @@ async def test_a_worker_that_stands_still_during_a_send_says_it_once(town: Town,
     released.set()
 
     assert await talk.heard_nothing_more_than(1) == ["You said: Once, please."]
-    [sent] = [row for row in await office.rows("messages") if row["body"] == "You said: Once, please."]
+    [sent] = [row for row in await office.messages() if row["body"] == "You said: Once, please."]
     assert (sent["state"], sent["maybe_duplicate"]) == ("sent", False)
 
 
@@ -76,7 +76,7 @@ async def test_a_worker_that_is_killed_after_slack_took_the_message_does_not_sen
     released.set()
 
     assert await talk.heard_nothing_more_than(1) == ["You said: Say it once."]
-    [sent] = [row for row in await office.rows("messages") if row["body"] == "You said: Say it once."]
+    [sent] = [row for row in await office.messages() if row["body"] == "You said: Say it once."]
     assert (sent["state"], sent["maybe_duplicate"]) == ("sent", False)
     assert sent["external_id"] == talk.messages()[0]["ts"]
 
@@ -101,7 +101,7 @@ async def test_a_gateway_that_is_killed_once_the_message_is_durable_costs_no_ans
     talk = office.talk()
 
     async def is_durable() -> bool:
-        return any(row["body"] == "Do not lose me." for row in await office.rows("messages"))
+        return any(row["body"] == "Do not lose me." for row in await office.messages())
 
     # The gateway is held up on its way from the database to Temporal.
     async with paused(town.up.child("temporal")):
@@ -132,7 +132,7 @@ async def test_what_a_killed_gateway_left_is_answered_with_the_next_word_and_in_
     await talk.heard()
 
     async def is_durable() -> bool:
-        return any(row["body"] == "Two." for row in await office.rows("messages"))
+        return any(row["body"] == "Two." for row in await office.messages())
 
     async with paused(town.up.child("temporal")):
         saying = asyncio.create_task(

@@ -2,18 +2,23 @@
 
 import json
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
+from uuid import UUID
 
 import asyncpg
 import redis.asyncio
+from pydantic import SecretStr
 from ruamel.yaml import YAML
 from temporalio.client import Client
 
+from konstruct.db import Database
 from konstruct.temporal import workflow_id
+from konstruct.vault import Vault
+from konstruct.window import MESSAGE
 from tests.acceptance.processes import Outcome, Up, environment, konstruct, until
 from tests.embedded.conftest import ended
 from tests.support.model_doubles import Behaviour, Json, ModelCall, ModelDoubles, Provider, content_text
@@ -139,6 +144,23 @@ class Office:
             self.slug,
         )
 
+    async def messages(self) -> list[Json]:
+        """The tenant's messages as rows, oldest first, with what they say opened as ``body``."""
+        rows = await self.rows("messages")
+        keys = tuple(SecretStr(key) for key in self.town.addresses["encryption_keys"].split(","))
+        database, vault = Database(SecretStr(self.town.addresses["database_url"])), Vault(keys)
+        try:
+            for row in rows:
+                if row["sealed"] is None:
+                    continue
+                tenant_id, contact_id = UUID(row["tenant_id"]), UUID(row["contact_id"])
+                async with database.tenant_session(tenant_id) as session:
+                    cipher = (await vault.ciphers(session, [contact_id]))[contact_id]
+                row["body"] = cipher.open(MESSAGE, UUID(row["id"]), bytes.fromhex(row["sealed"].removeprefix("\\x")))
+        finally:
+            await database.close()
+        return rows
+
 
 @dataclass
 class Town:
@@ -194,6 +216,26 @@ class Town:
         try:
             await connection.execute(statement, *arguments)
         finally:
+            await connection.close()
+
+    @asynccontextmanager
+    async def holding(self, lock: str) -> AsyncIterator[Callable[[], Awaitable[bool]]]:
+        """Holds a lock of the database; gives a way to ask whether somebody waits for it."""
+        connection = await asyncpg.connect(self.addresses["database_owner_url"])
+        transaction = connection.transaction()
+        await transaction.start()
+        await connection.execute(lock)
+
+        async def is_waited_for() -> bool:
+            waiting: bool = await connection.fetchval(
+                "select exists (select from pg_stat_activity where pg_backend_pid() = any(pg_blocking_pids(pid)))"
+            )
+            return waiting
+
+        try:
+            yield is_waited_for
+        finally:
+            await transaction.rollback()
             await connection.close()
 
     async def restart(self) -> None:
@@ -256,6 +298,8 @@ async def running_town(
             ollama_base_url=models.base_url("ollama"),
             local_model_base_url=f"http://127.0.0.1:{refusing_port}/v1",
             turn_budget_seconds=12,
+            # Nobody's conversation counts as quiet here: a test that counts calls would see those of earlier ones.
+            memory_quiet_seconds=86_400,
         )
         town = Town(folder, env, slack, models, await Up.start(env), keys)
         try:

@@ -1,0 +1,1 @@
+"""How well and how fast memory is recalled: on long conversations that people wrote, and among many memories."""
