@@ -8,6 +8,7 @@ KonstructError
   Misconfigured           the deployment lacks something that it was asked for   500
   Unavailable             a part we need does not answer                         503, retryable
     ModelsUnavailable     every model of the chain was passed over
+    EmbeddingUnavailable  the embedding model made no vectors
   ChannelError            what a channel answers to a send
     ChannelRateLimited    says when to try again                                 retryable
     ChannelUnavailable    the send certainly did not happen                      retryable
@@ -54,6 +55,10 @@ class Unavailable(KonstructError):
 
 class ModelsUnavailable(Unavailable):
     """Every model of the chain was passed over; the turn is to be tried again later."""
+
+
+class EmbeddingUnavailable(Unavailable):
+    """The embedding model made no vectors of these texts; what waits for them is to be tried again later."""
 
 
 class ChannelError(KonstructError):
