@@ -14,6 +14,7 @@ from konstruct import models, temporal
 from konstruct.adapters.redis import Circuit, connect
 from konstruct.db import Database
 from konstruct.errors import KonstructError, Unavailable
+from konstruct.models import EmbeddingLink
 from konstruct.ports import ModelLink
 from konstruct.settings import Settings, needed
 from konstruct.vault import Vault
@@ -32,6 +33,7 @@ Part = Literal[
     "temporal",
     "worker",
     "model",
+    "embeddings",
     "gateway",
     "portal",
     "slack",
@@ -59,6 +61,7 @@ async def examine(settings: Settings) -> list[Finding]:
             _bounded("redis", _redis(settings)),
             _bounded("temporal", _temporal(settings)),
             _bounded("model", _models(settings, http)),
+            _bounded("embeddings", _embeddings(settings, http)),
             _bounded("gateway", _server("gateway", settings.gateway_url, "no webhooks come in", http)),
             _bounded("portal", _server("portal", settings.portal_url, "there are no web pages", http)),
             _bounded("slack", _slack(settings)),
@@ -167,7 +170,20 @@ async def _models(settings: Settings, http: httpx.AsyncClient) -> AsyncIterator[
         yield Finding("model", "missing", "None of the models answers.")
 
 
-async def _trouble_with(http: httpx.AsyncClient, link: ModelLink) -> str | None:
+async def _embeddings(settings: Settings, http: httpx.AsyncClient) -> AsyncIterator[Finding]:
+    name = settings.embedding_model
+    link = models.embedding_link(name, settings)
+    if link is None:
+        says = "Its provider is not configured: set its key or address, or leave KONSTRUCT_EMBEDDING_MODEL unset."
+        yield Finding("embeddings", "warning", says, which=name)
+    elif link.provider == "local":
+        yield Finding("embeddings", "ok", "built in", which=name)
+    else:
+        trouble = await _trouble_with(http, link)
+        yield Finding("embeddings", "warning" if trouble else "ok", trouble or "answers", which=name)
+
+
+async def _trouble_with(http: httpx.AsyncClient, link: ModelLink | EmbeddingLink) -> str | None:
     """Asks for the list of models, which is free and needs a good key."""
     key = link.api_key.get_secret_value()
     url, headers = {

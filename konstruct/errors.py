@@ -8,7 +8,7 @@ KonstructError
   Misconfigured           the deployment lacks something that it was asked for   500
   Unavailable             a part we need does not answer                         503, retryable
     ModelsUnavailable     every model of the chain was passed over
-    EmbeddingUnavailable  texts could not be embedded
+    EmbeddingUnavailable  the embedding model made no vectors
   ChannelError            what a channel answers to a send
     ChannelRateLimited    says when to try again                                 retryable
     ChannelUnavailable    the send certainly did not happen                      retryable
@@ -58,7 +58,7 @@ class ModelsUnavailable(Unavailable):
 
 
 class EmbeddingUnavailable(Unavailable):
-    pass
+    """The embedding model made no vectors of these texts; what waits for them is to be tried again later."""
 
 
 class ChannelError(KonstructError):

@@ -91,6 +91,27 @@ class Cooldowns(Protocol):
     async def warm(self, key: str) -> None: ...
 
 
+class Embedder(Protocol):
+    """Texts to vectors of one model. Never retries; raises EmbeddingUnavailable and nothing else."""
+
+    @property
+    def name(self) -> str:
+        """As people write it, provider/model; stored with each vector, for no two models' vectors compare."""
+
+    async def embed(self, texts: Sequence[str], *, purpose: Literal["query", "passage"]) -> list[list[float]]:
+        """One vector a text, in the texts' order, all of the same length; no text is too long or too odd.
+
+        A question is a ``query``, and what may answer it a ``passage``: some models tell them apart.
+        """
+
+
+class Embedders(Protocol):
+    """The embedders that this deployment can make, by name."""
+
+    def get(self, name: str) -> Embedder | None:
+        """None: its provider is not configured here (any more). Raises BadInput for what is no such name."""
+
+
 @dataclass(frozen=True)
 class ChannelAccount:
     """A connection as a messenger needs it, with its secrets opened. Lives for one call, is never logged."""
@@ -172,22 +193,6 @@ class Limiter(Protocol):
     @property
     def degraded(self) -> bool:
         """True while Redis does not answer and the in-process limit has taken over."""
-
-
-class Embedder(Protocol):
-    """Texts to vectors of one model. Never retries; raises EmbeddingUnavailable and nothing else."""
-
-    @property
-    def name(self) -> str:
-        """As people write it, provider/model; stored with each vector."""
-
-    async def embed(self, texts: Sequence[str], *, purpose: Literal["query", "passage"]) -> list[list[float]]: ...
-
-
-class Embedders(Protocol):
-    """The embedders that this deployment can make, by name."""
-
-    def get(self, name: str) -> Embedder | None: ...
 
 
 class Windows(Protocol):

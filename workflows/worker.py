@@ -71,11 +71,10 @@ async def work(settings: Settings, *, until: asyncio.Event) -> None:
             "console": ConsoleMessenger(),
         }
         client = await reach_temporal(settings)
-        model, cooldowns, embedders = (
-            LiteLLMChatModel(),
-            RedisCooldowns(redis, Circuit()),
-            ConfiguredEmbedders(settings),
-        )
+        model, cooldowns = LiteLLMChatModel(), RedisCooldowns(redis, Circuit())
+        embedders = ConfiguredEmbedders(settings)
+        # A name that cannot be is found out now, and not by every run that needs it.
+        embedders.get(settings.embedding_model)
         windows = RedisWindows(redis, Circuit())
         thinking = Thinking(settings, database, vault, model, cooldowns, messengers, windows, embedders)
         remembering = Remembering(settings, database, vault, model, cooldowns, embedders)

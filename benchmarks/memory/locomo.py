@@ -1,4 +1,4 @@
-"""Reads long conversations in LoCoMo's format, as published or one conversation a file. The data is not ours to ship."""
+"""Reads long conversations in LoCoMo's format, as published or one a file. The data is not ours to ship."""
 
 import json
 import re

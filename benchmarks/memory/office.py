@@ -1,5 +1,6 @@
 """A database of its own, and tenants in it whose contacts have said much."""
 
+import os
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -114,9 +115,10 @@ class Office:
 @asynccontextmanager
 async def running_database() -> AsyncIterator[tuple[Database, Vault]]:
     with tempfile.TemporaryDirectory(prefix="konstruct-bench-") as folder:
-        Path(folder).chmod(0o755)
+        # Postgres may have to run under another account.
+        os.chmod(folder, 0o755)
         data = Path(folder) / "data"
-        data.mkdir(mode=0o700)
+        os.mkdir(data, 0o700)
         async with Supervisor(lambda sentence: None) as supervisor:
             part = await postgres.prepared(data)
             await supervisor.start(part.program)

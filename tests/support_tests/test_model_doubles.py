@@ -166,3 +166,51 @@ async def test_ollama_lists_its_models(http: httpx.AsyncClient) -> None:
     assert "llama3.2" in [model["name"] for model in (await http.get("/api/tags")).json()["models"]]
     assert (await http.post("/api/show", json={"model": "llama3.2"})).status_code == 200
     assert (await http.post("/api/show", json={"model": "never-pulled"})).status_code == 404
+
+
+EMBEDDING_PATHS: dict[Provider, str] = {"openai": "/v1/embeddings", "ollama": "/api/embed"}
+
+
+def embed(texts: object, **more: object) -> Json:
+    return {"model": "nomic-embed-text", "input": texts, **more}
+
+
+def vectors_in(answer: httpx.Response) -> list[list[float]]:
+    body = answer.json()
+    return body["embeddings"] if "embeddings" in body else [item["embedding"] for item in body["data"]]
+
+
+@pytest.mark.parametrize("provider", EMBEDDING_PATHS)
+async def test_texts_that_share_words_have_near_vectors(
+    models: ModelDoubles, http: httpx.AsyncClient, provider: Provider
+) -> None:
+    texts = ["The shop opens at ten", "When does the shop open?", "Penguins dive well"]
+    said, asked, other = vectors_in(await http.post(EMBEDDING_PATHS[provider], json=embed(texts)))
+    assert sum(a * b for a, b in zip(said, asked, strict=True)) > sum(a * b for a, b in zip(said, other, strict=True))
+    [call] = models.embedding_calls
+    assert (call.provider, call.key, call.body["input"], call.outcome) == (provider, "sk-good", texts, "answered")
+    assert models.calls == []
+
+
+async def test_embeddings_that_a_provider_would_refuse_are_refused(http: httpx.AsyncClient) -> None:
+    async def status(provider: Provider, body: Json, **headers: str) -> int:
+        return (await http.post(EMBEDDING_PATHS[provider], json=body, headers=headers)).status_code
+
+    assert await status("openai", embed(["a"]), authorization="Bearer sk-bad", **{"x-api-key": ""}) == 401
+    for refused in ([], [""], ["a", 1], None, ["a"] * 2_049, ["word " * 8_193]):
+        assert await status("openai", embed(refused)) == 400
+    assert await status("openai", {"input": ["a"]}) == 400
+    assert await status("ollama", embed(["a"], model="never-pulled")) == 404
+    assert await status("ollama", embed([1])) == 400
+    assert await status("ollama", embed("one text alone, which may be long " * 9_999)) == 200
+
+
+async def test_embeddings_fail_as_they_are_told_and_chats_do_not(models: ModelDoubles, http: httpx.AsyncClient) -> None:
+    models.embeddings.next(
+        "ollama", Behaviour(fault=Fault.SERVER_ERROR), Behaviour(vectors=lambda vectors: vectors[1:])
+    )
+    assert (await http.post(PATHS["ollama"], json=ask("ollama"))).status_code == 200
+    assert (await http.post(EMBEDDING_PATHS["ollama"], json=embed(["a", "b"]))).status_code == 500
+    assert len(vectors_in(await http.post(EMBEDDING_PATHS["ollama"], json=embed(["a", "b"])))) == 1
+    assert len(vectors_in(await http.post(EMBEDDING_PATHS["ollama"], json=embed(["a", "b"])))) == 2
+    assert [call.outcome for call in models.embedding_calls] == ["refused", "answered", "answered"]

@@ -1,4 +1,4 @@
-"""A program that calls OpenAI, Anthropic and Ollama once each at the address it is given, in an environment of its own.
+"""A program that calls OpenAI, Anthropic and Ollama once for all that they do, at one address, in its own environment.
 
 Prints, as JSON, every host that was looked up on the way.
 """
@@ -22,7 +22,8 @@ def note_lookups(event: str, arguments: tuple[Any, ...]) -> None:
 sys.addaudithook(note_lookups)
 
 from konstruct import models  # noqa: E402 - what importing looks up counts, too
-from konstruct.adapters.litellm import LiteLLMChatModel  # noqa: E402
+from konstruct.adapters.litellm import LiteLLMChatModel, LiteLLMEmbedder  # noqa: E402
+from konstruct.errors import EmbeddingUnavailable  # noqa: E402
 from konstruct.ports import ChatMessage, ModelCallError  # noqa: E402
 from konstruct.settings import Settings  # noqa: E402
 
@@ -39,6 +40,11 @@ async def main(url: str) -> None:
         with suppress(ModelCallError):
             async for _ in LiteLLMChatModel().stream(link, [ChatMessage("user", "Hello")], max_tokens=10):
                 pass
+    for name in ("openai/text-embedding-3-small", "ollama/nomic-embed-text"):
+        embedding = models.embedding_link(name, settings)
+        assert embedding is not None
+        with suppress(EmbeddingUnavailable):
+            await LiteLLMEmbedder(embedding).embed(["Hello"], purpose="query")
     sys.stdout.write(json.dumps(looked_up))
 
 

@@ -8,6 +8,8 @@ from enum import StrEnum
 from typing import Any
 
 Json = dict[str, Any]
+Vectors = list[tuple[int, list[float]]]
+"""Each with the number of the text that it belongs to."""
 Answer = Callable[[list[Json]], str]
 
 
@@ -65,6 +67,8 @@ class Behaviour:
     """Seconds, sent with a 429, 503 or 529; None: no such header."""
     first_token_delay: float = 0.0
     token_delay: float = 0.0
+    vectors: Callable[[Vectors], Vectors] = list
+    """What becomes of an embedding's vectors on their way out."""
     cached_tokens: int = 0
     """How many of the prompt's tokens came from the provider's cache."""
     released: asyncio.Event = field(default_factory=asyncio.Event)

@@ -3,20 +3,18 @@
 import asyncio
 import json
 import time
-from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Literal, Self
+from typing import Self
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from tests.support.http import reset_connection, serve
 from tests.support.model_doubles.behaviour import HTTP_FAULTS, Behaviour, Fault, Json, prompt_tokens, tokens
+from tests.support.model_doubles.embeddings import EMBEDDING_WIRES, EmbeddingProvider, EmbeddingRequest, bag_of_words
+from tests.support.model_doubles.script import ModelCall, Provider, Script, ending
 from tests.support.model_doubles.wire import Anthropic, Ollama, OpenAI, Reply, Request, Wire
-
-Provider = Literal["openai", "anthropic", "ollama", "local"]
 
 WIRES: Mapping[Provider, Wire] = {"openai": OpenAI(), "anthropic": Anthropic(), "ollama": Ollama(), "local": OpenAI()}
 GARBAGE = {
@@ -25,78 +23,28 @@ GARBAGE = {
 }
 
 
-@dataclass(eq=False)
-class ModelCall:
-    """One request to a model, as it arrived, and how it went."""
+class ModelDoubles(Script):
+    """As a script of its own it is that of the chat calls; ``embeddings`` is that of the others."""
 
-    provider: Provider
-    key: str | None
-    body: Json
-    """Everything that was asked for, parameters included."""
-    at: float
-    """Monotonic seconds; one clock for all processes of a machine."""
-    outcome: Literal["running", "refused", "answered", "broken", "disconnected"] = "running"
-    """``disconnected``: the client went away before the end. ``broken``: we did, as told."""
-    over: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
-
-    @property
-    def model(self) -> str | None:
-        return self.body.get("model")
-
-    @property
-    def messages(self) -> list[Json]:
-        """As sent: Anthropic's system prompt is in ``body["system"]``."""
-        return self.body.get("messages") or []
-
-
-class ModelDoubles:
     def __init__(
         self,
         *,
         keys: Mapping[Provider, Collection[str]] | None = None,
-        ollama_models: Collection[str] = ("llama3.2", "llama3.2:latest"),
+        ollama_models: Collection[str] = ("llama3.2", "llama3.2:latest", "nomic-embed-text"),
         context_window: int = 1_000_000,
     ) -> None:
         """A provider that is not in ``keys`` takes any key, but OpenAI and Anthropic want one."""
+        super().__init__()
         self.keys: dict[Provider, Collection[str]] = dict(keys or {})
         self.ollama_models = ollama_models
         self.context_window = context_window
         self.url = ""
-        self.calls: list[ModelCall] = []
-        self._standing: defaultdict[Provider, Behaviour] = defaultdict(Behaviour)
-        self._queued: defaultdict[Provider, deque[Behaviour]] = defaultdict(deque)
-        self._changed = asyncio.Condition()
+        self.embeddings = Script()
+        self.embedding_calls = self.embeddings.calls
 
     def base_url(self, provider: Provider) -> str:
         """As the provider's own base URL is usually written in settings."""
         return self.url + {"openai": "/v1", "anthropic": "", "ollama": "", "local": "/local/v1"}[provider]
-
-    def always(self, provider: Provider, behaviour: Behaviour) -> Behaviour:
-        self._standing[provider] = behaviour
-        return behaviour
-
-    def next(self, provider: Provider, *behaviours: Behaviour) -> None:
-        """For the next calls, one each; afterwards the standing behaviour rules again."""
-        self._queued[provider].extend(behaviours)
-
-    def calls_to(self, provider: Provider) -> list[ModelCall]:
-        return [call for call in self.calls if call.provider == provider]
-
-    async def wait_for_call(
-        self, count: int = 1, *, provider: Provider | None = None, timeout: float = 20.0
-    ) -> ModelCall:
-        """The call with that number, counted from one, as soon as it has arrived."""
-
-        def arrived() -> list[ModelCall]:
-            return self.calls_to(provider) if provider else self.calls
-
-        try:
-            async with asyncio.timeout(timeout), self._changed:
-                await self._changed.wait_for(lambda: len(arrived()) >= count)
-        except TimeoutError:
-            seen = [(call.provider, call.outcome) for call in self.calls]
-            raise AssertionError(f"no {count} calls to {provider or 'any model'} within {timeout} s: {seen}") from None
-        return arrived()[count - 1]
 
     @asynccontextmanager
     async def running(self, *, port: int = 0, routes: list[web.RouteDef] | None = None) -> AsyncIterator[Self]:
@@ -107,6 +55,8 @@ class ModelDoubles:
                 web.post("/local/v1/chat/completions", self._chat("local")),
                 web.post("/v1/messages", self._chat("anthropic")),
                 web.post("/api/chat", self._chat("ollama")),
+                web.post("/v1/embeddings", self._embed("openai")),
+                web.post("/api/embed", self._embed("ollama")),
                 web.get("/v1/models", self._list_models),
                 web.get("/api/tags", self._ollama_tags),
                 web.post("/api/show", self._ollama_show),
@@ -122,19 +72,28 @@ class ModelDoubles:
 
         async def handle(http: web.Request) -> web.StreamResponse:
             call = ModelCall(provider, _key(http), _json_or_empty(await http.read()), time.monotonic())
-            self.calls.append(call)
-            async with self._changed:
-                self._changed.notify_all()
-            queued = self._queued[provider]
-            behaviour = queued.popleft() if queued else self._standing[provider]
-            try:
+            behaviour = await self.begin(call)
+            with ending(call):
                 return await self._answer(http, call, wire, behaviour)
-            except (asyncio.CancelledError, ConnectionResetError):
-                if call.outcome == "running":
-                    call.outcome = "disconnected"
-                raise
-            finally:
-                call.over.set()
+
+        return handle
+
+    def _embed(self, provider: EmbeddingProvider) -> Handler:
+        wire, embedding_wire = WIRES[provider], EMBEDDING_WIRES[provider]
+
+        async def handle(http: web.Request) -> web.Response:
+            call = ModelCall(provider, _key(http), _json_or_empty(await http.read()), time.monotonic())
+            behaviour = await self.embeddings.begin(call)
+            with ending(call):
+                if behaviour.fault is Fault.HANG_BEFORE_HEADERS:
+                    await behaviour.released.wait()
+                request = embedding_wire.read(call.body)
+                if refusal := self._refusal(http, call, wire, behaviour, request):
+                    call.outcome = "refused"
+                    return refusal
+                assert isinstance(request, EmbeddingRequest)
+                vectors = behaviour.vectors(list(enumerate(map(bag_of_words, request.texts))))
+                return _text(http, call, behaviour, embedding_wire.write(request, vectors))
 
         return handle
 
@@ -156,7 +115,12 @@ class ModelDoubles:
         return await _whole(http, call, wire, behaviour, reply)
 
     def _refusal(
-        self, http: web.Request, call: ModelCall, wire: Wire, behaviour: Behaviour, request: Request | str
+        self,
+        http: web.Request,
+        call: ModelCall,
+        wire: Wire,
+        behaviour: Behaviour,
+        request: Request | EmbeddingRequest | str,
     ) -> web.Response | None:
         if not self._is_welcome(call.provider, call.key):
             return web.json_response(wire.error(Fault.UNAUTHORIZED), status=401)
@@ -173,7 +137,7 @@ class ModelDoubles:
             known = request.model in self.ollama_models
             missing = wire.error(Fault.SERVER_ERROR, f"model '{request.model}' not found")
             return None if known else web.json_response(missing, status=404)
-        if prompt_tokens(request.messages) + (request.max_tokens or 0) > self.context_window:
+        if isinstance(request, Request) and request.tokens > self.context_window:
             return web.json_response(wire.error(Fault.CONTEXT_EXCEEDED), status=400)
         return None
 
@@ -237,12 +201,16 @@ async def _whole(
 ) -> web.StreamResponse:
     """What breaks a stream in the middle breaks half a body here."""
     await asyncio.sleep(behaviour.first_token_delay + behaviour.token_delay * len(reply.pieces))
-    text = json.dumps(wire.whole(reply))
     if behaviour.fault in {Fault.HANG_BEFORE_FIRST_TOKEN, Fault.HANG_MID_STREAM}:
         await behaviour.released.wait()
     if behaviour.fault is Fault.ERROR_IN_STREAM:
         call.outcome = "refused"
         return web.json_response(wire.error(Fault.SERVER_ERROR), status=500)
+    return _text(http, call, behaviour, wire.whole(reply))
+
+
+def _text(http: web.Request, call: ModelCall, behaviour: Behaviour, whole: Json) -> web.Response:
+    text = json.dumps(whole)
     if behaviour.fault in {Fault.MALFORMED, Fault.CUT, Fault.DROPPED, *GARBAGE}:
         call.outcome = "broken"
         if behaviour.fault is Fault.DROPPED:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from tests.support.model_doubles.behaviour import Fault, Json
+from tests.support.model_doubles.behaviour import Fault, Json, prompt_tokens
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,11 @@ class Request:
     max_tokens: int | None
     with_usage: bool
     """Whether a stream is to say the usage too."""
+
+    @property
+    def tokens(self) -> int:
+        """What it may take of the model's window, prompt and answer together."""
+        return prompt_tokens(self.messages) + (self.max_tokens or 0)
 
 
 class Wire(Protocol):
