@@ -97,7 +97,7 @@ class _Ahead:
 
     async def advance(self) -> None:
         if self._next == len(self._rows):
-            self._rows, self._next = await anext(self._partitions, ()), 0
+            self._rows, self._next = await anext(self._partitions, []), 0
         self.row = self._rows[self._next] if self._rows else None
         self._next += 1
 
