@@ -116,6 +116,7 @@ TAMPERINGS = [
     Tampering("an edited event with its own hash", lambda t, a: edit_and_hash(t, a, 10, 10), FIRST, 11, says="seq 10"),
     Tampering("an edited last event with its own hash", lambda t, a: edit_and_hash(t, a, 32, 32), FIRST, 32),
     Tampering("a microsecond", of_event("created_at = created_at + interval '1 us'"), FIRST, 10, says=CHANGED),
+    Tampering("a time that is none", of_event("created_at = 'infinity'"), FIRST, 10, says=CHANGED),
     Tampering("a shifted field", of_event("actor = 'employeem', action = 'essage.sent'"), FIRST, 10, says=CHANGED),
     Tampering("another subject", of_event("subject_id = gen_random_uuid()"), FIRST, 10, says=CHANGED),
     Tampering("no subject", of_event("subject_id = null"), FIRST, 10, says=CHANGED),
