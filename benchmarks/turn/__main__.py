@@ -4,16 +4,15 @@ import argparse
 import asyncio
 import json
 import os
-import shutil
 import sys
-import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
 import aiohttp
 
+from benchmarks.folder import data_folder, say
 from benchmarks.turn import bare, report
 from benchmarks.turn.measuring import Measured, Side, alone, together
 from benchmarks.turn.product import SIGNING_SECRET, Product
@@ -135,23 +134,6 @@ def python(name: str, folder: Path, *module_and_arguments: str, ready_at: str | 
         log=folder / "logs" / f"{module_and_arguments[0]}.log",
         ready=partial(http_answers, ready_at) if ready_at else None,
     )
-
-
-@contextmanager
-def data_folder() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="konstruct-bench-"))
-    # Postgres may have to run under another account.
-    folder.chmod(0o755)
-    data = folder / "data"
-    data.mkdir(mode=0o700)
-    try:
-        yield data
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def say(sentence: str) -> None:
-    print(sentence, flush=True)
 
 
 if __name__ == "__main__":

@@ -6,10 +6,9 @@ Each field stands behind its length, so that one field's end never passes for th
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 EVENT: Final = b"konstruct audit event v1"
@@ -21,22 +20,24 @@ START: Final = b""
 """What stands before the first event of a chain and before the first seal of a tenant."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
-    """An event as it is hashed. ``content_hash``: SHA-256 of what is sealed in it; None when there is nothing."""
+class Link(NamedTuple):
+    """An event as it is hashed."""
 
     tenant_id: UUID
     chain_id: UUID
     seq: int
     id: UUID
-    created_at: datetime
+    happened_at: int
+    """Microseconds since 1970."""
     actor: str
     action: str
     subject_id: UUID | None
     payload: bytes
     content_hash: bytes | None
+    """SHA-256 of what is sealed in it; None when there is nothing."""
     prev: bytes
 
     def hash(self) -> bytes:
@@ -46,7 +47,7 @@ class Link:
             self.chain_id.bytes,
             _int8(self.seq),
             self.id.bytes,
-            _microseconds(self.created_at),
+            _int8(self.happened_at),
             self.actor.encode(),
             self.action.encode(),
             self.subject_id.bytes if self.subject_id else b"",
@@ -75,6 +76,11 @@ def reread(document: str) -> bytes:
 
 def leaf(chain_id: UUID, seq: int, head: bytes) -> bytes:
     return _digest(LEAF, chain_id.bytes, _int8(seq), head)
+
+
+def microseconds(moment: datetime) -> int:
+    """Since 1970."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 class Tree:
@@ -109,12 +115,12 @@ class Tree:
 def seal(tenant_id: UUID, number: int, sealed_at: datetime, tree: Tree, previous: bytes) -> bytes:
     """The root that is anchored. It commits to the root before, so that the newest one vouches for all."""
     return _digest(
-        SEAL, tenant_id.bytes, _int8(number), _microseconds(sealed_at), _int8(tree.leaves), tree.root(), previous
+        SEAL, tenant_id.bytes, _int8(number), _int8(microseconds(sealed_at)), _int8(tree.leaves), tree.root(), previous
     )
 
 
 def _written(document: object) -> bytes:
-    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return _ENCODER.encode(document).encode()
 
 
 def _digest(*fields: bytes) -> bytes:
@@ -123,10 +129,6 @@ def _digest(*fields: bytes) -> bytes:
 
 def _int8(number: int) -> bytes:
     return number.to_bytes(8, "big", signed=True)
-
-
-def _microseconds(moment: datetime) -> bytes:
-    return _int8((moment - _EPOCH) // timedelta(microseconds=1))
 
 
 def _plain(value: object) -> object:

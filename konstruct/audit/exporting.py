@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from konstruct.audit import chain
 from konstruct.audit.breaks import Break, Broken, Place
 from konstruct.audit.chain import Link
 from konstruct.audit.finding import Filters
@@ -163,7 +164,7 @@ def _link(document: dict[str, Any]) -> tuple[Link, bytes]:
         UUID(document["chain"]),
         seq,
         UUID(document["id"]),
-        datetime.fromisoformat(document["at"]).astimezone(UTC),
+        chain.microseconds(datetime.fromisoformat(document["at"]).astimezone(UTC)),
         document["actor"],
         document["action"],
         UUID(document["subject"]) if document["subject"] else None,

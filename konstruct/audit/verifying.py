@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Row, Select, Text, cast, func, select
+from sqlalchemy import BigInteger, Row, Select, Text, case, cast, extract, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -18,11 +18,19 @@ from konstruct.tables import AuditEvent, AuditHead, AuditSeal, AuditSealLeaf
 
 ROWS_AT_ONCE: Final = 2_000
 
+# A time that is not finite was never written. In the order of Link's fields, and then what is compared with it.
+_MICROSECONDS: Final = case(
+    (
+        func.isfinite(col(AuditEvent.created_at)),
+        cast(extract("epoch", col(AuditEvent.created_at)) * 1_000_000, BigInteger),
+    ),
+    else_=0,
+)
 _EVENTS: Final = select(
-    *(col(AuditEvent.chain_id), col(AuditEvent.seq), col(AuditEvent.id), col(AuditEvent.created_at)),
+    *(col(AuditEvent.tenant_id), col(AuditEvent.chain_id), col(AuditEvent.seq), col(AuditEvent.id), _MICROSECONDS),
     *(col(AuditEvent.actor), col(AuditEvent.action), col(AuditEvent.subject_id), col(AuditEvent.payload)),
-    *(func.sha256(col(AuditEvent.content)).label("content_hash"), col(AuditEvent.prev), col(AuditEvent.hash)),
-    *(col(AuditEvent.conversation_id), cast(col(AuditEvent.detail), Text).label("detail")),
+    *(func.sha256(col(AuditEvent.content)), col(AuditEvent.prev)),
+    *(col(AuditEvent.hash), col(AuditEvent.conversation_id), cast(col(AuditEvent.detail), Text)),
 ).order_by(col(AuditEvent.chain_id), col(AuditEvent.seq))
 _HEADS: Final = select(
     col(AuditHead.chain_id), col(AuditHead.seq), col(AuditHead.hash), col(AuditHead.sealed_seq)
@@ -97,7 +105,7 @@ class _Ahead:
 
     async def advance(self) -> None:
         if self._next == len(self._rows):
-            self._rows, self._next = await anext(self._partitions, ()), 0
+            self._rows, self._next = await anext(self._partitions, []), 0
         self.row = self._rows[self._next] if self._rows else None
         self._next += 1
 
@@ -152,15 +160,12 @@ class _Chains:
         self._verified.unproven += place.seq - proven
 
     def _verify_event(self, place: Place, event: Row[Any]) -> None:
-        link = Link(
-            self._tenant_id,
-            *(event.chain_id, event.seq, event.id, event.created_at, event.actor, event.action),
-            *(event.subject_id, event.payload, event.content_hash, event.prev),
-        )
-        place.follow(link, event.hash)
-        if chain.reread(event.detail) != event.payload:
+        *hashed, own, conversation_id, detail = tuple(event)
+        link = Link(*hashed)
+        place.follow(link, own)
+        if chain.reread(detail) != link.payload:
             raise Broken(Break("its detail is not what its payload says", link.chain_id, link.seq, link.id))
-        if event.conversation_id != (None if link.chain_id == self._tenant_id else link.chain_id):
+        if conversation_id != (None if link.chain_id == self._tenant_id else link.chain_id):
             raise Broken(Break("it names another conversation than its chain", link.chain_id, link.seq, link.id))
         self._verified.events += 1
         if self._verified.events % ROWS_AT_ONCE == 0:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from operator import eq
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -93,7 +94,7 @@ async def _verify(settings: Settings, slug: str | None, files: list[Path]) -> No
         known = read(lambda tenant_id: only in (None, tenant_id))
         wanted = {slug: only} if slug and only else await tenants.every(database)
         for name, tenant_id in wanted.items():
-            again = partial(read, tenant_id.__eq__)
+            again = partial(read, partial(eq, tenant_id))
             verified = await verifying.verify(database, tenant_id, known, again, tally.progress)
             tally.verified.append(verified)
             if verified.broken:

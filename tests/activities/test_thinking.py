@@ -220,7 +220,7 @@ async def test_an_answer_without_its_audit_event_is_not_stored(
                 AbandonRequest(office.tenant_id, asked.conversation_id, [asked.message_id], "stopped"),
             )
     assert await office.states() == ["taken"]
-    assert await office.actions() == before
+    assert await office.actions() == [*before, "model.called"]
 
     assert (await ActivityEnvironment().run(thinking.think, request)).decision == "reply"
     assert await answers(office) == ["Hello!"]

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from typer import Typer
 from typer.testing import CliRunner
 
 from konstruct.cli import app
@@ -32,16 +33,25 @@ def test_every_setting_says_what_it_is() -> None:
 
 
 def test_every_command_that_a_document_names_exists() -> None:
-    known = {
+    known: set[tuple[str, ...]] = {(name,) for name in commands(app)}
+    for group in app.registered_groups:
+        assert group.name
+        assert group.typer_instance
+        known |= {(group.name,), *((group.name, name) for name in commands(group.typer_instance))}
+    groups = "|".join(str(group.name) for group in app.registered_groups)
+    for document in DOCUMENTS:
+        found = re.findall(rf"(?:bin/|`)konstruct ((?:{groups}) [a-z]+|[a-z][a-z-]+)", document.read_text())
+        assert {tuple(named.split()) for named in found} <= known, document.name
+    for command in known:
+        assert CliRunner().invoke(app, [*command, "--help"]).exit_code == 0
+
+
+def commands(of: Typer) -> set[str]:
+    return {
         command.name or command.callback.__name__.replace("_", "-")
-        for command in app.registered_commands
+        for command in of.registered_commands
         if command.callback
     }
-    for document in DOCUMENTS:
-        named = set(re.findall(r"(?:bin/|`)konstruct ([a-z][a-z-]+)", document.read_text()))
-        assert named <= known, document.name
-    for command in known:
-        assert CliRunner().invoke(app, [command, "--help"]).exit_code == 0
 
 
 def test_every_make_target_that_a_document_names_exists() -> None:

@@ -10,13 +10,17 @@ from pydantic import SecretStr
 from sqlalchemy import make_url
 
 import konstruct.migrations
-from konstruct import db
+from konstruct import audit, db
+from konstruct.audit import verifying
+from konstruct.audit.anchors import Anchors
+from konstruct.db import Database
+from konstruct.embedded.postgres import Postgres
 
 REVISIONS = [
     script.revision for script in ScriptDirectory(str(Path(konstruct.migrations.__file__).parent)).walk_revisions()
 ][::-1]
 
-# A tenant with one message, as the first version knew it.
+# A tenant with one message and two audited conversations, as the first version knew it.
 OLD_ROWS = """
     insert into tenants values (gen_random_uuid(), 'old', 'Old', '[]', '{}', now());
     insert into employees select id, gen_random_uuid(), 'ada', 1, now() from tenants;
@@ -32,6 +36,15 @@ OLD_ROWS = """
       select tenant_id, gen_random_uuid(), id, connection_id, 1, 'inbound', 'contact', 'Old words', 'received', 'reply',
         0, false, '{}', now()
       from conversations;
+    insert into audit_events
+      select tenant_id, gen_random_uuid(), conversation, 'employee', action, detail, now() + place * interval '1 second'
+      from (select tenant_id, id as conversation from conversations union all select id, null from tenants) chains
+      cross join (values
+        (3, 'turn.stopped', '{}'::jsonb),
+        (1, 'message.sent', '{"zeta": 1, "a": [true, null, {"ö": "\\n\\"quoted\\" /", "n": -7}], "aa": "x"}'),
+        (2, 'turn.answered', '{"passed_over": [], "🦊": "𝄞", "ﬀ": {}}')
+      ) events (place, action, detail)
+      order by gen_random_uuid();
 """
 
 
@@ -58,4 +71,35 @@ async def test_an_older_database_is_brought_up_to_date_and_keeps_its_rows(
 
     assert await connection.fetchval("select version_num from alembic_version") == REVISIONS[-1]
     assert await connection.fetchval("select body from messages") == "Old words"
+    await connection.close()
+
+
+async def test_the_audit_events_of_an_older_database_are_chained_in_their_order(
+    empty_url: SecretStr, postgres: Postgres
+) -> None:
+    await db.migrate(empty_url, to="0002")
+    connection = await asyncpg.connect(empty_url.get_secret_value())
+    await connection.execute(OLD_ROWS)
+    before = await connection.fetch("select id, actor, action, detail, created_at from audit_events order by id")
+
+    await db.migrate(empty_url)
+
+    after = await connection.fetch("select id, actor, action, detail, created_at from audit_events order by id")
+    assert after == before
+    rows = await connection.fetch("select tenant_id, chain_id, seq, action from audit_events order by chain_id, seq")
+    assert [(row["seq"], row["action"]) for row in rows] == 2 * [
+        (1, "message.sent"),
+        (2, "turn.answered"),
+        (3, "turn.stopped"),
+    ]
+    tenant_id = rows[0]["tenant_id"]
+    assert tenant_id in {row["chain_id"] for row in rows}
+    triggers = "select tgname, tgenabled from pg_trigger where tgrelid = 'audit_events'::regclass and not tgisinternal"
+    assert {row["tgenabled"] for row in await connection.fetch(triggers)} == {b"A"}
+    database = Database(SecretStr(str(make_url(postgres.app_url).set(database="migrated"))))
+    async with database.tenant_session(tenant_id) as session:
+        audit.record(session, tenant_id=tenant_id, actor="employee", action="turn.answered")
+    verified = await verifying.verify(database, tenant_id, Anchors(), Anchors, lambda events: None)
+    assert (verified.broken, verified.events, verified.chains) == (None, 7, 2)
+    await database.close()
     await connection.close()

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from konstruct import connections, conversations, inbox, outbox, window
+from konstruct.audit import sealing
 from konstruct.connections import ConnectionRef
 from konstruct.conversations import Finished, Turn
 from konstruct.db import Database
@@ -262,4 +263,5 @@ async def furnish(office: Office) -> Furnished:
                 outcome="ok",
             )
         )
+    await sealing.seal(office.database, office.tenant_id)
     return Furnished(**vars(office), asked=asked, waiting=waiting, reply_id=reply_id)

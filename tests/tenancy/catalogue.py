@@ -14,7 +14,16 @@ OF_NOBODY: Final = ["alembic_version", "quarantined_events"]
 UNIQUE_ACROSS_TENANTS: Final = ["tenants(slug)", "connections(kind, account)"]
 
 # What was once written there is never changed.
-APPEND_ONLY: Final = ["audit_events", "employee_versions", "usage"]
+APPEND_ONLY: Final = ["audit_events", "audit_heads", "audit_seals", "audit_seal_leaves", "employee_versions", "usage"]
+
+# The audit trail, which is written through the auditor's functions alone, and what they may do to it.
+TRAIL: Final = ["audit_events", "audit_heads", "audit_seals", "audit_seal_leaves"]
+AUDITORS_OWN: Final = [
+    *["audit_events INSERT", "audit_seal_leaves INSERT"],
+    *["audit_heads SELECT", "audit_heads INSERT", "audit_seals SELECT", "audit_seals INSERT"],
+    *["audit_heads.seq UPDATE", "audit_heads.hash UPDATE", "audit_heads.sealed_seq UPDATE"],
+    "audit_seals.anchored_at UPDATE",
+]
 
 # The one table whose rows the product removes: a channel that no employee is bound to any more.
 REMOVABLE: Final = ["employee_bindings"]
@@ -27,6 +36,7 @@ SEEN_ACROSS_TENANTS: Final = [
     *[f"messages.{name}" for name in ("tenant_id", "id", "conversation_id")],
     *[f"messages.{name}" for name in ("purpose", "state", "created_at", "swept_at")],
     "quarantined_events.created_at",
+    *["audit_heads.tenant_id", "audit_heads.is_moved", "audit_seals.tenant_id", "audit_seals.anchored_at"],
 ]
 
 # The tables of tenants with the column that says whose a row is. A partition is one more table: the row security of its
@@ -89,13 +99,13 @@ _CHECKS: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
           when p.tablename = 'quarantined_events' and p.roles = '{konstruct_app}' then p.cmd <> 'INSERT'
           when p.tablename = 'quarantined_events' then p.roles <> '{konstruct_router}'
           when p.roles = '{konstruct_router}' then p.cmd <> 'SELECT'
-          when p.roles = '{konstruct_app}' then
+          when p.roles = '{konstruct_app}' or (p.roles = '{konstruct_auditor}' and o.name = any ($2)) then
             p.qual is distinct from replace($1, '{}', o.tenant)
             or p.with_check is distinct from replace($1, '{}', o.tenant)
           else true
         end
         """,
-        (PREDICATE,),
+        (PREDICATE, TRAIL),
     ),
     "may have rows of nobody": (
         _OWNED + "select name from owned where not attnotnull or atttypid <> 'uuid'::regtype",
@@ -153,12 +163,13 @@ _CHECKS: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
         select p.oid::regprocedure::text from pg_proc p
         where p.prosecdef and p.pronamespace <> 'pg_catalog'::regnamespace
           and not (
-            p.proowner = 'konstruct_router'::regrole
+            p.proowner::regrole::text
+              = case when p.proname like 'audit\\_%' then 'konstruct_auditor' else 'konstruct_router' end
             and p.proconfig is not distinct from array['search_path=pg_catalog, pg_temp']
             and p.proacl is not null
             and not exists (
               select from aclexplode(p.proacl) granted
-              where granted.grantee not in ('konstruct_router'::regrole, 'konstruct_app'::regrole)
+              where granted.grantee not in (p.proowner, 'konstruct_app'::regrole)
             )
           )
         """,
@@ -167,7 +178,7 @@ _CHECKS: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
     "is a role with powers": (
         """
         select rolname::text from pg_roles
-        where rolname in ('konstruct_app', 'konstruct_owner', 'konstruct_router')
+        where rolname in ('konstruct_app', 'konstruct_owner', 'konstruct_router', 'konstruct_auditor')
           and (rolsuper or rolbypassrls or rolcreaterole or rolcreatedb or rolreplication
                or rolcanlogin <> (rolname = 'konstruct_app'))
         """,
@@ -237,17 +248,38 @@ _CHECKS: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
         """,
         (SEEN_ACROSS_TENANTS,),
     ),
-    # BEFORE (2) with DELETE (8) and UPDATE (16) for each row (1), and with TRUNCATE (32); A is ALWAYS.
+    "writes the audit trail past its functions": (
+        """
+        select c.relname || ' ' || granted.privilege_type
+        from pg_class c, aclexplode(c.relacl) granted
+        where c.relnamespace = 'public'::regnamespace and c.relname = any ($1)
+          and granted.grantee = 'konstruct_app'::regrole and granted.privilege_type <> 'SELECT'
+        union all
+        select granted.what from (
+          select c.relname || ' ' || g.privilege_type as what
+          from pg_class c, aclexplode(c.relacl) g
+          where c.relnamespace = 'public'::regnamespace and g.grantee = 'konstruct_auditor'::regrole
+          union all
+          select c.relname || '.' || a.attname || ' ' || g.privilege_type
+          from pg_class c join pg_attribute a on a.attrelid = c.oid, aclexplode(a.attacl) g
+          where c.relnamespace = 'public'::regnamespace and g.grantee = 'konstruct_auditor'::regrole
+        ) granted where granted.what <> all ($2)
+        """,
+        (TRAIL, AUDITORS_OWN),
+    ),
+    # BEFORE (2) with DELETE (8) and UPDATE (16) for each row (1), and with TRUNCATE (32); A is ALWAYS. Of heads and
+    # seals some columns go on, which the triggers leave out.
     "lets the audit trail be changed": (
         """
-        select 'audit_events ' || wanted from (values (1 + 2 + 8 + 16), (2 + 32)) kinds (wanted)
+        select name || ' ' || wanted from unnest($1::text[]) name, (values (1 + 2 + 8 + 16), (2 + 32)) kinds (wanted)
         where not exists (
           select from pg_trigger t join pg_proc p on p.oid = t.tgfoid
-          where t.tgrelid = 'public.audit_events'::regclass and t.tgenabled = 'A' and t.tgtype = wanted
+          where t.tgrelid = ('public.' || name)::regclass and t.tgenabled = 'A' and t.tgtype = wanted
+            and (t.tgattr = ''::int2vector or name in ('audit_heads', 'audit_seals'))
             and t.tgqual is null and p.prosrc ~ '^\\s*begin\\s+raise exception [^;]*;\\s*end\\s*$'
         )
         """,
-        (),
+        (TRAIL,),
     ),
 }
 

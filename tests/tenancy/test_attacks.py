@@ -79,9 +79,15 @@ async def test_no_row_is_put_into_another_tenant(
 ) -> None:
     before = await snapshot(theirs)
     for table, column in tenant_columns.items():
+        # A column that the database works out by itself may not even be named.
+        given = await product.fetchval(
+            "select string_agg(attname, ', ' order by attnum) from pg_attribute"
+            " where attrelid = $1::regclass and attnum > 0 and attgenerated = ''",
+            table,
+        )
         copy = (
-            f"insert into {table} select (jsonb_populate_record(null::{table},"
-            f" to_jsonb(t) || jsonb_build_object('{column}', $1::uuid))).* from {table} t limit 1"
+            f"insert into {table} ({given}) select {given} from (select (jsonb_populate_record(null::{table},"
+            f" to_jsonb(t) || jsonb_build_object('{column}', $1::uuid))).* from {table} t limit 1) copied"
         )
         async with as_tenant(product, ours.tenant_id):
             assert await refused(product, copy, theirs.tenant_id) == "InsufficientPrivilegeError"
@@ -96,13 +102,16 @@ async def test_no_child_is_given_another_tenants_parent(
 ) -> None:
     before = await snapshot(theirs)
     keys = await administrator.fetch(
-        "select k.conrelid::regclass::text as child, k.confrelid::regclass::text as parent, a.attname::text as column"
+        "select k.conrelid::regclass::text as child, k.confrelid::regclass::text as parent, a.attname::text as column,"
+        " p.attname::text as key, has_table_privilege('konstruct_app', k.conrelid, 'insert') as is_written"
         " from pg_constraint k join pg_attribute a on a.attrelid = k.conrelid and a.attnum = k.conkey[2]"
+        " join pg_attribute p on p.attrelid = k.confrelid and p.attnum = k.confkey[2]"
         " where k.contype = 'f' and k.connamespace = 'public'::regnamespace"
     )
     assert len(keys) >= 11
-    for child, parent, column in keys:
-        stolen = await administrator.fetchval(f"select id from {parent} where tenant_id = $1 limit 1", theirs.tenant_id)
+    for child, parent, column, key, is_written in keys:
+        query = f"select {key} from {parent} where tenant_id = $1 limit 1"
+        stolen = await administrator.fetchval(query, theirs.tenant_id)
         async with as_tenant(product, ours.tenant_id):
             if await product.fetchval("select has_table_privilege($1, 'update')", child):
                 attempt = f"update {child} set {column} = $1 where ctid = (select min(ctid) from {child})"
@@ -110,11 +119,12 @@ async def test_no_child_is_given_another_tenants_parent(
             else:
                 attempt = (
                     f"insert into {child} select (jsonb_populate_record(null::{child}, to_jsonb(t)"
-                    f" || jsonb_build_object('id', $2::uuid, '{column}', $1::uuid))).* from {child} t limit 1"
+                    f" || jsonb_build_object('id', $2::uuid, '{column}', $1::text))).* from {child} t limit 1"
                 )
-                arguments = [stolen, new_id()]
+                arguments = [str(stolen), new_id()]
             outcome = await refused(product, attempt, *arguments)
-            assert outcome == "ForeignKeyViolationError", f"{child}.{column} -> {parent}: {outcome}"
+            expected = "ForeignKeyViolationError" if is_written else "InsufficientPrivilegeError"
+            assert outcome == expected, f"{child}.{column} -> {parent}: {outcome}"
     assert await snapshot(theirs) == before
 
 
@@ -144,6 +154,7 @@ async def test_a_malformed_tenant_sees_nothing(product: Any, tenant_columns: Col
     [
         "set role konstruct_owner",
         "set role konstruct_router",
+        "set role konstruct_auditor",
         "set role postgres",
         "set session authorization postgres",
         "set local row_security = off; select * from messages",
@@ -158,6 +169,16 @@ async def test_a_malformed_tenant_sees_nothing(product: Any, tenant_columns: Col
         "select * from alembic_version",
         "update audit_events set actor = 'nobody'",
         "delete from audit_events",
+        "truncate audit_events",
+        "insert into audit_events select * from audit_events",
+        "alter table audit_events disable trigger append_only",
+        "update audit_heads set seq = 0",
+        "update audit_heads set sealed_seq = 1000000",
+        "delete from audit_heads",
+        "insert into audit_heads select tenant_id, gen_random_uuid(), 0, '', 0 from audit_heads",
+        "update audit_seals set anchored_at = now()",
+        "delete from audit_seals",
+        "delete from audit_seal_leaves",
         "update employee_versions set name = 'Eve'",
         "delete from usage",
     ],
@@ -169,7 +190,20 @@ async def test_the_product_has_no_way_out_of_its_role(product: Any, ours: Furnis
 
 @pytest.mark.parametrize("mode", ["origin", "replica"])
 @pytest.mark.parametrize(
-    "change", ["update audit_events set actor = 'x'", "delete from audit_events", "truncate audit_events"]
+    "change",
+    [
+        "update audit_events set actor = 'x'",
+        "delete from audit_events",
+        "truncate audit_events",
+        "delete from audit_heads",
+        "truncate audit_heads cascade",
+        "update audit_seals set root = ''",
+        "delete from audit_seals",
+        "truncate audit_seals cascade",
+        "update audit_seal_leaves set seq = seq + 1",
+        "delete from audit_seal_leaves",
+        "truncate audit_seal_leaves",
+    ],
 )
 async def test_what_the_audit_trail_says_stays_even_for_an_administrator(
     administrator: Any, theirs: Furnished, snapshot: Snapshot, change: str, mode: str
@@ -177,10 +211,33 @@ async def test_what_the_audit_trail_says_stays_even_for_an_administrator(
     before = await snapshot(theirs)
     async with administrator.transaction():
         await administrator.execute(f"set local session_replication_role = {mode}")
-        with pytest.raises(asyncpg.RaiseError, match="audit_events is append-only"):
+        with pytest.raises(asyncpg.RaiseError, match=r"audit_\w+ is append-only"):
             async with administrator.transaction():
                 await administrator.execute(change)
-    assert (await snapshot(theirs))["audit_events"] == before["audit_events"] != []
+    after = await snapshot(theirs)
+    for table in ("audit_events", "audit_heads", "audit_seals", "audit_seal_leaves"):
+        assert after[table] == before[table] != []
+
+
+async def test_the_trail_is_written_for_the_transactions_tenant_alone(
+    product: Any, ours: Furnished, theirs: Furnished, snapshot: Snapshot
+) -> None:
+    """Its functions take no tenant, so that there is none to lie about; with none set, they refuse."""
+    before = await snapshot(theirs)
+    event = ([new_id()], [theirs.asked.conversation_id], ["eve"], ["message.sent"], [None], [b"{}"], [None])
+    writes = {
+        "audit_append($1, $2, $3, $4, $5, $6, $7)": event,
+        "audit_seal($1, 10)": (UUID(int=0),),
+        "audit_anchored($1)": ([1],),
+    }
+    for call, arguments in writes.items():
+        assert await refused(product, f"select {call}", *arguments) == "InsufficientPrivilegeError"
+        async with as_tenant(product, ours.tenant_id):
+            assert await refused(product, f"select {call}", *arguments) == "SELECT 1"
+            assert (
+                await product.fetchval("select count(*) from audit_events where tenant_id <> $1", ours.tenant_id) == 0
+            )
+    assert await snapshot(theirs) == before
 
 
 async def test_look_ups_across_tenants_tell_ids_and_states_alone(
@@ -195,11 +252,18 @@ async def test_look_ups_across_tenants_tell_ids_and_states_alone(
         "troubled_connections()": (),
         "quarantined_since(timestamp with time zone)": None,
         "forget_quarantined()": None,
+        "tenants_to_seal(uuid,integer)": (UUID(int=0), 10_000),
+        "all_tenants()": (),
+    }
+    of_the_auditor = {
+        "audit_append(uuid[],uuid[],text[],text[],uuid[],bytea[],bytea[])",
+        "audit_seal(uuid,integer)",
+        "audit_anchored(bigint[])",
     }
     names = await administrator.fetch(
         "select oid::regprocedure::text from pg_proc where prosecdef and pronamespace = 'public'::regnamespace"
     )
-    assert {row[0] for row in names} == set(known)
+    assert {row[0] for row in names} == set(known) | of_the_auditor
     await administrator.execute(
         "update messages set created_at = now() - interval '1 day' where tenant_id = $1", theirs.tenant_id
     )

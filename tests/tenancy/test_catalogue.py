@@ -188,6 +188,38 @@ MISTAKES = {
         "drop trigger append_only_truncate on audit_events",
         "audit_events 34 lets the audit trail be changed",
     ),
+    "an audit trail that is written directly": (
+        "grant insert on audit_events to konstruct_app",
+        "audit_events INSERT writes the audit trail past its functions",
+    ),
+    "an auditor that changes what was said": (
+        "grant update (payload) on audit_events to konstruct_auditor",
+        "audit_events.payload UPDATE writes the audit trail past its functions",
+    ),
+    "an auditor of all tenants": (
+        "create policy careless on audit_heads to konstruct_auditor using (true)",
+        "audit_heads.careless is a policy that nobody asked for",
+    ),
+    "an auditor of more than the trail": (
+        f"create policy careless on messages to konstruct_auditor using {PREDICATE} with check {PREDICATE}",
+        "messages.careless is a policy that nobody asked for",
+    ),
+    "an auditor with powers": ("alter role konstruct_auditor bypassrls", "konstruct_auditor is a role with powers"),
+    "an auditor's function of the router": (
+        "alter function audit_seal(uuid, integer) owner to konstruct_router",
+        "audit_seal(uuid,integer) is a function that runs as its owner, not made as a look-up is",
+    ),
+    "seals that may be removed": (
+        "drop trigger append_only on audit_seals",
+        "audit_seals 27 lets the audit trail be changed",
+    ),
+    "leaves of which some columns may change": (
+        "drop trigger append_only on audit_seal_leaves;"
+        "create trigger append_only before delete or update of hash on audit_seal_leaves"
+        " for each row execute function refuse_change();"
+        "alter table audit_seal_leaves enable always trigger append_only",
+        "audit_seal_leaves 27 lets the audit trail be changed",
+    ),
     "a trigger that refuses nothing": (
         "create or replace function refuse_change() returns trigger language plpgsql as $$ begin return new; end $$",
         "audit_events 27 lets the audit trail be changed",
