@@ -52,7 +52,11 @@ def thinking(
     windows: KeptWindows,
     embedder: WordEmbedder,
 ) -> Thinking:
-    settings = Settings(anthropic_api_key=SecretStr("sk-ant-canary"), openai_api_key=SecretStr("sk-canary"))
+    settings = Settings(
+        anthropic_api_key=SecretStr("sk-ant-canary"),
+        openai_api_key=SecretStr("sk-canary"),
+        local_model_base_url="http://127.0.0.1:9/v1",
+    )
     return Thinking(
         settings,
         database,

@@ -57,6 +57,7 @@ async def test_an_answer_is_stored_with_what_it_cost_and_who_gave_it(
         "turn_id": str(request.turn_id),
         "employee_version": 1,
         "model": "anthropic/claude-sonnet-4-6",
+        "recalled": [],
         "passed_over": [],
     }
     assert messenger.told == []

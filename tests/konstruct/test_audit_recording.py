@@ -145,6 +145,7 @@ async def test_every_call_to_a_model_is_audited_with_what_it_cost(office: Office
     assert {event.chain_id for event in events} == {asked.conversation_id}
     assert events[1].detail == {
         "turn_id": str(turn_id),
+        "purpose": "reply",
         "employee_version": 1,
         "link": "openai/mini",
         "provider": "openai",

@@ -13,13 +13,15 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from konstruct import connections, conversations, inbox, outbox, window
+from konstruct import connections, conversations, inbox, memory, outbox, window
 from konstruct.audit import sealing
 from konstruct.connections import ConnectionRef
 from konstruct.conversations import Finished, Turn
 from konstruct.db import Database
 from konstruct.identity import ConnectionId, TenantId, new_id
 from konstruct.inbox import Accepted, Inbound
+from konstruct.memory import Fact, work
+from konstruct.memory.digest import Findings
 from konstruct.outbox import SEND_ENDS_WITHIN, Send
 from konstruct.ports import Limiter, Verdict
 from konstruct.tables import (
@@ -231,6 +233,9 @@ class Furnished(Office):
     asked: Accepted
     waiting: Accepted
     reply_id: UUID
+    remembered: Accepted
+    contact_id: UUID
+    fact_id: UUID
 
 
 async def furnish(office: Office) -> Furnished:
@@ -263,5 +268,31 @@ async def furnish(office: Office) -> Furnished:
                 outcome="ok",
             )
         )
+    remembered = await office.exchange("Canary of old", root="3.0")
+    contact_id, fact_id = await _remember(office, remembered)
     await sealing.seal(office.database, office.tenant_id)
-    return Furnished(**vars(office), asked=asked, waiting=waiting, reply_id=reply_id)
+    return Furnished(
+        **vars(office),
+        asked=asked,
+        waiting=waiting,
+        reply_id=reply_id,
+        remembered=remembered,
+        contact_id=contact_id,
+        fact_id=fact_id,
+    )
+
+
+async def _remember(office: Office, asked: Accepted) -> tuple[UUID, UUID]:
+    """With all that memory is made of: sayings, a fact that replaces another, a summary, a vector."""
+    async with office.session() as session:
+        opened = await work.open_work(session, office.vault, asked.conversation_id)
+        [contact_id] = opened.undigested
+        await work.write_sayings(session, office.vault, opened)
+        await work.write_summary(session, office.vault, opened, opened.unsummarised, "Canary summary")
+        source, _ = opened.unsummarised[0]
+        older = Findings([Fact("Canary fact", source, 0.9)])
+        [[replaced], _] = await work.write_findings(session, office.vault, opened, contact_id, older)
+        newer = Findings([Fact("Canary newer fact", source, 0.9, (replaced,))])
+        [[fact_id], _] = await work.write_findings(session, office.vault, opened, contact_id, newer)
+        await memory.keep_vectors(session, office.tenant_id, "local/words", {fact_id: [1.0, 0.0]})
+    return contact_id, fact_id

@@ -25,8 +25,8 @@ AUDITORS_OWN: Final = [
     "audit_seals.anchored_at UPDATE",
 ]
 
-# The one table whose rows the product removes: a channel that no employee is bound to any more.
-REMOVABLE: Final = ["employee_bindings"]
+# The tables whose rows the product removes: channels that no employee is bound to any more, and what is forgotten.
+REMOVABLE: Final = ["employee_bindings", "contact_keys", "conversation_summaries", "memories", "memory_vectors"]
 
 # All that look-ups across tenants may read: ids, names of accounts, states and times. No content, no secret.
 SEEN_ACROSS_TENANTS: Final = [
@@ -35,7 +35,10 @@ SEEN_ACROSS_TENANTS: Final = [
     *[f"connections.{name}" for name in ("status", "status_reason", "status_changed_at")],
     *[f"messages.{name}" for name in ("tenant_id", "id", "conversation_id")],
     *[f"messages.{name}" for name in ("purpose", "state", "created_at", "swept_at")],
-    "quarantined_events.created_at",
+    *[f"conversations.{name}" for name in ("tenant_id", "id", "memory_due_at")],
+    *[f"memories.{name}" for name in ("tenant_id", "id", "contact_id", "embedded_with", "superseded_at")],
+    # What could not be processed has no tenant; it is looked through for erased contacts, and told to nobody.
+    *["quarantined_events.created_at", "quarantined_events.channel", "quarantined_events.body"],
     *["audit_heads.tenant_id", "audit_heads.is_moved", "audit_seals.tenant_id", "audit_seals.anchored_at"],
 ]
 

@@ -47,6 +47,7 @@ async def tenant_columns(administrator: Any) -> dict[str, str]:
     rows = await administrator.fetch(
         "select c.relname::text, a.attname::text from pg_class c join pg_attribute a on a.attrelid = c.oid"
         " where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') and not a.attisdropped"
+        " and not c.relispartition"
         " and a.attname = case c.relname when 'tenants' then 'id' else 'tenant_id' end order by 1"
     )
     return {row[0]: row[1] for row in rows}

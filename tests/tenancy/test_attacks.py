@@ -167,6 +167,8 @@ async def test_a_malformed_tenant_sees_nothing(product: Any, tenant_columns: Col
         "copy messages from '/dev/null'",
         "select * from quarantined_events",
         "select * from alembic_version",
+        "select * from memory_vectors_0",
+        "update contact_keys set wrapped = ''",
         "update audit_events set actor = 'nobody'",
         "delete from audit_events",
         "truncate audit_events",
@@ -252,6 +254,10 @@ async def test_look_ups_across_tenants_tell_ids_and_states_alone(
         "troubled_connections()": (),
         "quarantined_since(timestamp with time zone)": None,
         "forget_quarantined()": None,
+        "conversations_to_remember(integer)": (10_000,),
+        "memories_to_embed(text,integer)": ("local/another", 10_000),
+        "embedding_backlog(text)": ("local/another",),
+        "forget_quarantined_of(text,text)": None,
         "tenants_to_seal(uuid,integer)": (UUID(int=0), 10_000),
         "all_tenants()": (),
     }
@@ -270,6 +276,9 @@ async def test_look_ups_across_tenants_tell_ids_and_states_alone(
     await administrator.execute(
         "update connections set status = 'revoked', status_reason = 'account_inactive' where tenant_id = $1",
         theirs.tenant_id,
+    )
+    await administrator.execute(
+        "update conversations set memory_due_at = now() - interval '1 day' where tenant_id = $1", theirs.tenant_id
     )
     told = ""
     for signature, arguments in known.items():

@@ -19,6 +19,7 @@ from temporalio.testing import ActivityEnvironment
 import activities
 import konstruct
 from activities.delivery import Delivery
+from activities.remembering import Remembering
 from activities.thinking import Thinking
 from konstruct import (
     audit,
@@ -43,6 +44,7 @@ from konstruct.contracts.conversation import (
     DeliverRequest,
     ThinkRequest,
 )
+from konstruct.contracts.memory import RememberRequest
 from konstruct.db import Database
 from konstruct.errors import ChannelRefused, Conflict, Misconfigured, NotFound
 from konstruct.identity import new_id
@@ -56,6 +58,7 @@ from konstruct.vault import Vault
 from tests.conftest import ENCRYPTION_KEY
 from tests.support.doubles import GivenEmbedders, KeptWindows, NothingCools, RecordingMessenger, ScriptedModel
 from tests.support.office import Allowing, Furnished
+from tests.tenancy.attempts_on_memory import ON_MEMORY
 from tests.tenancy.conftest import Snapshot
 
 Attempt = Callable[[AsyncSession, Furnished, Furnished], Awaitable[object]]
@@ -207,6 +210,7 @@ ATTEMPTS: dict[str, tuple[Attempt, object]] = {
         NotFound,
     ),
     "usage.record": (_record_usage, ValueError),
+    **ON_MEMORY,
 }
 
 
@@ -284,6 +288,7 @@ def acts(
         "admit": thinking.admit,
         "abandon": thinking.abandon,
         "deliver": delivery.deliver,
+        "remember": Remembering(settings, database, vault, model, NothingCools(), GivenEmbedders()).remember,
     }
 
 
@@ -294,6 +299,7 @@ REQUESTS: dict[str, Request] = {
     "admit": lambda a, conversation, asked, reply: AdmitRequest(a.tenant_id, conversation, new_id(), "down"),
     "abandon": lambda a, conversation, asked, reply: AbandonRequest(a.tenant_id, conversation, [asked], "stopped"),
     "deliver": lambda a, conversation, asked, reply: DeliverRequest(a.tenant_id, conversation, [reply], True),
+    "remember": lambda a, conversation, asked, reply: RememberRequest(a.tenant_id, conversation),
 }
 
 
@@ -346,12 +352,12 @@ async def test_an_answer_goes_out_with_its_own_tenants_token(
 
 
 def test_every_activity_of_a_tenant_is_tried() -> None:
-    """Two have none: sweep and seal go through all tenants, and work for each in a session of its own."""
+    """Some have none: they go through all tenants, and work for each in a session of its own."""
     names = set()
     for module in pkgutil.iter_modules(activities.__path__, "activities."):
         for _, owner in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
             names |= {name for name, member in vars(owner).items() if hasattr(member, "__temporal_activity_definition")}
-    assert names - {"sweep", "seal"} == set(REQUESTS)
+    assert names - {"sweep", "seal", "claim_memory_work", "embed_memories"} == set(REQUESTS)
 
 
 def test_a_workflow_belongs_to_one_tenant() -> None:
