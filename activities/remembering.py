@@ -4,10 +4,11 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from uuid import UUID, uuid4
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
 from activities.heartbeat import heartbeat
@@ -64,13 +65,38 @@ class Remembering:
         async with heartbeat():
             async with self._database.tenant_session(request.tenant_id) as session:
                 opened = await work.open_work(session, self._vault, request.conversation_id)
-            if opened.unremembered:
-                async with self._database.tenant_session(request.tenant_id) as session:
-                    await work.write_sayings(session, self._vault, opened)
+            await self._keep_sayings(opened)
             digest_at = await self._learn(opened)
             await self._summarise(opened)
             async with self._database.tenant_session(request.tenant_id) as session:
                 await work.close_work(session, opened, digest_at)
+
+    async def _keep_sayings(self, opened: Work) -> None:
+        tenant_id = opened.conversation.tenant_id
+        if opened.unremembered:
+            async with self._database.tenant_session(tenant_id) as session:
+                await work.write_sayings(session, self._vault, opened)
+        # A plain wish is fulfilled without a model, and before anybody is asked about what it is to cover.
+        for contact_id, at in work.asks_to_be_forgotten(opened).items():
+            async with self._database.tenant_session(tenant_id) as session:
+                forgotten = await memory.forget_person(session, contact_id, until=at)
+                self._record(session, opened, contact_id, "memory.forgotten", messages=forgotten)
+        async with self._database.tenant_session(tenant_id) as session:
+            await work.note_remembered(session, opened)
+
+    def _record(
+        self, session: AsyncSession, opened: Work, contact_id: UUID, action: str, **rows: Sequence[UUID]
+    ) -> None:
+        detail: dict[str, Any] = {name: [str(row) for row in ids] for name, ids in rows.items()}
+        audit.record(
+            session,
+            tenant_id=opened.conversation.tenant_id,
+            conversation_id=opened.conversation.id,
+            actor="memory",
+            action=action,
+            subject_id=contact_id,
+            **detail,
+        )
 
     async def _learn(self, opened: Work) -> datetime | None:
         """Looks for facts when enough was said, or the conversation has fallen quiet; else says when to come again."""
@@ -97,19 +123,15 @@ class Remembering:
             earlier = await memory.recall(session, self._vault, tenant_id, question, at_most=EARLIER)
         labelled = Labelled.of(known, [each for each in earlier if each.kind == "said"], said)
         findings = await self._find(opened, labelled, links)
-        async with self._database.tenant_session(tenant_id) as session:
-            learned, forgotten = await work.write_findings(session, self._vault, opened, contact_id, findings)
-            audit.record(
-                session,
-                tenant_id=tenant_id,
-                conversation_id=opened.conversation.id,
-                actor="memory",
-                action="memory.learned",
-                subject_id=contact_id,
-                learned=[str(fact) for fact in learned],
-                replaced=[str(replaced) for fact in findings.facts for replaced in fact.replaces],
-                forgotten=[str(message) for message in forgotten],
-            )
+        if findings.facts:
+            async with self._database.tenant_session(tenant_id) as session:
+                facts = await work.write_facts(session, self._vault, opened, contact_id, findings.facts)
+                replaced = [replaced for fact in findings.facts for replaced in fact.replaces]
+                self._record(session, opened, contact_id, "memory.learned", facts=facts, replaced=replaced)
+        if findings.forget_memories or findings.forget_messages:
+            async with self._database.tenant_session(tenant_id) as session:
+                forgotten = await memory.forget(session, contact_id, findings.forget_memories, findings.forget_messages)
+                self._record(session, opened, contact_id, "memory.forgotten", messages=forgotten)
 
     async def _find(self, opened: Work, labelled: Labelled, links: list[ModelLink]) -> Findings:
         """Nothing, after a second try, when no model answers in the form that it is asked for."""

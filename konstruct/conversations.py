@@ -148,7 +148,9 @@ _CHANGED = (
     .returning(Conversation)
     .execution_options(synchronize_session=False, populate_existing=True)
 )
-_LOCKED = select(Conversation).where(col(Conversation.id) == bindparam("conversation_id")).with_for_update()
+_LOCKED = (
+    select(Conversation).where(col(Conversation.id) == bindparam("conversation_id")).with_for_update(key_share=True)
+)
 _WHEREABOUTS = (
     select(Conversation, Tenant, EmployeeVersion, Connection)
     .add_columns(col(Contact.external_id))
@@ -164,7 +166,7 @@ _WHEREABOUTS = (
     .join(Connection, col(Connection.id) == col(Conversation.connection_id))
     .join(Contact, col(Contact.id) == col(Conversation.contact_id))
     .where(col(Conversation.id) == bindparam("conversation_id"))
-    .with_for_update(of=Conversation)
+    .with_for_update(of=Conversation, key_share=True)
 )
 
 

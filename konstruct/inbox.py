@@ -64,8 +64,12 @@ _IN_THREAD = (
     .where(col(Conversation.channel) == bindparam("channel"))
     .where(col(Conversation.root) == bindparam("root"))
 )
-_LOCKED_IN_THREAD = _IN_THREAD.with_for_update()
-_LOCKED = select(Conversation).where(col(Conversation.id) == bindparam("conversation_id")).with_for_update()
+# The weaker kind of lock wherever a conversation is locked: rows that belong to it can be written by whoever does not
+# change it, as memory is.
+_LOCKED_IN_THREAD = _IN_THREAD.with_for_update(key_share=True)
+_LOCKED = (
+    select(Conversation).where(col(Conversation.id) == bindparam("conversation_id")).with_for_update(key_share=True)
+)
 _SAID = (
     select(Message)
     .where(col(Message.connection_id) == bindparam("connection_id"))

@@ -97,6 +97,7 @@ class Office:
             async with self.database.tenant_session(self.tenant_id) as session:
                 opened = await work.open_work(session, self.vault, conversation_id)
                 await work.write_sayings(session, self.vault, opened)
+                await work.note_remembered(session, opened)
                 await work.note_digested(session, opened)
             if opened.settled_seq == len(sayings):
                 return

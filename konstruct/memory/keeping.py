@@ -137,10 +137,18 @@ async def forget_person(session: AsyncSession, contact_id: UUID, *, until: datet
 
 
 async def _forget(session: AsyncSession, contact_id: UUID, which: ColumnElement[bool]) -> list[UUID]:
+    theirs = (col(Message.contact_id).in_(_of_person(contact_id)), col(Message.forgotten_at).is_(None), which)
+    # Conversations before messages, as everybody locks them.
+    await session.execute(
+        select(col(Conversation.id))
+        .where(col(Conversation.id).in_(select(col(Message.conversation_id)).where(*theirs)))
+        .order_by(col(Conversation.id))
+        .with_for_update(key_share=True)
+    )
     forgotten = (
         await session.execute(
             update(Message)
-            .where(col(Message.contact_id).in_(_of_person(contact_id)), col(Message.forgotten_at).is_(None), which)
+            .where(*theirs)
             .values(forgotten_at=utc_now())
             .returning(col(Message.id), col(Message.conversation_id))
             .execution_options(synchronize_session=False)

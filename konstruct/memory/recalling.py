@@ -28,8 +28,10 @@ CANDIDATES: Final = 60
 # Weights found on one public set of long conversations; see benchmarks/memory.
 MEANING: Final = 0.5
 WORDS: Final = 0.5
-NEIGHBOUR: Final = 0.35
+NEIGHBOUR: Final = 0.4
 """How much of its neighbour's score a saying gets: an answer says little without its question."""
+NEIGHBOURLY: Final = 20
+"""So many of the best bring their neighbours along, even those that no search found."""
 
 # A generic plan, which Postgres makes at the sixth execution, would forget which tenant is meant.
 _PREPARE = sql(
@@ -83,6 +85,18 @@ _BY_WORDS = sql(
     group by hits.id, hits.conversation_id, hits.seq, hits.kind
     order by score desc
     limit :at_most
+    """
+)
+
+
+_NEIGHBOURS = sql(
+    """
+    select m.id, m.conversation_id, m.seq, m.kind
+    from unnest(cast(:conversation_ids as uuid[]), cast(:seqs as bigint[])) found (conversation_id, seq)
+    join memories m on m.tenant_id = :tenant_id and m.contact_id = any(:contact_ids) and m.kind = 'said'
+      and m.superseded_at is null and m.conversation_id = found.conversation_id
+      and m.seq in (found.seq - 1, found.seq + 1)
+    where not (m.conversation_id = :conversation_id and m.seq > :after_seq)
     """
 )
 
@@ -183,7 +197,9 @@ async def recall(
     }
     meanings = await _near(session, question, where, contact_ids, exact_up_to)
     words = await _worded(session, question.text, where, ciphers)
-    ranked = fuse(meanings, words)[:at_most]
+    scores = _fused(meanings, words)
+    scores = await _with_neighbours(session, {**where, "contact_ids": contact_ids}, scores)
+    ranked = sorted(scores.items(), key=lambda entry: (-entry[1], entry[0].memory_id))[:at_most]
     return await _opened(session, ciphers, ranked)
 
 
@@ -240,21 +256,29 @@ def _spread(scores: dict[_Hit, float]) -> dict[_Hit, float]:
     return {hit: (score - worst) / (best - worst) if best > worst else 1.0 for hit, score in scores.items()}
 
 
-def fuse(meanings: Mapping[_Hit, float], words: Mapping[_Hit, float]) -> list[tuple[_Hit, float]]:
-    """Best first. Both are on a scale from 0 to 1; what only one of them found has 0 of the other."""
-    scores = {
+def _fused(meanings: Mapping[_Hit, float], words: Mapping[_Hit, float]) -> dict[_Hit, float]:
+    """Both are on a scale from 0 to 1; what only one of them found has 0 of the other."""
+    return {
         hit: MEANING * meanings.get(hit, 0.0) + WORDS * words.get(hit, 0.0) for hit in meanings.keys() | words.keys()
     }
+
+
+async def _with_neighbours(
+    session: AsyncSession, where: Mapping[str, Any], scores: Mapping[_Hit, float]
+) -> dict[_Hit, float]:
+    """What was said just before and after raises a saying, and is brought along by the best of them."""
+    best = sorted((hit for hit in scores if hit.kind == "said"), key=lambda hit: -scores[hit])[:NEIGHBOURLY]
+    places = {"conversation_ids": [hit.conversation_id for hit in best], "seqs": [hit.seq for hit in best]}
+    brought = [_Hit(*row) for row in await session.execute(_NEIGHBOURS, {**where, **places})]
     said = {(hit.conversation_id, hit.seq): score for hit, score in scores.items() if hit.kind == "said"}
 
-    def with_neighbours(hit: _Hit) -> float:
-        if hit.kind != "said":
-            return scores[hit]
-        beside = max(said.get((hit.conversation_id, hit.seq + step), 0.0) for step in (-1, 1))
-        return scores[hit] + NEIGHBOUR * beside
+    def beside(hit: _Hit) -> float:
+        return max(said.get((hit.conversation_id, hit.seq + step), 0.0) for step in (-1, 1))
 
-    ranked = [(hit, with_neighbours(hit)) for hit in scores]
-    return sorted(ranked, key=lambda entry: (-entry[1], entry[0].memory_id))
+    return {
+        hit: scores.get(hit, 0.0) + (NEIGHBOUR * beside(hit) if hit.kind == "said" else 0.0)
+        for hit in {*scores, *brought}
+    }
 
 
 async def _opened(

@@ -1,10 +1,11 @@
 """The work that memory is: which conversations are due, what there is to do in one, and writing down that it is done.
 
-All of it can be cut off at any point and done again: what was written is not written twice.
+All of it can be cut off at any point and done again: what was written is not written twice. No conversation waits for
+it: what is written here holds messages and contacts as they are, and a conversation only to say how far it came.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -19,11 +20,13 @@ from sqlmodel import col, select
 from konstruct import window
 from konstruct.conversations import SUMMARY, lock
 from konstruct.db import Database
-from konstruct.memory.digest import Findings, Said, asks_to_forget_all
-from konstruct.memory.keeping import MEMORY, forget, forget_person, remember, supersede
+from konstruct.errors import NotFound
+from konstruct.memory.digest import Said, asks_to_forget_all
+from konstruct.memory.keeping import MEMORY, Fact, remember, supersede
 from konstruct.memory.recalling import Recalled
 from konstruct.models.context import count_tokens
 from konstruct.tables import (
+    Contact,
     Conversation,
     ConversationSummary,
     Employee,
@@ -33,7 +36,7 @@ from konstruct.tables import (
     Tenant,
 )
 from konstruct.tables.base import utc_now
-from konstruct.vault import Vault
+from konstruct.vault import ContactCipher, Vault
 
 CLAIMED_FOR: Final = timedelta(minutes=5)
 """After this, work that was begun and not finished is taken up again."""
@@ -113,7 +116,9 @@ class Work:
 
 async def open_work(session: AsyncSession, vault: Vault, conversation_id: UUID) -> Work:
     """Raises NotFound when the session's tenant has no such conversation."""
-    conversation = await lock(session, conversation_id)
+    conversation = await session.scalar(select(Conversation).where(col(Conversation.id) == conversation_id))
+    if conversation is None:
+        raise NotFound("There is no such conversation.")
     settled_seq = await _settled_seq(session, conversation)
     employee, tenant = (
         await session.execute(
@@ -156,32 +161,69 @@ async def open_work(session: AsyncSession, vault: Vault, conversation_id: UUID) 
 
 
 async def write_sayings(session: AsyncSession, vault: Vault, work: Work) -> None:
-    """Makes what was said possible to recall. A plain wish to be forgotten is fulfilled here, without a model."""
-    conversation = await lock(session, work.conversation.id)
+    """Makes what was said possible to recall, as far as it still has the wording that was read."""
     by_contact: dict[UUID, list[Said]] = defaultdict(list)
     for line, text in work.unremembered:
         if line.contact_id is not None:
             by_contact[line.contact_id].append((line, text))
-    ciphers = await vault.ciphers(session, by_contact)
-    for contact_id, sayings in by_contact.items():
-        if contact_id in ciphers:
-            await remember(session, conversation, ciphers[contact_id], await _still(session, sayings))
-    conversation.remembered_seq = max(conversation.remembered_seq, work.settled_seq)
-    await session.flush()
-    for line, text in work.unremembered:
-        if line.contact_id is not None and not line.is_answer and asks_to_forget_all(text):
-            await forget_person(session, line.contact_id, until=line.at)
+    ciphers = await _held(session, vault, by_contact)
+    for contact_id, cipher in ciphers.items():
+        said = await _still(session, by_contact[contact_id])
+        await remember(session, work.conversation, cipher, said)
+
+
+async def _held(session: AsyncSession, vault: Vault, contact_ids: Collection[UUID]) -> dict[UUID, ContactCipher]:
+    """Ciphers of these contacts, none of whom is erased before this transaction has ended."""
+    await session.execute(
+        select(col(Contact.id))
+        .where(col(Contact.id).in_(contact_ids))
+        .order_by(col(Contact.id))
+        .with_for_update(read=True, key_share=True)
+    )
+    return await vault.ciphers(session, contact_ids)
 
 
 async def _still(session: AsyncSession, said: Sequence[Said]) -> list[Said]:
-    """Those that have the wording that was read, and are not to be forgotten."""
+    """Those that have the wording that was read, and will have it until this transaction has ended."""
     rows = await session.execute(
-        select(Message.id, Message.sealed, Message.body)
-        .where(col(Message.id).in_([line.message_id for line, _ in said]))
-        .where(col(Message.forgotten_at).is_(None))
+        select(col(Message.id), col(Message.sealed), col(Message.body))
+        .where(col(Message.id).in_([line.message_id for line, _ in said]), col(Message.forgotten_at).is_(None))
+        .order_by(col(Message.id))
+        .with_for_update(read=True)
     )
     now = {message_id: (sealed, body) for message_id, sealed, body in rows}
     return [(line, text) for line, text in said if now.get(line.message_id) == (line.sealed, line.body)]
+
+
+def asks_to_be_forgotten(work: Work) -> dict[UUID, datetime]:
+    """The contacts who plainly asked for it, with when they did."""
+    return {
+        line.contact_id: line.at
+        for line, text in work.unremembered
+        if line.contact_id is not None and not line.is_answer and asks_to_forget_all(text)
+    }
+
+
+async def note_remembered(session: AsyncSession, work: Work) -> None:
+    through = await _through(session, work, work.unremembered)
+    conversation = await lock(session, work.conversation.id)
+    # It was set back when something was changed that is remembered already.
+    if conversation.remembered_seq >= work.conversation.remembered_seq:
+        conversation.remembered_seq = max(conversation.remembered_seq, through)
+
+
+async def note_digested(session: AsyncSession, work: Work) -> None:
+    through = await _through(session, work, [said for of_contact in work.undigested.values() for said in of_contact])
+    conversation = await lock(session, work.conversation.id)
+    if conversation.digested_seq >= work.conversation.digested_seq:
+        conversation.digested_seq = max(conversation.digested_seq, through)
+
+
+async def _through(session: AsyncSession, work: Work, said: Sequence[Said]) -> int:
+    """As far as nothing was changed since it was read."""
+    still = {line.message_id for line, _ in await _still(session, said)}
+    changed = [line.seq for line, _ in said if line.message_id not in still]
+    return min(changed) - 1 if changed else work.settled_seq
 
 
 async def known_facts(session: AsyncSession, vault: Vault, contact_id: UUID) -> list[Recalled]:
@@ -213,26 +255,16 @@ async def known_facts(session: AsyncSession, vault: Vault, contact_id: UUID) -> 
     ]
 
 
-async def write_findings(
-    session: AsyncSession, vault: Vault, work: Work, contact_id: UUID, findings: Findings
-) -> tuple[list[UUID], list[UUID]]:
-    """The ids of the facts that are new, and of the messages that are forgotten; none of a contact who was erased."""
-    conversation = await lock(session, work.conversation.id)
-    ciphers = await vault.ciphers(session, [contact_id])
+async def write_facts(
+    session: AsyncSession, vault: Vault, work: Work, contact_id: UUID, facts: Sequence[Fact]
+) -> list[UUID]:
+    """The ids of those that are new. A fact goes with its source's wording, and all facts with an erased contact."""
+    ciphers = await _held(session, vault, [contact_id])
     if contact_id not in ciphers:
-        return [], []
-    sources = await _still(session, [(fact.source, "") for fact in findings.facts])
-    valid = {line.message_id for line, _ in sources}
-    facts = [fact for fact in findings.facts if fact.source.message_id in valid]
-    learned = await supersede(session, conversation, ciphers[contact_id], facts)
-    forgotten = await forget(session, contact_id, findings.forget_memories, findings.forget_messages)
-    return learned, forgotten
-
-
-async def note_digested(session: AsyncSession, work: Work) -> None:
-    conversation = await lock(session, work.conversation.id)
-    if conversation.digested_seq >= work.conversation.digested_seq:
-        conversation.digested_seq = max(conversation.digested_seq, work.settled_seq)
+        return []
+    sources = {line.message_id for line, _ in await _still(session, [(fact.source, "") for fact in facts])}
+    valid = [fact for fact in facts if fact.source.message_id in sources]
+    return await supersede(session, work.conversation, ciphers[contact_id], valid)
 
 
 def to_summarise(work: Work, budget: int) -> Sequence[Said]:
@@ -263,13 +295,9 @@ def _is_between_turns(said: Sequence[Said], cut: int) -> bool:
 
 async def write_summary(session: AsyncSession, vault: Vault, work: Work, said: Sequence[Said], summary: str) -> bool:
     """False, and nothing is written, when some of it was changed, taken back or summarised meanwhile."""
-    conversation = await lock(session, work.conversation.id)
-    kept = await session.get(ConversationSummary, (conversation.tenant_id, conversation.id), populate_existing=True)
-    ciphers = await vault.ciphers(session, [conversation.contact_id])
-    is_stale = (kept.through_seq if kept else 0) != work.summary_through or len(await _still(session, said)) != len(
-        said
-    )
-    if is_stale or conversation.contact_id not in ciphers:
+    conversation = work.conversation
+    ciphers = await _held(session, vault, [conversation.contact_id])
+    if conversation.contact_id not in ciphers or len(await _still(session, said)) < len(said):
         return False
     values = {
         "contact_id": conversation.contact_id,
@@ -277,12 +305,22 @@ async def write_summary(session: AsyncSession, vault: Vault, work: Work, said: S
         "sealed": ciphers[conversation.contact_id].seal(SUMMARY, conversation.id, summary),
         "updated_at": utc_now(),
     }
-    await session.execute(
+    before = await session.scalar(
+        select(col(ConversationSummary.through_seq)).where(col(ConversationSummary.conversation_id) == conversation.id)
+    )
+    if (before or 0) != work.summary_through:
+        return False
+    written = await session.scalar(
         insert(ConversationSummary)
         .values(tenant_id=conversation.tenant_id, conversation_id=conversation.id, **values)
-        .on_conflict_do_update(index_elements=["tenant_id", "conversation_id"], set_=values)
+        .on_conflict_do_update(
+            index_elements=["tenant_id", "conversation_id"],
+            set_=values,
+            where=col(ConversationSummary.through_seq) == work.summary_through,
+        )
+        .returning(col(ConversationSummary.conversation_id))
     )
-    return True
+    return written is not None
 
 
 async def close_work(session: AsyncSession, work: Work, digest_at: datetime | None) -> None:

@@ -15,7 +15,7 @@ from temporalio.client import Client
 
 from konstruct.temporal import data_converter
 from tests.acceptance.processes import konstruct, until
-from tests.acceptance.test_memory import behind_the_scenes, is_remembered
+from tests.acceptance.test_memory import behind_the_scenes, is_remembered, talkative_office
 from tests.acceptance.test_secrets import files_that_hold
 from tests.acceptance.town import Office, Talk, Town, prompt
 from tests.support.model_doubles import Behaviour, Fault
@@ -97,7 +97,7 @@ async def test_a_person_is_erased_everywhere_and_the_trail_is_whole(town: Town) 
     canary, other_canary = f"Canary{secrets.token_hex(8)}", f"Canary{secrets.token_hex(8)}"
     facts = json.dumps({"facts": [{"text": f"Owns {canary}.", "source": "N1"}], "forget": []})
     town.models.always("anthropic", behind_the_scenes(lambda asked: facts if canary in asked else '{"facts": []}'))
-    office = await town.new_office()
+    office = await talkative_office(town)
     user = f"U{secrets.token_hex(5).upper()}"
     talk, other = office.talk(user=user), office.talk()
     await talk.mention(f"I own {canary}.")

@@ -140,7 +140,7 @@ class Office:
         """The tenant's rows as JSON objects, oldest first."""
         return await self.town.rows(
             f"select to_jsonb(t) from {table} t join tenants on tenants.id = t.tenant_id"
-            " where tenants.slug = $1 order by t.id",
+            " where tenants.slug = $1 order by to_jsonb(t) ->> 'id'",
             self.slug,
         )
 

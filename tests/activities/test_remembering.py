@@ -197,8 +197,8 @@ async def test_the_employee_is_told_to_forget_and_forgets(
 
     for root in ("1.0", "2.0", "9.0"):
         assert "0421" not in whole(await shown(thinking, model, office, "What is my phone number?", root=root))
-    [event] = [event for event in await office.events("memory.learned") if event.detail["forgotten"]]
-    assert len(event.detail["forgotten"]) == 2
+    [event] = await office.events("memory.forgotten")
+    assert len(event.detail["messages"]) == 2
     # The record of what was said stays.
     assert any("0421-555" in (message.body or "") for message in await office.messages())
 
@@ -228,7 +228,7 @@ async def test_the_plainest_wish_needs_no_model(
     kept = await office.rows(Memory)
     # What was said since the wish: its answer.
     assert [memory.speaker for memory in kept if memory.contact_id == contact.id] == ["employee"]
-    assert [memory.speaker for memory in kept if memory.contact_id != contact.id] == ["contact", "employee"]
+    assert len([memory for memory in kept if memory.contact_id != contact.id]) == 2
     prompt = whole(await shown(thinking, model, office, "What is my bicycle?", root="1.0"))
     assert "Peregrine" not in prompt
 

@@ -21,7 +21,6 @@ from konstruct.db import Database
 from konstruct.identity import ConnectionId, TenantId, new_id
 from konstruct.inbox import Accepted, Inbound
 from konstruct.memory import Fact, work
-from konstruct.memory.digest import Findings
 from konstruct.outbox import SEND_ENDS_WITHIN, Send
 from konstruct.ports import Limiter, Verdict
 from konstruct.tables import (
@@ -290,9 +289,9 @@ async def _remember(office: Office, asked: Accepted) -> tuple[UUID, UUID]:
         await work.write_sayings(session, office.vault, opened)
         await work.write_summary(session, office.vault, opened, opened.unsummarised, "Canary summary")
         source, _ = opened.unsummarised[0]
-        older = Findings([Fact("Canary fact", source, 0.9)])
-        [[replaced], _] = await work.write_findings(session, office.vault, opened, contact_id, older)
-        newer = Findings([Fact("Canary newer fact", source, 0.9, (replaced,))])
-        [[fact_id], _] = await work.write_findings(session, office.vault, opened, contact_id, newer)
+        older = Fact("Canary fact", source, 0.9)
+        [replaced] = await work.write_facts(session, office.vault, opened, contact_id, [older])
+        newer = Fact("Canary newer fact", source, 0.9, (replaced,))
+        [fact_id] = await work.write_facts(session, office.vault, opened, contact_id, [newer])
         await memory.keep_vectors(session, office.tenant_id, "local/words", {fact_id: [1.0, 0.0]})
     return contact_id, fact_id

@@ -8,7 +8,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from konstruct import contacts, conversations, memory, window
 from konstruct.errors import NotFound
 from konstruct.memory import Fact, Question, keeping, recalling, vectors, words, work
-from konstruct.memory.digest import Findings
 from konstruct.memory.work import Work
 from konstruct.tables import Message
 from konstruct.tables.base import utc_now
@@ -49,9 +48,9 @@ async def _question(session: AsyncSession, a: Furnished, b: Furnished) -> object
     return await memory.recall(session, a.vault, b.tenant_id, question)
 
 
-async def _write_findings(session: AsyncSession, a: Furnished, b: Furnished) -> object:
-    findings = Findings(forget_memories=[b.fact_id])
-    return await work.write_findings(session, a.vault, await _work_of(b), b.contact_id, findings)
+async def _write_facts(session: AsyncSession, a: Furnished, b: Furnished) -> object:
+    fact = Fact("Not yours", Line.of(await _message_of(b)), 1.0)
+    return await work.write_facts(session, a.vault, await _work_of(b), b.contact_id, [fact])
 
 
 async def _write_sayings(session: AsyncSession, a: Furnished, b: Furnished) -> None:
@@ -64,6 +63,10 @@ async def _write_summary(session: AsyncSession, a: Furnished, b: Furnished) -> o
 
 async def _close_work(session: AsyncSession, a: Furnished, b: Furnished) -> None:
     await work.close_work(session, await _work_of(b), utc_now())
+
+
+async def _note_remembered(session: AsyncSession, a: Furnished, b: Furnished) -> None:
+    await work.note_remembered(session, await _work_of(b))
 
 
 async def _note_digested(session: AsyncSession, a: Furnished, b: Furnished) -> None:
@@ -108,9 +111,10 @@ ON_MEMORY: dict[str, tuple[Attempt, object]] = {
     # It reads no row of anybody's.
     "memory.words.stems": (lambda s, a, b: words.stems(s, [""]), [{}]),
     "memory.work.open_work": (lambda s, a, b: work.open_work(s, a.vault, b.remembered.conversation_id), NotFound),
-    "memory.work.write_sayings": (_write_sayings, NotFound),
-    "memory.work.write_findings": (_write_findings, NotFound),
-    "memory.work.write_summary": (_write_summary, NotFound),
+    "memory.work.write_sayings": (_write_sayings, None),
+    "memory.work.write_facts": (_write_facts, []),
+    "memory.work.note_remembered": (_note_remembered, NotFound),
+    "memory.work.write_summary": (_write_summary, False),
     "memory.work.note_digested": (_note_digested, NotFound),
     "memory.work.close_work": (_close_work, NotFound),
     "memory.work.known_facts": (lambda s, a, b: work.known_facts(s, a.vault, b.contact_id), []),
