@@ -97,10 +97,8 @@ class Database:
         try:
             async with session, session.begin():
                 yield session
-                if last_statements := session.info.get(_LAST_STATEMENTS):
-                    await session.flush()
-                    for statement in last_statements:
-                        await statement(session)
+                for statement in session.info.get(_LAST_STATEMENTS, ()):
+                    await statement(session)
         except DBAPIError as error:
             if error.connection_invalidated or str(getattr(error.orig, "sqlstate", "") or "")[:2] in _PASSING:
                 raise Unavailable("The database does not answer.") from error

@@ -8,12 +8,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import func
+from sqlalchemy import func, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import select
 
-from konstruct import audit, usage
+from konstruct import audit, db, usage
 from konstruct.identity import new_id
 from konstruct.models import ModelCall
 from konstruct.ports import Tokens
@@ -77,6 +77,18 @@ async def test_events_are_written_when_all_else_of_their_transaction_is(office: 
     with pytest.raises(IntegrityError):
         await write()
     assert await office.events("turn.answered") == []
+
+
+async def test_a_last_statement_finds_all_else_written(office: Office) -> None:
+    found: list[str] = []
+
+    async def look(session: AsyncSession) -> None:
+        found.extend(await session.scalars(text("select key from employees order by key")))
+
+    async with office.session() as session:
+        db.before_commit(session, look)
+        session.add(Employee(tenant_id=office.tenant_id, key="bert", published_version=1))
+    assert found == ["ada", "bert"]
 
 
 async def test_a_detail_is_stored_in_the_one_form_in_which_it_is_hashed(office: Office) -> None:
