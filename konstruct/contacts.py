@@ -153,7 +153,7 @@ async def erase(session: AsyncSession, tenant_id: UUID, contact_id: UUID, *, act
         delete(ConversationSummary).where(col(ConversationSummary.conversation_id).in_(conversation_ids))
     )
     await session.execute(delete(ContactKey).where(col(ContactKey.contact_id).in_(contact_ids)))
-    kinds = dict((await session.execute(select(col(Connection.id), col(Connection.kind)))).tuples())
+    kinds = {connection.id: connection.kind for connection in await session.scalars(select(Connection))}
     external_ids = [(kinds[contact.connection_id], contact.external_id) for contact in contacts]
     for conversation in conversations:
         conversation.revision += 1

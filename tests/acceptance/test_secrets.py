@@ -21,9 +21,9 @@ def files_that_hold(town: Town, *needles: str) -> set[str]:
     return found
 
 
-async def test_no_secret_is_on_the_disk_and_what_people_say_is_in_postgres_alone(town: Town) -> None:
-    word = f"canary{secrets.token_hex(8)}"
-    office = await town.new_office(prompt=f"The secret of the house is {word}.", models=[OPENAI, ANTHROPIC])
+async def test_neither_a_secret_nor_what_people_say_is_on_the_disk(town: Town) -> None:
+    word, house = (f"canary{secrets.token_hex(8)}" for _ in range(2))
+    office = await town.new_office(prompt=f"The secret of the house is {house}.", models=[OPENAI, ANTHROPIC])
     talk = office.talk()
     # Errors are what most often carries into a log what does not belong there.
     town.models.next("openai", Behaviour(fault=Fault.UNAUTHORIZED))
@@ -41,5 +41,7 @@ async def test_no_secret_is_on_the_disk_and_what_people_say_is_in_postgres_alone
     # Without what marks them as secrets, by which a log may know and black out the rest.
     cores = [secret.rpartition("-")[2] for secret in (town.slack.signing_secret, *town.keys.values(), *tokens)]
     assert files_that_hold(town, *cores) == set()
-    assert files_that_hold(town, word) == {"postgres"}
+    assert files_that_hold(town, house) == {"postgres"}
     assert files_that_hold(town, office.slug) >= {"postgres"}
+    # What people say, and what they are answered, is sealed before it gets anywhere.
+    assert files_that_hold(town, word) == set()
