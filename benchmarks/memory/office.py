@@ -1,17 +1,15 @@
 """A database of its own, and tenants in it whose contacts have said much."""
 
-import os
-import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from uuid import UUID
 
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
 
+from benchmarks.folder import data_folder
 from konstruct import db, memory
 from konstruct.db import Database
 from konstruct.embedded import postgres
@@ -113,13 +111,16 @@ class Office:
                 await memory.keep_vectors(session, self.tenant_id, embedder.name, placed)
 
 
+@dataclass(frozen=True)
+class Running:
+    database: Database
+    vault: Vault
+    owner_url: str
+
+
 @asynccontextmanager
-async def running_database() -> AsyncIterator[tuple[Database, Vault]]:
-    with tempfile.TemporaryDirectory(prefix="konstruct-bench-") as folder:
-        # Postgres may have to run under another account.
-        os.chmod(folder, 0o755)
-        data = Path(folder) / "data"
-        os.mkdir(data, 0o700)
+async def running_database() -> AsyncIterator[Running]:
+    with data_folder() as data:
         async with Supervisor(lambda sentence: None) as supervisor:
             part = await postgres.prepared(data)
             await supervisor.start(part.program)
@@ -127,7 +128,7 @@ async def running_database() -> AsyncIterator[tuple[Database, Vault]]:
             await db.migrate(SecretStr(part.owner_url))
             database = Database(SecretStr(part.app_url))
             try:
-                yield database, Vault((SecretStr(Fernet.generate_key().decode()),))
+                yield Running(database, Vault((SecretStr(Fernet.generate_key().decode()),)), part.owner_url)
             finally:
                 await database.close()
 
