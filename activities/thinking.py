@@ -144,6 +144,7 @@ class Thinking:
                 conversation_id=request.conversation_id,
                 actor="employee",
                 action="turn.answered" if finished.outcome == "stored" else "turn.superseded",
+                subject_id=turn.asker,
                 turn_id=str(request.turn_id),
                 employee_version=turn.employee.number,
                 model=answer.link_name,

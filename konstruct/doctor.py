@@ -8,6 +8,7 @@ from typing import Literal
 
 import httpx
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.service import RPCError
 
 from konstruct import models, temporal
@@ -34,10 +35,16 @@ Part = Literal[
     "worker",
     "model",
     "embeddings",
+    "memory",
+    "audit",
     "gateway",
     "portal",
     "slack",
 ]
+WAITING_VECTORS = 500
+"""So many are a busy minute's."""
+ANCHORED_WITHIN = timedelta(minutes=5)
+
 State = Literal["ok", "warning", "missing"]
 
 
@@ -124,10 +131,31 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
                 yield Finding(
                     "webhooks", "warning", f"{aside} in the last day could not be processed and were kept aside."
                 )
+            async for finding in _backlogs(session, settings):
+                yield finding
     except (Unavailable, OSError) as error:
         yield Finding("database", "missing", f"{error} Is KONSTRUCT_DATABASE_URL right, and Postgres running?")
     finally:
         await database.close()
+
+
+async def _backlogs(session: AsyncSession, settings: Settings) -> AsyncIterator[Finding]:
+    """What goes on behind the scenes, and how far it is."""
+    backlog = (
+        await session.execute(text("select * from embedding_backlog(:model)"), {"model": settings.embedding_model})
+    ).one()
+    if backlog.of_another_model:
+        says = f"{backlog.of_another_model:,} memories still have a vector of another model and are embedded anew."
+        yield Finding("memory", "warning", says)
+    if backlog.waiting > WAITING_VECTORS:
+        says = f"{backlog.waiting:,} memories wait for a vector, and are found by their words alone until then."
+        yield Finding("memory", "warning", says)
+    late = await session.scalar(
+        text("select seals_unanchored(:before)"), {"before": datetime.now(UTC) - ANCHORED_WITHIN}
+    )
+    if late:
+        says = f"{late:,} seals wait to be anchored: can the worker write to {settings.anchor_file}?"
+        yield Finding("audit", "warning", says)
 
 
 async def _redis(settings: Settings) -> AsyncIterator[Finding]:

@@ -183,6 +183,7 @@ async def _store(
             conversation_id=conversation.id,
             actor="limiter",
             action="message.refused",
+            subject_id=contact_id,
             message_id=str(message.id),
             limit=verdict.scope,
             told=verdict.tell,

@@ -49,7 +49,7 @@ _SENT = (
         settled_at=bindparam("at"),
         maybe_duplicate=bindparam("was_resent"),
     )
-    .returning(col(Message.author), col(Message.purpose), col(Message.turn_id))
+    .returning(col(Message.author), col(Message.purpose), col(Message.turn_id), col(Message.contact_id))
     .execution_options(synchronize_session=False)
 )
 _PART = aliased(Message)
@@ -179,6 +179,7 @@ async def settle_sent(
         conversation_id=conversation_id,
         actor=sent.author,
         action="message.sent",
+        subject_id=sent.contact_id,
         message_id=str(message_id),
         turn_id=str(sent.turn_id),
         maybe_duplicate=was_resent,
@@ -218,6 +219,7 @@ async def _fail(session: AsyncSession, conversation: Conversation, message: Mess
         conversation_id=conversation.id,
         actor="channel",
         action="message.failed",
+        subject_id=message.contact_id,
         message_id=str(message.id),
         error=code,
     )

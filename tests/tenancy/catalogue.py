@@ -40,6 +40,7 @@ SEEN_ACROSS_TENANTS: Final = [
     # What could not be processed has no tenant; it is looked through for erased contacts, and told to nobody.
     *["quarantined_events.created_at", "quarantined_events.channel", "quarantined_events.body"],
     *["audit_heads.tenant_id", "audit_heads.is_moved", "audit_seals.tenant_id", "audit_seals.anchored_at"],
+    "audit_seals.sealed_at",
 ]
 
 # The tables of tenants with the column that says whose a row is. A partition is one more table: the row security of its

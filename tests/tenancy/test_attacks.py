@@ -258,6 +258,7 @@ async def test_look_ups_across_tenants_tell_ids_and_states_alone(
         "memories_to_embed(text,integer)": ("local/another", 10_000),
         "embedding_backlog(text)": ("local/another",),
         "forget_quarantined_of(text,text)": None,
+        "seals_unanchored(timestamp with time zone)": None,
         "tenants_to_seal(uuid,integer)": (UUID(int=0), 10_000),
         "all_tenants()": (),
     }

@@ -151,6 +151,7 @@ grant select, insert, update, delete on conversation_summaries, memories, memory
 grant select (tenant_id, id, memory_due_at) on conversations to konstruct_router;
 grant select (tenant_id, id, contact_id, embedded_with, superseded_at) on memories to konstruct_router;
 grant select (channel, body) on quarantined_events to konstruct_router;
+grant select (sealed_at) on audit_seals to konstruct_router;
 
 set local check_function_bodies = off;
 
@@ -190,6 +191,12 @@ create function embedding_backlog(model text)
         + (select count(*) from public.memories m where m.superseded_at is null and m.embedded_with > model)
   $$;
 
+-- Seals whose root should long lie outside the database.
+create function seals_unanchored(before timestamptz)
+  returns bigint
+  language sql stable security definer set search_path = pg_catalog, pg_temp
+  as $$ select count(*) from public.audit_seals s where s.anchored_at is null and s.sealed_at < before $$;
+
 -- An event that could not be processed may hold what an erased contact wrote.
 create function forget_quarantined_of(of_channel text, mention text)
   returns void
@@ -205,7 +212,7 @@ declare
 begin
   foreach look_up in array array[
     'conversations_to_remember(integer)', 'memories_to_embed(text, integer)', 'embedding_backlog(text)',
-    'forget_quarantined_of(text, text)'
+    'forget_quarantined_of(text, text)', 'seals_unanchored(timestamptz)'
   ]::regprocedure[]
   loop
     execute format('revoke all on function %s from public', look_up);
