@@ -218,7 +218,7 @@ def _prompt(turn: Turn, recalled: Sequence[Recalled], link: ModelLink) -> Sequen
         turn.employee,
         turn.tenant_name,
         short=is_small,
-        notes=memory.notes(recalled[:RECALLED_BY_SMALL_MODELS] if is_small else recalled),
+        notes=memory.short_notes(recalled, RECALLED_BY_SMALL_MODELS) if is_small else memory.notes(recalled),
         summary=turn.summary,
     )
     lines = [ChatMessage("user" if said.by_contact else "assistant", said.text) for said in turn.said]

@@ -13,6 +13,7 @@ _PROMPTS = resources.files("konstruct.prompts")
 _FULL = Template(_PROMPTS.joinpath("employee.md").read_text())
 _SHORT = Template(_PROMPTS.joinpath("employee_short.md").read_text())
 _REMEMBERED = Template(_PROMPTS.joinpath("remembered.md").read_text())
+_REMEMBERED_SHORT = Template(_PROMPTS.joinpath("remembered_short.md").read_text())
 _EARLIER = Template(_PROMPTS.joinpath("earlier.md").read_text())
 
 
@@ -32,7 +33,7 @@ def system_prompt(
     parts = [
         who,
         _EARLIER.substitute(summary=summary) if summary else "",
-        _REMEMBERED.substitute(notes=notes) if notes else "",
+        (_REMEMBERED_SHORT if short else _REMEMBERED).substitute(notes=notes) if notes else "",
     ]
     return "\n\n".join(part.strip() for part in parts if part)
 

@@ -5,7 +5,7 @@ asks a model: what a model made of a conversation is handed in.
 """
 
 from konstruct.memory.keeping import Fact, forget, forget_person, remember, supersede, unlearn
-from konstruct.memory.notes import notes
+from konstruct.memory.notes import notes, short_notes
 from konstruct.memory.recalling import Question, Recalled, count_sayings, known_models, recall
 from konstruct.memory.vectors import Unembedded, keep_vectors, to_embed, without_vector
 
@@ -22,6 +22,7 @@ __all__ = [
     "notes",
     "recall",
     "remember",
+    "short_notes",
     "supersede",
     "to_embed",
     "unlearn",
