@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 import structlog
@@ -26,6 +27,8 @@ STATUS_AFTER_SECONDS = 0.5
 
 EMBEDDING_SECONDS = 3.0
 """A question that takes longer to embed is looked for by its words alone."""
+EMBEDDER_COOLS_FOR = timedelta(seconds=30)
+"""So long nobody waits for an embedder that failed or hung."""
 
 RECALLED_BY_SMALL_MODELS = 3
 
@@ -118,15 +121,18 @@ class Thinking:
 
     async def _located(self, asked: str, names: Sequence[str]) -> dict[str, list[float]]:
         vectors = {}
-        for name in names:
+        keys = {name: f"embedding:{name}" for name in names}
+        cooling = await self._cooldowns.cooling(list(keys.values()))
+        for name, key in keys.items():
             embedder = self._embedders.get(name)
-            if embedder is None:
+            if embedder is None or key in cooling:
                 continue
             try:
                 async with asyncio.timeout(EMBEDDING_SECONDS):
                     [vectors[name]] = await embedder.embed([asked], purpose="query")
             except (EmbeddingUnavailable, TimeoutError) as error:
                 log.warning("recall_without_meaning", model=name, reason=type(error).__name__)
+                await self._cooldowns.cool(key, EMBEDDER_COOLS_FOR)
         return vectors
 
     async def _store(

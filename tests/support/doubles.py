@@ -65,6 +65,22 @@ class NothingCools:
 
 
 @dataclass
+class NothingWarms:
+    """What cools stays so."""
+
+    cool_keys: set[str] = field(default_factory=set)
+
+    async def cooling(self, keys: Sequence[str]) -> set[str]:
+        return self.cool_keys & set(keys)
+
+    async def cool(self, key: str, period: timedelta) -> None:
+        self.cool_keys.add(key)
+
+    async def warm(self, key: str) -> None:
+        self.cool_keys.discard(key)
+
+
+@dataclass
 class KeptWindows:
     """A cache that forgets nothing."""
 
