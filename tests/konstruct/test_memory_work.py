@@ -307,6 +307,15 @@ async def test_a_fact_is_known_in_its_own_words_alone(office: Office) -> None:
     assert await learn("Has a dog.", none)
 
 
+async def test_a_fact_may_hold_what_postgres_takes_in_no_text(office: Office) -> None:
+    asked = await say(office, "One", "C1:1")
+    opened = await opened_work(office, asked)
+    [(contact_id, [(line, _), *_])] = opened.undigested.items()
+    async with office.session() as session:
+        await work.write_facts(session, office.vault, opened, contact_id, [Fact("Likes\0tea \ud83d", line, 0.9)])
+    assert await kept(office) == ["Likes\0tea ?"]
+
+
 async def test_a_contact_has_no_facts_but_their_own_and_the_newest_are_shown(office: Office) -> None:
     asked = await say(office, "Hello", "C1:1")
     other = await office.exchange("Hello", root="2.0", contact="U2")
