@@ -72,21 +72,24 @@ def test_what_stands_around_the_answer_does_no_harm(labelled: Labelled, around: 
     assert [fact.text for fact in found.facts] == ["Has {a} cat."]
 
 
+NO_CONFIDENCE: list[object] = [float("nan"), float("inf"), -0.1, 1.1, "high", None]
+NO_TEXT: list[object] = [7, None, ["x"], {}]
+NO_FACT: list[object] = ["Has a cat.", 7, None, ["x"], {}]
+NO_LABELS: list[object] = ["K1", [1], {}, None]
+
+
 @pytest.mark.parametrize(
     "unreadable",
     [
         *("", "No.", "null", "[]", "7", "}{", "{", '{"facts": [', "{} {}", '{"a": ' * 100_000 + "1" + "}" * 100_000),
         '{"facts": ' + "[" * 100_000 + "]" * 100_000 + "}",
         '{"facts": [{"text": "x", "confidence": ' + "9" * 5_000 + "}]}",
-        *(
-            answer({"text": "x", "confidence": value})
-            for value in (float("nan"), float("inf"), -0.1, 1.1, "high", None)
-        ),
         '{"facts": [{"text": "x", "confidence": 1e999}]}',
-        *(answer({"text": value}) for value in (7, None, ["x"], {})),
+        *(answer({"text": "x", "confidence": value}) for value in NO_CONFIDENCE),
+        *(answer({"text": value}) for value in NO_TEXT),
         *(answer({"text": "x", **wrong}) for wrong in ({"source": 1}, {"replaces": "K1"}, {"replaces": [1]})),
-        *(answer(value) for value in ("Has a cat.", 7, None, ["x"], {})),
-        *(answer(forget=value) for value in ("K1", [1], {}, None)),
+        *(answer(value) for value in NO_FACT),
+        *(answer(forget=value) for value in NO_LABELS),
         *('{"facts": {}}', '{"facts": "none"}', '{"facts": null}'),
     ],
 )
