@@ -101,11 +101,14 @@ class Remembering:
     async def _learn(self, opened: Work) -> datetime | None:
         """Looks for facts when enough was said, or the conversation has fallen quiet; else says when to come again."""
         said = [each for of_contact in opened.undigested.values() for each in of_contact]
-        if not any(not line.is_answer for line, _ in said):
+        is_enough = len(said) >= work.DIGEST_LINES
+        is_theirs = any(not line.is_answer for line, _ in said)
+        if not is_theirs and not is_enough:
             return None
-        links = self._links(opened)
+        # Many answers to what was taken back tell nothing, and would be in the way of all that is said later.
+        links = self._links(opened) if is_theirs else []
         quiet_at = (opened.last_said_at or utc_now()) + timedelta(seconds=self._settings.memory_quiet_seconds)
-        if links and len(said) < work.DIGEST_LINES and quiet_at > utc_now():
+        if links and not is_enough and quiet_at > utc_now():
             return quiet_at
         # Only a model that is up to it is asked; without one, what was said is all that is remembered.
         for contact_id, of_contact in opened.undigested.items() if links else ():
@@ -151,7 +154,7 @@ class Remembering:
 
     async def _summarise(self, opened: Work) -> None:
         links = self._links(opened)
-        said = work.to_summarise(opened, self._window_budget(opened))
+        said = work.to_summarise(opened.unsummarised, self._window_budget(opened))
         if not said:
             return
         if links:

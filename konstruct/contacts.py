@@ -12,7 +12,7 @@ from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from konstruct import audit, tenants
-from konstruct.db import Database
+from konstruct.db import Database, among
 from konstruct.errors import BadInput, NotFound
 from konstruct.tables import (
     Connection,
@@ -145,12 +145,12 @@ async def erase(session: AsyncSession, tenant_id: UUID, contact_id: UUID, *, act
     memories = (
         await session.execute(
             delete(Memory)
-            .where(or_(col(Memory.contact_id).in_(contact_ids), col(Memory.message_id).in_(messages)))
+            .where(or_(col(Memory.contact_id).in_(contact_ids), among(col(Memory.message_id), messages)))
             .returning(col(Memory.id))
         )
     ).all()
     await session.execute(
-        delete(ConversationSummary).where(col(ConversationSummary.conversation_id).in_(conversation_ids))
+        delete(ConversationSummary).where(among(col(ConversationSummary.conversation_id), conversation_ids))
     )
     await session.execute(delete(ContactKey).where(col(ContactKey.contact_id).in_(contact_ids)))
     kinds = {connection.id: connection.kind for connection in await session.scalars(select(Connection))}
@@ -194,7 +194,7 @@ async def _shred_messages(
     )
     shredded = await session.scalars(
         update(Message)
-        .where(col(Message.conversation_id).in_(conversation_ids))
+        .where(among(col(Message.conversation_id), conversation_ids))
         .where(or_(col(Message.contact_id).in_(contact_ids), col(Message.id).in_(echoes)))
         .values(
             body=None,

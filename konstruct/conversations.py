@@ -194,7 +194,7 @@ async def begin_turn(
     summarised_for, summary, after_seq, can_recall = (
         await session.execute(_CONTEXT, {"conversation_id": conversation_id, "asker": asker})
     ).one()
-    is_cached = cached is not None and cached.holds_for(conversation.revision, after_seq)
+    is_cached = cached is not None and cached.holds_for(conversation_id, conversation.revision, after_seq)
     if cached is None or not is_cached:
         cached = await window.read(session, conversation_id, revision=conversation.revision, after_seq=after_seq)
     lines = window.in_order([*cached.after(after_seq).lines, *asked], turn_id)

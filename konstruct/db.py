@@ -3,7 +3,7 @@
 Every transaction of a session carries its tenant for Postgres's row security to see. Nothing else may set it.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from importlib import resources
@@ -13,12 +13,13 @@ import asyncpg
 from alembic import command
 from alembic.config import Config
 from pydantic import SecretStr
-from sqlalchemy import Connection, event, make_url, text
+from sqlalchemy import ColumnElement, Connection, Uuid, any_, event, literal, make_url, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
-from sqlalchemy.orm import Session, SessionTransaction
+from sqlalchemy.orm import Mapped, Session, SessionTransaction
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from konstruct.errors import Misconfigured, Unavailable
@@ -114,6 +115,11 @@ class Database:
 
     async def close(self) -> None:
         await self._engine.dispose()
+
+
+def among(column: Mapped[UUID], ids: Collection[UUID]) -> ColumnElement[bool]:
+    """That it is one of these, of which there may be more than the 32,767 parameters that a statement can have."""
+    return column == any_(literal(list(ids), ARRAY(Uuid)))
 
 
 def before_commit(session: AsyncSession, statement: Callable[[AsyncSession], Awaitable[None]]) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from konstruct import audit, connections
-from konstruct.conversations import Whereabouts, changed, whereabouts
+from konstruct.conversations import Whereabouts, changed, lock, whereabouts
 from konstruct.errors import ChannelRefused, ConnectionDead, NotFound
 from konstruct.identity import ConnectionId, MessageId
 from konstruct.ports import ChannelAccount, Outgoing, Thread
@@ -97,6 +97,9 @@ async def begin_send(
         "at": utc_now(),
     }
     begun = (await session.execute(_BEGIN, begin)).one_or_none()
+    if begun is not None:
+        # What is under way counts as said.
+        conversation.revision += 1
     if begun is not None and found.account.is_active:
         text = await _text(session, vault, Line.of_row(begun))
         if text is not None:
@@ -196,7 +199,7 @@ async def settle_unsent(session: AsyncSession, conversation_id: UUID, message_id
 
 async def settle_refused(session: AsyncSession, conversation_id: UUID, message_id: UUID, error: ChannelRefused) -> None:
     """The channel will never take it. A connection whose credentials are dead is marked for its operator."""
-    conversation = await changed(session, conversation_id)
+    conversation = await lock(session, conversation_id)
     message = await _get(session, conversation, message_id)
     await _fail(session, conversation, message, error.code)
     if isinstance(error, ConnectionDead):
@@ -210,6 +213,7 @@ async def settle_refused(session: AsyncSession, conversation_id: UUID, message_i
 
 
 async def _fail(session: AsyncSession, conversation: Conversation, message: Message, code: str) -> None:
+    await changed(session, conversation.id)
     message.state, message.settled_at, message.detail = "failed", utc_now(), {"error": code}
     await _settle_asked(session, message.turn_id, message.purpose, "failed")
     log.warning("message_failed", tenant_id=str(message.tenant_id), message_id=str(message.id), error=code)

@@ -41,14 +41,15 @@ class ContactCipher:
         self._words_key = key[32:]
 
     def seal(self, purpose: str, row_id: UUID, text: str) -> bytes:
+        """Halves of characters, which a model may write, become question marks."""
         nonce = os.urandom(_NONCE_BYTES)
-        return nonce + self._cipher.encrypt(nonce, text.encode(), self._bound_to(purpose, row_id))
+        return nonce + self._cipher.encrypt(nonce, text.encode("utf-8", "replace"), self._bound_to(purpose, row_id))
 
     def open(self, purpose: str, row_id: UUID, sealed: bytes) -> str:
-        """Raises Misconfigured when it was sealed with another key or for another place."""
+        """Raises Misconfigured when it was sealed with another key or for another place, or is no longer whole."""
         try:
             text = self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], self._bound_to(purpose, row_id))
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:
             raise Misconfigured(
                 "Something that is kept of a contact cannot be opened with the contact's key."
             ) from error

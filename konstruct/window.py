@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import UUID
 
+from pydantic import ConfigDict, TypeAdapter
 from sqlalchemy import bindparam, or_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
@@ -21,6 +22,12 @@ MESSAGE: Final = "message"
 
 LONGEST: Final = 400
 """Lines that are read at most. A summary is made of what is older long before; a model's own window cuts further."""
+
+_Dumped = tuple[UUID, int, UUID | None, str, UUID | None, bytes, datetime]
+# The first number is the format's own: it is raised with every change of what a copy holds.
+_COPY: Final[TypeAdapter[tuple[Literal[1], UUID, int, int, tuple[_Dumped, ...]]]] = TypeAdapter(
+    tuple[Literal[1], UUID, int, int, tuple[_Dumped, ...]], config=ConfigDict(val_json_bytes="base64", strict=True)
+)
 
 LINE = (
     col(Message.id),
@@ -92,12 +99,13 @@ class Line:
 class Window:
     """What was settled after ``after_seq``, in the order of ``seq``, as the conversation's ``revision`` had it."""
 
+    conversation_id: UUID
     revision: int
     after_seq: int
     lines: tuple[Line, ...]
 
-    def holds_for(self, revision: int, after_seq: int) -> bool:
-        return self.revision == revision and self.after_seq <= after_seq
+    def holds_for(self, conversation_id: UUID, revision: int, after_seq: int) -> bool:
+        return (self.conversation_id, self.revision) == (conversation_id, revision) and self.after_seq <= after_seq
 
     def after(self, seq: int) -> "Window":
         return replace(self, after_seq=seq, lines=tuple(line for line in self.lines if line.seq > seq))
@@ -106,7 +114,7 @@ class Window:
 async def read(session: AsyncSession, conversation_id: UUID, *, revision: int, after_seq: int) -> Window:
     """``revision`` must have been read before, so that a change in between makes the window stale, not wrong."""
     rows = (await session.execute(_LATEST, {"conversation_id": conversation_id, "after_seq": after_seq})).all()
-    return Window(revision, after_seq, tuple(Line.of_row(row) for row in reversed(rows)))
+    return Window(conversation_id, revision, after_seq, tuple(Line.of_row(row) for row in reversed(rows)))
 
 
 async def between(session: AsyncSession, conversation_id: UUID, after_seq: int, through_seq: int) -> list[Line]:
@@ -140,15 +148,15 @@ def dump(window: Window) -> str | None:
     """None for a window that is not wholly sealed: nothing plain leaves the database."""
     if any(line.sealed is None for line in window.lines):
         return None
-    return json.dumps([window.revision, window.after_seq, [_dumped(line) for line in window.lines]])
+    lines = [_dumped(line) for line in window.lines]
+    return json.dumps([1, window.conversation_id.hex, window.revision, window.after_seq, lines])
 
 
 def load(text: str) -> Window | None:
     """None for what this version did not write."""
     try:
-        revision, after_seq, lines = json.loads(text)
-        return Window(int(revision), int(after_seq), tuple(_loaded(*line) for line in lines))
-    except (ValueError, TypeError):
+        return _loaded(*_COPY.validate_json(text))
+    except ValueError:
         return None
 
 
@@ -164,16 +172,5 @@ def _dumped(line: Line) -> list[Any]:
     ]
 
 
-def _loaded(
-    message_id: str, seq: int, turn_id: str | None, author: str, contact_id: str | None, sealed: str, at: str
-) -> Line:
-    return Line(
-        UUID(message_id),
-        seq,
-        UUID(turn_id) if turn_id else None,
-        author,
-        UUID(contact_id) if contact_id else None,
-        base64.b64decode(sealed),
-        None,
-        datetime.fromisoformat(at),
-    )
+def _loaded(_: int, conversation_id: UUID, revision: int, after_seq: int, lines: tuple[_Dumped, ...]) -> Window:
+    return Window(conversation_id, revision, after_seq, tuple(Line(*line[:6], None, line[6]) for line in lines))

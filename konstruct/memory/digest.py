@@ -4,6 +4,7 @@ Prompts and the reading of answers alone. What a model answers here is untrusted
 """
 
 import json
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
@@ -44,7 +45,7 @@ class Unreadable(Exception):
 
 
 class _Fact(BaseModel):
-    text: str = Field(min_length=1)
+    text: str
     source: str = ""
     confidence: float = Field(default=0.8, ge=0, le=1)
     replaces: list[str] = []
@@ -105,13 +106,13 @@ def read_findings(answer: str, labelled: Labelled) -> Findings:
     return Findings(
         facts=[
             Fact(
-                text=fact.text[:LONGEST_FACT],
+                text=_flat(fact.text)[:LONGEST_FACT],
                 source=labelled.new[fact.source][0] if fact.source in labelled.new else latest,
                 confidence=fact.confidence,
                 replaces=tuple(labelled.known[label].memory_id for label in fact.replaces if label in labelled.known),
             )
             for fact in found.facts[:MOST_FACTS]
-            if fact.source not in forgotten
+            if fact.source not in forgotten and _flat(fact.text)
         ],
         forget_memories=[
             memory.memory_id for label, memory in {**labelled.known, **labelled.earlier}.items() if label in forgotten
@@ -180,7 +181,9 @@ _FORGET_ALL: Final = frozenset(
 
 def asks_to_forget_all(text: str) -> bool:
     """The plainest of all wishes is understood without a model."""
-    words = "".join(character if character.isalpha() else " " for character in text.lower()).split()
+    # Some keyboards write a letter and its accent as two characters.
+    letters = unicodedata.normalize("NFC", text.lower())
+    words = "".join(character if character.isalpha() else " " for character in letters).split()
     while words and words[0] in ("please", "bitte", "ok", "now", "and"):
         del words[0]
     while words and words[-1] in ("please", "bitte", "now", "favor", "por"):

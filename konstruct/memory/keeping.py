@@ -6,12 +6,14 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, func, or_, update
+from sqlalchemy import ColumnElement, cast, delete, func, or_, update
 from sqlalchemy import text as sql
+from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
+from konstruct.db import among
 from konstruct.identity import new_id
 from konstruct.memory.words import Hidden, hidden, stems
 from konstruct.tables import Contact, Conversation, ConversationSummary, Memory, MemoryVector, Message
@@ -28,14 +30,8 @@ _KEEP = sql(
     insert into memories (tenant_id, id, contact_id, kind, speaker, conversation_id, message_id, seq, sealed, words,
       length, confidence, happened_at, created_at)
     select :tenant_id, :id, :contact_id, cast(:kind as text), :speaker, :conversation_id, :message_id, :seq, :sealed,
-      given.words, :length, :confidence, :happened_at, :created_at
-    from (select cast(cast(:words as text) as tsvector) as words) given
-    where :kind = 'said' or not exists (
-      select from memories m
-      where m.contact_id = :contact_id and m.kind = 'fact' and m.superseded_at is null and m.words = given.words
-    )
+      cast(cast(:words as text) as tsvector), :length, :confidence, :happened_at, :created_at
     on conflict (tenant_id, message_id) where kind = 'said' do nothing
-    returning id
     """
 )
 
@@ -62,15 +58,15 @@ async def remember(
 async def supersede(
     session: AsyncSession, conversation: Conversation, cipher: ContactCipher, facts: Sequence[Fact]
 ) -> list[UUID]:
-    """Keeps facts; what each replaces is recalled no more. Facts of other contacts cannot be replaced."""
+    """Keeps facts that are not known already; what each replaces is recalled no more. Facts of other contacts cannot be
+    replaced. The contact must be locked, or another may keep the same at once."""
     kept = []
     stemmed = await stems(session, [fact.text for fact in facts])
-    for fact, words in zip(facts, stemmed, strict=True):
-        memory_id = await _keep(
-            session, conversation, cipher, fact.source, "fact", fact.text, hidden(cipher, words), fact.confidence
-        )
-        if memory_id is None:
+    for fact, stemmed_fact in zip(facts, stemmed, strict=True):
+        words = hidden(cipher, stemmed_fact)
+        if await _is_known(session, cipher, fact, words):
             continue
+        memory_id = await _keep(session, conversation, cipher, fact.source, "fact", fact.text, words, fact.confidence)
         kept.append(memory_id)
         replaced = await session.scalars(
             update(Memory)
@@ -84,6 +80,20 @@ async def supersede(
     return kept
 
 
+async def _is_known(session: AsyncSession, cipher: ContactCipher, fact: Fact, words: Hidden) -> bool:
+    """In the same words, small ones too: a search passes over "not" and "no", and yet they change everything."""
+    alike = await session.execute(
+        select(col(Memory.id), col(Memory.sealed))
+        .where(col(Memory.contact_id) == fact.source.contact_id, col(Memory.kind) == "fact")
+        .where(col(Memory.superseded_at).is_(None), col(Memory.words) == cast(words.vector, TSVECTOR))
+    )
+    return any(_bare(cipher.open(MEMORY, memory_id, sealed)) == _bare(fact.text) for memory_id, sealed in alike)
+
+
+def _bare(text: str) -> str:
+    return " ".join(text.casefold().split()).rstrip(".!")
+
+
 async def _keep(
     session: AsyncSession,
     conversation: Conversation,
@@ -93,10 +103,10 @@ async def _keep(
     text: str,
     words: Hidden,
     confidence: float,
-) -> UUID | None:
-    """None for a fact that is known in these words already, and for a saying that is kept."""
+) -> UUID:
+    """A saying that is kept already stays as it is."""
     memory_id = new_id()
-    kept = await session.execute(
+    await session.execute(
         _KEEP,
         {
             "tenant_id": conversation.tenant_id,
@@ -115,7 +125,7 @@ async def _keep(
             "created_at": utc_now(),
         },
     )
-    return kept.scalar_one_or_none()
+    return memory_id
 
 
 async def forget(
@@ -145,24 +155,30 @@ async def _forget(session: AsyncSession, contact_id: UUID, which: ColumnElement[
         .order_by(col(Conversation.id))
         .with_for_update(key_share=True)
     )
+    # In the order of their ids, as whoever writes memory holds them.
     forgotten = (
         await session.execute(
-            update(Message)
+            select(col(Message.id), col(Message.conversation_id))
             .where(*theirs)
-            .values(forgotten_at=utc_now())
-            .returning(col(Message.id), col(Message.conversation_id))
-            .execution_options(synchronize_session=False)
+            .order_by(col(Message.id))
+            .with_for_update(key_share=True)
         )
     ).all()
     message_ids = [message_id for message_id, _ in forgotten]
-    conversation_ids = sorted({conversation_id for _, conversation_id in forgotten})
-    await session.execute(delete(Memory).where(col(Memory.message_id).in_(message_ids)))
     await session.execute(
-        delete(ConversationSummary).where(col(ConversationSummary.conversation_id).in_(conversation_ids))
+        update(Message)
+        .where(among(col(Message.id), message_ids))
+        .values(forgotten_at=utc_now())
+        .execution_options(synchronize_session=False)
+    )
+    conversation_ids = sorted({conversation_id for _, conversation_id in forgotten})
+    await session.execute(delete(Memory).where(among(col(Memory.message_id), message_ids)))
+    await session.execute(
+        delete(ConversationSummary).where(among(col(ConversationSummary.conversation_id), conversation_ids))
     )
     await session.execute(
         update(Conversation)
-        .where(col(Conversation.id).in_(conversation_ids))
+        .where(among(col(Conversation.id), conversation_ids))
         .values(
             revision=col(Conversation.revision) + 1,
             memory_due_at=func.coalesce(col(Conversation.memory_due_at), utc_now()),

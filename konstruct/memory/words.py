@@ -19,7 +19,9 @@ _STEMS = sql(
 async def stems(session: AsyncSession, texts: Sequence[str]) -> list[dict[str, list[int]]]:
     """For each text its word stems with the places where they stand. Texts are sent as values; nothing keeps them."""
     found: list[dict[str, list[int]]] = [{} for _ in texts]
-    for place, lexeme, positions in await session.execute(_STEMS, {"texts": list(texts)}):
+    # Without what Postgres takes in no text: NUL, and halves of characters.
+    sent = [text.replace("\0", " ").encode("utf-8", "replace").decode() for text in texts]
+    for place, lexeme, positions in await session.execute(_STEMS, {"texts": sent}):
         found[place - 1][lexeme] = positions
     return found
 

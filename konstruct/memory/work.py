@@ -44,6 +44,8 @@ DIGEST_LINES: Final = 16
 """So many new lines are looked through for facts even while the conversation goes on."""
 WINDOW_TURNS: Final = 40
 """Questions with their answers that the window holds at most; a summary is made of the older half."""
+WINDOW_LINES: Final = 200
+"""However short they are: a turn reads no more than twice as many."""
 WINDOW_TOKENS: Final = 6_000
 """What the window may take of a prompt, however much a model would read."""
 KNOWN_FACTS: Final = 40
@@ -84,9 +86,15 @@ async def claim(database: Database, at_most: int) -> list[Due]:
     for tenant_id, conversation_ids in by_tenant.items():
         async with database.tenant_session(tenant_id) as session:
             now = utc_now()
+            # One that somebody holds is left for the next claim: waiting for it would hold up all the others.
+            free = (
+                select(col(Conversation.id))
+                .where(col(Conversation.id).in_(conversation_ids), col(Conversation.memory_due_at) <= now)
+                .with_for_update(key_share=True, skip_locked=True)
+            )
             mine = await session.scalars(
                 update(Conversation)
-                .where(col(Conversation.id).in_(conversation_ids), col(Conversation.memory_due_at) <= now)
+                .where(col(Conversation.id).in_(free))
                 .values(memory_due_at=now + CLAIMED_FOR)
                 .returning(col(Conversation.id))
                 .execution_options(synchronize_session=False)
@@ -166,19 +174,28 @@ async def write_sayings(session: AsyncSession, vault: Vault, work: Work) -> None
     for line, text in work.unremembered:
         if line.contact_id is not None:
             by_contact[line.contact_id].append((line, text))
-    ciphers = await _held(session, vault, by_contact)
+    ciphers = await _held(session, vault, work, by_contact)
     for contact_id, cipher in ciphers.items():
         said = await _still(session, by_contact[contact_id])
         await remember(session, work.conversation, cipher, said)
 
 
-async def _held(session: AsyncSession, vault: Vault, contact_ids: Collection[UUID]) -> dict[UUID, ContactCipher]:
-    """Ciphers of these contacts, none of whom is erased before this transaction has ended."""
+async def _held(
+    session: AsyncSession, vault: Vault, work: Work, contact_ids: Collection[UUID], *, alone: bool = False
+) -> dict[UUID, ContactCipher]:
+    """Ciphers of these contacts, none of whom is erased before this transaction has ended. ``alone``: nor is anything
+    else written that is written alone."""
+    # Conversations before contacts, as everybody locks them; what is written here takes this very lock later on.
+    await session.execute(
+        select(col(Conversation.id))
+        .where(col(Conversation.id) == work.conversation.id)
+        .with_for_update(read=True, key_share=True)
+    )
     await session.execute(
         select(col(Contact.id))
         .where(col(Contact.id).in_(contact_ids))
         .order_by(col(Contact.id))
-        .with_for_update(read=True, key_share=True)
+        .with_for_update(read=not alone, key_share=True)
     )
     return await vault.ciphers(session, contact_ids)
 
@@ -205,16 +222,16 @@ def asks_to_be_forgotten(work: Work) -> dict[UUID, datetime]:
 
 
 async def note_remembered(session: AsyncSession, work: Work) -> None:
-    through = await _through(session, work, work.unremembered)
     conversation = await lock(session, work.conversation.id)
+    through = await _through(session, work, work.unremembered)
     # It was set back when something was changed that is remembered already.
     if conversation.remembered_seq >= work.conversation.remembered_seq:
         conversation.remembered_seq = max(conversation.remembered_seq, through)
 
 
 async def note_digested(session: AsyncSession, work: Work) -> None:
-    through = await _through(session, work, [said for of_contact in work.undigested.values() for said in of_contact])
     conversation = await lock(session, work.conversation.id)
+    through = await _through(session, work, [said for of_contact in work.undigested.values() for said in of_contact])
     if conversation.digested_seq >= work.conversation.digested_seq:
         conversation.digested_seq = max(conversation.digested_seq, through)
 
@@ -259,7 +276,7 @@ async def write_facts(
     session: AsyncSession, vault: Vault, work: Work, contact_id: UUID, facts: Sequence[Fact]
 ) -> list[UUID]:
     """The ids of those that are new. A fact goes with its source's wording, and all facts with an erased contact."""
-    ciphers = await _held(session, vault, [contact_id])
+    ciphers = await _held(session, vault, work, [contact_id], alone=True)
     if contact_id not in ciphers:
         return []
     sources = {line.message_id for line, _ in await _still(session, [(fact.source, "") for fact in facts])}
@@ -267,36 +284,38 @@ async def write_facts(
     return await supersede(session, work.conversation, ciphers[contact_id], valid)
 
 
-def to_summarise(work: Work, budget: int) -> Sequence[Said]:
-    """The older half of a window that has outgrown ``budget`` tokens or its turns, by whole turns; else nothing."""
-    turns = {line.turn_id for line, _ in work.unsummarised if not line.is_answer}
-    sizes = [count_tokens(text) for _, text in work.unsummarised]
-    if len(turns) <= WINDOW_TURNS and sum(sizes) <= budget:
+def to_summarise(said: Sequence[Said], budget: int) -> Sequence[Said]:
+    """The older half of a window, in its order, that has outgrown ``budget`` tokens, its turns or its lines; else
+    nothing. By whole turns, of which the newest stays however long it is.
+    """
+    sizes = [count_tokens(text) for _, text in said]
+
+    def fits(first: int, share: int) -> bool:
+        turns = {line.turn_id for line, _ in said[first:] if not line.is_answer}
+        return (
+            len(said) - first <= WINDOW_LINES // share
+            and len(turns) <= WINDOW_TURNS // share
+            and sum(sizes[first:]) <= budget // share
+        )
+
+    if fits(0, 1):
         return []
-    newer_turns: set[UUID | None] = set()
-    stays, cut = 0, len(sizes)
-    while cut > 0 and stays <= budget // 2 and len(newer_turns) <= WINDOW_TURNS // 2:
-        cut -= 1
-        stays += sizes[cut]
-        newer_turns.add(work.unsummarised[cut][0].turn_id)
-    while cut > 0 and not _is_between_turns(work.unsummarised, cut):
-        cut -= 1
-    return work.unsummarised[:cut]
+    cuts = [cut for cut in range(1, len(said)) if _is_between_turns(said[:cut], said[cut:])]
+    if not cuts and len(said) >= window.LONGEST:
+        # No turn ends in all that is read at once, and nothing after it would ever be read.
+        return sorted(said, key=lambda each: each[0].seq)[: len(said) // 2]
+    return said[: next((cut for cut in cuts if fits(cut, 2)), cuts[-1] if cuts else 0)]
 
 
-def _is_between_turns(said: Sequence[Said], cut: int) -> bool:
-    older, newer = said[:cut], said[cut:]
-    if not newer:
-        return True
-    return max(line.seq for line, _ in older) < min(line.seq for line, _ in newer) and not (
-        {line.turn_id for line, _ in older} & {line.turn_id for line, _ in newer}
-    )
+def _is_between_turns(older: Sequence[Said], newer: Sequence[Said]) -> bool:
+    both = {line.turn_id for line, _ in older} & {line.turn_id for line, _ in newer}
+    return not both - {None} and max(line.seq for line, _ in older) < min(line.seq for line, _ in newer)
 
 
 async def write_summary(session: AsyncSession, vault: Vault, work: Work, said: Sequence[Said], summary: str) -> bool:
     """False, and nothing is written, when some of it was changed, taken back or summarised meanwhile."""
     conversation = work.conversation
-    ciphers = await _held(session, vault, [conversation.contact_id])
+    ciphers = await _held(session, vault, work, [conversation.contact_id])
     if conversation.contact_id not in ciphers or len(await _still(session, said)) < len(said):
         return False
     values = {
@@ -305,8 +324,11 @@ async def write_summary(session: AsyncSession, vault: Vault, work: Work, said: S
         "sealed": ciphers[conversation.contact_id].seal(SUMMARY, conversation.id, summary),
         "updated_at": utc_now(),
     }
+    # Held, so that what it tells of cannot be changed or taken back until this is written.
     before = await session.scalar(
-        select(col(ConversationSummary.through_seq)).where(col(ConversationSummary.conversation_id) == conversation.id)
+        select(col(ConversationSummary.through_seq))
+        .where(col(ConversationSummary.conversation_id) == conversation.id)
+        .with_for_update()
     )
     if (before or 0) != work.summary_through:
         return False
@@ -324,10 +346,11 @@ async def write_summary(session: AsyncSession, vault: Vault, work: Work, said: S
 
 
 async def close_work(session: AsyncSession, work: Work, digest_at: datetime | None) -> None:
-    """Says when this conversation is due again: at once when more was settled meanwhile, at ``digest_at`` when what was
-    said is to be looked through later, else not before somebody says something."""
+    """Says when this conversation is due again: at once when there is more, or anything was changed meanwhile, at
+    ``digest_at`` when what was said is to be looked through later, else not before somebody says something."""
     conversation = await lock(session, work.conversation.id)
-    if await _settled_seq(session, conversation) > conversation.remembered_seq:
+    is_changed = conversation.revision != work.conversation.revision
+    if is_changed or await _settled_seq(session, conversation) > conversation.remembered_seq:
         conversation.memory_due_at = utc_now()
     else:
         conversation.memory_due_at = digest_at

@@ -9,13 +9,14 @@ import pytest
 from pydantic import SecretStr
 from sqlmodel import select
 
-from konstruct import connections, contacts, conversations
+from konstruct import connections, contacts, conversations, memory
 from konstruct.contacts import Erased
 from konstruct.db import Database
 from konstruct.errors import BadInput, NotFound, Unavailable
 from konstruct.identity import new_id
 from konstruct.memory import work
 from konstruct.tables import Contact, ContactKey, Conversation, Memory
+from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
 from tests.acceptance.processes import until
 from tests.support.office import Office, furnish
@@ -131,6 +132,15 @@ async def test_joined_contacts_are_erased_together(office: Office) -> None:
     erased = await erase(office, "U2")
     assert erased.contacts == 2
     assert sorted(await bodies(office)) == ["", "", "", "", "Hello!", "Three"]
+
+
+async def test_whoever_said_more_than_a_statement_has_parameters_is_forgotten_and_erased(office: Office) -> None:
+    asked = await office.say("Canary")
+    await office.write(asked, *((["Canary"], ["Canary"]) for _ in range(16_400)))
+    async with office.session() as session:
+        found = await contacts.find(session, "U1")
+        assert len(await memory.forget_person(session, found.contact_id, until=utc_now())) == 32_801
+    assert (await erase(office)).messages == 32_801
 
 
 async def test_what_is_thought_or_sent_while_somebody_is_erased_ends_there(office: Office) -> None:

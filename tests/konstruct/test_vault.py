@@ -1,15 +1,18 @@
 import asyncio
+import os
+import re
 from uuid import UUID, uuid4
 
 import pytest
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
+from konstruct import contacts
 from konstruct.errors import Misconfigured
 from konstruct.identity import new_id
-from konstruct.tables import Tenant, TenantKey
-from konstruct.vault import Vault
+from konstruct.tables import ContactKey, Tenant, TenantKey
+from konstruct.vault import ContactCipher, Vault
 from tests.conftest import ENCRYPTION_KEY
 from tests.support.office import Office, open_office
 
@@ -144,3 +147,89 @@ def test_a_vault_is_not_made_without_good_keys(keys: tuple[SecretStr, ...]) -> N
     with pytest.raises(Misconfigured, match="KONSTRUCT_ENCRYPTION_KEYS") as raised:
         Vault(keys)
     assert "canary" not in str(raised.value)
+
+
+async def cipher_of(office: Office, contact: str) -> tuple[UUID, ContactCipher]:
+    await office.say(contact=contact)
+    async with office.session() as session:
+        contact_id = (await contacts.find(session, contact)).contact_id
+        return contact_id, await office.vault.cipher(session, office.tenant_id, contact_id)
+
+
+async def test_what_is_sealed_for_a_contact_opens_in_its_place_alone(office: Office) -> None:
+    (contact_id, cipher), (other_id, other) = await cipher_of(office, "U1"), await cipher_of(office, "U2")
+    row, text = uuid4(), "Canary 🚲"
+    sealed = cipher.seal("message", row, text)
+    assert b"Canary" not in sealed
+    assert cipher.open("message", row, sealed) == text
+    assert cipher.seal("message", row, text) != sealed
+
+    key = os.urandom(64)
+    of_same_key = ContactCipher(office.tenant_id, contact_id, key).seal("message", row, text)
+    assert ContactCipher(office.tenant_id, contact_id, key).open("message", row, of_same_key) == text
+    for place, purpose, row_id, value in [
+        (other, "message", row, sealed),
+        (cipher, "memory", row, sealed),
+        (cipher, "message", uuid4(), sealed),
+        (cipher, "message", row, sealed[:-1] + bytes([sealed[-1] ^ 1])),
+        (cipher, "message", row, bytes([sealed[0] ^ 1]) + sealed[1:]),
+        *((cipher, "message", row, sealed[:length]) for length in (0, 5, 12, 20)),
+        # Even under the same key, as when rows are copied with it.
+        (ContactCipher(office.tenant_id, other_id, key), "message", row, of_same_key),
+        (ContactCipher(uuid4(), contact_id, key), "message", row, of_same_key),
+    ]:
+        with pytest.raises(Misconfigured, match="cannot be opened") as raised:
+            place.open(purpose, row_id, value)
+        assert "Canary" not in str(raised.value)
+
+
+async def test_words_can_be_compared_within_a_contact_and_not_across(office: Office) -> None:
+    (contact_id, cipher), (_, other) = await cipher_of(office, "U1"), await cipher_of(office, "U2")
+    hidden = cipher.hide("bicycl")
+    async with office.session() as session:
+        again = (await office.vault.ciphers(session, [contact_id]))[contact_id]
+    assert again.hide("bicycl") == hidden
+    assert len({hidden, other.hide("bicycl"), cipher.hide("bicycle"), cipher.hide("")}) == 4
+    assert re.fullmatch("[0-9a-f]{16}", hidden)
+    # The half of the key that seals has no part in it.
+    key = os.urandom(64)
+    one, two = (ContactCipher(office.tenant_id, contact_id, half + key[32:]) for half in (key[:32], os.urandom(32)))
+    assert one.hide("bicycl") == two.hide("bicycl")
+    with pytest.raises(Misconfigured):
+        two.open("message", contact_id, one.seal("message", contact_id, "Canary"))
+
+
+async def test_a_half_of_a_character_is_sealed_as_a_question_mark(office: Office) -> None:
+    _, cipher = await cipher_of(office, "U1")
+    row = uuid4()
+    assert cipher.open("memory", row, cipher.seal("memory", row, "a\ud800b\0")) == "a?b\0"
+
+
+async def test_a_contact_has_one_key_however_many_make_it_at_once(office: Office) -> None:
+    contact_id, _ = await cipher_of(office, "U1")
+    async with office.session() as session:
+        await session.execute(delete(ContactKey))
+
+    async def seal(number: int) -> bytes:
+        async with office.session() as session:
+            cipher = await office.vault.cipher(session, office.tenant_id, contact_id)
+        return cipher.seal("message", contact_id, str(number))
+
+    values = await asyncio.gather(*map(seal, range(8)))
+    async with office.session() as session:
+        ciphers = await office.vault.ciphers(session, [contact_id, uuid4()])
+    assert list(ciphers) == [contact_id]
+    assert [ciphers[contact_id].open("message", contact_id, value) for value in values] == list("01234567")
+
+
+async def test_a_contacts_key_opens_for_that_contact_alone(office: Office) -> None:
+    (contact_id, _), (other_id, _) = await cipher_of(office, "U1"), await cipher_of(office, "U2")
+    async with office.session() as session:
+        key = await session.get_one(ContactKey, (office.tenant_id, contact_id))
+        with pytest.raises(Misconfigured, match="belongs to another place"):
+            await office.vault.unwrap(session, office.tenant_id, other_id, key.wrapped)
+    other = await open_office(office.database, office.vault)
+    async with other.session() as session:
+        assert await other.vault.ciphers(session, [contact_id, other_id]) == {}
+        with pytest.raises(Misconfigured, match="cannot be opened"):
+            await other.vault.unwrap(session, other.tenant_id, contact_id, key.wrapped)

@@ -10,6 +10,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from pydantic import SecretStr
+from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
@@ -35,7 +36,7 @@ from konstruct.tables import (
 )
 from konstruct.tables.base import Owned
 from konstruct.vault import Vault
-from konstruct.window import Line
+from konstruct.window import MESSAGE, Line
 
 Row = TypeVar("Row", bound=Owned)
 
@@ -106,6 +107,34 @@ class Office:
             await self.begin_send(asked, message_id)
             await self.settle_sent(asked, message_id)
         return asked
+
+    async def write(self, asked: Accepted, *turns: tuple[Sequence[str], Sequence[str]]) -> None:
+        """Turns of the conversation's contact, questions and answers, as if all of them had long been settled."""
+        async with self.session() as session:
+            conversation = await conversations.changed(session, asked.conversation_id)
+            cipher = await self.vault.cipher(session, self.tenant_id, conversation.contact_id)
+            rows = []
+            for questions, answers in turns:
+                turn_id = new_id()
+                for text, is_answer in [*((text, False) for text in questions), *((text, True) for text in answers)]:
+                    conversation.last_seq += 1
+                    row_id = new_id()
+                    rows.append(
+                        {
+                            "tenant_id": self.tenant_id,
+                            "id": row_id,
+                            "conversation_id": conversation.id,
+                            "connection_id": self.connection_id,
+                            "seq": conversation.last_seq,
+                            "direction": "outbound" if is_answer else "inbound",
+                            "author": "employee" if is_answer else "contact",
+                            "contact_id": conversation.contact_id,
+                            "sealed": cipher.seal(MESSAGE, row_id, text),
+                            "state": "sent" if is_answer else "answered",
+                            "turn_id": turn_id,
+                        }
+                    )
+            await session.execute(insert(Message), rows)
 
     async def begin_send(self, asked: Accepted, message_id: UUID) -> Send | str:
         async with self.session() as session:
