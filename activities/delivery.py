@@ -7,20 +7,21 @@ from uuid import UUID
 from temporalio import activity
 
 from activities.heartbeat import heartbeat
-from konstruct import conversations, outbox
+from konstruct import conversations, outbox, window
 from konstruct.contracts.conversation import Delivered, DeliverRequest
 from konstruct.db import Database
 from konstruct.errors import ChannelRateLimited, ChannelRefused, ChannelUnavailable, SendUncertain
 from konstruct.outbox import Send
-from konstruct.ports import Messenger
+from konstruct.ports import Messenger, Windows
 from konstruct.vault import Vault
 
 
 class Delivery:
-    def __init__(self, database: Database, vault: Vault, messengers: Mapping[str, Messenger]) -> None:
+    def __init__(self, database: Database, vault: Vault, messengers: Mapping[str, Messenger], windows: Windows) -> None:
         self._database = database
         self._vault = vault
         self._messengers = messengers
+        self._windows = windows
 
     @activity.defn(name="deliver")
     async def deliver(self, request: DeliverRequest) -> Delivered:
@@ -33,7 +34,16 @@ class Delivery:
                     break
             if request.end_status:
                 await self._end_status(request)
+            if outcome == "sent":
+                await self._copy_window(request)
         return Delivered(outcome)
+
+    async def _copy_window(self, request: DeliverRequest) -> None:
+        """So that the next turn finds it, with the answer that was just given."""
+        async with self._database.tenant_session(request.tenant_id) as session:
+            latest = await conversations.latest_window(session, request.conversation_id)
+        if (copy := window.dump(latest)) is not None:
+            await self._windows.put(request.tenant_id, request.conversation_id, copy)
 
     async def _end_status(self, request: DeliverRequest) -> None:
         async with self._database.tenant_session(request.tenant_id) as session:

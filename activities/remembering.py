@@ -15,7 +15,7 @@ from activities.heartbeat import heartbeat
 from konstruct import audit, memory, models, usage
 from konstruct.contracts.memory import Embedded, MemoryWork, RememberRequest
 from konstruct.db import Database
-from konstruct.errors import EmbeddingUnavailable
+from konstruct.errors import EmbeddingUnavailable, ModelsUnavailable
 from konstruct.memory import Question, digest, work
 from konstruct.memory.digest import Findings, Labelled, Said, Unreadable
 from konstruct.memory.work import Work
@@ -27,15 +27,40 @@ from konstruct.vault import Vault
 
 AT_MOST: Final = 100
 """Conversations that one run takes on; the next run goes on."""
-BUDGET_SECONDS: Final = 90.0
+BUDGET_SECONDS: Final = 60.0
 """For one question to the models; nobody waits for the answer."""
 EARLIER: Final = 20
 """Earlier sayings that are shown where facts are looked for, so that what is to be forgotten can be named."""
+LONGEST_QUESTION: Final = 2_000
+"""Characters of what was said that earlier sayings are looked for with."""
+CONTACTS_AT_ONCE: Final = 4
+"""Of one conversation, for whom a model is asked at the same time."""
+MODELS_DOWN_FOR: Final = timedelta(minutes=1)
+"""After this the models are asked again."""
 EMBEDDED_AT_ONCE: Final = 32
 EMBED_FOR: Final = timedelta(seconds=60)
 """After this an embedding run ends, and the next one goes on."""
 
 log = structlog.get_logger(__name__)
+
+
+class Unhurried:
+    """Leaves alone what is cooling, and cools nothing: no reply must do without a model because memory had no luck."""
+
+    def __init__(self, cooldowns: Cooldowns) -> None:
+        self._cooldowns = cooldowns
+
+    async def cooling(self, keys: Sequence[str]) -> set[str]:
+        cooling = await self._cooldowns.cooling(keys)
+        if keys and cooling >= set(keys):
+            raise ModelsUnavailable("All models are cooling, and memory can wait.")
+        return cooling
+
+    async def cool(self, key: str, period: timedelta) -> None:
+        return None
+
+    async def warm(self, key: str) -> None:
+        return None
 
 
 class Remembering:
@@ -52,7 +77,7 @@ class Remembering:
         self._database = database
         self._vault = vault
         self._model = model
-        self._cooldowns = cooldowns
+        self._cooldowns = Unhurried(cooldowns)
         self._embedders = embedders
 
     @activity.defn(name="claim_memory_work")
@@ -63,26 +88,39 @@ class Remembering:
     @activity.defn(name="remember")
     async def remember(self, request: RememberRequest) -> None:
         async with heartbeat():
+            opened = await self._open(request)
+            if await self._keep_sayings(opened):
+                # Nobody is asked about what was just forgotten.
+                opened = await self._open(request)
+            is_all, due_at = True, None
+            try:
+                due_at = await self._learn(opened)
+                is_all = await self._summarise(opened)
+            except ModelsUnavailable as error:
+                log.warning("memory_delayed", conversation_id=str(request.conversation_id), reason=str(error))
+                due_at = utc_now() + MODELS_DOWN_FOR
             async with self._database.tenant_session(request.tenant_id) as session:
-                opened = await work.open_work(session, self._vault, request.conversation_id)
-            await self._keep_sayings(opened)
-            digest_at = await self._learn(opened)
-            await self._summarise(opened)
-            async with self._database.tenant_session(request.tenant_id) as session:
-                await work.close_work(session, opened, digest_at)
+                await work.close_work(session, opened, due_at, is_all=is_all)
 
-    async def _keep_sayings(self, opened: Work) -> None:
+    async def _open(self, request: RememberRequest) -> Work:
+        async with self._database.tenant_session(request.tenant_id) as session:
+            return await work.open_work(session, self._vault, request.conversation_id)
+
+    async def _keep_sayings(self, opened: Work) -> bool:
+        """Whether somebody's wish to be forgotten was fulfilled."""
         tenant_id = opened.conversation.tenant_id
         if opened.unremembered:
             async with self._database.tenant_session(tenant_id) as session:
                 await work.write_sayings(session, self._vault, opened)
         # A plain wish is fulfilled without a model, and before anybody is asked about what it is to cover.
-        for contact_id, at in work.asks_to_be_forgotten(opened).items():
+        wishes = work.asks_to_be_forgotten(opened)
+        for contact_id, at in wishes.items():
             async with self._database.tenant_session(tenant_id) as session:
                 forgotten = await memory.forget_person(session, contact_id, until=at)
                 self._record(session, opened, contact_id, "memory.forgotten", messages=forgotten)
         async with self._database.tenant_session(tenant_id) as session:
             await work.note_remembered(session, opened)
+        return bool(wishes)
 
     def _record(
         self, session: AsyncSession, opened: Work, contact_id: UUID, action: str, **rows: Sequence[UUID]
@@ -111,19 +149,27 @@ class Remembering:
         if links and not is_enough and quiet_at > utc_now():
             return quiet_at
         # Only a model that is up to it is asked; without one, what was said is all that is remembered.
-        for contact_id, of_contact in opened.undigested.items() if links else ():
-            await self._learn_of(opened, contact_id, of_contact, links)
+        if links:
+            some = asyncio.Semaphore(CONTACTS_AT_ONCE)
+
+            async def learn(contact_id: UUID, of_contact: Sequence[Said]) -> None:
+                async with some:
+                    await self._learn_of(opened, contact_id, of_contact, links)
+
+            await asyncio.gather(*(learn(*each) for each in opened.undigested.items()))
         async with self._database.tenant_session(opened.conversation.tenant_id) as session:
             await work.note_digested(session, opened)
-        return None
+        return None if opened.is_all else utc_now()
 
     async def _learn_of(self, opened: Work, contact_id: UUID, said: Sequence[Said], links: list[ModelLink]) -> None:
         tenant_id = opened.conversation.tenant_id
-        text = "\n".join(text for line, text in said if not line.is_answer)
+        text = "\n".join(text for line, text in said if not line.is_answer)[-LONGEST_QUESTION:]
         question = Question(contact_id, text, conversation_id=opened.conversation.id, after_seq=said[0][0].seq - 1)
         async with self._database.tenant_session(tenant_id) as session:
             known = await work.known_facts(session, self._vault, contact_id)
             earlier = await memory.recall(session, self._vault, tenant_id, question, at_most=EARLIER)
+        ids = {fact.memory_id for fact in known}
+        known += [each for each in earlier if each.kind == "fact" and each.memory_id not in ids]
         labelled = Labelled.of(known, [each for each in earlier if each.kind == "said"], said)
         findings = await self._find(opened, labelled, links)
         if findings.facts:
@@ -152,11 +198,12 @@ class Remembering:
                 ]
         return Findings()
 
-    async def _summarise(self, opened: Work) -> None:
-        links = self._links(opened)
-        said = work.to_summarise(opened.unsummarised, self._window_budget(opened))
+    async def _summarise(self, opened: Work) -> bool:
+        """Whether the window is as small as it is to be."""
+        links, budget = self._links(opened), self._window_budget(opened)
+        said = work.to_summarise(opened.unsummarised, budget)
         if not said:
-            return
+            return True
         if links:
             prompt = digest.summary_prompt(opened.employee.name, opened.tenant.name, opened.summary, said)
             summary = await self._ask(opened, links, prompt, "summary")
@@ -173,6 +220,7 @@ class Remembering:
                     action="memory.summarised",
                     through=max(line.seq for line, _ in said),
                 )
+        return not (written and work.to_summarise(opened.unsummarised[len(said) :], budget))
 
     def _links(self, opened: Work) -> list[ModelLink]:
         return [link for link in self._chain(opened) if link.provider != "local"]

@@ -15,7 +15,7 @@ from konstruct import audit, conversations, employees, memory, models, usage, wi
 from konstruct.contracts.conversation import AbandonRequest, AdmitRequest, Admitted, ThinkRequest, Thought
 from konstruct.conversations import Finished, Turn
 from konstruct.db import Database
-from konstruct.errors import EmbeddingUnavailable
+from konstruct.errors import EmbeddingUnavailable, Unavailable
 from konstruct.memory import Question, Recalled
 from konstruct.models import Answer, ModelCall
 from konstruct.ports import ChatMessage, ChatModel, Cooldowns, Embedders, Messenger, ModelLink, Windows
@@ -27,6 +27,10 @@ STATUS_AFTER_SECONDS = 0.5
 
 EMBEDDING_SECONDS = 3.0
 """A question that takes longer to embed is looked for by its words alone."""
+LONGEST_QUESTION = 4_000
+"""Characters of a question that memory is searched with."""
+LONGEST_LOCATED = 300
+"""Characters of it that are embedded: the built-in model takes a second for the longest that it reads."""
 EMBEDDER_COOLS_FOR = timedelta(seconds=30)
 """So long nobody waits for an embedder that failed or hung."""
 
@@ -104,15 +108,27 @@ class Thinking:
         return turn
 
     async def _recall(self, request: ThinkRequest, turn: Turn) -> list[Recalled]:
-        """What is remembered of the asker that bears on this; by words alone when no embedder answers in time."""
+        """What is remembered of the asker that bears on this; nothing when that fails, since a reply is worth more."""
+        try:
+            return await self._recalled(request, turn)
+        except Unavailable:
+            raise
+        except Exception:
+            # Not what went wrong, in which there may be what somebody said.
+            log.error("recall_failed", conversation_id=str(request.conversation_id))
+            return []
+
+    async def _recalled(self, request: ThinkRequest, turn: Turn) -> list[Recalled]:
+        """By words alone when no embedder answers in time."""
         if turn.asker is None:
             return []
+        asked = turn.asked[:LONGEST_QUESTION]
         async with self._database.tenant_session(request.tenant_id) as session:
             names = await memory.known_models(session, request.tenant_id, turn.asker)
         question = Question(
             contact_id=turn.asker,
-            text=turn.asked,
-            vectors=await self._located(turn.asked, names),
+            text=asked,
+            vectors=await self._located(asked[:LONGEST_LOCATED], names),
             conversation_id=request.conversation_id,
             after_seq=turn.after_seq,
         )

@@ -13,7 +13,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from konstruct import audit, tenants
 from konstruct.db import Database, among
-from konstruct.errors import BadInput, NotFound
+from konstruct.errors import BadInput, NotFound, Unavailable
 from konstruct.tables import (
     Connection,
     Contact,
@@ -127,7 +127,7 @@ async def erase(session: AsyncSession, tenant_id: UUID, contact_id: UUID, *, act
     )
     if person is None:
         raise NotFound("There is no such contact.")
-    contact_ids = list(await session.scalars(select(col(Contact.id)).where(col(Contact.person_id) == person)))
+    contact_ids = await _contacts_of(session, person)
     theirs = col(Message.contact_id).in_(contact_ids)
     took_part = select(col(Message.conversation_id)).where(theirs)
     # Conversations before contacts, as everybody locks them.
@@ -140,15 +140,16 @@ async def erase(session: AsyncSession, tenant_id: UUID, contact_id: UUID, *, act
         )
     )
     contacts = list(await session.scalars(_locked(contact_ids)))
+    if len(await _contacts_of(session, contacts[0].person_id)) != len(contacts):
+        raise Unavailable("Another contact was joined to this one just now: try again.")
     conversation_ids = [conversation.id for conversation in conversations]
+    others = await _where_others_talk(session, contact_ids, conversation_ids)
     messages = await _shred_messages(session, contact_ids, conversation_ids)
-    memories = (
-        await session.execute(
-            delete(Memory)
-            .where(or_(col(Memory.contact_id).in_(contact_ids), among(col(Memory.message_id), messages)))
-            .returning(col(Memory.id))
-        )
-    ).all()
+    memories = [
+        memory_id
+        for which in (col(Memory.contact_id).in_(contact_ids), among(col(Memory.message_id), messages))
+        for memory_id in await session.scalars(delete(Memory).where(which).returning(col(Memory.id)))
+    ]
     await session.execute(
         delete(ConversationSummary).where(among(col(ConversationSummary.conversation_id), conversation_ids))
     )
@@ -158,7 +159,8 @@ async def erase(session: AsyncSession, tenant_id: UUID, contact_id: UUID, *, act
     for conversation in conversations:
         conversation.revision += 1
         conversation.turn_id = None
-        if conversation.contact_id in contact_ids:
+        conversation.memory_due_at = utc_now()
+        if conversation.contact_id in contact_ids and conversation.id not in others:
             # The place in the channel names them, too, and what is written there next begins anew.
             conversation.channel = conversation.root = f"erased:{conversation.id}"
     for contact in contacts:
@@ -174,6 +176,23 @@ async def erase(session: AsyncSession, tenant_id: UUID, contact_id: UUID, *, act
         memories=len(memories),
     )
     return Erased(len(contacts), len(messages), len(memories), conversation_ids, external_ids)
+
+
+async def _contacts_of(session: AsyncSession, person_id: UUID) -> list[UUID]:
+    return list(await session.scalars(select(col(Contact.id)).where(col(Contact.person_id) == person_id)))
+
+
+async def _where_others_talk(
+    session: AsyncSession, contact_ids: Sequence[UUID], conversation_ids: Sequence[UUID]
+) -> set[UUID]:
+    """Those of the conversations in which somebody else has said something, too."""
+    found = await session.scalars(
+        select(col(Message.conversation_id))
+        .where(among(col(Message.conversation_id), conversation_ids), col(Message.direction) == "inbound")
+        .where(col(Message.contact_id).not_in(contact_ids))
+        .distinct()
+    )
+    return set(found)
 
 
 async def _shred_messages(
@@ -242,7 +261,9 @@ async def seal_plain(session: AsyncSession, vault: Vault, tenant_id: UUID, at_mo
     rows = list(
         await session.scalars(
             select(Message)
-            .where(col(Message.body).is_not(None), col(Message.purpose) == "reply")
+            .where(
+                col(Message.body).is_not(None), col(Message.purpose) == "reply", col(Message.contact_id).is_not(None)
+            )
             .order_by(col(Message.id))
             .limit(at_most)
             .with_for_update(skip_locked=True)

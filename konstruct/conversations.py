@@ -124,14 +124,19 @@ _CONTEXT = (
     .outerjoin(ConversationSummary, col(ConversationSummary.conversation_id) == col(Conversation.id))
     .where(col(Conversation.id) == bindparam("conversation_id"))
 )
+_REVISION = (
+    select(col(Conversation.revision), func.coalesce(col(ConversationSummary.through_seq), 0).label("after_seq"))
+    .outerjoin(ConversationSummary, col(ConversationSummary.conversation_id) == col(Conversation.id))
+    .where(col(Conversation.id) == bindparam("conversation_id"))
+)
 _ASKED = (
-    select(ContactKey)
-    .join(
-        Message,
-        and_(
-            col(Message.tenant_id) == col(ContactKey.tenant_id), col(Message.contact_id) == col(ContactKey.contact_id)
-        ),
+    select(col(Contact.id), col(ContactKey.wrapped))
+    .join(Message, and_(col(Message.tenant_id) == col(Contact.tenant_id), col(Message.contact_id) == col(Contact.id)))
+    .outerjoin(
+        ContactKey,
+        and_(col(ContactKey.tenant_id) == col(Contact.tenant_id), col(ContactKey.contact_id) == col(Contact.id)),
     )
+    .where(col(Contact.erased_at).is_(None))
     .where(col(Message.turn_id) == bindparam("of_turn"), col(Message.state) == "taken")
     .order_by(col(Message.seq).desc())
     .limit(1)
@@ -215,6 +220,15 @@ async def begin_turn(
     )
 
 
+async def latest_window(session: AsyncSession, conversation_id: UUID) -> Window:
+    """What the next turn will look back on, if nothing is changed until then. Raises NotFound as ``lock`` does."""
+    place = {"conversation_id": conversation_id}
+    found = (await session.execute(_REVISION, place)).one_or_none()
+    if found is None:
+        raise NotFound("There is no such conversation.")
+    return await window.read(session, conversation_id, revision=found.revision, after_seq=found.after_seq)
+
+
 def _opened(lines: Sequence[Line], ciphers: Mapping[UUID, ContactCipher]) -> tuple[Said, ...]:
     texts = ((line, line.text(ciphers)) for line in lines)
     return tuple(Said(not line.is_answer, text) for line, text in texts if text is not None)
@@ -242,11 +256,16 @@ async def finish_turn(
         return Finished("superseded")
     if stored := await _stored(session, turn_id):
         return Finished("stored_before", stored)
-    key = (await session.execute(_ASKED, {"of_turn": turn_id})).scalar_one_or_none()
-    if conversation.owner != "employee" or key is None:
+    asker = (await session.execute(_ASKED, {"of_turn": turn_id})).one_or_none()
+    if conversation.owner != "employee" or asker is None:
         return Finished("nothing")
-    cipher = await vault.unwrap(session, key.tenant_id, key.contact_id, key.wrapped)
-    messages = [outgoing_reply(conversation, cipher, key.contact_id, part, turn_id=turn_id) for part in parts]
+    contact_id, wrapped = asker
+    cipher = (
+        await vault.unwrap(session, conversation.tenant_id, contact_id, wrapped)
+        if wrapped
+        else await vault.cipher(session, conversation.tenant_id, contact_id)
+    )
+    messages = [outgoing_reply(conversation, cipher, contact_id, part, turn_id=turn_id) for part in parts]
     session.add_all(messages)
     return Finished("stored", [message.id for message in messages])
 

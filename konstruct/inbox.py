@@ -319,8 +319,9 @@ async def edit(session: AsyncSession, vault: Vault, connection_id: ConnectionId,
     if message is None or message.contact_id is None or message.state == "deleted":
         return
     ciphers = await vault.ciphers(session, [message.contact_id])
+    cipher = ciphers.get(message.contact_id) or await vault.cipher(session, message.tenant_id, message.contact_id)
     before, message.body = message.sealed, None
-    message.sealed = ciphers[message.contact_id].seal(MESSAGE, message.id, _storable(text))
+    message.sealed = cipher.seal(MESSAGE, message.id, _storable(text))
     await memory.unlearn(session, message)
     audit.record(
         session,

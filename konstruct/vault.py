@@ -36,6 +36,7 @@ class ContactCipher:
 
     def __init__(self, tenant_id: UUID, contact_id: UUID, key: bytes) -> None:
         """``key``: 64 random bytes, half of them for each of the two uses."""
+        self.contact_id = contact_id
         self._place = f"{tenant_id}|{contact_id}"
         self._cipher = AESGCM(key[:32])
         self._words_key = key[32:]

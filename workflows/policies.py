@@ -62,8 +62,10 @@ CLAIMING = ActivityOptions(
     start_to_close_timeout=timedelta(seconds=30),
     retry_policy=RetryPolicy(maximum_attempts=1),
 )
+# All attempts together end before the claim does.
 REMEMBERING = ActivityOptions(
-    start_to_close_timeout=timedelta(minutes=4),
+    start_to_close_timeout=timedelta(minutes=6),
+    schedule_to_close_timeout=timedelta(minutes=14),
     # Nobody waits for it, and a worker that is busy with replies may be late with a sign of life.
     heartbeat_timeout=timedelta(seconds=15),
     retry_policy=RetryPolicy(initial_interval=timedelta(seconds=5), maximum_attempts=3),

@@ -78,7 +78,7 @@ async def work(settings: Settings, *, until: asyncio.Event) -> None:
         windows = RedisWindows(redis, Circuit())
         thinking = Thinking(settings, database, vault, model, cooldowns, messengers, windows, embedders)
         remembering = Remembering(settings, database, vault, model, cooldowns, embedders)
-        delivery = Delivery(database, vault, messengers)
+        delivery = Delivery(database, vault, messengers, windows)
         sealing = Sealing(database, Signatures(settings.encryption_keys), settings.anchor_file)
         await schedule_upkeep(client)
         await stack.enter_async_context(conversations_worker(client, thinking, delivery))

@@ -26,6 +26,12 @@ Said = tuple[Line, str]
 MOST_FACTS: Final = 20
 LONGEST_FACT: Final = 500
 SUMMARY_TOKENS: Final = 600
+LONGEST_SUMMARY: Final = 4_000
+"""Characters, whatever a model makes of the words that it is given."""
+LONGEST_LINE: Final = 1_500
+"""Characters of one message that a model is shown behind the scenes."""
+LONGEST_EARLIER: Final = 300
+"""The same, of what was said long before."""
 
 _PROMPTS = resources.files("konstruct.prompts")
 _FACTS = Template(_PROMPTS.joinpath("facts.md").read_text())
@@ -80,13 +86,13 @@ def facts_prompt(employee: str, tenant: str, labelled: Labelled) -> list[ChatMes
         "",
         "Earlier sayings that may matter:",
         *(
-            f"{label} ({saying.happened_at:%Y-%m-%d}, {_BY[saying.speaker]}): {_flat(saying.text)}"
+            f"{label} ({saying.happened_at:%Y-%m-%d}, {_BY[saying.speaker]}): {_flat(saying.text)[:LONGEST_EARLIER]}"
             for label, saying in labelled.earlier.items()
         ),
         "",
         "New lines:",
         *(
-            f"{label} ({line.at:%Y-%m-%d}, {_BY[line.author]}): {_flat(text)}"
+            f"{label} ({line.at:%Y-%m-%d}, {_BY[line.author]}): {_flat(text)[:LONGEST_LINE]}"
             for label, (line, text) in labelled.new.items()
         ),
     ]
@@ -134,7 +140,7 @@ def summary_prompt(employee: str, tenant: str, before: str, lines: Sequence[Said
     parts = [
         *(["Notes so far:", before, ""] if before else []),
         "The chat goes on:",
-        *(f"{_BY[line.author]} ({line.at:%Y-%m-%d}): {_flat(text)}" for line, text in lines),
+        *(f"{_BY[line.author]} ({line.at:%Y-%m-%d}): {_flat(text)[:LONGEST_LINE]}" for line, text in lines),
     ]
     system = _SUMMARY.substitute(employee=employee, tenant=tenant).strip()
     return [ChatMessage("system", system), ChatMessage("user", "\n".join(parts))]

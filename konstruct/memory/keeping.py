@@ -64,14 +64,16 @@ async def supersede(
     stemmed = await stems(session, [fact.text for fact in facts])
     for fact, stemmed_fact in zip(facts, stemmed, strict=True):
         words = hidden(cipher, stemmed_fact)
-        if await _is_known(session, cipher, fact, words):
-            continue
-        memory_id = await _keep(session, conversation, cipher, fact.source, "fact", fact.text, words, fact.confidence)
-        kept.append(memory_id)
+        memory_id = await _known(session, cipher, fact, words)
+        if memory_id is None:
+            memory_id = await _keep(
+                session, conversation, cipher, fact.source, "fact", fact.text, words, fact.confidence
+            )
+            kept.append(memory_id)
         replaced = await session.scalars(
             update(Memory)
-            .where(col(Memory.id).in_(fact.replaces), col(Memory.kind) == "fact")
-            .where(col(Memory.contact_id) == fact.source.contact_id, col(Memory.superseded_at).is_(None))
+            .where(col(Memory.id).in_(fact.replaces), col(Memory.kind) == "fact", col(Memory.id) != memory_id)
+            .where(col(Memory.contact_id).in_(of_person(cipher.contact_id)), col(Memory.superseded_at).is_(None))
             .values(superseded_by=memory_id, superseded_at=utc_now(), embedded_with=None)
             .returning(col(Memory.id))
             .execution_options(synchronize_session=False)
@@ -80,14 +82,16 @@ async def supersede(
     return kept
 
 
-async def _is_known(session: AsyncSession, cipher: ContactCipher, fact: Fact, words: Hidden) -> bool:
-    """In the same words, small ones too: a search passes over "not" and "no", and yet they change everything."""
+async def _known(session: AsyncSession, cipher: ContactCipher, fact: Fact, words: Hidden) -> UUID | None:
+    """The same fact, if it is kept: in the same words, small ones too. A search passes over "not" and "no", and yet
+    they change everything."""
     alike = await session.execute(
         select(col(Memory.id), col(Memory.sealed))
-        .where(col(Memory.contact_id) == fact.source.contact_id, col(Memory.kind) == "fact")
+        .where(col(Memory.contact_id) == cipher.contact_id, col(Memory.kind) == "fact")
         .where(col(Memory.superseded_at).is_(None), col(Memory.words) == cast(words.vector, TSVECTOR))
     )
-    return any(_bare(cipher.open(MEMORY, memory_id, sealed)) == _bare(fact.text) for memory_id, sealed in alike)
+    opened = ((memory_id, cipher.open(MEMORY, memory_id, sealed)) for memory_id, sealed in alike)
+    return next((memory_id for memory_id, text in opened if _bare(text) == _bare(fact.text)), None)
 
 
 def _bare(text: str) -> str:
@@ -136,7 +140,7 @@ async def forget(
     The record of what was said stays. Gives the messages. Summaries that may tell of them are gone, to be made anew.
     """
     sources = select(col(Memory.message_id)).where(
-        col(Memory.id).in_(memory_ids), col(Memory.contact_id).in_(_of_person(contact_id))
+        col(Memory.id).in_(memory_ids), col(Memory.contact_id).in_(of_person(contact_id))
     )
     return await _forget(session, contact_id, or_(col(Message.id).in_(sources), col(Message.id).in_(message_ids)))
 
@@ -147,7 +151,10 @@ async def forget_person(session: AsyncSession, contact_id: UUID, *, until: datet
 
 
 async def _forget(session: AsyncSession, contact_id: UUID, which: ColumnElement[bool]) -> list[UUID]:
-    theirs = (col(Message.contact_id).in_(_of_person(contact_id)), col(Message.forgotten_at).is_(None), which)
+    of_person_ = col(Message.contact_id).in_(of_person(contact_id))
+    # With what was answered to it, which may say it once more.
+    turns = select(col(Message.turn_id)).where(of_person_, which, col(Message.turn_id).is_not(None))
+    theirs = (of_person_, col(Message.forgotten_at).is_(None), or_(which, col(Message.turn_id).in_(turns)))
     # Conversations before messages, as everybody locks them.
     await session.execute(
         select(col(Conversation.id))
@@ -181,6 +188,8 @@ async def _forget(session: AsyncSession, contact_id: UUID, which: ColumnElement[
         .where(among(col(Conversation.id), conversation_ids))
         .values(
             revision=col(Conversation.revision) + 1,
+            # What is being thought of an answer knows it still, and is thought again.
+            turn_id=None,
             memory_due_at=func.coalesce(col(Conversation.memory_due_at), utc_now()),
         )
         .execution_options(synchronize_session=False)
@@ -188,14 +197,22 @@ async def _forget(session: AsyncSession, contact_id: UUID, which: ColumnElement[
     return message_ids
 
 
-def _of_person(contact_id: UUID) -> SelectOfScalar[UUID]:
+def of_person(contact_id: UUID) -> SelectOfScalar[UUID]:
+    """The contacts who are one person with this one."""
     person = select(col(Contact.person_id)).where(col(Contact.id) == contact_id).scalar_subquery()
     return select(col(Contact.id)).where(col(Contact.person_id) == person)
 
 
 async def unlearn(session: AsyncSession, message: Message) -> None:
     """What was remembered of a message that has another wording now, or none. Its conversation must be locked."""
-    await session.execute(delete(Memory).where(col(Memory.message_id) == message.id))
+    lost = await session.scalars(
+        delete(Memory)
+        .where(col(Memory.message_id) == message.id)
+        .returning(col(Memory.kind))
+        .execution_options(synchronize_session=False)
+    )
+    # Only where something had been learned from it is it looked through again, which is paid for.
+    digested = func.least(col(Conversation.digested_seq), message.seq - 1)
     await session.execute(
         delete(ConversationSummary)
         .where(col(ConversationSummary.conversation_id) == message.conversation_id)
@@ -207,7 +224,7 @@ async def unlearn(session: AsyncSession, message: Message) -> None:
         .values(
             revision=col(Conversation.revision) + 1,
             remembered_seq=func.least(col(Conversation.remembered_seq), message.seq - 1),
-            digested_seq=func.least(col(Conversation.digested_seq), message.seq - 1),
+            digested_seq=digested if "fact" in lost.all() else col(Conversation.digested_seq),
             memory_due_at=func.coalesce(col(Conversation.memory_due_at), utc_now()),
         )
         .execution_options(synchronize_session=False)

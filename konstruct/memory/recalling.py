@@ -26,9 +26,9 @@ CANDIDATES: Final = 60
 """Of each kind of search, before they are fused."""
 
 # Weights found on one public set of long conversations; see benchmarks/memory.
-MEANING: Final = 0.5
-WORDS: Final = 0.5
-NEIGHBOUR: Final = 0.4
+MEANING: Final = 0.4
+WORDS: Final = 0.6
+NEIGHBOUR: Final = 0.5
 """How much of its neighbour's score a saying gets: an answer says little without its question."""
 NEIGHBOURLY: Final = 20
 """So many of the best bring their neighbours along, even those that no search found."""

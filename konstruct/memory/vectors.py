@@ -4,16 +4,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+import structlog
 from sqlalchemy import bindparam
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from konstruct.db import Database
+from konstruct.errors import Misconfigured
 from konstruct.memory.keeping import MEMORY
 from konstruct.memory.recalling import vector_text
 from konstruct.tables import Memory
 from konstruct.vault import Vault
+
+log = structlog.get_logger(__name__)
 
 _WAITING = (
     select(Memory)
@@ -52,14 +56,18 @@ async def without_vector(database: Database, model: str, at_most: int) -> list[t
 
 
 async def to_embed(session: AsyncSession, vault: Vault, model: str, memory_ids: Sequence[UUID]) -> list[Unembedded]:
-    """Those of these memories that have no vector of ``model`` yet, opened."""
+    """Those of these memories that have no vector of ``model`` yet, opened; what cannot be is passed over for good."""
     rows = list(await session.scalars(_WAITING, {"memory_ids": list(memory_ids), "model": model}))
     ciphers = await vault.ciphers(session, {row.contact_id for row in rows})
-    return [
-        Unembedded(row.id, ciphers[row.contact_id].open(MEMORY, row.id, row.sealed))
-        for row in rows
-        if row.contact_id in ciphers
-    ]
+    opened = []
+    for row in rows:
+        try:
+            opened.append(Unembedded(row.id, ciphers[row.contact_id].open(MEMORY, row.id, row.sealed)))
+        except (KeyError, Misconfigured):
+            # One that cannot be read must not hold up all others, of all tenants, for ever.
+            log.warning("memory_unreadable", tenant_id=str(row.tenant_id), memory_id=str(row.id))
+            row.embedded_with = model
+    return opened
 
 
 async def keep_vectors(

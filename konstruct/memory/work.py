@@ -21,8 +21,8 @@ from konstruct import window
 from konstruct.conversations import SUMMARY, lock
 from konstruct.db import Database
 from konstruct.errors import NotFound
-from konstruct.memory.digest import Said, asks_to_forget_all
-from konstruct.memory.keeping import MEMORY, Fact, remember, supersede
+from konstruct.memory.digest import LONGEST_LINE, LONGEST_SUMMARY, Said, asks_to_forget_all
+from konstruct.memory.keeping import MEMORY, Fact, of_person, remember, supersede
 from konstruct.memory.recalling import Recalled
 from konstruct.models.context import count_tokens
 from konstruct.tables import (
@@ -37,9 +37,10 @@ from konstruct.tables import (
 )
 from konstruct.tables.base import utc_now
 from konstruct.vault import ContactCipher, Vault
+from konstruct.window import Line
 
-CLAIMED_FOR: Final = timedelta(minutes=5)
-"""After this, work that was begun and not finished is taken up again."""
+CLAIMED_FOR: Final = timedelta(minutes=15)
+"""After this, work that was begun and not finished is taken up again; longer than all attempts at it take."""
 DIGEST_LINES: Final = 16
 """So many new lines are looked through for facts even while the conversation goes on."""
 WINDOW_TURNS: Final = 40
@@ -50,6 +51,8 @@ WINDOW_TOKENS: Final = 6_000
 """What the window may take of a prompt, however much a model would read."""
 KNOWN_FACTS: Final = 40
 """The newest facts that a model is shown when it looks for more."""
+LONGEST_DIGEST: Final = 40_000
+"""Characters that a model is shown at once behind the scenes; the rest is for the next time."""
 
 # A message that has been on its way for longer will stay so: nobody waits for the channel's word any more.
 _SENDS_END_WITHIN: Final = timedelta(hours=1)
@@ -115,6 +118,10 @@ class Work:
     unremembered: Sequence[Said]
     undigested: Mapping[UUID, Sequence[Said]]
     """By contact: what one of them said is not shown where facts of another are looked for."""
+    digest_seq: int
+    """Up to here it is looked through for facts now."""
+    is_all: bool
+    """Whether that is all that there is to look through."""
     unsummarised: Sequence[Said]
     """In the order of turns."""
     summary: str
@@ -139,26 +146,42 @@ async def open_work(session: AsyncSession, vault: Vault, conversation_id: UUID) 
     ).one()
     kept = await session.get(ConversationSummary, (conversation.tenant_id, conversation_id))
     through = kept.through_seq if kept else 0
-    since = min(conversation.remembered_seq, conversation.digested_seq, through)
-    lines = await window.between(session, conversation_id, since, settled_seq)
-    if len(lines) == window.LONGEST:
-        # There is more than is done at once: this goes as far as what was read, and the rest is due again.
-        settled_seq = lines[-1].seq
+    # Each from its own place, so that one that cannot get on holds up no other.
+    read = {
+        since: await window.between(session, conversation_id, since, settled_seq)
+        for since in {conversation.remembered_seq, conversation.digested_seq, through}
+    }
+    lines = [line for part in read.values() for line in part]
     ciphers = await vault.ciphers(session, window.contacts_in(lines) | ({kept.contact_id} if kept else set()))
-    said = [(line, text) for line in lines if (text := line.text(ciphers)) is not None and line.contact_id is not None]
-    undigested: dict[UUID, list[Said]] = defaultdict(list)
-    for line, text in said:
-        if line.seq > conversation.digested_seq and line.contact_id is not None:
-            undigested[line.contact_id].append((line, text))
-    texts = {line.message_id: text for line, text in said}
-    in_order = window.in_order(line for line, _ in said if line.seq > through)
+    texts = {line.message_id: text for line in lines if (text := line.text(ciphers)) is not None}
+    is_shared = await _is_shared(session, conversation_id)
+
+    def said(since: int) -> list[Said]:
+        return [(line, texts[line.message_id]) for line in read[since] if line.message_id in texts]
+
+    unremembered, undigested = said(conversation.remembered_seq), said(conversation.digested_seq)
+    if is_shared:
+        # What is answered where several people talk may tell of any of them, and is nobody's own.
+        unremembered, undigested = _theirs(unremembered), _theirs(undigested)
+    at_once = _at_once(undigested, LONGEST_DIGEST)
+    by_contact: dict[UUID, list[Said]] = defaultdict(list)
+    for line, text in at_once:
+        if line.contact_id is not None:
+            by_contact[line.contact_id].append((line, text))
+    in_order = window.in_order(line for line, _ in said(through))
+    # Where there is more than is done at once, this goes as far as what was read, and the rest is due again.
+    read_through = _read_through(read[conversation.remembered_seq], settled_seq)
+    digest_seq = _read_through(read[conversation.digested_seq], settled_seq)
+    is_all = digest_seq == settled_seq and len(at_once) == len(undigested)
     return Work(
         conversation=conversation,
         employee=employee,
         tenant=tenant,
-        settled_seq=settled_seq,
-        unremembered=[(line, text) for line, text in said if line.seq > conversation.remembered_seq],
-        undigested=undigested,
+        settled_seq=read_through,
+        unremembered=unremembered,
+        undigested=by_contact,
+        digest_seq=digest_seq if len(at_once) == len(undigested) else at_once[-1][0].seq,
+        is_all=is_all,
         unsummarised=[(line, texts[line.message_id]) for line in in_order],
         summary=ciphers[kept.contact_id].open(SUMMARY, conversation_id, kept.sealed)
         if kept and kept.contact_id in ciphers
@@ -166,6 +189,35 @@ async def open_work(session: AsyncSession, vault: Vault, conversation_id: UUID) 
         summary_through=through,
         last_said_at=max((line.at for line in lines), default=None),
     )
+
+
+async def _is_shared(session: AsyncSession, conversation_id: UUID) -> bool:
+    people = await session.scalars(
+        select(col(Contact.person_id))
+        .join(Message, col(Message.contact_id) == col(Contact.id))
+        .where(col(Message.conversation_id) == conversation_id, col(Message.direction) == "inbound")
+        .distinct()
+        .limit(2)
+    )
+    return len(people.all()) > 1
+
+
+def _theirs(said: Sequence[Said]) -> list[Said]:
+    return [(line, text) for line, text in said if not line.is_answer]
+
+
+def _at_once(said: Sequence[Said], longest: int) -> Sequence[Said]:
+    """The first of them, at least one, that come to so many characters as a model is shown them."""
+    characters = 0
+    for place, (_, text) in enumerate(said):
+        characters += min(len(text), LONGEST_LINE)
+        if characters > longest and place:
+            return said[:place]
+    return said
+
+
+def _read_through(lines: Sequence[Line], settled_seq: int) -> int:
+    return lines[-1].seq if len(lines) == window.LONGEST else settled_seq
 
 
 async def write_sayings(session: AsyncSession, vault: Vault, work: Work) -> None:
@@ -191,13 +243,19 @@ async def _held(
         .where(col(Conversation.id) == work.conversation.id)
         .with_for_update(read=True, key_share=True)
     )
-    await session.execute(
-        select(col(Contact.id))
-        .where(col(Contact.id).in_(contact_ids))
+    contacts = await session.scalars(
+        select(Contact)
+        .where(col(Contact.id).in_(contact_ids), col(Contact.erased_at).is_(None))
         .order_by(col(Contact.id))
         .with_for_update(read=not alone, key_share=True)
     )
-    return await vault.ciphers(session, contact_ids)
+    held = contacts.all()
+    ciphers = await vault.ciphers(session, [contact.id for contact in held])
+    for contact in held:
+        if contact.id not in ciphers:
+            # One whom only an older version knew.
+            ciphers[contact.id] = await vault.cipher(session, contact.tenant_id, contact.id)
+    return ciphers
 
 
 async def _still(session: AsyncSession, said: Sequence[Said]) -> list[Said]:
@@ -223,7 +281,7 @@ def asks_to_be_forgotten(work: Work) -> dict[UUID, datetime]:
 
 async def note_remembered(session: AsyncSession, work: Work) -> None:
     conversation = await lock(session, work.conversation.id)
-    through = await _through(session, work, work.unremembered)
+    through = await _through(session, work.unremembered, work.settled_seq)
     # It was set back when something was changed that is remembered already.
     if conversation.remembered_seq >= work.conversation.remembered_seq:
         conversation.remembered_seq = max(conversation.remembered_seq, through)
@@ -231,39 +289,39 @@ async def note_remembered(session: AsyncSession, work: Work) -> None:
 
 async def note_digested(session: AsyncSession, work: Work) -> None:
     conversation = await lock(session, work.conversation.id)
-    through = await _through(session, work, [said for of_contact in work.undigested.values() for said in of_contact])
+    said = [each for of_contact in work.undigested.values() for each in of_contact]
+    through = await _through(session, said, work.digest_seq)
     if conversation.digested_seq >= work.conversation.digested_seq:
         conversation.digested_seq = max(conversation.digested_seq, through)
 
 
-async def _through(session: AsyncSession, work: Work, said: Sequence[Said]) -> int:
+async def _through(session: AsyncSession, said: Sequence[Said], read_through: int) -> int:
     """As far as nothing was changed since it was read."""
     still = {line.message_id for line, _ in await _still(session, said)}
     changed = [line.seq for line, _ in said if line.message_id not in still]
-    return min(changed) - 1 if changed else work.settled_seq
+    return min(changed) - 1 if changed else read_through
 
 
 async def known_facts(session: AsyncSession, vault: Vault, contact_id: UUID) -> list[Recalled]:
-    """The newest facts of this contact, oldest first."""
+    """The newest facts of this person, oldest first."""
+    contact_ids = list(await session.scalars(of_person(contact_id)))
+    ciphers = await vault.ciphers(session, contact_ids)
     rows = list(
         await session.scalars(
             select(Memory)
-            .where(col(Memory.contact_id) == contact_id, col(Memory.kind) == "fact")
+            .where(col(Memory.contact_id).in_(ciphers), col(Memory.kind) == "fact")
             .where(col(Memory.superseded_at).is_(None))
             .order_by(col(Memory.happened_at).desc(), col(Memory.id).desc())
             .limit(KNOWN_FACTS)
         )
     )
-    ciphers = await vault.ciphers(session, [contact_id])
-    if contact_id not in ciphers:
-        return []
     return [
         Recalled(
             row.id,
             row.message_id,
             row.kind,
             row.speaker,
-            ciphers[contact_id].open(MEMORY, row.id, row.sealed),
+            ciphers[row.contact_id].open(MEMORY, row.id, row.sealed),
             row.happened_at,
             row.confidence,
             0.0,
@@ -304,7 +362,10 @@ def to_summarise(said: Sequence[Said], budget: int) -> Sequence[Said]:
     if not cuts and len(said) >= window.LONGEST:
         # No turn ends in all that is read at once, and nothing after it would ever be read.
         return sorted(said, key=lambda each: each[0].seq)[: len(said) // 2]
-    return said[: next((cut for cut in cuts if fits(cut, 2)), cuts[-1] if cuts else 0)]
+    cut = next((cut for cut in cuts if fits(cut, 2)), cuts[-1] if cuts else 0)
+    # A model reads only so much at once; the next time goes on from there.
+    most = len(_at_once(said[:cut], LONGEST_DIGEST))
+    return said[: max((each for each in cuts if each <= most), default=cut)]
 
 
 def _is_between_turns(older: Sequence[Said], newer: Sequence[Said]) -> bool:
@@ -315,13 +376,16 @@ def _is_between_turns(older: Sequence[Said], newer: Sequence[Said]) -> bool:
 async def write_summary(session: AsyncSession, vault: Vault, work: Work, said: Sequence[Said], summary: str) -> bool:
     """False, and nothing is written, when some of it was changed, taken back or summarised meanwhile."""
     conversation = work.conversation
-    ciphers = await _held(session, vault, work, [conversation.contact_id])
-    if conversation.contact_id not in ciphers or len(await _still(session, said)) < len(said):
+    # Whoever opened it may have been erased, and the others talk on.
+    candidates = [conversation.contact_id, *sorted(window.contacts_in([line for line, _ in said]))]
+    ciphers = await _held(session, vault, work, candidates)
+    owner = next((contact_id for contact_id in candidates if contact_id in ciphers), None)
+    if owner is None or len(await _still(session, said)) < len(said):
         return False
     values = {
-        "contact_id": conversation.contact_id,
+        "contact_id": owner,
         "through_seq": max(line.seq for line, _ in said),
-        "sealed": ciphers[conversation.contact_id].seal(SUMMARY, conversation.id, summary),
+        "sealed": ciphers[owner].seal(SUMMARY, conversation.id, summary[:LONGEST_SUMMARY]),
         "updated_at": utc_now(),
     }
     # Held, so that what it tells of cannot be changed or taken back until this is written.
@@ -345,12 +409,12 @@ async def write_summary(session: AsyncSession, vault: Vault, work: Work, said: S
     return written is not None
 
 
-async def close_work(session: AsyncSession, work: Work, digest_at: datetime | None) -> None:
+async def close_work(session: AsyncSession, work: Work, digest_at: datetime | None, *, is_all: bool = True) -> None:
     """Says when this conversation is due again: at once when there is more, or anything was changed meanwhile, at
     ``digest_at`` when what was said is to be looked through later, else not before somebody says something."""
     conversation = await lock(session, work.conversation.id)
     is_changed = conversation.revision != work.conversation.revision
-    if is_changed or await _settled_seq(session, conversation) > conversation.remembered_seq:
+    if not is_all or is_changed or await _settled_seq(session, conversation) > conversation.remembered_seq:
         conversation.memory_due_at = utc_now()
     else:
         conversation.memory_due_at = digest_at

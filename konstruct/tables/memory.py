@@ -47,11 +47,7 @@ class Memory(Owned, table=True):
             ["tenant_id", "superseded_by"], ["memories.tenant_id", "memories.id"], ondelete="SET NULL (superseded_by)"
         ),
         Index("memories_said_once", "tenant_id", "message_id", unique=True, postgresql_where=text("kind = 'said'")),
-        Index(
-            "memories_of_contact",
-            *("tenant_id", "contact_id", "conversation_id", "seq"),
-            postgresql_where=text("superseded_at is null"),
-        ),
+        Index("memories_of_contact", "tenant_id", "contact_id", "conversation_id", "seq"),
         Index("memories_to_embed", "embedded_with", postgresql_where=text("superseded_at is null")),
         Index("memories_of_conversation", "tenant_id", "conversation_id"),
         Index("memories_of_message", "tenant_id", "message_id"),

@@ -71,7 +71,7 @@ def thinking(
 
 @pytest.fixture
 def delivery(database: Database, vault: Vault, messenger: RecordingMessenger) -> Delivery:
-    return Delivery(database, vault, {"slack": messenger})
+    return Delivery(database, vault, {"slack": messenger}, KeptWindows())
 
 
 @pytest.fixture

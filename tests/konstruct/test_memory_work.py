@@ -100,17 +100,17 @@ def test_a_turn_that_is_longer_than_all_that_is_read_at_once_is_cut() -> None:
 
 @given(st.lists(st.lists(st.integers(0, 300), min_size=1, max_size=5), max_size=60), st.integers(20, 1_500))
 def test_a_summary_covers_whole_turns_and_gets_a_window_into_its_budget(sizes: list[list[int]], budget: int) -> None:
-    said = turns(*sizes)
-    older = work.to_summarise(said, budget)
-    newer = said[len(older) :]
-    assert [*older, *newer] == list(said)
-    assert not {line.turn_id for line, _ in older} & {line.turn_id for line, _ in newer}
+    """Once, or as often as it takes when it is more than a model is shown at once."""
+    newer = turns(*sizes)
+    while older := work.to_summarise(newer, budget):
+        said, newer = newer, newer[len(older) :]
+        assert [*older, *newer] == list(said)
+        assert not {line.turn_id for line, _ in older} & {line.turn_id for line, _ in newer}
+        assert newer
     left = {line.turn_id for line, _ in newer}
     questions = {line.turn_id for line, _ in newer if not line.is_answer}
     fits = tokens(newer) <= budget and len(newer) <= WINDOW_LINES and len(questions) <= WINDOW_TURNS
     assert fits or len(left) == 1
-    if older:
-        assert newer
 
 
 async def opened_work(office: Office, asked: Accepted) -> Work:
@@ -179,7 +179,7 @@ async def forget(office: Office, asked: Accepted) -> None:
     async with office.session() as session:
         conversation = await session.get_one(Conversation, (office.tenant_id, asked.conversation_id))
         messages = [message.id for message in await office.messages() if message.body == "Canary"]
-        assert await memory.forget(session, conversation.contact_id, message_ids=messages) == messages
+        assert set(messages) <= set(await memory.forget(session, conversation.contact_id, message_ids=messages))
 
 
 CHANGES: list[tuple[Callable[[Office, Accepted], Awaitable[None]], str]] = [

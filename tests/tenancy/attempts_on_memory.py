@@ -90,6 +90,10 @@ ON_MEMORY: dict[str, tuple[Attempt, object]] = {
     ),
     "contacts.erase": (lambda s, a, b: contacts.erase(s, b.tenant_id, b.contact_id, actor="a"), NotFound),
     "contacts.seal_plain": (lambda s, a, b: contacts.seal_plain(s, a.vault, b.tenant_id, 100), 0),
+    "conversations.latest_window": (
+        lambda s, a, b: conversations.latest_window(s, b.remembered.conversation_id),
+        NotFound,
+    ),
     "conversations.changed": (lambda s, a, b: conversations.changed(s, b.asked.conversation_id), NotFound),
     "memory.keeping.forget": (lambda s, a, b: keeping.forget(s, b.contact_id, [b.fact_id], [b.reply_id]), []),
     "memory.keeping.forget of b's by our contact": (

@@ -282,7 +282,7 @@ def acts(
     thinking = Thinking(
         settings, database, vault, model, NothingCools(), {"slack": messenger}, KeptWindows(), GivenEmbedders()
     )
-    delivery = Delivery(database, vault, {"slack": messenger})
+    delivery = Delivery(database, vault, {"slack": messenger}, KeptWindows())
     return {
         "think": thinking.think,
         "admit": thinking.admit,

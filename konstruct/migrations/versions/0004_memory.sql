@@ -1,4 +1,4 @@
--- What is kept of a contact is sealed under a key of its own: without its row all of it is unreadable, in backups, too.
+-- What is kept of a contact is sealed under a key of its own: without the key's row none of it can be read any more.
 create table contact_keys (
   tenant_id uuid not null,
   contact_id uuid not null,
@@ -80,7 +80,7 @@ create table memories (
   foreign key (tenant_id, superseded_by) references memories (tenant_id, id) on delete set null (superseded_by)
 );
 create unique index memories_said_once on memories (tenant_id, message_id) where kind = 'said';
-create index memories_of_contact on memories (tenant_id, contact_id, conversation_id, seq) where superseded_at is null;
+create index memories_of_contact on memories (tenant_id, contact_id, conversation_id, seq);
 create index memories_to_embed on memories (embedded_with) where superseded_at is null;
 create index memories_of_conversation on memories (tenant_id, conversation_id);
 create index memories_of_message on memories (tenant_id, message_id);
