@@ -47,20 +47,28 @@ _PERSON = sql(
     "select other.id from contacts one join contacts other on other.tenant_id = one.tenant_id"
     " and other.person_id = one.person_id where one.id = :contact_id"
 )
+# What is at hand is left out before the nearest are counted: a long conversation would be near to nothing but itself.
+# A vector of zeros, which some embedders make of an empty text, has no angle to any other.
+_AT_HAND = """
+    select at_hand.id from memories at_hand
+    where at_hand.tenant_id = :tenant_id and at_hand.contact_id = any(:contact_ids) and at_hand.superseded_at is null
+      and at_hand.conversation_id = :conversation_id and at_hand.seq > :after_seq
+"""
 # "+ 0" makes every index of neighbours unusable, so that this is exact whatever the planner thinks.
 _NEAR_EXACTLY = sql(
-    """
+    f"""
     select m.id, m.conversation_id, m.seq, m.kind, 1 - near.distance as score
     from (
       select v.memory_id, v.vector <=> cast(cast(:vector as text) as halfvec) as distance
       from memory_vectors v
       where v.tenant_id = :tenant_id and v.contact_id = any(:contact_ids) and v.model = :model
+        and v.dimensions = :dimensions and v.memory_id not in ({_AT_HAND})
       order by (v.vector <=> cast(cast(:vector as text) as halfvec)) + 0
       limit :at_most
     ) near
     join memories m on m.tenant_id = :tenant_id and m.id = near.memory_id
-    where not (m.conversation_id = :conversation_id and m.seq > :after_seq)
-    """
+    where near.distance <> 'NaN'
+    """  # noqa: S608  # Nothing but the text above gets in.
 )
 _BY_WORDS = sql(
     """
@@ -110,14 +118,14 @@ def _near_by_index(dimensions: int) -> TextClause:
           select v.memory_id, v.vector::halfvec({dimensions}) <=> {vector} as distance
           from memory_vectors v
           where v.tenant_id = :tenant_id and v.contact_id = any(:contact_ids) and v.model = :model
-            and v.dimensions = {dimensions}
+            and v.dimensions = {dimensions} and v.memory_id not in ({_AT_HAND})
           order by v.vector::halfvec({dimensions}) <=> {vector}
           limit :at_most
         )
         select m.id, m.conversation_id, m.seq, m.kind, 1 - near.distance as score
         from near join memories m on m.tenant_id = :tenant_id and m.id = near.memory_id
-        where not (m.conversation_id = :conversation_id and m.seq > :after_seq)
-        """  # noqa: S608  # Only the lengths below get in.
+        where near.distance <> 'NaN'
+        """  # noqa: S608  # Only the lengths below and the text above get in.
     )
 
 
@@ -221,11 +229,11 @@ async def _near(
     for model, dimensions, count in (await session.execute(_KNOWN_MODELS, of_person)).all():
         if (vector := question.vectors.get(model)) is None or len(vector) != dimensions:
             continue
-        statement = INDEXED.get(dimensions) if count > exact_up_to else None
-        rows = await session.execute(
-            _NEAR_EXACTLY if statement is None else statement,
-            {**of_person, "model": model, "vector": vector_text(vector), "at_most": 3 * CANDIDATES},
-        )
+        of_model = {**of_person, "model": model, "vector": vector_text(vector), "at_most": 3 * CANDIDATES}
+        if count > exact_up_to and dimensions in INDEXED:
+            rows = await session.execute(INDEXED[dimensions], of_model)
+        else:
+            rows = await session.execute(_NEAR_EXACTLY, {**of_model, "dimensions": dimensions})
         best = sorted(rows.all(), key=lambda row: -row.score)[:CANDIDATES]
         # Models measure on scales of their own, so each is spread over the same one.
         found |= _spread({_Hit(*row[:4]): row.score for row in best})
