@@ -146,9 +146,7 @@ _CHANGED = (
     .where(col(Conversation.id) == bindparam("conversation_id"))
     .values(
         revision=col(Conversation.revision) + 1,
-        memory_due_at=func.coalesce(
-            col(Conversation.memory_due_at), bindparam("due_at", type_=DateTime(timezone=True))
-        ),
+        memory_due_at=func.least(col(Conversation.memory_due_at), bindparam("due_at", type_=DateTime(timezone=True))),
     )
     .returning(Conversation)
     .execution_options(synchronize_session=False, populate_existing=True)

@@ -190,7 +190,7 @@ async def _forget(session: AsyncSession, contact_id: UUID, which: ColumnElement[
             revision=col(Conversation.revision) + 1,
             # What is being thought of an answer knows it still, and is thought again.
             turn_id=None,
-            memory_due_at=func.coalesce(col(Conversation.memory_due_at), utc_now()),
+            memory_due_at=utc_now(),
         )
         .execution_options(synchronize_session=False)
     )
@@ -225,7 +225,7 @@ async def unlearn(session: AsyncSession, message: Message) -> None:
             revision=col(Conversation.revision) + 1,
             remembered_seq=func.least(col(Conversation.remembered_seq), message.seq - 1),
             digested_seq=digested if "fact" in lost.all() else col(Conversation.digested_seq),
-            memory_due_at=func.coalesce(col(Conversation.memory_due_at), utc_now()),
+            memory_due_at=utc_now(),
         )
         .execution_options(synchronize_session=False)
     )

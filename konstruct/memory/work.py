@@ -93,12 +93,13 @@ async def claim(database: Database, at_most: int) -> list[Due]:
             free = (
                 select(col(Conversation.id))
                 .where(col(Conversation.id).in_(conversation_ids), col(Conversation.memory_due_at) <= now)
+                .where(func.coalesce(col(Conversation.memory_claimed_until), now) <= now)
                 .with_for_update(key_share=True, skip_locked=True)
             )
             mine = await session.scalars(
                 update(Conversation)
                 .where(col(Conversation.id).in_(free))
-                .values(memory_due_at=now + CLAIMED_FOR)
+                .values(memory_claimed_until=now + CLAIMED_FOR)
                 .returning(col(Conversation.id))
                 .execution_options(synchronize_session=False)
             )
@@ -413,6 +414,7 @@ async def close_work(session: AsyncSession, work: Work, digest_at: datetime | No
     """Says when this conversation is due again: at once when there is more, or anything was changed meanwhile, at
     ``digest_at`` when what was said is to be looked through later, else not before somebody says something."""
     conversation = await lock(session, work.conversation.id)
+    conversation.memory_claimed_until = None
     is_changed = conversation.revision != work.conversation.revision
     if not is_all or is_changed or await _settled_seq(session, conversation) > conversation.remembered_seq:
         conversation.memory_due_at = utc_now()

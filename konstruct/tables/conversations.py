@@ -76,7 +76,9 @@ class Conversation(Owned, table=True):
     digested_seq: int = Field(default=0, sa_type=BigInteger)
     """Up to here facts were learned from it."""
     memory_due_at: datetime | None = moment(optional=True)
-    """When memory is to be written next; while that goes on, when it is taken for failed."""
+    """When memory is to be written next."""
+    memory_claimed_until: datetime | None = moment(optional=True)
+    """Somebody is at it; after this it is taken for failed."""
     created_at: datetime = moment()
 
 

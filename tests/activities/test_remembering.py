@@ -377,6 +377,8 @@ async def test_while_a_conversation_goes_on_facts_can_wait(
     model.script(NO_FACTS)
     for number in range(work.DIGEST_LINES // 2):
         await office.exchange(f"Line {number}.")
+    # What is said does not wait with them.
+    assert await _due_at(office, asked) - utc_now() < timedelta(seconds=3)
     await ActivityEnvironment().run(patient.remember, RememberRequest(office.tenant_id, asked.conversation_id))
     assert len(model.prompts) == 1
 

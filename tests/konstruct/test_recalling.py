@@ -162,7 +162,7 @@ async def test_nothing_of_another_contact_comes_up(office: Office) -> None:
     found = set(texts(await ask(office, "bicycle", {"m": [1.0, 0.0]}, at_most=100, contact="U2")))
     assert found == {"My bicycle is blue.", "And their bicycle is green.", "A blue bicycle", "Ok"}
     async with office.session() as session:
-        assert await memory.count_sayings(session, await contact_id(office, "U2")) == 4
+        assert await memory.count_sayings(session, await contact_id(office, "U2")) == 3
 
 
 async def test_contacts_that_are_one_person_share_all(office: Office) -> None:

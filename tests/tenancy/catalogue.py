@@ -35,7 +35,7 @@ SEEN_ACROSS_TENANTS: Final = [
     *[f"connections.{name}" for name in ("status", "status_reason", "status_changed_at")],
     *[f"messages.{name}" for name in ("tenant_id", "id", "conversation_id")],
     *[f"messages.{name}" for name in ("purpose", "state", "created_at", "swept_at")],
-    *[f"conversations.{name}" for name in ("tenant_id", "id", "memory_due_at")],
+    *[f"conversations.{name}" for name in ("tenant_id", "id", "memory_due_at", "memory_claimed_until")],
     *[f"memories.{name}" for name in ("tenant_id", "id", "contact_id", "embedded_with", "superseded_at")],
     # What could not be processed has no tenant; it is looked through for erased contacts, and told to nobody.
     *["quarantined_events.created_at", "quarantined_events.channel", "quarantined_events.body"],

@@ -36,7 +36,8 @@ alter table conversations
   add column revision bigint not null default 0,
   add column remembered_seq bigint not null default 0,
   add column digested_seq bigint not null default 0,
-  add column memory_due_at timestamptz;
+  add column memory_due_at timestamptz,
+  add column memory_claimed_until timestamptz;
 -- What was said so far can be remembered without asking a model, so it is; nobody pays for facts about the past.
 update conversations set memory_due_at = now(), digested_seq = last_seq;
 alter table conversations force row level security;
@@ -148,7 +149,7 @@ grant select, insert, delete on contact_keys to konstruct_app;
 -- On the parent alone: a partition is reached through it, and no other way.
 grant select, insert, update, delete on conversation_summaries, memories, memory_vectors to konstruct_app;
 
-grant select (tenant_id, id, memory_due_at) on conversations to konstruct_router;
+grant select (tenant_id, id, memory_due_at, memory_claimed_until) on conversations to konstruct_router;
 grant select (tenant_id, id, contact_id, embedded_with, superseded_at) on memories to konstruct_router;
 grant select (channel, body) on quarantined_events to konstruct_router;
 grant select (sealed_at) on audit_seals to konstruct_router;
@@ -160,7 +161,7 @@ create function conversations_to_remember(at_most integer)
   language sql stable security definer set search_path = pg_catalog, pg_temp
   as $$
     select c.tenant_id, c.id from public.conversations c
-    where c.memory_due_at <= now()
+    where c.memory_due_at <= now() and (c.memory_claimed_until is null or c.memory_claimed_until < now())
     order by c.memory_due_at
     limit at_most
   $$;
