@@ -16,9 +16,9 @@ from konstruct import audit, memory, models, usage
 from konstruct.contracts.memory import Embedded, MemoryWork, RememberRequest
 from konstruct.db import Database
 from konstruct.errors import EmbeddingUnavailable, ModelsUnavailable
-from konstruct.memory import Question, digest, work
+from konstruct.memory import Question, digest, due, work
 from konstruct.memory.digest import Findings, Labelled, Said, Unreadable
-from konstruct.memory.work import Work
+from konstruct.memory.due import Work
 from konstruct.models import ModelCall
 from konstruct.ports import ChatMessage, ChatModel, Cooldowns, Embedder, Embedders, ModelLink
 from konstruct.settings import Settings
@@ -82,8 +82,8 @@ class Remembering:
 
     @activity.defn(name="claim_memory_work")
     async def claim_memory_work(self) -> MemoryWork:
-        due = await work.claim(self._database, AT_MOST)
-        return MemoryWork([RememberRequest(each.tenant_id, each.conversation_id) for each in due])
+        claimed = await due.claim(self._database, AT_MOST)
+        return MemoryWork([RememberRequest(each.tenant_id, each.conversation_id) for each in claimed])
 
     @activity.defn(name="remember")
     async def remember(self, request: RememberRequest) -> None:
@@ -100,11 +100,11 @@ class Remembering:
                 log.warning("memory_delayed", conversation_id=str(request.conversation_id), reason=str(error))
                 due_at = utc_now() + MODELS_DOWN_FOR
             async with self._database.tenant_session(request.tenant_id) as session:
-                await work.close_work(session, opened, due_at, is_all=is_all)
+                await due.close_work(session, opened, due_at, is_all=is_all)
 
     async def _open(self, request: RememberRequest) -> Work:
         async with self._database.tenant_session(request.tenant_id) as session:
-            return await work.open_work(session, self._vault, request.conversation_id)
+            return await due.open_work(session, self._vault, request.conversation_id)
 
     async def _keep_sayings(self, opened: Work) -> bool:
         """Whether somebody's wish to be forgotten was fulfilled."""
@@ -139,7 +139,7 @@ class Remembering:
     async def _learn(self, opened: Work) -> datetime | None:
         """Looks for facts when enough was said, or the conversation has fallen quiet; else says when to come again."""
         said = [each for of_contact in opened.undigested.values() for each in of_contact]
-        is_enough = len(said) >= work.DIGEST_LINES
+        is_enough = len(said) >= due.DIGEST_LINES
         is_theirs = any(not line.is_answer for line, _ in said)
         if not is_theirs and not is_enough:
             return None
@@ -166,7 +166,7 @@ class Remembering:
         text = "\n".join(text for line, text in said if not line.is_answer)[-LONGEST_QUESTION:]
         question = Question(contact_id, text, conversation_id=opened.conversation.id, after_seq=said[0][0].seq - 1)
         async with self._database.tenant_session(tenant_id) as session:
-            known = await work.known_facts(session, self._vault, contact_id)
+            known = await due.known_facts(session, self._vault, contact_id)
             earlier = await memory.recall(session, self._vault, tenant_id, question, at_most=EARLIER)
         ids = {fact.memory_id for fact in known}
         known += [each for each in earlier if each.kind == "fact" and each.memory_id not in ids]

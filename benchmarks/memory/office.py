@@ -15,7 +15,7 @@ from konstruct.db import Database
 from konstruct.embedded import postgres
 from konstruct.embedded.supervisor import Supervisor
 from konstruct.identity import TenantId, new_id
-from konstruct.memory import work
+from konstruct.memory import due, work
 from konstruct.ports import Embedder
 from konstruct.tables import Connection, Contact, Conversation, Employee, EmployeeVersion, Message, Tenant
 from konstruct.vault import Vault
@@ -93,7 +93,7 @@ class Office:
                 )
         while True:
             async with self.database.tenant_session(self.tenant_id) as session:
-                opened = await work.open_work(session, self.vault, conversation_id)
+                opened = await due.open_work(session, self.vault, conversation_id)
                 await work.write_sayings(session, self.vault, opened)
                 await work.note_remembered(session, opened)
                 await work.note_digested(session, opened)

@@ -12,7 +12,7 @@ from konstruct.cli.shared import open_database, read_settings, run, tenant_calle
 from konstruct.contacts import Erased, Found
 from konstruct.db import Database
 from konstruct.errors import BadInput, Unavailable
-from konstruct.memory import work
+from konstruct.memory import due
 from konstruct.settings import Settings, needed
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
@@ -39,7 +39,7 @@ async def _show(settings: Settings, slug: str, named: str, connection: str | Non
         async with database.tenant_session(tenant_id) as session:
             found = await contacts.find(session, named, connection)
             person = await contacts.of_person(session, found.person_id)
-            facts = await work.known_facts(session, Vault(settings.encryption_keys), found.contact_id)
+            facts = await due.known_facts(session, Vault(settings.encryption_keys), found.contact_id)
             sayings = await memory.count_sayings(session, found.contact_id)
     for each in person:
         typer.echo(f"{each.external_id} on {each.connection} ({each.kind})  {each.contact_id}")

@@ -8,6 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from activities.delivery import Delivery
+from activities.remembering import Remembering
 from activities.thinking import Thinking
 from konstruct.db import Database
 from konstruct.settings import Settings
@@ -93,3 +94,15 @@ def audit_broken(owner_url: SecretStr, office: Office) -> AuditBroken:
             await connection.close()
 
     return broken
+
+
+@pytest.fixture
+def remembering(database: Database, vault: Vault, model: ScriptedModel, embedder: WordEmbedder) -> Remembering:
+    settings = Settings(
+        anthropic_api_key=SecretStr("sk-ant-canary"),
+        openai_api_key=SecretStr("sk-canary"),
+        local_model_base_url="http://127.0.0.1:9/v1",
+        memory_quiet_seconds=0,
+        embedding_model=embedder.name,
+    )
+    return Remembering(settings, database, vault, model, NothingCools(), GivenEmbedders({embedder.name: embedder}))

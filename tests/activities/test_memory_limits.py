@@ -15,25 +15,14 @@ from konstruct.contracts.memory import RememberRequest
 from konstruct.conversations import Turn
 from konstruct.db import Database
 from konstruct.identity import new_id
-from konstruct.memory import work
+from konstruct.memory import due, work
 from konstruct.memory.digest import LONGEST_LINE, LONGEST_SUMMARY
 from konstruct.ports import ModelCallError
 from konstruct.tables import Conversation, Memory, MemoryVector
 from konstruct.vault import Vault
-from tests.activities.test_remembering import (
-    NO_FACTS,
-    _scripted_by,
-    _summaries,
-    finds,
-    remember,
-    remembering,
-    shown,
-    whole,
-)
+from tests.activities.memories import NO_FACTS, finds, remember, scripted_by, shown, summaries_of, whole
 from tests.support.doubles import GivenEmbedders, KeptWindows, NothingWarms, RecordingMessenger, ScriptedModel
 from tests.support.office import Office
-
-__all__ = ["remembering"]
 
 
 async def test_what_is_answered_among_several_people_is_nobodys_own_memory(
@@ -66,7 +55,7 @@ async def test_with_a_fact_its_answer_is_forgotten_too(
 async def test_nobody_is_asked_about_what_was_just_forgotten(
     office: Office, remembering: Remembering, model: ScriptedModel
 ) -> None:
-    for number in range(work.DIGEST_LINES):
+    for number in range(due.DIGEST_LINES):
         asked = await office.exchange(f"My daughter is called Mia, {number}.")
     await office.exchange("Forget everything.", "I have forgotten all about you and Mia.")
     model.script(finds({"text": "The daughter is called Mia."}))
@@ -171,18 +160,18 @@ async def test_a_model_is_shown_so_much_at_once_and_the_rest_is_due_again(
     async with office.session() as session:
         before = await session.get_one(Conversation, (office.tenant_id, asked.conversation_id))
     while True:
-        await _scripted_by(model, answer, remember(remembering, office, asked))
+        await scripted_by(model, answer, remember(remembering, office, asked))
         async with office.session() as session:
             conversation = await session.get_one(Conversation, (office.tenant_id, asked.conversation_id))
         if conversation.memory_due_at is None:
             break
     assert conversation.digested_seq == conversation.last_seq == 80
     assert before.digested_seq == 0
-    assert max(map(len, shown_at_once)) < 2 * work.LONGEST_DIGEST
+    assert max(map(len, shown_at_once)) < 2 * due.LONGEST_DIGEST
     assert max(len(line) for prompt in shown_at_once for line in prompt.splitlines()) < max(
         LONGEST_LINE + 100, LONGEST_SUMMARY + 100
     )
-    [summary] = await _summaries(office)
+    [summary] = await summaries_of(office)
     assert len(summary.sealed) < LONGEST_SUMMARY + 100
 
 

@@ -2,11 +2,12 @@
 
 from pydantic import SecretStr
 
+from activities.remembering import Remembering
 from activities.thinking import Thinking
 from konstruct.db import Database
 from konstruct.settings import Settings
 from konstruct.vault import Vault
-from tests.activities.test_remembering import NO_FACTS, remember, remembering, shown, whole
+from tests.activities.memories import NO_FACTS, remember, shown, whole
 from tests.support.doubles import (
     GivenEmbedders,
     KeptWindows,
@@ -17,8 +18,6 @@ from tests.support.doubles import (
 )
 from tests.support.office import Office
 
-__all__ = ["remembering"]
-
 
 async def test_an_embedder_that_failed_is_not_asked_by_the_next_turn(
     office: Office,
@@ -27,7 +26,7 @@ async def test_an_embedder_that_failed_is_not_asked_by_the_next_turn(
     model: ScriptedModel,
     messenger: RecordingMessenger,
     embedder: WordEmbedder,
-    remembering: object,
+    remembering: Remembering,
 ) -> None:
     cooldowns = NothingWarms()
     settings = Settings(anthropic_api_key=SecretStr("sk-ant-canary"), openai_api_key=SecretStr("sk-canary"))
@@ -35,7 +34,7 @@ async def test_an_embedder_that_failed_is_not_asked_by_the_next_turn(
     thinking = Thinking(settings, database, vault, model, cooldowns, {"slack": messenger}, KeptWindows(), embedders)
     model.script(NO_FACTS)
     asked = await office.exchange("My bicycle is a green Peregrine.")
-    await remember(remembering, office, asked)  # type: ignore[arg-type]
+    await remember(remembering, office, asked)
     embedder.asked.clear()
     embedder.is_away = True
     assert "Peregrine" in whole(await shown(thinking, model, office, "Which bicycle?", root="8.0"))

@@ -14,7 +14,7 @@ from konstruct.contacts import Erased
 from konstruct.db import Database
 from konstruct.errors import BadInput, NotFound, Unavailable
 from konstruct.identity import new_id
-from konstruct.memory import work
+from konstruct.memory import due, work
 from konstruct.tables import Contact, ContactKey, Conversation, Memory
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
@@ -160,7 +160,7 @@ async def test_what_is_thought_or_sent_while_somebody_is_erased_ends_there(offic
 async def test_what_memory_was_about_to_write_is_not_written_after_all(office: Office) -> None:
     asked = await office.exchange("Canary")
     async with office.session() as session:
-        opened = await work.open_work(session, office.vault, asked.conversation_id)
+        opened = await due.open_work(session, office.vault, asked.conversation_id)
     await erase(office)
     async with office.session() as session:
         await work.write_sayings(session, office.vault, opened)

@@ -14,8 +14,8 @@ from sqlmodel import col, select
 from konstruct import contacts, conversations, inbox, memory
 from konstruct.identity import new_id
 from konstruct.inbox import Accepted
-from konstruct.memory import Fact, work
-from konstruct.memory.work import Work
+from konstruct.memory import Fact, due, work
+from konstruct.memory.due import Work
 from konstruct.tables import Conversation, ConversationSummary, Memory, Message
 from konstruct.tables.base import utc_now
 from tests.acceptance.processes import until
@@ -49,7 +49,7 @@ async def waiting(administrator: Any, how_many: int) -> None:
 
 async def opened_work(office: Office, asked: Accepted) -> Work:
     async with office.session() as session:
-        return await work.open_work(session, office.vault, asked.conversation_id)
+        return await due.open_work(session, office.vault, asked.conversation_id)
 
 
 async def sayings(session: AsyncSession, office: Office, opened: Work) -> None:
@@ -107,8 +107,8 @@ async def test_a_conversation_that_hangs_keeps_no_other_from_being_claimed(offic
             conversation.memory_due_at = utc_now()
 
     async def claimed() -> list[UUID]:
-        due = await work.claim(office.database, 1_000)
-        return [each.conversation_id for each in due if each.tenant_id == office.tenant_id]
+        claims = await due.claim(office.database, 1_000)
+        return [each.conversation_id for each in claims if each.tenant_id == office.tenant_id]
 
     async with office.session() as hanging, asyncio.timeout(PATIENCE):
         await conversations.lock(hanging, asked.conversation_id)

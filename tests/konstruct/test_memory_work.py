@@ -12,9 +12,10 @@ from sqlmodel import select
 
 from konstruct import inbox, memory, window
 from konstruct.inbox import Accepted
-from konstruct.memory import Fact, work
+from konstruct.memory import Fact, due, work
 from konstruct.memory.digest import Said
-from konstruct.memory.work import WINDOW_LINES, WINDOW_TURNS, Work
+from konstruct.memory.due import Work
+from konstruct.memory.work import WINDOW_LINES, WINDOW_TURNS
 from konstruct.models.context import count_tokens
 from konstruct.tables import Contact, Conversation, ConversationSummary, Memory
 from konstruct.tables.base import utc_now
@@ -115,7 +116,7 @@ def test_a_summary_covers_whole_turns_and_gets_a_window_into_its_budget(sizes: l
 
 async def opened_work(office: Office, asked: Accepted) -> Work:
     async with office.session() as session:
-        return await work.open_work(session, office.vault, asked.conversation_id)
+        return await due.open_work(session, office.vault, asked.conversation_id)
 
 
 async def write_all(office: Office, opened: Work) -> None:
@@ -139,7 +140,7 @@ async def write_all(office: Office, opened: Work) -> None:
 async def close(office: Office, opened: Work) -> bool:
     """Whether it is due again at once."""
     async with office.session() as session:
-        await work.close_work(session, opened, None)
+        await due.close_work(session, opened, None)
         conversation = await session.get_one(Conversation, (office.tenant_id, opened.conversation.id))
         return conversation.memory_due_at is not None
 
@@ -301,7 +302,7 @@ async def test_a_fact_is_known_in_its_own_words_alone(office: Office) -> None:
     # All that makes the difference is a word that a search passes over.
     [none] = await learn("Has no dog.", dog)
     async with office.session() as session:
-        known = await work.known_facts(session, office.vault, contact_id)
+        known = await due.known_facts(session, office.vault, contact_id)
     assert [(fact.memory_id, fact.text) for fact in known] == [(none, "Has no dog.")]
     # What was replaced may become true again.
     assert await learn("Has a dog.", none)
@@ -323,14 +324,14 @@ async def test_a_contact_has_no_facts_but_their_own_and_the_newest_are_shown(off
     [(contact_id, [(line, _), *_])] = opened.undigested.items()
     [(other_id, [(other_line, _), *_])] = of_other.undigested.items()
     facts = [
-        Fact(f"Fact {n}", replace(line, at=line.at + timedelta(minutes=n)), 0.5) for n in range(work.KNOWN_FACTS + 2)
+        Fact(f"Fact {n}", replace(line, at=line.at + timedelta(minutes=n)), 0.5) for n in range(due.KNOWN_FACTS + 2)
     ]
     async with office.session() as session:
         ids = await work.write_facts(session, office.vault, opened, contact_id, facts)
         theirs = Fact("Another's", other_line, 0.5, (ids[-1],))
         assert len(await work.write_facts(session, office.vault, of_other, other_id, [theirs])) == 1
-        known = await work.known_facts(session, office.vault, contact_id)
-    assert [fact.text for fact in known] == [f"Fact {n}" for n in range(2, work.KNOWN_FACTS + 2)]
+        known = await due.known_facts(session, office.vault, contact_id)
+    assert [fact.text for fact in known] == [f"Fact {n}" for n in range(2, due.KNOWN_FACTS + 2)]
 
 
 async def test_what_was_changed_by_another_conversation_meanwhile_is_looked_at_again(office: Office) -> None:
@@ -350,6 +351,6 @@ async def test_digesting_can_be_put_off_to_a_given_time(office: Office) -> None:
     opened, at = await opened_work(office, asked), utc_now() + timedelta(minutes=3)
     async with office.session() as session:
         await work.note_remembered(session, opened)
-        await work.close_work(session, opened, at)
+        await due.close_work(session, opened, at)
         conversation = await session.get_one(Conversation, (office.tenant_id, asked.conversation_id))
     assert conversation.memory_due_at == at

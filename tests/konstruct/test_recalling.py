@@ -13,7 +13,7 @@ from sqlmodel import col, select
 
 from konstruct import contacts, memory
 from konstruct.inbox import Accepted
-from konstruct.memory import Fact, Question, Recalled, recalling, work
+from konstruct.memory import Fact, Question, Recalled, due, recalling, work
 from konstruct.tables import Memory, MemoryVector
 from tests.support.office import Office
 
@@ -22,7 +22,7 @@ async def remember(office: Office, text: str, answer: str = "Ok", *, root: str, 
     """One exchange of this conversation, which is remembered with all before."""
     asked = await office.exchange(text, answer, root=root, contact=contact)
     async with office.session() as session:
-        opened = await work.open_work(session, office.vault, asked.conversation_id)
+        opened = await due.open_work(session, office.vault, asked.conversation_id)
         await work.write_sayings(session, office.vault, opened)
     return asked
 
@@ -30,7 +30,7 @@ async def remember(office: Office, text: str, answer: str = "Ok", *, root: str, 
 async def learn(office: Office, asked: Accepted, *texts: str, replaces: Sequence[UUID] = ()) -> list[UUID]:
     """Facts of the first contact of a conversation."""
     async with office.session() as session:
-        opened = await work.open_work(session, office.vault, asked.conversation_id)
+        opened = await due.open_work(session, office.vault, asked.conversation_id)
         line, _ = opened.unsummarised[0]
         assert line.contact_id
         facts = [Fact(text, line, 0.9, tuple(replaces)) for text in texts]
@@ -196,7 +196,7 @@ async def test_what_is_at_hand_is_left_out_and_takes_nobodys_place(
     turns = [([f"My bicycle {n}"], [f"Bicycle {n}"]) for n in range(2 * recalling.CANDIDATES)]
     await office.write(at_hand, *turns)
     async with office.session() as session:
-        opened = await work.open_work(session, office.vault, at_hand.conversation_id)
+        opened = await due.open_work(session, office.vault, at_hand.conversation_id)
         await work.write_sayings(session, office.vault, opened)
     rest = [0.0] * (dimensions - 2)
     chance = random.Random(5)
@@ -248,7 +248,7 @@ async def test_only_so_many_bring_neighbours(office: Office) -> None:
     asked = await office.exchange("Hello", "Ok", root="1")
     await office.write(asked, *((["Well", "Zebra"], ["Hm"]) for _ in range(recalling.NEIGHBOURLY + 4)))
     async with office.session() as session:
-        opened = await work.open_work(session, office.vault, asked.conversation_id)
+        opened = await due.open_work(session, office.vault, asked.conversation_id)
         await work.write_sayings(session, office.vault, opened)
     said = texts(await ask(office, "Zebra", at_most=1_000))
     counts = [said.count(text) for text in ("Zebra", "Well", "Hm", "Ok")]

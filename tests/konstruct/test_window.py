@@ -19,7 +19,7 @@ from konstruct.db import Database
 from konstruct.errors import ChannelRefused
 from konstruct.identity import ConversationId, MessageId, new_id
 from konstruct.inbox import Accepted
-from konstruct.memory import work
+from konstruct.memory import due, work
 from konstruct.tables import Message
 from konstruct.vault import Vault
 from konstruct.window import Line, Window
@@ -171,7 +171,7 @@ async def test_a_copy_that_reaches_further_back_than_the_summary_is_cut(office: 
     asked = await office.say("Last")
     copy = await copied(office, asked)
     async with office.session() as session:
-        opened = await work.open_work(session, office.vault, asked.conversation_id)
+        opened = await due.open_work(session, office.vault, asked.conversation_id)
         assert await work.write_summary(session, office.vault, opened, opened.unsummarised[:4], "Two lines.")
     turn = await looked_back(office, asked, copy)
     assert [said.text for said in turn.said] == ["Line 2", "Answer 2", "Line 3", "Answer 3", "Last"]
@@ -262,7 +262,7 @@ class History:
     async def summarise(self, _: int) -> None:
         conversation_id = (await self._office.rows(Message))[0].conversation_id
         async with self._office.session() as session:
-            opened = await work.open_work(session, self._office.vault, conversation_id)
+            opened = await due.open_work(session, self._office.vault, conversation_id)
             if said := work.to_summarise(opened.unsummarised, 0):
                 await work.write_summary(session, self._office.vault, opened, said, "Notes")
 

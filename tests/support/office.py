@@ -21,7 +21,7 @@ from konstruct.conversations import Finished, Turn
 from konstruct.db import Database
 from konstruct.identity import ConnectionId, TenantId, new_id
 from konstruct.inbox import Accepted, Inbound
-from konstruct.memory import Fact, work
+from konstruct.memory import Fact, due, work
 from konstruct.outbox import SEND_ENDS_WITHIN, Send
 from konstruct.ports import Limiter, Verdict
 from konstruct.tables import (
@@ -313,7 +313,7 @@ async def furnish(office: Office) -> Furnished:
 async def _remember(office: Office, asked: Accepted) -> tuple[UUID, UUID]:
     """With all that memory is made of: sayings, a fact that replaces another, a summary, a vector."""
     async with office.session() as session:
-        opened = await work.open_work(session, office.vault, asked.conversation_id)
+        opened = await due.open_work(session, office.vault, asked.conversation_id)
         [contact_id] = opened.undigested
         await work.write_sayings(session, office.vault, opened)
         await work.write_summary(session, office.vault, opened, opened.unsummarised, "Canary summary")

@@ -7,8 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from konstruct import contacts, conversations, memory, window
 from konstruct.errors import NotFound
-from konstruct.memory import Fact, Question, keeping, recalling, vectors, words, work
-from konstruct.memory.work import Work
+from konstruct.memory import Fact, Question, due, keeping, recalling, vectors, words, work
+from konstruct.memory.due import Work
 from konstruct.tables import Message
 from konstruct.tables.base import utc_now
 from konstruct.window import Line
@@ -19,7 +19,7 @@ Attempt = Callable[[AsyncSession, Furnished, Furnished], Awaitable[object]]
 
 async def _work_of(b: Furnished) -> Work:
     async with b.session() as theirs:
-        return await work.open_work(theirs, b.vault, b.remembered.conversation_id)
+        return await due.open_work(theirs, b.vault, b.remembered.conversation_id)
 
 
 async def _message_of(b: Furnished) -> Message:
@@ -36,7 +36,7 @@ async def _remember(session: AsyncSession, a: Furnished, b: Furnished) -> None:
 async def _supersede(session: AsyncSession, a: Furnished, b: Furnished) -> object:
     """With a fact of our own, which is to take the place of theirs."""
     async with a.session() as ours:
-        opened = await work.open_work(ours, a.vault, a.remembered.conversation_id)
+        opened = await due.open_work(ours, a.vault, a.remembered.conversation_id)
         message = await ours.get_one(Message, (a.tenant_id, a.remembered.message_id))
     fact = Fact("Ours", Line.of(message), 1.0, (b.fact_id,))
     ciphers = await a.vault.ciphers(session, [a.contact_id])
@@ -62,7 +62,7 @@ async def _write_summary(session: AsyncSession, a: Furnished, b: Furnished) -> o
 
 
 async def _close_work(session: AsyncSession, a: Furnished, b: Furnished) -> None:
-    await work.close_work(session, await _work_of(b), utc_now())
+    await due.close_work(session, await _work_of(b), utc_now())
 
 
 async def _note_remembered(session: AsyncSession, a: Furnished, b: Furnished) -> None:
@@ -114,14 +114,14 @@ ON_MEMORY: dict[str, tuple[Attempt, object]] = {
     ),
     # It reads no row of anybody's.
     "memory.words.stems": (lambda s, a, b: words.stems(s, [""]), [{}]),
-    "memory.work.open_work": (lambda s, a, b: work.open_work(s, a.vault, b.remembered.conversation_id), NotFound),
+    "memory.due.open_work": (lambda s, a, b: due.open_work(s, a.vault, b.remembered.conversation_id), NotFound),
     "memory.work.write_sayings": (_write_sayings, None),
     "memory.work.write_facts": (_write_facts, []),
     "memory.work.note_remembered": (_note_remembered, NotFound),
     "memory.work.write_summary": (_write_summary, False),
     "memory.work.note_digested": (_note_digested, NotFound),
-    "memory.work.close_work": (_close_work, NotFound),
-    "memory.work.known_facts": (lambda s, a, b: work.known_facts(s, a.vault, b.contact_id), []),
+    "memory.due.close_work": (_close_work, NotFound),
+    "memory.due.known_facts": (lambda s, a, b: due.known_facts(s, a.vault, b.contact_id), []),
     "window.read": (_read, ()),
     "window.between": (lambda s, a, b: window.between(s, b.remembered.conversation_id, 0, 100), []),
 }
