@@ -12,7 +12,7 @@ import asyncpg
 import numpy as np
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import event, insert, text
+from sqlalchemy import delete, event, insert, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import select
 
@@ -97,6 +97,10 @@ async def crowd(database: Database, vault: Vault, postgres: Postgres, owner_url:
     alone = Database(SecretStr(postgres.app_url), pool_size=1)
     yield Crowd(people, world.vectors(EXECUTIONS), alone)
     await alone.close()
+    # Another test's run would embed them all anew, with its own model.
+    for office in (one, other):
+        async with office.session() as session:
+            await session.execute(delete(Memory))
 
 
 async def _part(administrator: Any, office: Office) -> int:

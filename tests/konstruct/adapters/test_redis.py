@@ -3,7 +3,6 @@
 import asyncio
 import random
 import traceback
-from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 
 import pytest
@@ -15,14 +14,12 @@ from konstruct.errors import Misconfigured, Unavailable
 from konstruct.identity import new_id
 from konstruct.limits import LocalLimiter
 from konstruct.ports import Limit, Verdict
+from tests.konstruct.adapters.conftest import AT_ONCE, PATIENT
 from tests.support.valkey import Valkey
 
 Bucket = tuple[str, str, Limit]
 
 HOUR = timedelta(hours=1)
-PATIENT = timedelta(seconds=10)
-"""For tests about counting: a busy machine must not look like a dead Redis."""
-AT_ONCE = timedelta(0)
 
 
 class Tenant:
@@ -38,36 +35,9 @@ class Tenant:
         return "contact", f"{self.tag}:contact:{name}", Limit(amount, period)
 
 
-@pytest.fixture(scope="session")
-def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
-    server = Valkey(tmp_path_factory.mktemp("valkey"))
-    try:
-        yield server.start()
-    finally:
-        server.kill()
-
-
-@pytest.fixture
-def valkey(valkey_server: Valkey) -> Iterator[Valkey]:
-    """Running, whatever the test before has done to it."""
-    yield valkey_server.start()
-    valkey_server.start().resume()
-
-
 @pytest.fixture
 def tenant() -> Tenant:
     return Tenant()
-
-
-@pytest.fixture
-async def redis(valkey: Valkey) -> AsyncIterator[Redis]:
-    async with connect(valkey.url, time_limit=PATIENT) as client:
-        yield client
-
-
-@pytest.fixture
-def circuit() -> Circuit:
-    return Circuit(time_limit=PATIENT, open_for=AT_ONCE)
 
 
 @pytest.fixture
