@@ -2,16 +2,18 @@
 
 from datetime import timedelta
 
+from sqlmodel import update
 from temporalio.testing import ActivityEnvironment
 
 from activities.remembering import Remembering
 from activities.thinking import Thinking
-from konstruct import inbox
+from konstruct import conversations, inbox
 from konstruct.contracts.memory import RememberRequest
 from konstruct.db import Database
+from konstruct.identity import new_id
 from konstruct.memory import due, work
 from konstruct.ports import ModelCallError
-from konstruct.tables import Conversation, Memory, Usage
+from konstruct.tables import Conversation, Memory, Message, Usage
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
 from tests.activities.memories import (
@@ -229,3 +231,31 @@ async def test_two_claims_never_get_the_same_work(office: Office, database: Data
     claims = [await due.claim(database, 1_000) for _ in range(2)]
     mine = [each for claimed in claims for each in claimed if each.tenant_id == office.tenant_id]
     assert mine == [due.Due(office.tenant_id, asked.conversation_id)]
+
+
+async def test_answers_to_what_was_taken_back_are_not_in_the_way(
+    office: Office, remembering: Remembering, model: ScriptedModel
+) -> None:
+    asked = await office.say("Canary", external_id="C1:1")
+    for message_id in await office.answer(asked, *("word" for _ in range(due.DIGEST_LINES - 1))):
+        await office.begin_send(asked, message_id)
+        await office.settle_sent(asked, message_id)
+    async with office.session() as session:
+        await inbox.remove(session, office.connection_id, "C1:1")
+    await remember(remembering, office, asked)
+    assert await _digested(office) == 0
+    # A few may yet be what somebody goes on from; many are not.
+    async with office.session() as session:
+        conversation = await conversations.lock(session, asked.conversation_id)
+        cipher = await office.vault.cipher(session, office.tenant_id, conversation.contact_id)
+        session.add(inbox.outgoing_reply(conversation, cipher, conversation.contact_id, "word", turn_id=new_id()))
+        await session.flush()
+        await session.execute(update(Message).values(state="sent"))
+    await remember(remembering, office, asked)
+    assert await _digested(office) == due.DIGEST_LINES + 1
+    assert not model.prompts
+
+
+async def _digested(office: Office) -> int:
+    [conversation] = await office.rows(Conversation)
+    return conversation.digested_seq

@@ -24,7 +24,7 @@ from activities.remembering import Remembering
 from konstruct import temporal
 from konstruct.contracts.memory import Embedded, MemoryWork, RememberRequest
 from konstruct.db import Database
-from konstruct.memory import work
+from konstruct.memory import due
 from konstruct.settings import Settings
 from konstruct.tables import Conversation, Memory, Message
 from konstruct.tables.base import utc_now
@@ -145,18 +145,19 @@ async def test_on_real_servers_all_are_remembered_but_one_that_cannot_be_opened(
     of_conversations = Counter(memory.conversation_id for memory in kept)
     assert of_conversations == {good.conversation_id: 2, elsewhere.conversation_id: 2}
     assert {memory.embedded_with for memory in kept} == {embedder.name}
-    due = {row.id: row.memory_due_at for row in await office.rows(Conversation)}
-    assert due[good.conversation_id] is None
+    rows = {row.id: row for row in await office.rows(Conversation)}
+    assert rows[good.conversation_id].memory_due_at is None
     # It comes up again, and not before its claim has run out.
-    claimed_until = due[broken.conversation_id]
+    assert rows[broken.conversation_id].memory_due_at is not None
+    claimed_until = rows[broken.conversation_id].memory_claimed_until
     assert claimed_until is not None
-    assert timedelta(0) < claimed_until - utc_now() <= work.CLAIMED_FOR
+    assert timedelta(0) < claimed_until - utc_now() <= due.CLAIMED_FOR
 
 
 def test_time_limits_fit_into_each_other() -> None:
     remember, embed = policies.REMEMBERING, policies.EMBEDDING
     # Within its claim with all its attempts: one that waits in line for longer is not begun at all.
-    assert remember["start_to_close_timeout"] < remember["schedule_to_close_timeout"] < work.CLAIMED_FOR
+    assert remember["start_to_close_timeout"] < remember["schedule_to_close_timeout"] < due.CLAIMED_FOR
     # Time enough for the questions to the models of one person, and for what is under way when embedding ends.
     assert remember["start_to_close_timeout"] > 2 * timedelta(seconds=remembering.BUDGET_SECONDS)
     assert embed["start_to_close_timeout"] >= remembering.EMBED_FOR + timedelta(seconds=30)
