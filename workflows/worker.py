@@ -46,7 +46,7 @@ from workflows.sweep import SweepWorkflow
 # Conversations that stay in memory between their turns; one that fell out costs a replay of at most fifty turns.
 CACHED_CONVERSATIONS = 1_000
 CALLS_AT_ONCE = 200
-MEMORIES_AT_ONCE = 20
+MEMORIES_AT_ONCE = 4
 
 # Left unsaid, the SDK reads and hashes the code of every imported module, which takes seconds at each start.
 DEPLOYMENT = WorkerDeploymentConfig(

