@@ -102,8 +102,7 @@ _NEIGHBOURS = sql(
     select m.id, m.conversation_id, m.seq, m.kind
     from unnest(cast(:conversation_ids as uuid[]), cast(:seqs as bigint[])) found (conversation_id, seq)
     join memories m on m.tenant_id = :tenant_id and m.contact_id = any(:contact_ids) and m.kind = 'said'
-      and m.superseded_at is null and m.conversation_id = found.conversation_id
-      and m.seq in (found.seq - 1, found.seq + 1)
+      and m.superseded_at is null and m.conversation_id = found.conversation_id and m.seq = found.seq
     where not (m.conversation_id = :conversation_id and m.seq > :after_seq)
     """
 )
@@ -276,7 +275,9 @@ async def _with_neighbours(
 ) -> dict[_Hit, float]:
     """What was said just before and after raises a saying, and is brought along by the best of them."""
     best = sorted((hit for hit in scores if hit.kind == "said"), key=lambda hit: -scores[hit])[:NEIGHBOURLY]
-    places = {"conversation_ids": [hit.conversation_id for hit in best], "seqs": [hit.seq for hit in best]}
+    # Each place by itself, so that it is looked up in an index, however long the conversation is.
+    beside_best = [(hit.conversation_id, hit.seq + step) for hit in best for step in (-1, 1)]
+    places = {"conversation_ids": [each for each, _ in beside_best], "seqs": [seq for _, seq in beside_best]}
     brought = [_Hit(*row) for row in await session.execute(_NEIGHBOURS, {**where, **places})]
     said = {(hit.conversation_id, hit.seq): score for hit, score in scores.items() if hit.kind == "said"}
 
