@@ -27,11 +27,13 @@ async def remember(office: Office, text: str, answer: str = "Ok", *, root: str, 
     return asked
 
 
-async def learn(office: Office, asked: Accepted, *texts: str, replaces: Sequence[UUID] = ()) -> list[UUID]:
-    """Facts of the first contact of a conversation."""
+async def learn(
+    office: Office, asked: Accepted, *texts: str, replaces: Sequence[UUID] = (), line_number: int = 0
+) -> list[UUID]:
+    """Facts of one line of a conversation."""
     async with office.session() as session:
         opened = await due.open_work(session, office.vault, asked.conversation_id)
-        line, _ = opened.unsummarised[0]
+        line, _ = opened.unsummarised[line_number]
         assert line.contact_id
         facts = [Fact(text, line, 0.9, tuple(replaces)) for text in texts]
         return await work.write_facts(session, office.vault, opened, line.contact_id, facts)
@@ -70,11 +72,15 @@ def texts(found: Sequence[Recalled]) -> list[str]:
 
 
 async def ids(office: Office) -> dict[str, UUID]:
-    """Of all memories, by what they say."""
+    return {text: row.id for text, row in (await memories(office)).items()}
+
+
+async def memories(office: Office) -> dict[str, Memory]:
+    """By what they say."""
     rows = await office.rows(Memory)
     async with office.session() as session:
         ciphers = await office.vault.ciphers(session, {row.contact_id for row in rows})
-    return {ciphers[row.contact_id].open("memory", row.id, row.sealed): row.id for row in rows}
+    return {ciphers[row.contact_id].open("memory", row.id, row.sealed): row for row in rows}
 
 
 async def test_a_rare_word_outweighs_common_ones_and_stems_are_one_word(office: Office) -> None:
@@ -98,6 +104,17 @@ async def test_a_short_text_and_a_word_said_often_count_for_more(office: Office)
     assert texts(await ask(office, "tea")) == ["Tea or green tea.", "Likes tea.", much]
     # How often the question has a word does not matter, but how many of its words are there does.
     assert texts(await ask(office, "tea tea tea breakfast", at_most=1)) == [much]
+
+
+async def test_what_is_rare_or_long_is_so_among_the_contacts_own(office: Office) -> None:
+    asked = await remember(office, "Hello", root="1")
+    await learn(office, asked, "Tea, tea and more tea", "Likes coffee and tea.", "Has a dog and a cat.")
+    rows = {text: row.length for text, row in (await memories(office)).items()}
+    assert (rows["Tea, tea and more tea"], rows["Has a dog and a cat."]) == (3, 2)
+    before = await ask(office, "tea or a dog")
+    other = await remember(office, "Hello", root="2", contact="U2")
+    await learn(office, other, *(f"A dog named {number}" for number in range(40)))
+    assert await ask(office, "tea or a dog") == before
 
 
 @pytest.mark.parametrize("question", ["", " ", "the", "What is it that you have?", "?!…", "🚲", "zebra", "' \\ : | &"])
@@ -228,7 +245,9 @@ async def test_the_best_bring_what_was_said_just_before_and_after(office: Office
         "Which?",
         "It is a Peregrine.",
     }
-    # A fact has no neighbours, though it has its message's place.
+    # A fact is no neighbour and has none, though it has its message's place.
+    await learn(office, asked, "A fact of the answer", line_number=3)
+    assert "A fact of the answer" not in texts(await ask(office, "Peregrine"))
     async with office.session() as session:
         await session.execute(sql("delete from memories where seq = 3 and kind = 'said'"))
     await learn(office, asked, "Falcon")
