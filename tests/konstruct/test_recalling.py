@@ -263,6 +263,13 @@ async def test_a_neighbour_that_was_found_itself_rises(office: Office) -> None:
     assert len({each.memory_id for each in found}) == len(found)
 
 
+async def test_between_two_that_were_found_a_saying_has_the_better_ones_share(office: Office) -> None:
+    await remember(office, "Zebra", "Ok", root="1")
+    await remember(office, "Zebra", "Fine", root="1")
+    scores = {each.text: each.score for each in await ask(office, "Zebra")}
+    assert scores["Ok"] == pytest.approx(recalling.NEIGHBOUR * recalling.WORDS)
+
+
 async def test_only_so_many_bring_neighbours(office: Office) -> None:
     asked = await office.exchange("Hello", "Ok", root="1")
     await office.write(asked, *((["Well", "Zebra"], ["Hm"]) for _ in range(recalling.NEIGHBOURLY + 4)))
