@@ -239,7 +239,9 @@ async def test_the_best_bring_what_was_said_just_before_and_after(office: Office
         asked = await remember(office, text, answer, root="1")
     found = await ask(office, "Peregrine")
     assert texts(found)[0] == "It is a Peregrine."
-    assert set(texts(found)) == {"Which?", "It is a Peregrine.", "Nice."}
+    scores = {each.text: each.score for each in found}
+    share = pytest.approx(recalling.NEIGHBOUR * recalling.WORDS)
+    assert scores == {"Which?": share, "It is a Peregrine.": pytest.approx(recalling.WORDS), "Nice.": share}
     # Not from what is at hand anyway.
     assert set(texts(await ask(office, "Peregrine", hand=(asked.conversation_id, 3)))) == {
         "Which?",
@@ -276,9 +278,10 @@ async def test_only_so_many_bring_neighbours(office: Office) -> None:
     async with office.session() as session:
         opened = await due.open_work(session, office.vault, asked.conversation_id)
         await work.write_sayings(session, office.vault, opened)
+    await remember(office, "Zebras, zebras", "Stripes", root="2")
     said = texts(await ask(office, "Zebra", at_most=1_000))
-    counts = [said.count(text) for text in ("Zebra", "Well", "Hm", "Ok")]
-    assert counts == [recalling.NEIGHBOURLY + 4, recalling.NEIGHBOURLY, recalling.NEIGHBOURLY, 0]
+    counts = [said.count(text) for text in ("Zebra", "Well", "Hm", "Stripes", "Ok")]
+    assert counts == [recalling.NEIGHBOURLY + 4, recalling.NEIGHBOURLY - 1, recalling.NEIGHBOURLY - 1, 1, 0]
 
 
 async def test_models_side_by_side_each_measure_on_their_own_scale(office: Office) -> None:
