@@ -27,11 +27,13 @@ async def remember(office: Office, text: str, answer: str = "Ok", *, root: str, 
     return asked
 
 
-async def learn(office: Office, asked: Accepted, *texts: str, replaces: Sequence[UUID] = ()) -> list[UUID]:
-    """Facts of the first contact of a conversation."""
+async def learn(
+    office: Office, asked: Accepted, *texts: str, replaces: Sequence[UUID] = (), line_number: int = 0
+) -> list[UUID]:
+    """Facts of one line of a conversation."""
     async with office.session() as session:
         opened = await due.open_work(session, office.vault, asked.conversation_id)
-        line, _ = opened.unsummarised[0]
+        line, _ = opened.unsummarised[line_number]
         assert line.contact_id
         facts = [Fact(text, line, 0.9, tuple(replaces)) for text in texts]
         return await work.write_facts(session, office.vault, opened, line.contact_id, facts)
@@ -70,11 +72,15 @@ def texts(found: Sequence[Recalled]) -> list[str]:
 
 
 async def ids(office: Office) -> dict[str, UUID]:
-    """Of all memories, by what they say."""
+    return {text: row.id for text, row in (await memories(office)).items()}
+
+
+async def memories(office: Office) -> dict[str, Memory]:
+    """By what they say."""
     rows = await office.rows(Memory)
     async with office.session() as session:
         ciphers = await office.vault.ciphers(session, {row.contact_id for row in rows})
-    return {ciphers[row.contact_id].open("memory", row.id, row.sealed): row.id for row in rows}
+    return {ciphers[row.contact_id].open("memory", row.id, row.sealed): row for row in rows}
 
 
 async def test_a_rare_word_outweighs_common_ones_and_stems_are_one_word(office: Office) -> None:
@@ -98,6 +104,17 @@ async def test_a_short_text_and_a_word_said_often_count_for_more(office: Office)
     assert texts(await ask(office, "tea")) == ["Tea or green tea.", "Likes tea.", much]
     # How often the question has a word does not matter, but how many of its words are there does.
     assert texts(await ask(office, "tea tea tea breakfast", at_most=1)) == [much]
+
+
+async def test_what_is_rare_or_long_is_so_among_the_contacts_own(office: Office) -> None:
+    asked = await remember(office, "Hello", root="1")
+    await learn(office, asked, "Tea, tea and more tea", "Likes coffee and tea.", "Has a dog and a cat.")
+    rows = {text: row.length for text, row in (await memories(office)).items()}
+    assert (rows["Tea, tea and more tea"], rows["Has a dog and a cat."]) == (3, 2)
+    before = await ask(office, "tea or a dog")
+    other = await remember(office, "Hello", root="2", contact="U2")
+    await learn(office, other, *(f"A dog named {number}" for number in range(40)))
+    assert await ask(office, "tea or a dog") == before
 
 
 @pytest.mark.parametrize("question", ["", " ", "the", "What is it that you have?", "?!…", "🚲", "zebra", "' \\ : | &"])
@@ -222,13 +239,17 @@ async def test_the_best_bring_what_was_said_just_before_and_after(office: Office
         asked = await remember(office, text, answer, root="1")
     found = await ask(office, "Peregrine")
     assert texts(found)[0] == "It is a Peregrine."
-    assert set(texts(found)) == {"Which?", "It is a Peregrine.", "Nice."}
+    scores = {each.text: each.score for each in found}
+    share = pytest.approx(recalling.NEIGHBOUR * recalling.WORDS)
+    assert scores == {"Which?": share, "It is a Peregrine.": pytest.approx(recalling.WORDS), "Nice.": share}
     # Not from what is at hand anyway.
     assert set(texts(await ask(office, "Peregrine", hand=(asked.conversation_id, 3)))) == {
         "Which?",
         "It is a Peregrine.",
     }
-    # A fact has no neighbours, though it has its message's place.
+    # A fact is no neighbour and has none, though it has its message's place.
+    await learn(office, asked, "A fact of the answer", line_number=3)
+    assert "A fact of the answer" not in texts(await ask(office, "Peregrine"))
     async with office.session() as session:
         await session.execute(sql("delete from memories where seq = 3 and kind = 'said'"))
     await learn(office, asked, "Falcon")
@@ -244,15 +265,23 @@ async def test_a_neighbour_that_was_found_itself_rises(office: Office) -> None:
     assert len({each.memory_id for each in found}) == len(found)
 
 
+async def test_between_two_that_were_found_a_saying_has_the_better_ones_share(office: Office) -> None:
+    await remember(office, "Zebra", "Ok", root="1")
+    await remember(office, "Zebra", "Fine", root="1")
+    scores = {each.text: each.score for each in await ask(office, "Zebra")}
+    assert scores["Ok"] == pytest.approx(recalling.NEIGHBOUR * recalling.WORDS)
+
+
 async def test_only_so_many_bring_neighbours(office: Office) -> None:
     asked = await office.exchange("Hello", "Ok", root="1")
     await office.write(asked, *((["Well", "Zebra"], ["Hm"]) for _ in range(recalling.NEIGHBOURLY + 4)))
     async with office.session() as session:
         opened = await due.open_work(session, office.vault, asked.conversation_id)
         await work.write_sayings(session, office.vault, opened)
+    await remember(office, "Zebras, zebras", "Stripes", root="2")
     said = texts(await ask(office, "Zebra", at_most=1_000))
-    counts = [said.count(text) for text in ("Zebra", "Well", "Hm", "Ok")]
-    assert counts == [recalling.NEIGHBOURLY + 4, recalling.NEIGHBOURLY, recalling.NEIGHBOURLY, 0]
+    counts = [said.count(text) for text in ("Zebra", "Well", "Hm", "Stripes", "Ok")]
+    assert counts == [recalling.NEIGHBOURLY + 4, recalling.NEIGHBOURLY - 1, recalling.NEIGHBOURLY - 1, 1, 0]
 
 
 async def test_models_side_by_side_each_measure_on_their_own_scale(office: Office) -> None:

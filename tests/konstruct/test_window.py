@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlmodel import col, select
 
-from konstruct import connections, conversations, inbox, memory, outbox, window
+from konstruct import connections, contacts, conversations, inbox, memory, outbox, window
 from konstruct.conversations import Said, Turn
 from konstruct.db import Database
 from konstruct.errors import ChannelRefused
@@ -189,6 +189,26 @@ async def test_what_fails_since_its_connection_was_closed_makes_copies_stale(off
     turn = await looked_back(office, asked, copy)
     assert turn.said == (await looked_back(office, asked)).said
     assert "First" in [said.text for said in turn.said]
+
+
+async def test_what_is_under_way_counts_as_said_and_what_only_waits_does_not(office: Office) -> None:
+    asked = await office.say("First")
+    sending, _ = await office.answer(asked, "Under way", "Waiting")
+    await office.begin_send(asked, sending)
+    await office.say("Second")
+    turn = await looked_back(office, asked)
+    # What was asked is taken up again with what came in since, as long as its answer has not arrived whole.
+    assert [said.text for said in turn.said] == ["Under way", "First", "Second"]
+
+
+async def test_where_somebody_was_erased_the_others_window_is_copied_all_the_same(office: Office) -> None:
+    await office.exchange("Mine", "Yours", contact="U1")
+    asked = await office.exchange("Theirs", "Canary", contact="U2")
+    async with office.session() as session:
+        found = await contacts.find(session, "U1")
+        await contacts.erase(session, office.tenant_id, found.contact_id, actor="test")
+    await office.say("More", contact="U2")
+    assert [line.seq for line in (await copied(office, asked)).lines] == [3]
 
 
 class History:
