@@ -152,6 +152,7 @@ class Office:
         try:
             for row in rows:
                 if row["sealed"] is None:
+                    row["body"] = row["body"] or ""
                     continue
                 tenant_id, contact_id = UUID(row["tenant_id"]), UUID(row["contact_id"])
                 async with database.tenant_session(tenant_id) as session:
