@@ -354,3 +354,14 @@ async def test_digesting_can_be_put_off_to_a_given_time(office: Office) -> None:
         await due.close_work(session, opened, at)
         conversation = await session.get_one(Conversation, (office.tenant_id, asked.conversation_id))
     assert conversation.memory_due_at == at
+
+
+async def test_only_a_person_asks_to_be_forgotten_and_the_last_time_counts(office: Office) -> None:
+    await office.exchange("Hello", "Forget everything", "Forget me")
+    asked = await office.exchange("One", contact="U2")
+    assert work.asks_to_be_forgotten(await opened_work(office, asked)) == {}
+    await office.exchange("Forget me", "Done")
+    await office.exchange("Please forget everything!", "Done")
+    opened = await opened_work(office, asked)
+    [line] = [line for line, text in opened.unremembered if text == "Please forget everything!"]
+    assert work.asks_to_be_forgotten(opened) == {line.contact_id: line.at}
