@@ -99,6 +99,14 @@ def test_a_turn_that_is_longer_than_all_that_is_read_at_once_is_cut() -> None:
     assert [line.seq for line, _ in work.to_summarise(said, BUDGET)] == [*range(1, 201)]
 
 
+def test_no_more_is_summarised_than_a_model_is_shown_at_once() -> None:
+    said = turns(*[(300, 300)] * 60)
+    older = work.to_summarise(said, BUDGET)
+    assert 0.9 * due.LONGEST_DIGEST < sum(len(text) for _, text in older) <= due.LONGEST_DIGEST
+    # But for a turn that is longer by itself.
+    assert len(work.to_summarise(turns((300,) * 100, (1, 1)), BUDGET)) == 100
+
+
 @given(st.lists(st.lists(st.integers(0, 300), min_size=1, max_size=5), max_size=60), st.integers(20, 1_500))
 def test_a_summary_covers_whole_turns_and_gets_a_window_into_its_budget(sizes: list[list[int]], budget: int) -> None:
     """Once, or as often as it takes when it is more than a model is shown at once."""
