@@ -99,6 +99,14 @@ def test_a_turn_that_is_longer_than_all_that_is_read_at_once_is_cut() -> None:
     assert [line.seq for line, _ in work.to_summarise(said, BUDGET)] == [*range(1, 201)]
 
 
+def test_no_more_is_summarised_than_a_model_is_shown_at_once() -> None:
+    said = turns(*[(300, 300)] * 60)
+    older = work.to_summarise(said, BUDGET)
+    assert 0.9 * due.LONGEST_DIGEST < sum(len(text) for _, text in older) <= due.LONGEST_DIGEST
+    # But for a turn that is longer by itself.
+    assert len(work.to_summarise(turns((300,) * 100, (1, 1)), BUDGET)) == 100
+
+
 @given(st.lists(st.lists(st.integers(0, 300), min_size=1, max_size=5), max_size=60), st.integers(20, 1_500))
 def test_a_summary_covers_whole_turns_and_gets_a_window_into_its_budget(sizes: list[list[int]], budget: int) -> None:
     """Once, or as often as it takes when it is more than a model is shown at once."""
@@ -354,3 +362,14 @@ async def test_digesting_can_be_put_off_to_a_given_time(office: Office) -> None:
         await due.close_work(session, opened, at)
         conversation = await session.get_one(Conversation, (office.tenant_id, asked.conversation_id))
     assert conversation.memory_due_at == at
+
+
+async def test_only_a_person_asks_to_be_forgotten_and_the_last_time_counts(office: Office) -> None:
+    await office.exchange("Hello", "Forget everything", "Forget me")
+    asked = await office.exchange("One", contact="U2")
+    assert work.asks_to_be_forgotten(await opened_work(office, asked)) == {}
+    await office.exchange("Forget me", "Done")
+    await office.exchange("Please forget everything!", "Done")
+    opened = await opened_work(office, asked)
+    [line] = [line for line, text in opened.unremembered if text == "Please forget everything!"]
+    assert work.asks_to_be_forgotten(opened) == {line.contact_id: line.at}

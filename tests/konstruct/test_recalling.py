@@ -363,3 +363,17 @@ async def test_memories_without_a_vector_come_before_those_of_another_model(offi
     ]
     assert newer not in waiting
     assert len(await memory.without_vector(office.database, "m", 2)) == 2
+
+
+async def test_a_memory_that_cannot_be_opened_is_passed_over_for_good(office: Office) -> None:
+    """Else it would come first again and again, and hold up all others of all tenants."""
+    asked = await remember(office, "Hello", root="1")
+    broken, whole = await learn(office, asked, "Broken", "Whole")
+    async with office.session() as session:
+        await session.execute(sql("update memories set sealed = 'canary' where id = :id"), {"id": broken})
+    async with office.session() as session:
+        waiting = await memory.to_embed(session, office.vault, "m", [broken, whole])
+        assert [(each.memory_id, each.text) for each in waiting] == [(whole, "Whole")]
+    left = {each for tenant, each in await memory.without_vector(office.database, "m", 100_000)}
+    assert whole in left
+    assert broken not in left
