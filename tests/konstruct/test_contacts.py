@@ -165,6 +165,8 @@ async def test_what_memory_was_about_to_write_is_not_written_after_all(office: O
     async with office.session() as session:
         await work.write_sayings(session, office.vault, opened)
         assert not await work.write_summary(session, office.vault, opened, opened.unsummarised, "Canary")
+        # Nor is there a key again.
+        assert list(await session.scalars(select(ContactKey))) == []
     assert await office.rows(Memory) == []
 
 

@@ -365,8 +365,7 @@ async def test_digesting_can_be_put_off_to_a_given_time(office: Office) -> None:
 
 
 async def test_only_a_person_asks_to_be_forgotten_and_the_last_time_counts(office: Office) -> None:
-    await office.exchange("Hello", "Forget everything", "Forget me")
-    asked = await office.exchange("One", contact="U2")
+    asked = await office.exchange("Hello", "Forget everything", "Forget me")
     assert work.asks_to_be_forgotten(await opened_work(office, asked)) == {}
     await office.exchange("Forget me", "Done")
     await office.exchange("Please forget everything!", "Done")
