@@ -323,16 +323,7 @@ async def edit(session: AsyncSession, vault: Vault, connection_id: ConnectionId,
     before, message.body = message.sealed, None
     message.sealed = cipher.seal(MESSAGE, message.id, _storable(text))
     await memory.unlearn(session, message)
-    audit.record(
-        session,
-        tenant_id=message.tenant_id,
-        conversation_id=message.conversation_id,
-        actor="contact",
-        action="message.edited",
-        subject_id=message.contact_id,
-        content=before,
-        message_id=str(message.id),
-    )
+    _record_change(session, message, "message.edited", before)
 
 
 async def remove(session: AsyncSession, connection_id: ConnectionId, external_id: str) -> None:
@@ -343,13 +334,19 @@ async def remove(session: AsyncSession, connection_id: ConnectionId, external_id
     message.body = message.sealed = None
     message.state, message.settled_at = "deleted", utc_now()
     await memory.unlearn(session, message)
+    _record_change(session, message, "message.deleted")
+
+
+def _record_change(session: AsyncSession, message: Message, action: str, before: bytes | None = None) -> None:
+    """``before``: the earlier wording, sealed."""
     audit.record(
         session,
         tenant_id=message.tenant_id,
         conversation_id=message.conversation_id,
         actor="contact",
-        action="message.deleted",
+        action=action,
         subject_id=message.contact_id,
+        content=before,
         message_id=str(message.id),
     )
 
