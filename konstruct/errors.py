@@ -2,6 +2,7 @@
 
 KonstructError
   BadInput                what a person or a file said cannot be used             422
+    Unreadable            a document that nothing can be read from
   NotFound                                                                       404
   Conflict                somebody else holds it, or it has moved on             409
   Unauthentic             a signature or token that does not hold                401
@@ -9,6 +10,10 @@ KonstructError
   Unavailable             a part we need does not answer                         503, retryable
     ModelsUnavailable     every model of the chain was passed over
     EmbeddingUnavailable  the embedding model made no vectors
+  WebError                what came of a request to an address that somebody gave  502
+    WebRefused            it may not be asked, or its answer may not be taken in
+    WebUnreachable        the request certainly did not get there                 retryable
+    WebUncertain          it may have got there; no whole answer came back      retryable, where that does no harm
   ChannelError            what a channel answers to a send
     ChannelRateLimited    says when to try again                                 retryable
     ChannelUnavailable    the send certainly did not happen                      retryable
@@ -30,6 +35,10 @@ class KonstructError(Exception):
 
 class BadInput(KonstructError):
     status = 422
+
+
+class Unreadable(BadInput):
+    """Its sentence is shown beside the document."""
 
 
 class NotFound(KonstructError):
@@ -59,6 +68,22 @@ class ModelsUnavailable(Unavailable):
 
 class EmbeddingUnavailable(Unavailable):
     """The embedding model made no vectors of these texts; what waits for them is to be tried again later."""
+
+
+class WebError(KonstructError):
+    status = 502
+
+
+class WebRefused(WebError):
+    status = 422
+
+
+class WebUnreachable(WebError):
+    retryable = True
+
+
+class WebUncertain(WebError):
+    retryable = True
 
 
 class ChannelError(KonstructError):

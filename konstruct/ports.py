@@ -1,23 +1,49 @@
 """The outside world as the core sees it: Protocols and the values that cross them. No implementation here."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 from uuid import UUID
 
 from pydantic import SecretStr
 
 from konstruct.identity import ConnectionId, MessageId, TenantId
 
-Role = Literal["system", "user", "assistant"]
+Role = Literal["system", "user", "assistant", "tool"]
+
+
+@dataclass(frozen=True)
+class ToolSpec:
+    """A tool as a model is shown it."""
+
+    name: str
+    """Letters, digits, hyphens and underscores, at most 64: what every provider takes."""
+    description: str
+    parameters: Mapping[str, Any] = field(repr=False)
+    """JSON Schema of an object."""
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """What a model wants to have done."""
+
+    id: str
+    """The model's own; a result names it."""
+    name: str
+    arguments: str = field(repr=False)
+    """As the model wrote it: JSON text of an object if all is well, and anything at all if not."""
 
 
 @dataclass(frozen=True)
 class ChatMessage:
+    """``tool_calls`` only of the assistant; a message of role ``tool`` is the result of the call ``tool_call_id``."""
+
     role: Role
     content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,6 +81,8 @@ class Completion:
     finish_reason: str | None = None
     """None in all pieces but the last; a stream that ends without one was cut."""
     tokens: Tokens | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    """In the last piece alone, whole, and in the model's order."""
 
 
 class ModelCallError(Exception):
@@ -77,7 +105,7 @@ class ChatModel(Protocol):
     """One call to one model. Never retries, never falls back; raises ModelCallError and nothing else."""
 
     def stream(
-        self, link: ModelLink, messages: Sequence[ChatMessage], *, max_tokens: int
+        self, link: ModelLink, messages: Sequence[ChatMessage], *, max_tokens: int, tools: Sequence[ToolSpec] = ()
     ) -> AsyncGenerator[Completion, None]: ...
 
 
@@ -204,6 +232,65 @@ class Windows(Protocol):
 
     async def drop(self, tenant_id: UUID, conversation_ids: Sequence[UUID]) -> bool:
         """Whether they are certainly gone."""
+
+
+@dataclass(frozen=True)
+class WebRequest:
+    """``headers`` may hold secrets, which go to this address's own host and to no other."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class WebAnswer:
+    url: str
+    """Where it came from, after redirects."""
+    status: int
+    headers: Mapping[str, str]
+    """By lower-case names."""
+    content: bytes = field(repr=False)
+
+
+class Web(Protocol):
+    """The public internet, and nothing else. Never retries; raises WebError's subclasses and nothing else."""
+
+    async def request(
+        self, request: WebRequest, *, time_limit: float, most_bytes: int, redirects: int = 0
+    ) -> WebAnswer:
+        """``time_limit``: seconds for all of it, redirects included. An answer of any status is an answer; one of more
+        than ``most_bytes`` is refused."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a document under one heading, as plain text with Markdown for lists and tables."""
+
+    headings: tuple[str, ...]
+    """From the outermost to its own."""
+    text: str
+    page: int | None = None
+    """Where it begins, in what has pages; counted from 1."""
+
+
+@dataclass(frozen=True)
+class ReadDocument:
+    title: str
+    """What the document calls itself, or else its name."""
+    media_type: str
+    """What it is, whatever it was said to be."""
+    sections: tuple[Section, ...] = field(repr=False)
+
+
+class DocumentReader(Protocol):
+    async def read(self, content: bytes, *, name: str, media_type: str | None = None) -> ReadDocument:
+        """``media_type``: what whoever sent it says it is, which is no more than a hint.
+
+        Raises:
+            Unreadable: what is in it cannot be read, with a sentence that an operator understands.
+        """
 
 
 class Clock(Protocol):
