@@ -3,11 +3,21 @@
 from konstruct.tables.audit import AuditEvent, AuditHead, AuditSeal, AuditSealLeaf
 from konstruct.tables.conversations import Contact, ContactKey, Conversation, Message
 from konstruct.tables.employees import Employee, EmployeeBinding, EmployeeVersion
+from konstruct.tables.knowledge import (
+    KnowledgeChunk,
+    KnowledgeContent,
+    KnowledgeDocument,
+    KnowledgeSource,
+    KnowledgeVector,
+)
 from konstruct.tables.memory import ConversationSummary, Memory, MemoryVector
 from konstruct.tables.records import QuarantinedEvent, Usage
-from konstruct.tables.tenants import Connection, Tenant, TenantKey
+from konstruct.tables.tenants import ApiKey, Connection, Tenant, TenantKey
+from konstruct.tables.tools import Approval, Step, Tool, ToolCall
 
 __all__ = [
+    "ApiKey",
+    "Approval",
     "AuditEvent",
     "AuditHead",
     "AuditSeal",
@@ -20,11 +30,19 @@ __all__ = [
     "Employee",
     "EmployeeBinding",
     "EmployeeVersion",
+    "KnowledgeChunk",
+    "KnowledgeContent",
+    "KnowledgeDocument",
+    "KnowledgeSource",
+    "KnowledgeVector",
     "Memory",
     "MemoryVector",
     "Message",
     "QuarantinedEvent",
+    "Step",
     "Tenant",
     "TenantKey",
+    "Tool",
+    "ToolCall",
     "Usage",
 ]

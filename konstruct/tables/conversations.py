@@ -75,6 +75,8 @@ class Conversation(Owned, table=True):
     """Up to here it can be recalled word by word."""
     digested_seq: int = Field(default=0, sa_type=BigInteger)
     """Up to here facts were learned from it."""
+    untrusted_at: datetime | None = moment(optional=True)
+    """Since when what is said here may be steered by what strangers wrote: documents, pages, results of tools."""
     memory_due_at: datetime | None = moment(optional=True)
     """When memory is to be written next."""
     memory_claimed_until: datetime | None = moment(optional=True)

@@ -39,7 +39,12 @@ class EmployeeVersion(Owned, table=True):
     greeting: str
     suggested_prompts: list[str] = document(list)
     models: list[str] = document(list)
-    tools: list[str] = document(list)
+    tools: list[dict[str, Any]] = document(list)
+    """Which it may use, by name, and what of each it may do without asking."""
+    knowledge: list[str] = document(list)
+    """The sources that it may search, by key."""
+    caps: dict[str, Any] = document()
+    """What one turn may take."""
     escalation: list[dict[str, Any]] = document(list)
     published_at: datetime = moment()
 

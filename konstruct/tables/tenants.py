@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKeyConstraint, UniqueConstraint
+from sqlalchemy import ForeignKeyConstraint, LargeBinary, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from konstruct.identity import new_id
@@ -19,6 +19,10 @@ class Tenant(SQLModel, table=True):
     name: str
     models: list[str] = document(list)
     limits: dict[str, str] = document()
+    time_zone: str = "UTC"
+    """Of the business, as the IANA names it."""
+    approvals: dict[str, Any] = document()
+    """Where people are asked, who of them may decide, and for how long it is waited."""
     created_at: datetime = moment()
 
 
@@ -56,3 +60,21 @@ class Connection(Owned, table=True):
     status_reason: str | None = None
     status_changed_at: datetime = moment()
     created_at: datetime = moment()
+
+
+class ApiKey(Owned, table=True):
+    """Lets a program act for a tenant, within its scopes."""
+
+    __tablename__ = "api_keys"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "name"),
+        UniqueConstraint("digest"),
+        ForeignKeyConstraint(["tenant_id"], ["tenants.id"], ondelete="CASCADE"),
+    )
+
+    name: str
+    digest: bytes = Field(sa_type=LargeBinary)
+    """SHA-256 of the key, which itself is kept nowhere."""
+    scopes: list[str] = document(list)
+    created_at: datetime = moment()
+    revoked_at: datetime | None = moment(optional=True)

@@ -10,8 +10,8 @@ PREDICATE: Final = (
 # Tables that belong to no tenant. The product may write the second, and read neither.
 OF_NOBODY: Final = ["alembic_version", "quarantined_events"]
 
-# Both say which tenant somebody is: they are what tenants are found by, and would mean nothing within one.
-UNIQUE_ACROSS_TENANTS: Final = ["tenants(slug)", "connections(kind, account)"]
+# Each says which tenant somebody is: they are what tenants are found by, and would mean nothing within one.
+UNIQUE_ACROSS_TENANTS: Final = ["tenants(slug)", "connections(kind, account)", "api_keys(digest)"]
 
 # What was once written there is never changed.
 APPEND_ONLY: Final = ["audit_events", "audit_heads", "audit_seals", "audit_seal_leaves", "employee_versions", "usage"]
@@ -26,7 +26,10 @@ AUDITORS_OWN: Final = [
 ]
 
 # The tables whose rows the product removes: channels that no employee is bound to any more, and what is forgotten.
-REMOVABLE: Final = ["employee_bindings", "contact_keys", "conversation_summaries", "memories", "memory_vectors"]
+REMOVABLE: Final = [
+    *["employee_bindings", "contact_keys", "conversation_summaries", "memories", "memory_vectors"],
+    *["knowledge_documents", "knowledge_contents", "knowledge_chunks", "knowledge_vectors"],
+]
 
 # All that look-ups across tenants may read: ids, names of accounts, states and times. No content, no secret.
 SEEN_ACROSS_TENANTS: Final = [
@@ -36,6 +39,11 @@ SEEN_ACROSS_TENANTS: Final = [
     *[f"messages.{name}" for name in ("tenant_id", "id", "conversation_id")],
     *[f"messages.{name}" for name in ("purpose", "state", "created_at", "swept_at")],
     *[f"conversations.{name}" for name in ("tenant_id", "id", "memory_due_at", "memory_claimed_until")],
+    *[f"api_keys.{name}" for name in ("tenant_id", "id", "digest", "scopes", "revoked_at")],
+    *[f"approvals.{name}" for name in ("tenant_id", "id", "state", "created_at", "announced_at", "decided_at")],
+    *[f"approvals.{name}" for name in ("reported_at", "expires_at", "swept_at")],
+    *[f"knowledge_sources.{name}" for name in ("tenant_id", "id", "next_sync_at")],
+    *[f"knowledge_chunks.{name}" for name in ("tenant_id", "id", "embedded_with")],
     *[f"memories.{name}" for name in ("tenant_id", "id", "contact_id", "embedded_with", "superseded_at")],
     # What could not be processed has no tenant; it is looked through for erased contacts, and told to nobody.
     *["quarantined_events.created_at", "quarantined_events.channel", "quarantined_events.body"],
