@@ -3,40 +3,50 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import timedelta
-from uuid import UUID
+from dataclasses import dataclass, field, replace
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
 from activities.heartbeat import heartbeat
-from konstruct import audit, conversations, employees, memory, models, usage, window
-from konstruct.contracts.conversation import AbandonRequest, AdmitRequest, Admitted, ThinkRequest, Thought
-from konstruct.conversations import Finished, Turn
+from activities.librarian import Librarian
+from activities.locating import Locator
+from konstruct import approvals, audit, conversations, memory, models, notices, prompting, usage, window
+from konstruct.contracts.conversation import (
+    AbandonRequest,
+    AdmitRequest,
+    Admitted,
+    ThinkRequest,
+    Thought,
+    ToolCallToMake,
+)
+from konstruct.conversations import Turn
 from konstruct.db import Database
-from konstruct.errors import EmbeddingUnavailable, Unavailable
+from konstruct.employees import Caps
+from konstruct.errors import Unavailable
+from konstruct.knowledge.citing import Source, cite
 from konstruct.memory import Question, Recalled
-from konstruct.models import Answer, ModelCall
-from konstruct.ports import ChatMessage, ChatModel, Cooldowns, Embedders, Messenger, ModelLink, Windows
+from konstruct.models import ModelCall
+from konstruct.ports import ChatModel, Cooldowns, Messenger, ModelLink, ToolCall, Windows
 from konstruct.settings import Settings
+from konstruct.tools import calls as calls_
+from konstruct.tools import proposing, registry
+from konstruct.tools.builtin import SEARCH_KNOWLEDGE
+from konstruct.tools.calls import Kept, PastStep
+from konstruct.tools.registry import Tool
 from konstruct.vault import Vault
 
 # A reply that comes soon needs no sign that somebody is at work; each sign costs four calls to the channel.
 STATUS_AFTER_SECONDS = 0.5
 
-EMBEDDING_SECONDS = 3.0
-"""A question that takes longer to embed is looked for by its words alone."""
 LONGEST_QUESTION = 4_000
-"""Characters of a question that memory is searched with."""
-LONGEST_LOCATED = 300
-"""Characters of it that are embedded: the built-in model takes a second for the longest that it reads."""
-EMBEDDER_COOLS_FOR = timedelta(seconds=30)
-"""So long nobody waits for an embedder that failed or hung."""
-
-RECALLED_BY_SMALL_MODELS = 3
+"""Characters of a question that memory and knowledge are searched with."""
 
 MODELS_DOWN = "Sorry, I cannot answer right now because of a technical problem. I will answer here as soon as I can."
+CANNOT_GO_ON = (
+    "I could not finish this: I tried what I can and got no further. Please tell me if a person should look at it."
+)
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +66,8 @@ class Thinking:
         cooldowns: Cooldowns,
         messengers: Mapping[str, Messenger],
         windows: Windows,
-        embedders: Embedders,
+        locator: Locator,
+        librarian: Librarian,
     ) -> None:
         self._settings = settings
         self._database = database
@@ -65,7 +76,8 @@ class Thinking:
         self._cooldowns = cooldowns
         self._messengers = messengers
         self._windows = windows
-        self._embedders = embedders
+        self._locator = locator
+        self._librarian = librarian
 
     @activity.defn(name="think")
     async def think(self, request: ThinkRequest) -> Thought:
@@ -74,28 +86,24 @@ class Thinking:
             return await self._think(request)
 
     async def _think(self, request: ThinkRequest) -> Thought:
-        turn = await self._begin(request)
-        if isinstance(turn, list):
-            # Stored by an attempt that died: it may have shown a status that nobody ended.
-            is_repeated = bool(turn) or activity.info().attempt > 1
-            return Thought("reply" if turn else "nothing", turn, showed_status=is_repeated)
+        begun = await self._begin(request)
+        if isinstance(begun, Thought):
+            return begun
+        turn = begun.turn
         calls: list[ModelCall] = []
         try:
             async with self._status(turn) as status:
                 recalled = await self._recall(request, turn) if turn.can_recall else []
-                answer = await self._ask(turn, recalled, calls)
-            finished = await self._store(request, turn, recalled, answer, calls)
+                answer = await self._ask(begun, recalled, await self._passages(begun), calls)
+            thought = await self._store(request, begun, recalled, answer, calls)
         except BaseException:
             # What a call cost is kept all the same, whether it failed, was cancelled or its answer could not be stored.
             async with self._database.tenant_session(request.tenant_id) as session:
                 usage.record(session, turn.employee, request.conversation_id, request.turn_id, calls)
             raise
-        showed_status = status.is_shown or activity.info().attempt > 1
-        if finished.outcome in ("nothing", "superseded"):
-            return Thought(finished.outcome, showed_status=showed_status)
-        return Thought("reply", finished.reply_ids, showed_status=showed_status)
+        return replace(thought, showed_status=status.is_shown or activity.info().attempt > 1)
 
-    async def _begin(self, request: ThinkRequest) -> Turn | list[UUID]:
+    async def _begin(self, request: ThinkRequest) -> "_Begun | Thought":
         where = (request.tenant_id, request.conversation_id)
         copy = await self._windows.get(*where)
         cached = window.load(copy) if copy is not None else None
@@ -103,9 +111,28 @@ class Thinking:
             turn = await conversations.begin_turn(
                 session, self._vault, request.conversation_id, request.turn_id, cached
             )
-        if isinstance(turn, Turn) and turn.window is not None and (copy := window.dump(turn.window)) is not None:
+            if isinstance(turn, list):
+                # Stored by an attempt that died: it may have shown a status that nobody ended.
+                is_repeated = bool(turn) or activity.info().attempt > 1
+                return Thought("reply" if turn else "nothing", turn, showed_status=is_repeated)
+            if request.step or activity.info().attempt > 1:
+                kept = await calls_.stored_step(session, request.turn_id, request.step)
+                if kept is not None:
+                    return _to_use_tools(kept)
+            begun = await self._prepare(session, request, turn)
+        if turn.window is not None and (copy := window.dump(turn.window)) is not None:
             await self._windows.put(*where, copy)
-        return turn
+        return begun
+
+    async def _prepare(self, session: AsyncSession, request: ThinkRequest, turn: Turn) -> "_Begun":
+        toolbox = await registry.toolbox(session, turn.employee) if turn.employee.tools else {}
+        if not request.step:
+            return _Begun(turn, toolbox, may_call=bool(toolbox))
+        steps = await calls_.of_turn(session, self._vault, request.turn_id)
+        spent = await usage.spent(session, request.turn_id)
+        caps = Caps.of(turn.employee)
+        may_call = request.step < caps.steps and spent < caps.cost and not proposing.is_stuck(steps)
+        return _Begun(turn, toolbox, steps, may_call=bool(toolbox) and may_call)
 
     async def _recall(self, request: ThinkRequest, turn: Turn) -> list[Recalled]:
         """What is remembered of the asker that bears on this; nothing when that fails, since a reply is worth more."""
@@ -128,46 +155,53 @@ class Thinking:
         question = Question(
             contact_id=turn.asker,
             text=asked,
-            vectors=await self._located(asked[:LONGEST_LOCATED], names),
+            vectors=await self._locator.locate(asked, names),
             conversation_id=request.conversation_id,
             after_seq=turn.after_seq,
         )
         async with self._database.tenant_session(request.tenant_id) as session:
             return await memory.recall(session, self._vault, request.tenant_id, question)
 
-    async def _located(self, asked: str, names: Sequence[str]) -> dict[str, list[float]]:
-        vectors = {}
-        keys = {name: f"embedding:{name}" for name in names}
-        cooling = await self._cooldowns.cooling(list(keys.values()))
-        for name, key in keys.items():
-            embedder = self._embedders.get(name)
-            if embedder is None or key in cooling:
-                continue
-            try:
-                async with asyncio.timeout(EMBEDDING_SECONDS):
-                    [vectors[name]] = await embedder.embed([asked], purpose="query")
-            except (EmbeddingUnavailable, TimeoutError) as error:
-                log.warning("recall_without_meaning", model=name, reason=type(error).__name__)
-                await self._cooldowns.cool(key, EMBEDDER_COOLS_FOR)
-        return vectors
+    async def _passages(self, begun: "_Begun") -> list[Source]:
+        """Looked for beforehand where the model at hand cannot call a tool to do so."""
+        turn = begun.turn
+        first = self._chain(turn)[:1]
+        if SEARCH_KNOWLEDGE not in begun.toolbox or not turn.asked or not first or first[0].provider != "local":
+            return []
+        found = await self._librarian.search(turn.employee, turn.asked[:LONGEST_QUESTION])
+        return [Source(number, each.title, each.link, each.text) for number, each in enumerate(found, 1)]
 
     async def _store(
-        self, request: ThinkRequest, turn: Turn, recalled: Sequence[Recalled], answer: Answer, calls: list[ModelCall]
-    ) -> Finished:
-        parts = self._messengers[turn.account.kind].split(answer.text)
+        self,
+        request: ThinkRequest,
+        begun: "_Begun",
+        recalled: Sequence[Recalled],
+        answer: "_Answered",
+        calls: list[ModelCall],
+    ) -> Thought:
         async with self._database.tenant_session(request.tenant_id) as session:
-            finished = await conversations.finish_turn(
-                session, self._vault, request.conversation_id, request.turn_id, parts
-            )
+            if answer.calls and begun.may_call:
+                thought = await self._keep_step(session, request, begun, recalled, answer)
+                outcome = "turn.used_tools" if thought.decision == "tools" else "turn.superseded"
+            else:
+                parts = self._messengers[begun.turn.account.kind].split(answer.text)
+                finished = await conversations.finish_turn(
+                    session, self._vault, request.conversation_id, request.turn_id, parts
+                )
+                outcome = "turn.answered" if finished.outcome == "stored" else "turn.superseded"
+                is_over = finished.outcome in ("nothing", "superseded")
+                thought = Thought(finished.outcome if is_over else "reply", finished.reply_ids)
+            turn = begun.turn
             usage.record(session, turn.employee, request.conversation_id, request.turn_id, calls)
             audit.record(
                 session,
                 tenant_id=request.tenant_id,
                 conversation_id=request.conversation_id,
                 actor="employee",
-                action="turn.answered" if finished.outcome == "stored" else "turn.superseded",
+                action=outcome,
                 subject_id=turn.asker,
                 turn_id=str(request.turn_id),
+                step=request.step,
                 employee_version=turn.employee.number,
                 model=answer.link_name,
                 recalled=[str(memory.memory_id) for memory in recalled],
@@ -175,18 +209,58 @@ class Thinking:
                     f"{call.link_name}: {call.error_kind or call.outcome}" for call in calls if call.outcome != "ok"
                 ],
             )
-        return finished
+        return thought
 
-    async def _ask(self, turn: Turn, recalled: Sequence[Recalled], calls: list[ModelCall]) -> Answer:
-        names = turn.employee.models or turn.tenant_models
-        return await models.ask(
+    async def _keep_step(
+        self,
+        session: AsyncSession,
+        request: ThinkRequest,
+        begun: "_Begun",
+        recalled: Sequence[Recalled],
+        answer: "_Answered",
+    ) -> Thought:
+        turn = begun.turn
+        is_untrusted = turn.is_untrusted or await conversations.is_untrusted(
+            session, [each.message_id for each in recalled]
+        )
+        asking = await approvals.settings(session)
+        kept = await calls_.keep_step(
+            session,
+            self._vault,
+            request.conversation_id,
+            request.turn_id,
+            request.step,
+            text=answer.text,
+            link=answer.link_name,
+            after_seq=turn.asked_seqs[-1],
+            proposals=proposing.propose(answer.calls, begun.toolbox, begun.steps, is_untrusted=is_untrusted),
+            expires_after=asking.expires_after,
+        )
+        return _to_use_tools(kept)
+
+    async def _ask(
+        self, begun: "_Begun", recalled: Sequence[Recalled], passages: Sequence[Source], calls: list[ModelCall]
+    ) -> "_Answered":
+        specs = [tool.spec for tool in begun.toolbox.values()]
+        answer = await models.ask(
             self._model,
-            models.chain(names, self._settings),
-            lambda link: _prompt(turn, recalled, link),
+            self._chain(begun.turn),
+            lambda link: prompting.prompt(
+                begun.turn, recalled, begun.steps, passages, link, has_tools=bool(specs), may_call=begun.may_call
+            ),
             self._cooldowns,
             calls.append,
             self._settings.turn_budget_seconds,
+            tools=specs,
+            may_call=begun.may_call,
         )
+        if answer.tool_calls and begun.may_call:
+            return _Answered(answer.text, answer.link_name, answer.tool_calls)
+        text = answer.text or CANNOT_GO_ON
+        return _Answered(cite(text, [*begun.sources(), *passages]), answer.link_name)
+
+    def _chain(self, turn: Turn) -> list[ModelLink]:
+        return models.chain(turn.employee.models or turn.tenant_models, self._settings)
 
     @asynccontextmanager
     async def _status(self, turn: Turn) -> AsyncIterator[_Status]:
@@ -214,7 +288,7 @@ class Thinking:
         """Tells the contact honestly that the answer has to wait."""
         log.warning("turn_delayed", conversation_id=str(request.conversation_id), reason=request.reason)
         async with self._database.tenant_session(request.tenant_id) as session:
-            notice_id = await conversations.add_notice(session, request.conversation_id, request.turn_id, MODELS_DOWN)
+            notice_id = await notices.add_notice(session, request.conversation_id, request.turn_id, MODELS_DOWN)
             audit.record(
                 session,
                 tenant_id=request.tenant_id,
@@ -229,30 +303,41 @@ class Thinking:
     @activity.defn(name="abandon")
     async def abandon(self, request: AbandonRequest) -> None:
         async with self._database.tenant_session(request.tenant_id) as session:
-            await conversations.abandon(session, request.conversation_id, request.message_ids, request.why)
+            over = await conversations.abandon(session, request.conversation_id, request.message_ids, request.why)
+            if over is not None:
+                await calls_.cancel_turn(session, over, by="the person who asked for it and stopped it")
             found = await conversations.whereabouts(session, self._vault, request.conversation_id)
         await self._messengers[found.account.kind].show_idle(found.account, found.thread)
 
 
-def _prompt(turn: Turn, recalled: Sequence[Recalled], link: ModelLink) -> Sequence[ChatMessage]:
-    is_small = link.provider == "local"
-    system = employees.system_prompt(
-        turn.employee,
-        turn.tenant_name,
-        short=is_small,
-        notes=memory.short_notes(recalled, RECALLED_BY_SMALL_MODELS) if is_small else memory.notes(recalled),
-        summary=turn.summary,
-    )
-    lines = [ChatMessage("user" if said.by_contact else "assistant", said.text) for said in turn.said]
-    return [ChatMessage("system", system), *_merged(lines)]
+@dataclass(frozen=True)
+class _Begun:
+    turn: Turn
+    toolbox: dict[str, Tool]
+    steps: list[PastStep] = field(default_factory=list)
+    may_call: bool = False
+
+    def sources(self) -> list[Source]:
+        """The passages that the model was shown in this turn, by the numbers under which it was."""
+        return [
+            Source(source["number"], source["title"], source["link"], source["text"])
+            for step in self.steps
+            for call in step.calls
+            for source in call.sources
+        ]
 
 
-def _merged(lines: Sequence[ChatMessage]) -> list[ChatMessage]:
-    """Messages in a row of one author as one, as every provider takes them."""
-    merged: list[ChatMessage] = []
-    for line in lines:
-        if merged and merged[-1].role == line.role:
-            merged[-1] = ChatMessage(line.role, f"{merged[-1].content}\n\n{line.content}")
-        else:
-            merged.append(line)
-    return merged
+@dataclass(frozen=True)
+class _Answered:
+    """Either calls of tools, or the whole answer with its sources."""
+
+    text: str
+    link_name: str
+    calls: tuple[ToolCall, ...] = ()
+
+
+def _to_use_tools(kept: Kept) -> Thought:
+    if kept.outcome != "stored":
+        return Thought(kept.outcome)
+    to_make = [ToolCallToMake(call.call_id, call.timeout, call.attempts) for call in kept.calls]
+    return Thought("tools", calls=to_make, approvals=kept.approvals)

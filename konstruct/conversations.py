@@ -8,7 +8,7 @@ States of an outbound message: ``pending``, ``sending`` (the channel may have it
 All functions that change a conversation lock its row first.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
@@ -22,7 +22,7 @@ from sqlmodel import col, select
 from konstruct import audit, window
 from konstruct.connections import unsealed
 from konstruct.errors import NotFound
-from konstruct.inbox import outgoing_notice, outgoing_reply
+from konstruct.inbox import outgoing_reply
 from konstruct.ports import ChannelAccount, Thread
 from konstruct.tables import (
     Connection,
@@ -51,8 +51,13 @@ SUMMARY = "summary"
 class Said:
     """One line of the conversation as a model is shown it."""
 
-    by_contact: bool
+    author: str
     text: str
+    seq: int = 0
+
+    @property
+    def is_answer(self) -> bool:
+        return self.author in ("employee", "agent")
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,10 @@ class Turn:
     asker: UUID | None = None
     """The one contact who is to be answered; None when several wrote, whose memories must not mix."""
     asked: str = ""
+    asked_seqs: tuple[int, ...] = ()
+    """The places of what is asked, which are the last of what was said."""
+    is_untrusted: bool = False
+    """Whether what strangers wrote was read in this conversation before."""
     after_seq: int = 0
     """The window begins after this message."""
     can_recall: bool = False
@@ -201,6 +210,7 @@ async def begin_turn(
     if cached is None or not is_cached:
         cached = await window.read(session, conversation_id, revision=conversation.revision, after_seq=after_seq)
     lines = window.in_order([*cached.after(after_seq).lines, *asked], turn_id)
+    questions = [line for line in asked if not line.is_note]
     ciphers = await vault.ciphers(session, window.contacts_in(lines) | ({summarised_for} if summarised_for else set()))
     return Turn(
         tenant_name=found.tenant.name,
@@ -211,11 +221,26 @@ async def begin_turn(
         said=_opened(lines, ciphers),
         summary=ciphers[summarised_for].open(SUMMARY, conversation_id, summary) if summarised_for in ciphers else "",
         asker=asker,
-        asked="\n".join(said.text for said in _opened(asked, ciphers)),
+        asked="\n".join(said.text for said in _opened(questions, ciphers)),
+        asked_seqs=tuple(line.seq for line in asked),
+        is_untrusted=conversation.untrusted_at is not None,
         after_seq=after_seq,
-        can_recall=can_recall and asker is not None,
+        can_recall=can_recall and asker is not None and bool(questions),
         window=None if is_cached else cached,
     )
+
+
+async def is_untrusted(session: AsyncSession, message_ids: Collection[UUID]) -> bool:
+    """Whether one of these was said where text that strangers may have written had been read."""
+    if not message_ids:
+        return False
+    found = await session.scalar(
+        select(Message.id)
+        .join(Conversation, col(Conversation.id) == col(Message.conversation_id))
+        .where(col(Message.id).in_(message_ids), col(Conversation.untrusted_at).is_not(None))
+        .limit(1)
+    )
+    return found is not None
 
 
 async def latest_window(session: AsyncSession, conversation_id: UUID) -> Window:
@@ -229,7 +254,7 @@ async def latest_window(session: AsyncSession, conversation_id: UUID) -> Window:
 
 def _opened(lines: Sequence[Line], ciphers: Mapping[UUID, ContactCipher]) -> tuple[Said, ...]:
     texts = ((line, line.text(ciphers)) for line in lines)
-    return tuple(Said(not line.is_answer, text) for line, text in texts if text is not None)
+    return tuple(Said(line.author, text, line.seq) for line, text in texts if text is not None)
 
 
 async def _stored(session: AsyncSession, turn_id: UUID) -> list[UUID]:
@@ -254,39 +279,32 @@ async def finish_turn(
         return Finished("superseded")
     if stored := await _stored(session, turn_id):
         return Finished("stored_before", stored)
-    asker = (await session.execute(_ASKED, {"of_turn": turn_id})).one_or_none()
-    if conversation.owner != "employee" or asker is None:
+    found = await asker(session, vault, conversation, turn_id)
+    if conversation.owner != "employee" or found is None:
         return Finished("nothing")
-    contact_id, wrapped = asker
-    cipher = (
-        await vault.unwrap(session, conversation.tenant_id, contact_id, wrapped)
-        if wrapped
-        else await vault.cipher(session, conversation.tenant_id, contact_id)
-    )
+    contact_id, cipher = found
     messages = [outgoing_reply(conversation, cipher, contact_id, part, turn_id=turn_id) for part in parts]
     session.add_all(messages)
     return Finished("stored", [message.id for message in messages])
 
 
-async def add_notice(session: AsyncSession, conversation_id: UUID, turn_id: UUID, body: str) -> UUID:
-    """A sentence of the product's own, once a turn."""
-    conversation = await lock(session, conversation_id)
-    known = (
-        await session.execute(
-            select(Message.id).where(col(Message.turn_id) == turn_id, col(Message.purpose) == "notice")
-        )
-    ).scalar_one_or_none()
-    if known is not None:
-        return known
-    notice = outgoing_notice(conversation, body, turn_id=turn_id)
-    session.add(notice)
-    return notice.id
+async def asker(
+    session: AsyncSession, vault: Vault, conversation: Conversation, turn_id: UUID
+) -> tuple[UUID, ContactCipher] | None:
+    """Who is answered in this turn: of several, who wrote last; None when all of it was taken back."""
+    found = (await session.execute(_ASKED, {"of_turn": turn_id})).one_or_none()
+    if found is None:
+        return None
+    contact_id, wrapped = found
+    if wrapped:
+        return contact_id, await vault.unwrap(session, conversation.tenant_id, contact_id, wrapped)
+    return contact_id, await vault.cipher(session, conversation.tenant_id, contact_id)
 
 
-async def abandon(session: AsyncSession, conversation_id: UUID, message_ids: Sequence[UUID], why: str) -> None:
-    """These messages get no answer; a turn that still thinks about them may not give one either."""
+async def abandon(session: AsyncSession, conversation_id: UUID, message_ids: Sequence[UUID], why: str) -> UUID | None:
+    """These messages get no answer; a turn that still thinks about them, which is told, may not give one either."""
     conversation = await changed(session, conversation_id)
-    conversation.turn_id = None
+    turn_id, conversation.turn_id = conversation.turn_id, None
     await session.execute(
         update(Message)
         .where(col(Message.conversation_id) == conversation_id, col(Message.id).in_(message_ids))
@@ -307,6 +325,7 @@ async def abandon(session: AsyncSession, conversation_id: UUID, message_ids: Seq
         action=f"turn.{why}",
         messages=[str(message_id) for message_id in message_ids],
     )
+    return turn_id
 
 
 async def lock(session: AsyncSession, conversation_id: UUID) -> Conversation:

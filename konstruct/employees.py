@@ -1,13 +1,17 @@
 """Employees as they are published, and what a model is told of who it is."""
 
+from dataclasses import dataclass
+from decimal import Decimal
 from importlib import resources
 from string import Template
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from konstruct.errors import NotFound
 from konstruct.identity import ConnectionId
-from konstruct.tables import Connection, Employee, EmployeeVersion
+from konstruct.tables import Connection, Conversation, Employee, EmployeeVersion
 
 _PROMPTS = resources.files("konstruct.prompts")
 _FULL = Template(_PROMPTS.joinpath("employee.md").read_text())
@@ -36,6 +40,35 @@ def system_prompt(
         (_REMEMBERED_SHORT if short else _REMEMBERED).substitute(notes=notes) if notes else "",
     ]
     return "\n\n".join(part.strip() for part in parts if part)
+
+
+@dataclass(frozen=True)
+class Caps:
+    """What one turn may take, so that a model that goes round in circles costs only so much."""
+
+    steps: int = 8
+    """Model calls that end in calls of tools."""
+    cost: Decimal = Decimal("0.50")
+    """US dollars for models, as far as prices are known."""
+
+    @classmethod
+    def of(cls, version: EmployeeVersion) -> "Caps":
+        chosen = version.caps
+        return cls(steps=chosen.get("steps") or cls.steps, cost=Decimal(chosen.get("cost") or cls.cost))
+
+
+async def serving(session: AsyncSession, conversation_id: UUID) -> EmployeeVersion:
+    """Who answers in a conversation, as it is published now. Raises NotFound when there is no such conversation."""
+    found = await session.scalar(
+        select(EmployeeVersion)
+        .join(Employee, col(Employee.id) == col(EmployeeVersion.employee_id))
+        .join(Conversation, col(Conversation.employee_id) == col(Employee.id))
+        .where(col(Conversation.id) == conversation_id)
+        .where(col(EmployeeVersion.number) == col(Employee.published_version))
+    )
+    if found is None:
+        raise NotFound("There is no such conversation.")
+    return found
 
 
 async def opening(session: AsyncSession, connection_id: ConnectionId) -> tuple[str, list[str]]:

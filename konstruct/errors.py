@@ -10,6 +10,7 @@ KonstructError
   Unavailable             a part we need does not answer                         503, retryable
     ModelsUnavailable     every model of the chain was passed over
     EmbeddingUnavailable  the embedding model made no vectors
+  ToolFailed              what a model asked a tool for; the sentence goes to it  422
   WebError                what came of a request to an address that somebody gave  502
     WebRefused            it may not be asked, or its answer may not be taken in
     WebUnreachable        the request certainly did not get there                 retryable
@@ -68,6 +69,12 @@ class ModelsUnavailable(Unavailable):
 
 class EmbeddingUnavailable(Unavailable):
     """The embedding model made no vectors of these texts; what waits for them is to be tried again later."""
+
+
+class ToolFailed(KonstructError):
+    """What a model asked a tool for did not work. Its sentence goes to the model, which may mend what it asked."""
+
+    status = 422
 
 
 class WebError(KonstructError):

@@ -1,9 +1,12 @@
 """What models cost: one row and one audit event for each call that was made, whatever became of it."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 from uuid import UUID
 
+from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
 
 from konstruct import audit
 from konstruct.models import ModelCall
@@ -63,3 +66,9 @@ def record(
             cost=call.cost,
             latency_ms=call.latency_ms,
         )
+
+
+async def spent(session: AsyncSession, turn_id: UUID) -> Decimal:
+    """US dollars that a turn's calls have cost so far, as far as prices are known."""
+    total = await session.scalar(select(func.sum(col(Usage.cost))).where(col(Usage.turn_id) == turn_id))
+    return total or Decimal(0)

@@ -60,6 +60,10 @@ class ContactCipher:
         """The same for the same word of this contact, and for no other contact: 16 hexadecimal digits."""
         return hmac.digest(self._words_key, word.encode(), "sha256")[:8].hex()
 
+    def fingerprint(self, text: str) -> str:
+        """The same for the same text of this contact, and for no other: 32 hexadecimal digits."""
+        return hmac.digest(self._words_key, b"fingerprint|" + text.encode("utf-8", "replace"), "sha256")[:16].hex()
+
     def _bound_to(self, purpose: str, row_id: UUID) -> bytes:
         return f"{self._place}|{purpose}|{row_id}".encode()
 

@@ -85,7 +85,12 @@ class Line:
 
     @property
     def is_answer(self) -> bool:
-        return self.author != "contact"
+        return self.author in ("employee", "agent")
+
+    @property
+    def is_note(self) -> bool:
+        """Of the product's own, for the model: nobody said it."""
+        return self.author == "system"
 
     def text(self, ciphers: Mapping[UUID, ContactCipher]) -> str | None:
         """None when it was taken back, or its contact was erased."""

@@ -42,6 +42,36 @@ BOOKKEEPING = ActivityOptions(
     retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=20)),
 )
 
+TOOL_CALL_SLACK = timedelta(seconds=30)
+"""What a call may take beside its tool: for the database, and to be told that it is cancelled."""
+
+
+def calling(timeout_seconds: float, attempts: int) -> ActivityOptions:
+    """An attempt that died is made up for; what a tool answered is no failure."""
+    return ActivityOptions(
+        start_to_close_timeout=timedelta(seconds=timeout_seconds) + TOOL_CALL_SLACK,
+        heartbeat_timeout=timedelta(seconds=10),
+        retry_policy=RetryPolicy(
+            initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=20), maximum_attempts=attempts
+        ),
+        cancellation_type=ActivityCancellationType.TRY_CANCEL,
+    )
+
+
+# People are told as long as it makes sense, however long their channel is away.
+ANNOUNCING = ActivityOptions(
+    start_to_close_timeout=timedelta(minutes=1),
+    schedule_to_close_timeout=timedelta(days=7),
+    heartbeat_timeout=timedelta(seconds=10),
+    retry_policy=RetryPolicy(initial_interval=timedelta(seconds=2), maximum_interval=timedelta(minutes=5)),
+    cancellation_type=ActivityCancellationType.TRY_CANCEL,
+)
+REPORTING = ActivityOptions(
+    start_to_close_timeout=timedelta(minutes=1),
+    retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1)),
+)
+LEAST_WAIT_SECONDS = 1.0
+
 SWEEPING = ActivityOptions(
     start_to_close_timeout=timedelta(minutes=2),
     heartbeat_timeout=timedelta(seconds=10),

@@ -1,12 +1,15 @@
-"""One turn: think, deliver; joined by what comes in while it thinks, stopped when a person says so."""
+"""One turn: think, use tools, think again, deliver; joined by what comes in meanwhile, stopped when a person says so."""
 
+import asyncio
 from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, CancelledError
+from temporalio.exceptions import ActivityError, CancelledError, WorkflowAlreadyStartedError
 
+from konstruct.contracts import approvals
+from konstruct.contracts.approvals import ApprovalState
 from konstruct.contracts.conversation import (
     AbandonRequest,
     AdmitRequest,
@@ -17,6 +20,7 @@ from konstruct.contracts.conversation import (
     Thought,
 )
 from workflows import policies
+from workflows.tool_calls import make
 
 
 class Mailbox:
@@ -48,26 +52,34 @@ class Turn:
         self._began: datetime = workflow.now()
         self._retry_after: timedelta | None = None
         self._may_show_status = False
+        self._turn_id = UUID(int=0)
+        self._steps = 0
 
     async def run(self) -> None:
         """Goes on until the messages that wait are answered or given up."""
         self._mailbox.is_stopped = False
         while self._mailbox.waiting:
-            news, messages, turn_id = self._mailbox.news, list(self._mailbox.waiting), workflow.uuid4()
+            news, messages = self._mailbox.news, list(self._mailbox.waiting)
+            if not self._steps:
+                # What was done with tools belongs to the turn: what comes in from then on joins it, as it is.
+                self._turn_id = workflow.uuid4()
             try:
                 thought = await self._think(
-                    news, ThinkRequest(self._tenant_id, self._conversation_id, turn_id, messages)
+                    news,
+                    ThinkRequest(self._tenant_id, self._conversation_id, self._turn_id, messages, self._steps),
                 )
             except ActivityError as error:
                 thought = None
                 if self._mailbox.news == news:
-                    await self._wait_out(news, turn_id, str(error.cause or error))
+                    await self._wait_out(news, self._turn_id, str(error.cause or error))
+            if thought is not None and thought.decision == "tools":
+                await self._use_tools(thought)
             if self._mailbox.is_stopped:
                 return await self._abandon("stopped")
             if workflow.now() - self._began > policies.GIVE_UP_AFTER:
                 return await self._abandon("failed")
             # Compared, not only cancelled: a result and a signal that come in one task cancel nothing.
-            if thought is None or thought.decision == "superseded" or self._mailbox.news != news:
+            if thought is None or thought.decision in ("superseded", "tools") or self._mailbox.news != news:
                 # What was cut off may have shown in the channel that somebody is at work.
                 self._may_show_status = True
                 continue
@@ -93,6 +105,30 @@ class Turn:
                 return None
             raise
         return thought
+
+    async def _use_tools(self, thought: Thought) -> None:
+        """All at once; what fails is for the next step to say. A stop cuts them short."""
+        self._steps += 1
+        for approval_id in thought.approvals:
+            await self._ask_people(approval_id)
+        calls = [asyncio.create_task(make(self._tenant_id, call)) for call in thought.calls]
+        await workflow.wait_condition(lambda: all(call.done() for call in calls) or self._mailbox.is_stopped)
+        for call in calls:
+            call.cancel()
+        await workflow.wait_condition(lambda: all(call.done() for call in calls))
+
+    async def _ask_people(self, approval_id: UUID) -> None:
+        """In a workflow of its own: they may take days, and this conversation goes on."""
+        try:
+            await workflow.start_child_workflow(
+                approvals.WORKFLOW,
+                ApprovalState(self._tenant_id, approval_id),
+                id=f"approval:{self._tenant_id}:{approval_id}",
+                parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+            )
+        except WorkflowAlreadyStartedError:
+            # A sweep was earlier.
+            return
 
     async def _deliver(self, message_ids: list[UUID], end_status: bool) -> bool:
         """Whether the turn is over; False when it was superseded and has to be thought again."""

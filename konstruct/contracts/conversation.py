@@ -38,17 +38,38 @@ class ThinkRequest:
     """One for each set of messages that is thought about; the same in every retry."""
     message_ids: list[UUID]
     """What the workflow knows of; whatever else waits in the database is answered along with it."""
+    step: int = 0
+    """How many model calls of this turn ended in calls of tools."""
+
+
+@dataclass(frozen=True)
+class ToolCallToMake:
+    call_id: UUID
+    timeout_seconds: float
+    """For one attempt."""
+    attempts: int
 
 
 @dataclass(frozen=True)
 class Thought:
     """``nothing``: all of it was answered, taken back or is not the employee's to answer. ``superseded``: another turn
-    has begun meanwhile, and what this one thought was not kept."""
+    has begun meanwhile, and what this one thought was not kept. ``tools``: calls are to be made, and then thought on."""
 
-    decision: Literal["reply", "nothing", "superseded"]
+    decision: Literal["reply", "nothing", "superseded", "tools"]
     reply_ids: list[UUID] = field(default_factory=list)
     showed_status: bool = False
     """Whether the channel shows that somebody is at work, which is to be ended after the reply."""
+    calls: list[ToolCallToMake] = field(default_factory=list)
+    approvals: list[UUID] = field(default_factory=list)
+    """That people are to be asked for, while the turn goes on."""
+
+
+@dataclass(frozen=True)
+class ToolCallRequest:
+    tenant_id: UUID
+    call_id: UUID
+    attempts: int
+    """At most so many are made."""
 
 
 @dataclass(frozen=True)

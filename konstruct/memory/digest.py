@@ -36,7 +36,7 @@ LONGEST_EARLIER: Final = 300
 _PROMPTS = resources.files("konstruct.prompts")
 _FACTS = Template(_PROMPTS.joinpath("facts.md").read_text())
 _SUMMARY = Template(_PROMPTS.joinpath("summary.md").read_text())
-_BY = {"contact": "person", "employee": "employee", "agent": "colleague"}
+_BY = {"contact": "person", "employee": "employee", "agent": "colleague", "system": "note"}
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def summary_prompt(employee: str, tenant: str, before: str, lines: Sequence[Said
 def excerpt(before: str, lines: Sequence[Said]) -> str:
     """A summary made without a model: what the person said, shortened, the oldest left out when it grows too long."""
     kept = before.splitlines()
-    kept += [f"- {line.at:%Y-%m-%d}: {_flat(text)[:160]}" for line, text in lines if not line.is_answer]
+    kept += [f"- {line.at:%Y-%m-%d}: {_flat(text)[:160]}" for line, text in lines if line.author == "contact"]
     while len(kept) > 1 and count_tokens("\n".join(kept)) > SUMMARY_TOKENS:
         del kept[0]
     return "\n".join(kept)

@@ -152,7 +152,10 @@ async def open_work(session: AsyncSession, vault: Vault, conversation_id: UUID) 
     def said(since: int) -> list[Said]:
         return [(line, texts[line.message_id]) for line in read[since] if line.message_id in texts]
 
-    unremembered, undigested = said(conversation.remembered_seq), said(conversation.digested_seq)
+    unremembered, undigested = (
+        _by_people(said(conversation.remembered_seq)),
+        _by_people(said(conversation.digested_seq)),
+    )
     if is_shared:
         # What is answered where several people talk may tell of any of them, and is nobody's own.
         unremembered, undigested = _theirs(unremembered), _theirs(undigested)
@@ -193,6 +196,11 @@ async def _is_shared(session: AsyncSession, conversation_id: UUID) -> bool:
         .limit(2)
     )
     return len(people.all()) > 1
+
+
+def _by_people(said: Sequence[Said]) -> list[Said]:
+    """Without the product's own notes, which tell of what was done and not of anybody."""
+    return [(line, text) for line, text in said if not line.is_note]
 
 
 def _theirs(said: Sequence[Said]) -> list[Said]:

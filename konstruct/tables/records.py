@@ -21,6 +21,7 @@ class Usage(Owned, table=True):
         ),
         ForeignKeyConstraint(["tenant_id", "employee_id"], ["employees.tenant_id", "employees.id"]),
         Index("usage_by_day", "tenant_id", "created_at"),
+        Index("usage_of_turn", "tenant_id", "turn_id"),
     )
 
     conversation_id: UUID

@@ -99,6 +99,8 @@ class ToolCall(Owned, table=True):
     """As the model is shown it."""
     sealed_whole: bytes | None = Field(default=None, sa_type=LargeBinary)
     """All of it, where that is more."""
+    sealed_sources: bytes | None = Field(default=None, sa_type=LargeBinary)
+    """The passages of documents that it gave, so that an answer can name them."""
     is_untrusted: bool = False
     """Whether strangers may have written what came back."""
     detail: dict[str, Any] = document()

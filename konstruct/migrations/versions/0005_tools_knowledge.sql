@@ -28,6 +28,8 @@ create table tools (
   foreign key (tenant_id) references tenants (id) on delete cascade
 );
 
+create index usage_of_turn on usage (tenant_id, turn_id);
+
 -- One model call of a turn that ended in calls of tools. What it said along with them is sealed for the asker.
 create table steps (
   tenant_id uuid not null,
@@ -65,6 +67,7 @@ create table tool_calls (
   )),
   sealed_result bytea,
   sealed_whole bytea,
+  sealed_sources bytea,
   is_untrusted boolean not null,
   detail jsonb not null,
   attempts integer not null,

@@ -1,0 +1,153 @@
+"""What the built-in tools do."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from pydantic import JsonValue
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from activities.librarian import PASSAGES, Librarian
+from activities.locating import Locator
+from konstruct import audit, employees, memory
+from konstruct.db import Database
+from konstruct.errors import ToolFailed
+from konstruct.memory import Question
+from konstruct.tables import Tenant, ToolCall
+from konstruct.tables.base import utc_now
+from konstruct.tools import builtin, calls, results
+from konstruct.tools.calls import Outcome
+from konstruct.vault import Vault
+
+FOUND_TO_FORGET: Final = 10
+NOTHING_FOUND: Final = (
+    "The documents of the business say nothing about this. Say that you do not know; do not make something up."
+)
+HANDED_OFF: Final = (
+    "The wish for a person was written down for the business. Say that truthfully, and promise no time; go on helping"
+    " where you can."
+)
+
+
+@dataclass(frozen=True)
+class Given:
+    call: ToolCall
+    arguments: Mapping[str, JsonValue]
+
+    def text(self, name: str) -> str:
+        return str(self.arguments[name])
+
+
+class BuiltinTools:
+    def __init__(self, database: Database, vault: Vault, librarian: Librarian, locator: Locator) -> None:
+        self._database = database
+        self._vault = vault
+        self._librarian = librarian
+        self._locator = locator
+        self._uses: dict[str, Callable[[Given], Awaitable[Outcome]]] = {
+            builtin.SEARCH_KNOWLEDGE: self._search_knowledge,
+            builtin.REMEMBER: self._remember,
+            builtin.FORGET: self._forget,
+            builtin.CURRENT_TIME: self._current_time,
+            builtin.HAND_OFF: self._hand_off,
+            builtin.READ_RESULT: self._read_result,
+        }
+
+    async def use(self, name: str, given: Given) -> Outcome:
+        """Raises ToolFailed with a sentence for the model."""
+        return await self._uses[name](given)
+
+    async def _search_knowledge(self, given: Given) -> Outcome:
+        call = given.call
+        async with self._database.tenant_session(call.tenant_id) as session:
+            version = await employees.serving(session, call.conversation_id)
+            # Each search has numbers of its own, so that those of several searches name one passage each.
+            first = 1 + PASSAGES * await calls.searches_before(session, call, call.tool)
+        found = await self._librarian.search(version, given.text("query"))
+        if not found:
+            return Outcome("done", NOTHING_FOUND)
+        sources = [
+            {"number": number, "title": each.title, "link": each.link, "text": each.text}
+            for number, each in enumerate(found, first)
+        ]
+        shown = "\n\n".join(
+            f"[{number}] {' > '.join([each.title, *each.headings])}\n{each.text}"
+            for number, each in enumerate(found, first)
+        )
+        return Outcome("done", shown, not all(each.is_trusted for each in found), sources)
+
+    async def _remember(self, given: Given) -> Outcome:
+        call = given.call
+        async with self._database.tenant_session(call.tenant_id) as session:
+            kept = await memory.keep_fact(
+                session, self._vault, call.conversation_id, call.turn_id, call.contact_id, given.text("fact")
+            )
+            self._record(session, call, "memory.learned", facts=kept)
+        return Outcome("done", "It is remembered." if kept else "It was known already, or may not be remembered.")
+
+    async def _forget(self, given: Given) -> Outcome:
+        ids, about = given.arguments.get("ids"), given.arguments.get("about")
+        if isinstance(ids, list) and ids:
+            return await self._forget_these(given.call, [_id(each) for each in ids])
+        if isinstance(about, str):
+            return await self._find_to_forget(given.call, about)
+        raise ToolFailed('Say what is to be forgotten: "about" to look for it, or "ids" of what was found.')
+
+    async def _find_to_forget(self, call: ToolCall, about: str) -> Outcome:
+        async with self._database.tenant_session(call.tenant_id) as session:
+            names = await memory.known_models(session, call.tenant_id, call.contact_id)
+        question = Question(call.contact_id, about, await self._locator.locate(about, names))
+        async with self._database.tenant_session(call.tenant_id) as session:
+            found = await memory.recall(session, self._vault, call.tenant_id, question, at_most=FOUND_TO_FORGET)
+        if not found:
+            return Outcome("done", "Nothing is remembered of this.")
+        lines = (f"{each.memory_id} ({each.happened_at:%Y-%m-%d}): {' '.join(each.text.split())}" for each in found)
+        return Outcome("done", "\n".join(["Remembered, each with its id:", *lines]))
+
+    async def _forget_these(self, call: ToolCall, ids: list[UUID]) -> Outcome:
+        async with self._database.tenant_session(call.tenant_id) as session:
+            count, messages = await memory.forget_memories(session, call.contact_id, ids)
+            self._record(session, call, "memory.forgotten", messages=messages)
+        return Outcome("done", f"{count} of {len(ids)} are forgotten.")
+
+    async def _current_time(self, given: Given) -> Outcome:
+        async with self._database.tenant_session(given.call.tenant_id) as session:
+            zone = (await session.execute(select(col(Tenant.time_zone)))).scalar_one()
+        now = utc_now().astimezone(ZoneInfo(zone))
+        return Outcome("done", f"{now:%A, %Y-%m-%d %H:%M} ({zone}, UTC{now:%z})")
+
+    async def _hand_off(self, given: Given) -> Outcome:
+        call = given.call
+        async with self._database.tenant_session(call.tenant_id) as session:
+            self._record(session, call, "handoff.asked")
+        return Outcome("done", HANDED_OFF)
+
+    async def _read_result(self, given: Given) -> Outcome:
+        call, start = given.call, given.arguments["from"]
+        async with self._database.tenant_session(call.tenant_id) as session:
+            whole = await calls.whole_result(session, self._vault, call.conversation_id, _id(given.text("result")))
+        if whole is None:
+            raise ToolFailed("There is no such result in this conversation that goes on.")
+        return Outcome("done", results.part(whole, int(str(start))), is_untrusted=True)
+
+    def _record(self, session: AsyncSession, call: ToolCall, action: str, **rows: list[UUID]) -> None:
+        audit.record(
+            session,
+            tenant_id=call.tenant_id,
+            conversation_id=call.conversation_id,
+            actor="employee",
+            action=action,
+            subject_id=call.contact_id,
+            call_id=str(call.id),
+            **{name: [str(row) for row in ids] for name, ids in rows.items()},
+        )
+
+
+def _id(value: JsonValue) -> UUID:
+    try:
+        return UUID(str(value))
+    except ValueError:
+        raise ToolFailed(f"There is no id {str(value)[:60]!r}: take it from what was found.") from None

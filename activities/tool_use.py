@@ -1,0 +1,159 @@
+"""Using tools: one call, made once as far as that can be known, its result kept for the step that asked for it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+import structlog
+from pydantic import JsonValue, SecretStr
+from sqlalchemy.ext.asyncio import AsyncSession
+from temporalio import activity
+
+from activities.builtin_tools import BuiltinTools, Given
+from activities.heartbeat import heartbeat
+from konstruct import employees
+from konstruct.contracts.conversation import ToolCallRequest
+from konstruct.db import Database
+from konstruct.errors import ToolFailed, Unavailable, WebError, WebRefused, WebUncertain, WebUnreachable
+from konstruct.ports import Mcp, Web
+from konstruct.tables import Tool as ToolRow
+from konstruct.tables import ToolCall
+from konstruct.tools import calls, defining, http, registry, schemas
+from konstruct.tools.calls import UNKNOWN, Begun, Outcome
+from konstruct.tools.http import HttpToolDefinition
+from konstruct.tools.registry import Tool
+from konstruct.vault import Vault
+
+LARGEST_ANSWER: Final = 2_000_000
+"""Bytes that are taken of what a tool answers."""
+NOT_HAD: Final = "This tool is not to be had any more."
+NOT_REACHED: Final = "The tool could not be reached. Say so, and that it can be tried later."
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """All that making a call needs, read in one transaction."""
+
+    begun: Begun
+    tool: Tool
+    arguments: dict[str, JsonValue]
+    row: ToolRow | None
+    secrets: Mapping[str, SecretStr]
+
+
+class ToolUse:
+    def __init__(self, database: Database, vault: Vault, builtin: BuiltinTools, web: Web, mcp: Mcp) -> None:
+        self._database = database
+        self._vault = vault
+        self._builtin = builtin
+        self._web = web
+        self._mcp = mcp
+
+    @activity.defn(name="call_tool")
+    async def call_tool(self, request: ToolCallRequest) -> None:
+        async with heartbeat():
+            async with self._database.tenant_session(request.tenant_id) as session:
+                prepared = await self._prepare(session, request.call_id)
+            if prepared is None:
+                return
+            is_last = activity.info().attempt >= request.attempts
+            try:
+                outcome = await self._make(prepared, is_last=is_last)
+            except (WebUnreachable, Unavailable):
+                async with self._database.tenant_session(request.tenant_id) as session:
+                    await calls.put_back(session, request.call_id)
+                raise
+            async with self._database.tenant_session(request.tenant_id) as session:
+                await calls.settle(session, self._vault, request.call_id, outcome)
+
+    @activity.defn(name="give_up_call")
+    async def give_up_call(self, request: ToolCallRequest) -> None:
+        """Every attempt died on the way."""
+        async with self._database.tenant_session(request.tenant_id) as session:
+            await calls.settle(session, self._vault, request.call_id, Outcome("unknown", UNKNOWN))
+
+    async def _prepare(self, session: AsyncSession, call_id: UUID) -> _Prepared | None:
+        begun = await calls.begin(session, self._vault, call_id)
+        if begun is None:
+            return None
+        call = begun.call
+        version = await employees.serving(session, call.conversation_id)
+        # What may be done is decided by how things are now, and not when it was asked for, which may be days ago.
+        tool = (await registry.toolbox(session, version)).get(call.tool)
+        row = await defining.get(session, tool.tool_id) if tool and tool.tool_id else None
+        if tool is None or tool.tool_id != call.tool_id:
+            await calls.settle(session, self._vault, call_id, Outcome("failed", NOT_HAD))
+            return None
+        secrets = await defining.secrets(session, self._vault, row) if row else {}
+        return _Prepared(begun, tool, json.loads(begun.arguments), row, secrets)
+
+    async def _make(self, prepared: _Prepared, *, is_last: bool) -> Outcome:
+        """Raises what is to be tried again; all else is an outcome."""
+        tool = prepared.tool
+        is_untrusted = tool.kind != "builtin"
+        try:
+            return await self._result(prepared)
+        except ToolFailed as error:
+            return Outcome("failed", str(error), is_untrusted)
+        except WebRefused as error:
+            return Outcome("failed", NOT_REACHED, error=str(error))
+        except WebUnreachable as error:
+            if not is_last:
+                raise
+            return Outcome("failed", NOT_REACHED, error=str(error))
+        except WebUncertain as error:
+            if tool.is_repeatable and not is_last:
+                # With the same idempotency key: what was done is not done again.
+                raise
+            if tool.is_repeatable and tool.risk in ("harmless", "reads"):
+                return Outcome("failed", NOT_REACHED, error=str(error))
+            return Outcome("unknown", UNKNOWN, error=str(error))
+
+    async def _result(self, prepared: _Prepared) -> Outcome:
+        tool, call = prepared.tool, prepared.begun.call
+        if prepared.row is None:
+            return await self._builtin.use(tool.spec.name, Given(call, prepared.arguments))
+        if tool.kind == "http":
+            return Outcome("done", await self._over_http(prepared, prepared.row), is_untrusted=True)
+        return await self._at_server(prepared, prepared.row)
+
+    async def _over_http(self, prepared: _Prepared, row: ToolRow) -> JsonValue:
+        definition = HttpToolDefinition.parse(row.definition["request"])
+        request = http.request(
+            definition, prepared.arguments, prepared.secrets.get(defining.AUTH), str(prepared.begun.call.id)
+        )
+        answer = await self._web.request(request, time_limit=prepared.tool.timeout, most_bytes=LARGEST_ANSWER)
+        return http.result(definition, answer)
+
+    async def _at_server(self, prepared: _Prepared, row: ToolRow) -> Outcome:
+        tool = prepared.tool
+        server = defining.server(row, prepared.secrets)
+        try:
+            result = await self._mcp.call(
+                server,
+                tool.remote_name,
+                prepared.arguments,
+                time_limit=tool.timeout,
+                most_bytes=LARGEST_ANSWER,
+                idempotency_key=str(prepared.begun.call.id),
+            )
+        except WebError as error:
+            await self._note(row, "refused" if isinstance(error, WebRefused) else "down", str(error))
+            raise
+        if row.status != "active":
+            await self._note(row, "active", None)
+        if result.is_error:
+            return Outcome("failed", result.text or "The tool says that it failed, and not why.", is_untrusted=True)
+        value: Any = result.structured if result.structured is not None else result.text
+        wrong = schemas.complaint(tool.result_schema, value) if tool.result_schema and result.structured else None
+        if wrong is not None:
+            raise ToolFailed(f"What the tool answered is not what it says it answers: {wrong}.")
+        return Outcome("done", value, is_untrusted=True)
+
+    async def _note(self, row: ToolRow, status: str, reason: str | None) -> None:
+        async with self._database.tenant_session(row.tenant_id) as session:
+            await defining.mark(session, row.id, status, reason)

@@ -1,0 +1,179 @@
+"""A tenant as a file: what may stand in it, and errors that name file, line and field. Knows no database.
+
+Values are never quoted in errors, since any of them may turn out to be a secret in the wrong place.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, Field, PrivateAttr, ValidationError
+from pydantic_core import ErrorDetails
+
+from konstruct.documents import Document, Loc
+from konstruct.errors import BadInput
+from konstruct.manifest.fields import Key, Line, ModelName, Section, TimeZone, instead, like
+from konstruct.manifest.sections import (
+    KINDS,
+    Approvals,
+    Caps,
+    ConsoleConnection,
+    Employee,
+    EmployeeTool,
+    HttpTool,
+    Limits,
+    McpTools,
+    SlackConnection,
+    Source,
+)
+from konstruct.tools.http_definition import Auth
+from konstruct.tools.policy import Risk, may_be
+
+LARGEST_FILE: Final = 1_000_000
+
+_MESSAGES: Final = {
+    "missing": "is missing",
+    "string_too_short": "is empty",
+    "string_too_long": "is longer than {most:,} characters",
+    "string_type": "must be text; if it looks like a number, put it in quotes",
+    "too_short": "needs at least one entry",
+    "too_long": "has more than {most} entries",
+    "list_type": "must be a list",
+    "dict_type": "must hold names and values",
+    "model_type": "must hold names and values",
+    "model_attributes_type": "must hold names and values",
+    "bool_type": "must be true or false",
+}
+
+
+class Manifest(Section):
+    tenant: Annotated[
+        str, like(r"[a-z][a-z0-9-]{1,62}", "must be 2 to 63 lower-case letters, digits and hyphens, a letter first")
+    ]
+    name: Line
+    models: Annotated[list[ModelName], Field(max_length=10)] = []
+    limits: Limits = Limits()
+    time_zone: TimeZone = "UTC"
+    approvals: Approvals = Approvals()
+    tools: dict[Key, Annotated[HttpTool | McpTools, Field(discriminator="kind")]] = {}
+    knowledge: dict[Key, Source] = {}
+    employees: Annotated[dict[Key, Employee], Field(min_length=1)]
+    connections: dict[Key, Annotated[SlackConnection | ConsoleConnection, Field(discriminator="kind")]] = {}
+
+    _document: Document = PrivateAttr()
+
+    def error(self, loc: Loc, message: str) -> BadInput:
+        """For what turns out to be wrong with the file only when it is applied."""
+        return BadInput(self._document.sentence(loc, message))
+
+
+def read(path: Path, environ: Mapping[str, str]) -> Manifest:
+    """Raises BadInput with one line for each thing that is wrong."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read: {error.strerror}.") from error
+    if len(content) > LARGEST_FILE:
+        raise BadInput(f"{path}: is larger than {LARGEST_FILE:,} bytes.")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = 1 + content.count(b"\n", 0, error.start)
+        raise BadInput(f"{path}:{line}: is not UTF-8 text.") from None
+    return parse(text, str(path), environ)
+
+
+def parse(text: str, name: str, environ: Mapping[str, str]) -> Manifest:
+    """``name`` is what errors call the text; ``environ`` is where ``${NAME}`` is looked up. Raises as ``read`` does."""
+    document = Document(text, name)
+    context = {
+        "environ": environ,
+        "employees": list(_kinds(document, "employees")),
+        "knowledge": list(_kinds(document, "knowledge")),
+        "tools": _kinds(document, "tools"),
+    }
+    manifest = None
+    try:
+        manifest = Manifest.model_validate(document.data, context=context)
+    except ValidationError as error:
+        for problem in error.errors(include_url=False, include_input=False):
+            document.complain(*_explain(problem))
+    if manifest is not None:
+        _check_together(manifest, document)
+    if manifest is None or document.has_problems:
+        # Raised out here, so that no traceback leads to the values that were refused.
+        raise BadInput(document.report())
+    manifest._document = document
+    return manifest
+
+
+def _kinds(document: Document, section: str) -> dict[str, str]:
+    """The names in a section, each with the kind that it says it is of."""
+    entries = document.data.get(section)
+    if not isinstance(entries, dict):
+        return {}
+    return {name: str(entry.get("kind")) if isinstance(entry, dict) else "" for name, entry in entries.items()}
+
+
+def _check_together(manifest: Manifest, document: Document) -> None:
+    for key, source in manifest.knowledge.items():
+        if (source.kind == "files") != (source.url is None):
+            document.complain(("knowledge", key, "url"), "is for a page or a sitemap, which need it; files have none")
+    for key, tool in manifest.tools.items():
+        needs_secret = isinstance(tool, HttpTool) and tool.auth.kind != "none"
+        if needs_secret and tool.secret is None:
+            document.complain(("tools", key, "secret"), "is missing: auth says where it goes")
+    asking = manifest.approvals
+    if (asking.connection is None) != (asking.channel is None):
+        document.complain(("approvals",), "needs both connection and channel, or neither")
+    if asking.connection is not None and not isinstance(manifest.connections.get(asking.connection), SlackConnection):
+        document.complain(("approvals", "connection"), "is no Slack connection of this file")
+    for name, employee in manifest.employees.items():
+        for place, chosen in enumerate(employee.tools):
+            risk = _risk(manifest, chosen)
+            if chosen.approval and risk and not may_be(risk, chosen.approval):
+                where = ("employees", name, "tools", place, "approval")
+                document.complain(where, "must be always: what this tool does cannot be taken back")
+
+
+def _risk(manifest: Manifest, chosen: EmployeeTool) -> Risk | None:
+    key, _, remote = chosen.name.partition("/")
+    tool = manifest.tools.get(key)
+    if isinstance(tool, McpTools):
+        return tool.tools[remote].risk if remote in tool.tools else None
+    return tool.risk if tool else None
+
+
+def _explain(problem: ErrorDetails) -> tuple[Loc, str]:
+    loc, kind = problem["loc"], problem["type"]
+    if kind == "extra_forbidden":
+        return loc, f"unknown field{instead(str(loc[-1]), _fields(loc[:-1]))}"
+    if kind.startswith("union_tag"):
+        return (*loc, "kind"), f"must be one of {', '.join(KINDS[str(loc[0])])}"
+    if kind == "literal_error":
+        return loc, f"must be {problem['ctx']['expected'].replace(chr(39), '')}"
+    if loc[-1:] == ("[key]",):
+        loc = loc[:-1]
+    if kind in _MESSAGES:
+        return loc, _MESSAGES[kind].format(most=problem.get("ctx", {}).get("max_length"))
+    return loc, problem["msg"]
+
+
+def _fields(loc: Loc) -> Iterable[str]:
+    """What the section at ``loc`` may hold."""
+    match loc:
+        case ():
+            return Manifest.model_fields
+        case ("connections" | "tools" as section, _, str(kind), *inner):
+            found: type[BaseModel] = KINDS[section][kind]
+        case (str(section), *inner):
+            found = {"limits": Limits, "approvals": Approvals}.get(section) or _SECTIONS[section]
+            inner = inner if section in ("limits", "approvals") else inner[1:]
+        case _:
+            return ()
+    return _INNER.get(next((name for name in reversed(inner) if name in _INNER), ""), found).model_fields
+
+
+_SECTIONS: Final[dict[str, type[Section]]] = {"employees": Employee, "knowledge": Source}
+_INNER: Final[dict[object, type[BaseModel]]] = {"caps": Caps, "auth": Auth}

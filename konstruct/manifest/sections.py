@@ -1,0 +1,169 @@
+"""The sections of a manifest."""
+
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import Field, JsonValue, model_validator
+from pydantic_core import PydanticCustomError
+
+from konstruct.manifest.fields import (
+    ONE_LINE,
+    AppId,
+    BotId,
+    BotToken,
+    ChannelId,
+    Duration,
+    EmployeeKey,
+    EnterpriseId,
+    Key,
+    LimitText,
+    Line,
+    ModelName,
+    Secret,
+    Section,
+    SourceKey,
+    TeamId,
+    ToolName,
+    UserId,
+    like,
+)
+from konstruct.tools.http import HttpToolDefinition
+from konstruct.tools.policy import Approval, Risk
+
+
+_URL: Final = like(r"https?://[^\s@]+", "must be an address such as https://example.com/page")
+_COST: Final = like(r"[0-9]{1,4}(\.[0-9]{1,4})?", "must be US dollars, such as 0.50")
+
+
+class Limits(Section):
+    tenant: LimitText | None = None
+    connection: LimitText | None = None
+    contact: LimitText | None = None
+
+
+class EmployeeTool(Section):
+    """Its name alone does as well."""
+
+    name: ToolName
+    approval: Approval | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_alone(cls, data: object) -> object:
+        return {"name": data} if isinstance(data, str) else data
+
+
+class Caps(Section):
+    """What one turn may take; see ``konstruct.employees.Caps`` for what holds without."""
+
+    steps: Annotated[int, Field(ge=1, le=30)] | None = None
+    cost: Annotated[str, _COST] | None = None
+
+
+class Employee(Section):
+    """Its fields are those of a published version, by the same names."""
+
+    name: Line
+    role: Annotated[str, Field(min_length=1, max_length=120), ONE_LINE]
+    persona: Annotated[str, Field(max_length=2_000)] = ""
+    system_prompt: Annotated[str, Field(min_length=1, max_length=20_000)]
+    greeting: Annotated[str, Field(max_length=2_000)] = ""
+    suggested_prompts: Annotated[list[Line], Field(max_length=4)] = []
+    models: Annotated[list[ModelName], Field(max_length=10)] = []
+    tools: Annotated[list[EmployeeTool], Field(max_length=100)] = []
+    knowledge: Annotated[list[SourceKey], Field(max_length=100)] = []
+    caps: Caps = Caps()
+    escalation: list[dict[str, JsonValue]] = []
+
+
+class SlackConnection(Section):
+    kind: Literal["slack"]
+    bot_token: BotToken
+    team_id: TeamId | None = None
+    enterprise_id: EnterpriseId | None = None
+    app_id: AppId | None = None
+    bot_user_id: UserId | None = None
+    bot_id: BotId | None = None
+    employee: EmployeeKey
+    channels: dict[ChannelId, EmployeeKey] = {}
+
+
+class ConsoleConnection(Section):
+    kind: Literal["console"]
+    employee: EmployeeKey
+
+
+class HttpTool(Section, HttpToolDefinition):
+    """A request that an employee may have made; what it is made of is ``HttpToolDefinition``'s."""
+
+    kind: Literal["http"]
+    description: Annotated[str, Field(min_length=1, max_length=2_000)]
+    risk: Risk | None = None
+    secret: Secret | None = None
+
+    def content(self) -> dict[str, JsonValue]:
+        """As it is stored."""
+        request = self.model_dump(mode="json", exclude_defaults=True, exclude={"kind", "description", "risk", "secret"})
+        usual: Risk = "reads" if self.method in ("GET", "HEAD") else "changes"
+        return {"description": self.description, "risk": self.risk or usual, "request": request}
+
+
+class ServerTool(Section):
+    risk: Risk = "sends"
+    repeatable: bool | None = None
+    """Whether calling it twice does no more than calling it once."""
+
+
+class ServerAuth(Section):
+    kind: Literal["bearer", "header"] = "bearer"
+    name: Annotated[str, like(r"[A-Za-z0-9-]{1,100}", "must be a header's name")] | None = None
+
+    @model_validator(mode="after")
+    def _check_name(self) -> Self:
+        if (self.kind == "header") != (self.name is not None):
+            raise PydanticCustomError("auth", "name is for header, which needs it")
+        return self
+
+
+class McpTools(Section):
+    """A server of the Model Context Protocol; ``tools`` says what is to be known of some that it offers."""
+
+    kind: Literal["mcp"]
+    url: Annotated[str, Field(max_length=2_000), _URL]
+    auth: ServerAuth | None = None
+    secret: Secret | None = None
+    tools: dict[Annotated[str, Field(max_length=200)], ServerTool] = {}
+
+    def content(self) -> dict[str, JsonValue]:
+        """As it is stored."""
+        return self.model_dump(mode="json", exclude_none=True, exclude={"kind", "secret"})
+
+
+class Source(Section):
+    kind: Literal["files", "page", "sitemap"]
+    title: Annotated[str, Field(max_length=200), ONE_LINE] = ""
+    url: Annotated[str, Field(max_length=2_000), _URL] | None = None
+    every: Duration | None = None
+    trusted: bool = False
+    """Whether nobody but the tenant writes what is in it."""
+
+
+class Approvals(Section):
+    """Where people are asked, who of them may decide, and for how long it is waited."""
+
+    connection: Key | None = None
+    channel: ChannelId | None = None
+    deciders: Annotated[list[UserId], Field(max_length=100)] = []
+    expires_after: Duration | None = None
+
+    def content(self) -> dict[str, Any]:
+        """As it is stored."""
+        kept = self.model_dump(exclude_defaults=True, exclude={"expires_after"})
+        seconds = {"expires_after_seconds": int(self.expires_after.total_seconds())} if self.expires_after else {}
+        return kept | seconds
+
+
+KINDS: Final[dict[str, dict[str, type[Section]]]] = {
+    "connections": {"slack": SlackConnection, "console": ConsoleConnection},
+    "tools": {"http": HttpTool, "mcp": McpTools},
+}
+"""Of what comes in several kinds, the section for each."""

@@ -1,0 +1,63 @@
+"""Sentences of the product's own: notices that contacts are told, and notes from which an employee is to tell them."""
+
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from konstruct.conversations import lock
+from konstruct.identity import new_id
+from konstruct.inbox import outgoing_notice
+from konstruct.tables import Conversation, Message
+from konstruct.vault import Vault
+from konstruct.window import MESSAGE
+
+
+async def add_notice(session: AsyncSession, conversation_id: UUID, turn_id: UUID, body: str) -> UUID:
+    """A sentence of the product's own, once a turn."""
+    conversation = await lock(session, conversation_id)
+    known = (
+        await session.execute(
+            select(Message.id).where(col(Message.turn_id) == turn_id, col(Message.purpose) == "notice")
+        )
+    ).scalar_one_or_none()
+    if known is not None:
+        return known
+    notice = outgoing_notice(conversation, body, turn_id=turn_id)
+    session.add(notice)
+    return notice.id
+
+
+async def add_note(
+    session: AsyncSession, vault: Vault, conversation: Conversation, contact_id: UUID, text: str, external_id: str
+) -> UUID | None:
+    """Something that the employee is to be told, and to tell: it begins a turn as a message does. Once for each
+    ``external_id``; None when the contact was erased. The conversation must be locked."""
+    ciphers = await vault.ciphers(session, [contact_id])
+    if contact_id not in ciphers:
+        return None
+    known = await session.scalar(
+        select(Message.id)
+        .where(col(Message.connection_id) == conversation.connection_id)
+        .where(col(Message.external_id) == external_id)
+    )
+    if known is not None:
+        return known
+    conversation.last_seq += 1
+    message_id = new_id()
+    session.add(
+        Message(
+            tenant_id=conversation.tenant_id,
+            id=message_id,
+            conversation_id=conversation.id,
+            connection_id=conversation.connection_id,
+            seq=conversation.last_seq,
+            direction="inbound",
+            author="system",
+            contact_id=contact_id,
+            sealed=ciphers[contact_id].seal(MESSAGE, message_id, text),
+            external_id=external_id,
+            state="received",
+        )
+    )
+    return message_id

@@ -1,0 +1,100 @@
+"""What a model is sent in a turn: who it is, what is remembered, what was said, and what it did with tools so far."""
+
+from collections.abc import Sequence
+from importlib import resources
+from string import Template
+from typing import Final
+
+from konstruct import employees, memory
+from konstruct.conversations import Said, Turn
+from konstruct.knowledge.citing import Source
+from konstruct.memory import Recalled
+from konstruct.ports import ChatMessage, ModelLink, ToolCall
+from konstruct.tools.calls import PastCall, PastStep
+from konstruct.tools.results import as_data
+
+RECALLED_BY_SMALL_MODELS: Final = 3
+PASSAGES_OF_SMALL_MODELS: Final = 2
+LONGEST_PASSAGE: Final = 500
+"""Characters of a passage that a small model is shown."""
+
+_PROMPTS = resources.files("konstruct.prompts")
+_WITH_TOOLS = _PROMPTS.joinpath("tools.md").read_text().strip()
+_LAST_STEP = _PROMPTS.joinpath("last_step.md").read_text().strip()
+_NOTE = Template(_PROMPTS.joinpath("note.md").read_text().strip())
+_PASSAGES = Template(_PROMPTS.joinpath("passages_short.md").read_text().strip())
+
+
+def prompt(
+    turn: Turn,
+    recalled: Sequence[Recalled],
+    steps: Sequence[PastStep],
+    passages: Sequence[Source],
+    link: ModelLink,
+    *,
+    has_tools: bool,
+    may_call: bool,
+) -> list[ChatMessage]:
+    """``passages``: found beforehand, for a model that cannot look for itself."""
+    is_small = link.provider == "local"
+    system = employees.system_prompt(
+        turn.employee,
+        turn.tenant_name,
+        short=is_small,
+        notes=memory.short_notes(recalled, RECALLED_BY_SMALL_MODELS) if is_small else memory.notes(recalled),
+        summary=turn.summary,
+    )
+    parts = [system]
+    if has_tools and not is_small:
+        parts.append(_WITH_TOOLS)
+        if not may_call:
+            parts.append(_LAST_STEP)
+    if passages and is_small:
+        shown = passages[:PASSAGES_OF_SMALL_MODELS]
+        parts.append(_PASSAGES.substitute(passages="\n".join(f"- {each.text[:LONGEST_PASSAGE]}" for each in shown)))
+    return [ChatMessage("system", "\n\n".join(parts)), *_merged(_talk(turn, steps))]
+
+
+def _talk(turn: Turn, steps: Sequence[PastStep]) -> list[ChatMessage]:
+    """What was asked after a step stands after it."""
+    asked = set(turn.asked_seqs)
+    lines: list[ChatMessage] = []
+    left = list(steps)
+    for said in turn.said:
+        while left and said.seq in asked and said.seq > left[0].after_seq:
+            lines += _step(left.pop(0))
+        lines.append(_line(said))
+    for step in left:
+        lines += _step(step)
+    return lines
+
+
+def _line(said: Said) -> ChatMessage:
+    if said.author == "system":
+        return ChatMessage("user", _NOTE.substitute(note=said.text))
+    return ChatMessage("assistant" if said.is_answer else "user", said.text)
+
+
+def _step(step: PastStep) -> list[ChatMessage]:
+    calls = tuple(ToolCall(call.model_call_id, call.name, call.arguments) for call in step.calls)
+    return [
+        ChatMessage("assistant", step.text, tool_calls=calls),
+        *(ChatMessage("tool", _result(call), tool_call_id=call.model_call_id) for call in step.calls),
+    ]
+
+
+def _result(call: PastCall) -> str:
+    """What strangers may have written is marked; what the product itself says is not."""
+    return as_data(call.result, call.name, call.fingerprint) if call.is_untrusted else call.result
+
+
+def _merged(lines: Sequence[ChatMessage]) -> list[ChatMessage]:
+    """Messages in a row of one author as one, as every provider takes them."""
+    merged: list[ChatMessage] = []
+    for line in lines:
+        before = merged[-1] if merged else None
+        if before is not None and before.role == line.role != "tool" and not before.tool_calls and not line.tool_calls:
+            merged[-1] = ChatMessage(line.role, f"{before.content}\n\n{line.content}")
+        else:
+            merged.append(line)
+    return merged

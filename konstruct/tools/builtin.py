@@ -1,0 +1,86 @@
+"""The tools that every tenant has: what a model is told of them. What they do is in ``activities.tool_use``."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from konstruct.ports import ToolSpec
+from konstruct.tools.policy import Risk
+
+SEARCH_KNOWLEDGE: Final = "search_knowledge"
+REMEMBER: Final = "remember"
+FORGET: Final = "forget"
+CURRENT_TIME: Final = "current_time"
+HAND_OFF: Final = "hand_off"
+READ_RESULT: Final = "read_result"
+
+
+@dataclass(frozen=True)
+class Builtin:
+    spec: ToolSpec
+    risk: Risk
+    is_untrusted: bool = False
+
+
+def _object(properties: Mapping[str, Any], *required: str) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(required), "additionalProperties": False}
+
+
+def _builtin(name: str, description: str, parameters: dict[str, Any], risk: Risk, **flags: bool) -> Builtin:
+    return Builtin(ToolSpec(name, description, parameters), risk, **flags)
+
+
+BUILTINS: Final[dict[str, Builtin]] = {
+    each.spec.name: each
+    for each in (
+        _builtin(
+            SEARCH_KNOWLEDGE,
+            "Looks up what the business's own documents say. Use it before you state a fact about the business, its"
+            " products, prices or rules. Each passage has a number: put it in brackets, like [1], after what you take"
+            " from it.",
+            _object({"query": {"type": "string", "minLength": 2, "maxLength": 1000}}, "query"),
+            "reads",
+            is_untrusted=True,
+        ),
+        _builtin(
+            REMEMBER,
+            "Keeps one fact about the person you talk with for all later conversations, as a short sentence that will"
+            " still be understood in months.",
+            _object({"fact": {"type": "string", "minLength": 3, "maxLength": 500}}, "fact"),
+            "memory",
+        ),
+        _builtin(
+            FORGET,
+            "Forgets what is remembered of the person, when they ask for it. First call it with what it is about; it"
+            " answers with what is remembered of that, each with an id. Then call it with the ids that are meant.",
+            _object(
+                {
+                    "about": {"type": "string", "minLength": 2, "maxLength": 500},
+                    "ids": {"type": "array", "items": {"type": "string", "maxLength": 40}, "maxItems": 50},
+                }
+            ),
+            "memory",
+        ),
+        _builtin(CURRENT_TIME, "Tells the date and time where the business is.", _object({}), "harmless"),
+        _builtin(
+            HAND_OFF,
+            "Asks for a person of the business to take over this conversation: when the person you talk with wants one,"
+            " or when you cannot help.",
+            _object({"reason": {"type": "string", "minLength": 3, "maxLength": 500}}, "reason"),
+            "harmless",
+        ),
+        _builtin(
+            READ_RESULT,
+            "Reads on in a result that was too long to be shown whole.",
+            _object(
+                {"result": {"type": "string", "maxLength": 60}, "from": {"type": "integer", "minimum": 0}},
+                *("result", "from"),
+            ),
+            "reads",
+            is_untrusted=True,
+        ),
+    )
+}
+
+CHOOSABLE: Final = frozenset(BUILTINS) - {READ_RESULT}
+"""What an employee is given by name; reading on in a result goes along with whatever may be so long."""

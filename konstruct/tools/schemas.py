@@ -1,0 +1,108 @@
+"""JSON Schemas of tools: whether one can be used, and what precisely is wrong with a value. Nothing is fetched."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError, ValidationError
+from pydantic import JsonValue
+from referencing import Registry
+from referencing.exceptions import Unresolvable
+
+from konstruct.errors import BadInput, ToolFailed
+
+LONGEST_SCHEMA: Final = 32_000
+"""Characters of its JSON."""
+LONGEST_ARGUMENTS: Final = 50_000
+MOST_PROBLEMS: Final = 5
+LONGEST_PROBLEM: Final = 300
+
+# Keywords that would have it look elsewhere, or change what its own references mean.
+_ELSEWHERE: Final = frozenset({"$id", "$dynamicRef", "$dynamicAnchor", "$schema"})
+_PATTERNS: Final = frozenset({"pattern", "patternProperties"})
+_NOWHERE: Final[Registry[Any]] = Registry()
+
+
+def check(schema: Mapping[str, JsonValue]) -> None:
+    """Raises BadInput with what is wrong and where in the schema."""
+    try:
+        if len(json.dumps(schema)) > LONGEST_SCHEMA:
+            raise BadInput(f"is longer than {LONGEST_SCHEMA:,} characters")
+        _look_for_elsewhere(schema)
+        Draft202012Validator.check_schema(schema)
+        # One that leads into itself is found out now, and not when a call depends on it.
+        list(zip(_errors(schema, {}), range(MOST_PROBLEMS), strict=False))
+    except SchemaError as error:
+        raise BadInput(f"is no JSON Schema: at {error.json_path} {_cut(error.message)}") from None
+    except Unresolvable:
+        raise BadInput("refers to a part of itself that it does not have") from None
+    except RecursionError:
+        raise BadInput("is nested too deeply for a JSON Schema, or leads in a circle") from None
+
+
+def without_patterns(schema: JsonValue) -> JsonValue:
+    """A stranger's pattern can take for ever to match; the stranger checks it anyway."""
+    if isinstance(schema, dict):
+        return {name: without_patterns(value) for name, value in schema.items() if name not in _PATTERNS}
+    return [without_patterns(each) for each in schema] if isinstance(schema, list) else schema
+
+
+def arguments(text: str, schema: Mapping[str, Any]) -> dict[str, JsonValue]:
+    """What a model wrote, as the tool takes it.
+
+    Raises:
+        ToolFailed: says precisely what is wrong, for the model to mend.
+    """
+    if len(text) > LONGEST_ARGUMENTS:
+        raise ToolFailed(f"The arguments are longer than {LONGEST_ARGUMENTS:,} characters.")
+    try:
+        value = json.loads(text.strip() or "{}", parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise ToolFailed(f"The arguments are not JSON: {_cut(str(error))}") from None
+    if not isinstance(value, dict):
+        raise ToolFailed("The arguments must be one JSON object.")
+    wrong = complaint(schema, value)
+    if wrong is not None:
+        raise ToolFailed(f"The arguments do not fit: {wrong}.")
+    return value
+
+
+def complaint(schema: Mapping[str, JsonValue], value: JsonValue) -> str | None:
+    """What is wrong with a value, and where in it; None if it keeps to the schema, which `check` let pass."""
+    try:
+        found = [error for error, _ in zip(_errors(schema, value), range(MOST_PROBLEMS), strict=False)]
+    except (RecursionError, Unresolvable):
+        return "the schema leads in a circle, or the value is nested too deeply"
+    return "; ".join(f"at {error.json_path}: {_cut(error.message)}" for error in found) or None
+
+
+def canonical(value: JsonValue) -> str:
+    """The same text for the same value."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _errors(schema: Mapping[str, JsonValue], value: JsonValue) -> Iterator[ValidationError]:
+    errors: Iterator[ValidationError] = Draft202012Validator(schema, registry=_NOWHERE).iter_errors(value)
+    return errors
+
+
+def _look_for_elsewhere(schema: object) -> None:
+    if isinstance(schema, list):
+        for each in schema:
+            _look_for_elsewhere(each)
+    elif isinstance(schema, Mapping):
+        for name, value in schema.items():
+            if name in _ELSEWHERE and isinstance(value, str):
+                raise BadInput(f"may not use {name}")
+            if name == "$ref" and isinstance(value, str) and not value.startswith("#"):
+                raise BadInput("refers to another document ($ref), which is not fetched; put it under $defs")
+            _look_for_elsewhere(value)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON number")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_PROBLEM else f"{text[:LONGEST_PROBLEM]}…"
