@@ -13,7 +13,7 @@ from konstruct.errors import ModelsUnavailable
 from konstruct.models import Answer, ModelCall, ask
 from konstruct.models.asking import LONGEST_COOL_DOWN, LONGEST_TEXT, cooldown_key
 from konstruct.models.context import count_prompt
-from konstruct.ports import ChatMessage, Completion, ModelCallError, ModelLink, Tokens
+from konstruct.ports import ChatMessage, Completion, ModelCallError, ModelLink, Tokens, ToolSpec
 
 Script = Callable[[], AsyncGenerator[Completion, None]]
 
@@ -70,11 +70,20 @@ class Hanging:
 class ScriptedModel:
     scripts: dict[str, Script]
     prompts: list[tuple[str, Sequence[ChatMessage], int]] = field(default_factory=list)
+    shown: list[tuple[Sequence[ToolSpec], bool]] = field(default_factory=list)
+    """Tools, and whether any might be called, of each prompt."""
 
     async def stream(
-        self, link: ModelLink, messages: Sequence[ChatMessage], *, max_tokens: int
+        self,
+        link: ModelLink,
+        messages: Sequence[ChatMessage],
+        *,
+        max_tokens: int,
+        tools: Sequence[ToolSpec] = (),
+        may_call: bool = True,
     ) -> AsyncGenerator[Completion, None]:
         self.prompts.append((link.name, messages, max_tokens))
+        self.shown.append((tools, may_call))
         async for piece in self.scripts[link.name]():
             yield piece
 
