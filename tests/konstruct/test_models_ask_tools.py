@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from konstruct import models
 from konstruct.models import Answer
 from konstruct.models.calls import LONGEST_ARGUMENTS, MOST_CALLS
 from konstruct.models.context import count_prompt, count_tokens
@@ -99,3 +100,12 @@ async def test_a_prompt_with_tools_is_cut_to_the_window_all_the_same() -> None:
     ((_, prompt, max_tokens),) = pool.model.prompts
     assert len(prompt) > 3
     assert count_prompt(prompt, tools) <= A.context_window - max_tokens
+
+
+@pytest.mark.parametrize("text", ["", "hours", "[]", '"{}"', '{"a": ', '{"a": NaN}', "[" * 100_000, '{"a":' * 100_000])
+def test_arguments_that_are_no_object_are_none(text: str) -> None:
+    assert models.read_arguments(text) is None
+
+
+def test_arguments_are_read_as_the_object_that_they_are() -> None:
+    assert models.read_arguments(' {"query": "hours", "most": 3} ') == {"query": "hours", "most": 3}
