@@ -21,6 +21,7 @@ class ToolSpec:
     name: str
     """Letters, digits, hyphens and underscores, at most 64: what every provider takes."""
     description: str
+    """Of more than 1,024 characters, which is what OpenAI takes, the end is left out."""
     parameters: Mapping[str, Any] = field(repr=False)
     """JSON Schema of an object."""
 
@@ -38,7 +39,10 @@ class ToolCall:
 
 @dataclass(frozen=True)
 class ChatMessage:
-    """``tool_calls`` only of the assistant; a message of role ``tool`` is the result of the call ``tool_call_id``."""
+    """``tool_calls`` only of the assistant; a message of role ``tool`` is the result of the call ``tool_call_id``.
+
+    Providers refuse a call without its result: those of all its calls come right after the assistant's message.
+    """
 
     role: Role
     content: str
@@ -63,6 +67,8 @@ class ModelLink:
     """US dollars for a million tokens."""
     output_price: Decimal = Decimal(0)
     cached_price: Decimal = Decimal(0)
+    calls_tools: bool = True
+    """One that cannot is never shown tools, and reads earlier calls and their results as text."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +111,15 @@ class ChatModel(Protocol):
     """One call to one model. Never retries, never falls back; raises ModelCallError and nothing else."""
 
     def stream(
-        self, link: ModelLink, messages: Sequence[ChatMessage], *, max_tokens: int, tools: Sequence[ToolSpec] = ()
-    ) -> AsyncGenerator[Completion, None]: ...
+        self,
+        link: ModelLink,
+        messages: Sequence[ChatMessage],
+        *,
+        max_tokens: int,
+        tools: Sequence[ToolSpec] = (),
+        may_call: bool = True,
+    ) -> AsyncGenerator[Completion, None]:
+        """``tools``: also those of earlier calls in ``messages``, when the model may not call any more."""
 
 
 class Cooldowns(Protocol):

@@ -15,9 +15,10 @@ from typing import Any, Final, Literal
 
 import httpx
 
+from konstruct.adapters import openai_format
 from konstruct.errors import EmbeddingUnavailable
 from konstruct.models import EmbeddingLink
-from konstruct.ports import ChatMessage, Completion, ModelCallError, ModelLink, Tokens
+from konstruct.ports import ChatMessage, Completion, ModelCallError, ModelLink, Tokens, ToolSpec
 
 # litellm reads these while it is imported. Without them it fetches its price map and a header list from
 # GitHub, and loads any .env file it finds, provider keys and all, into the environment.
@@ -33,6 +34,7 @@ os.environ["EXPERIMENTAL_OPENAI_BASE_LLM_HTTP_HANDLER"] = "True"
 import litellm
 from litellm.exceptions import ContextWindowExceededError
 from litellm.llms.ollama.common_utils import OllamaModelInfo
+from litellm.llms.openai.chat.gpt_5_transformation import OpenAIGPT5Config
 
 # At every call litellm, and the SDKs beneath it, take keys, organisations and headers from these if they are
 # there. What a link does not say must not be sent: its address may be a tenant's.
@@ -90,20 +92,32 @@ class LiteLLMChatModel:
     """Stateless; one for all tenants, because each call carries its link's own address and key."""
 
     async def stream(
-        self, link: ModelLink, messages: Sequence[ChatMessage], *, max_tokens: int
+        self,
+        link: ModelLink,
+        messages: Sequence[ChatMessage],
+        *,
+        max_tokens: int,
+        tools: Sequence[ToolSpec] = (),
+        may_call: bool = True,
     ) -> AsyncGenerator[Completion, None]:
         failure: ModelCallError | None = None
         response: Any = None
         texts = False
+        # Ollama sends each call whole, all with the same index.
+        calls = openai_format.CallsInPieces(come_whole=link.provider == "ollama")
         try:
-            response = await litellm.acompletion(**_request(link, messages, max_tokens))
+            request = _request(link, max_tokens) | _prompt(link, messages, tools, may_call)
+            response = await litellm.acompletion(**request)
             usage: Any = None
             async for chunk in response:
-                text = _text(chunk)
+                text, called = _delta(chunk)
                 texts = texts or bool(text)
+                calls.take(called)
+                if calls.are_too_many:
+                    raise ModelCallError("nonsense", f"{link.name} called more tools than can be meant.")
                 usage = getattr(chunk, "usage", None) or usage
                 yield Completion(text)
-            yield _ending(link, response, usage, texts)
+            yield _ending(link, response, usage, texts, calls)
         except ModelCallError:
             raise
         except Exception as error:
@@ -177,14 +191,13 @@ def _vectors(items: Sequence[Any], count: int) -> list[list[float]]:
     return vectors
 
 
-def _request(link: ModelLink, messages: Sequence[ChatMessage], max_tokens: int) -> dict[str, Any]:
+def _request(link: ModelLink, max_tokens: int) -> dict[str, Any]:
     api_key = link.api_key.get_secret_value()
     if not api_key or not link.base_url:
         # litellm would fill either from the environment, and send somebody's key to somebody else's address.
         raise ModelCallError("auth", f"{link.name} has no API key or no address.")
     request: dict[str, Any] = {
         "model": f"{_ROUTES[link.provider]}/{link.model}",
-        "messages": [{"role": message.role, "content": message.content} for message in messages],
         "api_base": link.base_url,
         "api_key": api_key,
         "max_tokens": max_tokens,
@@ -204,20 +217,45 @@ def _request(link: ModelLink, messages: Sequence[ChatMessage], max_tokens: int) 
     return request
 
 
-def _text(chunk: Any) -> str:
-    return (chunk.choices[0].delta.content or "") if chunk.choices else ""
+def _prompt(
+    link: ModelLink, messages: Sequence[ChatMessage], tools: Sequence[ToolSpec], may_call: bool
+) -> dict[str, Any]:
+    if not tools or not link.calls_tools:
+        # Anthropic refuses calls without tools, and litellm would make up a tool that can be called.
+        return {"messages": list(openai_format.messages_as_text(messages))}
+    prompt: dict[str, Any] = {"messages": list(openai_format.messages_for(messages))}
+    if link.provider == "ollama" and not may_call:
+        # It knows no other way to keep a model from calling, and takes calls without tools.
+        return prompt
+    prompt["tools"] = openai_format.tools_for(tools)
+    if not may_call:
+        prompt["tool_choice"] = "none"
+    if link.provider == "openai" and OpenAIGPT5Config.is_model_gpt_5_4_plus_model(link.model):
+        # In this format these models call tools only when they are told not to think first. Left unsaid, OpenAI refuses
+        # some of them, and litellm turns to another of OpenAI's formats for all.
+        prompt["reasoning_effort"] = "none"
+    return prompt
 
 
-def _ending(link: ModelLink, response: Any, usage: Any, texts: bool) -> Completion:
+def _delta(chunk: Any) -> tuple[str, Sequence[Any]]:
+    """Text, and pieces of tool calls."""
+    if not chunk.choices:
+        return "", ()
+    delta = chunk.choices[0].delta
+    return delta.content or "", delta.tool_calls or ()
+
+
+def _ending(link: ModelLink, response: Any, usage: Any, texts: bool, calls: openai_format.CallsInPieces) -> Completion:
     """The last piece. litellm ends a broken stream like a whole one; only this attribute tells them apart."""
     finish_reason = response.received_finish_reason
+    whole = calls.calls(is_over=finish_reason != "length")
     if finish_reason is None:
-        if texts:
+        if texts or whole:
             raise ModelCallError("cut", f"{link.name} stopped in the middle of its answer.")
         raise ModelCallError("empty", f"{link.name} answered nothing.")
     # When the provider counted nothing litellm makes numbers up; these are not the provider's.
     counted = any(getattr(chunk, "usage", None) for chunk in response.chunks)
-    return Completion(finish_reason=finish_reason, tokens=_tokens(usage) if usage and counted else None)
+    return Completion("", finish_reason, _tokens(usage) if usage and counted else None, whole)
 
 
 def _tokens(usage: Any) -> Tokens:

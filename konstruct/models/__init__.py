@@ -4,7 +4,18 @@ Reaches models through ``ports.ChatModel`` only; no vendor's SDK and no prompt t
 """
 
 from konstruct.models.asking import Answer, ModelCall, ask
+from konstruct.models.calls import read_arguments
 from konstruct.models.context import count_tokens, fit
 from konstruct.models.links import EmbeddingLink, chain, embedding_link
 
-__all__ = ["Answer", "EmbeddingLink", "ModelCall", "ask", "chain", "count_tokens", "embedding_link", "fit"]
+__all__ = [
+    "Answer",
+    "EmbeddingLink",
+    "ModelCall",
+    "ask",
+    "chain",
+    "count_tokens",
+    "embedding_link",
+    "fit",
+    "read_arguments",
+]

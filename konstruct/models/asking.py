@@ -11,8 +11,19 @@ from typing import Final, Literal
 
 from konstruct.errors import ModelsUnavailable
 from konstruct.models import prices
-from konstruct.models.context import count_prompt, count_tokens, fit
-from konstruct.ports import ChatMessage, ChatModel, Completion, Cooldowns, ModelCallError, ModelLink, Tokens
+from konstruct.models.calls import are_too_many, read_arguments
+from konstruct.models.context import count_calls, count_prompt, count_tokens, fit
+from konstruct.ports import (
+    ChatMessage,
+    ChatModel,
+    Completion,
+    Cooldowns,
+    ModelCallError,
+    ModelLink,
+    Tokens,
+    ToolCall,
+    ToolSpec,
+)
 
 FIRST_TOKEN_TIMEOUT: Final = 20.0
 IDLE_TIMEOUT: Final = 10.0
@@ -48,6 +59,9 @@ class Answer:
     link_name: str
     finish_reason: str
     """``length`` says that the answer stops where the model's limit was."""
+    tool_calls: tuple[ToolCall, ...] = ()
+    """What the model wants done first; ``text`` may then be empty. Names and arguments are as it wrote them: there may
+    be no such tool, and its arguments may be no JSON."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +91,15 @@ async def ask(
     record: Callable[[ModelCall], None],
     budget: float,
     *,
+    tools: Sequence[ToolSpec] = (),
+    may_call: bool = True,
     first_token_timeout: float = FIRST_TOKEN_TIMEOUT,
     idle_timeout: float = IDLE_TIMEOUT,
 ) -> Answer:
     """The first whole answer, from the first link that gives one. Times are seconds.
 
+    ``tools`` are shown to the links that call any, and stay the same for all steps of a turn; in the step that must
+    end it, ``may_call`` is False. Without tools, or when none may be called, an answer has text and no calls.
     Links that are cooling are turned to only when all others have failed. Each prompt is cut to its
     link's window. ``record`` is told of every call once, cancelled ones included; it must not raise.
     Raises ModelsUnavailable when no link answered in time.
@@ -103,7 +121,9 @@ async def ask(
                 break
             after = len(group) - position - 1
             share = left - after * min(RESERVE, left / (after + 1))
-            call = _Call(link, fit(messages(link), link.context_window, link.max_output_tokens))
+            shown = tools if link.calls_tools else ()
+            prompt = fit(messages(link), link.context_window, link.max_output_tokens, shown)
+            call = _Call(link, prompt, shown, may_call and bool(shown))
             try:
                 answer = await call.run(model, record, share, first_token_timeout, idle_timeout)
             except ModelCallError as error:
@@ -141,9 +161,12 @@ class _Call:
 
     link: ModelLink
     prompt: Sequence[ChatMessage]
+    tools: Sequence[ToolSpec]
+    may_call: bool
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     parts: list[str] = field(default_factory=list)
     length: int = 0
+    tool_calls: tuple[ToolCall, ...] = ()
     finish_reason: str | None = None
     tokens: Tokens | None = None
     first_token_at: float | None = None
@@ -178,11 +201,17 @@ class _Call:
 
     async def _listen(self, model: ChatModel, end: float, first_token_timeout: float, idle_timeout: float) -> None:
         loop = asyncio.get_running_loop()
-        pieces = model.stream(self.link, self.prompt, max_tokens=self.link.max_output_tokens)
+        pieces = model.stream(
+            self.link,
+            self.prompt,
+            max_tokens=self.link.max_output_tokens,
+            tools=self.tools,
+            may_call=self.may_call,
+        )
         try:
             async with asyncio.timeout_at(min(end, loop.time() + first_token_timeout)) as limit:
                 async for piece in pieces:
-                    # A piece without text is a sign of life, as from a model that thinks.
+                    # A piece without text is a sign of life, as from a model that thinks or writes a call.
                     limit.reschedule(min(end, loop.time() + idle_timeout))
                     self._take(piece, loop.time())
         finally:
@@ -190,29 +219,37 @@ class _Call:
             await pieces.aclose()
 
     def _take(self, piece: Completion, now: float) -> None:
-        if piece.text:
+        if piece.text or piece.tool_calls:
             self.first_token_at = self.first_token_at or now
+        if piece.text:
             self.parts.append(piece.text)
             self.length += len(piece.text)
+        self.tool_calls += piece.tool_calls
         self.finish_reason = piece.finish_reason or self.finish_reason
         self.tokens = piece.tokens or self.tokens
         if self.length > LONGEST_TEXT:
             raise ModelCallError("nonsense", f"{self.link.name} sent more than {LONGEST_TEXT} characters.")
+        if are_too_many(self.tool_calls):
+            raise ModelCallError("nonsense", f"{self.link.name} called more tools than can be meant.")
 
     def _judge(self) -> Answer:
         text = "".join(self.parts).strip()
         name = self.link.name
+        # Some servers do not know how to be told that a model may not call.
+        calls = self.tool_calls if self.may_call else ()
         if self.finish_reason is None:
             raise ModelCallError("cut", f"{name} stopped in the middle of its answer.")
-        if not text:
+        if self.finish_reason == "length" and any(read_arguments(call.arguments) is None for call in calls):
+            raise ModelCallError("cut", f"{name} reached its limit in the middle of a call.")
+        if not calls and not text:
             raise ModelCallError("empty", f"{name} answered nothing.")
-        if not any(character.isprintable() and not character.isspace() for character in text):
+        if not calls and not any(character.isprintable() and not character.isspace() for character in text):
             raise ModelCallError("nonsense", f"{name} answered nothing that can be read.")
         # Somebody may ask for a line a hundred times over; then the model stops by itself. One that is
         # caught in a loop is stopped by the limit.
         if self.finish_reason == "length" and _is_loop(text):
             raise ModelCallError("nonsense", f"{name} repeated itself until it was stopped.")
-        return Answer(text, name, self.finish_reason)
+        return Answer(text, name, self.finish_reason, calls)
 
     def _record(
         self, outcome: Literal["ok", "failed", "cancelled"], error_kind: str | None, started: float
@@ -221,7 +258,8 @@ class _Call:
         if tokens is None and error_kind in _NOT_BILLED and not self.parts:
             tokens = Tokens()
         elif tokens is None:
-            tokens, estimated = Tokens(count_prompt(self.prompt), count_tokens("".join(self.parts))), True
+            written = count_tokens("".join(self.parts)) + count_calls(self.tool_calls)
+            tokens, estimated = Tokens(count_prompt(self.prompt, self.tools), written), True
         now = asyncio.get_running_loop().time()
         return ModelCall(
             link_name=self.link.name,

@@ -90,6 +90,8 @@ def _link(name: str, settings: Settings) -> ModelLink | None:
         input_price=facts.input,
         output_price=facts.output,
         cached_price=facts.cached,
+        # The model that comes with the product was seen to call nothing whatever it was asked.
+        calls_tools=provider != "local",
     )
 
 

@@ -11,32 +11,60 @@ from typing import Literal
 from uuid import UUID
 
 from konstruct.errors import EmbeddingUnavailable
-from konstruct.ports import ChannelAccount, ChatMessage, Completion, ModelCallError, ModelLink, Outgoing, Thread, Tokens
+from konstruct.ports import (
+    ChannelAccount,
+    ChatMessage,
+    Completion,
+    ModelCallError,
+    ModelLink,
+    Outgoing,
+    Thread,
+    Tokens,
+    ToolCall,
+    ToolSpec,
+)
 
 USED = Tokens(input=1_000, output=100, cached=400)
+
+
+@dataclass(frozen=True)
+class Calling:
+    """An answer that calls tools, with or without text beside the calls."""
+
+    calls: tuple[ToolCall, ...]
+    text: str = ""
 
 
 @dataclass
 class ScriptedModel:
     """Gives the answers one after the other, the last one for ever; an error among them is raised."""
 
-    answers: deque[str | ModelCallError] = field(default_factory=lambda: deque(["Hello!"]))
+    answers: deque[str | Calling | ModelCallError] = field(default_factory=lambda: deque(["Hello!"]))
     tokens: Tokens | None = USED
     prompts: list[Sequence[ChatMessage]] = field(default_factory=list)
+    shown: list[tuple[list[str], bool]] = field(default_factory=list)
+    """For each prompt the names of the tools, and whether any might be called."""
     is_asked: asyncio.Event = field(default_factory=asyncio.Event)
-    answer_of: Callable[[Sequence[ChatMessage]], str] | None = None
+    answer_of: Callable[[Sequence[ChatMessage]], str | Calling] | None = None
     """When there is one, it makes each answer of the prompt, and the script waits."""
     may_answer: asyncio.Event | None = None
     """When there is one, an answer stops after its first word until this is set."""
 
-    def script(self, *answers: str | ModelCallError) -> None:
+    def script(self, *answers: str | Calling | ModelCallError) -> None:
         self.answers = deque(answers)
 
     async def stream(
-        self, link: ModelLink, messages: Sequence[ChatMessage], *, max_tokens: int
+        self,
+        link: ModelLink,
+        messages: Sequence[ChatMessage],
+        *,
+        max_tokens: int,
+        tools: Sequence[ToolSpec] = (),
+        may_call: bool = True,
     ) -> AsyncGenerator[Completion, None]:
         self.prompts.append(messages)
-        answer: str | ModelCallError
+        self.shown.append(([tool.name for tool in tools], may_call))
+        answer: str | Calling | ModelCallError
         if self.answer_of is not None:
             answer = self.answer_of(messages)
         else:
@@ -44,13 +72,14 @@ class ScriptedModel:
         if isinstance(answer, ModelCallError):
             self.is_asked.set()
             raise answer
-        first, space, rest = answer.partition(" ")
+        text, calls = (answer.text, answer.calls) if isinstance(answer, Calling) else (answer, ())
+        first, space, rest = text.partition(" ")
         yield Completion(first)
         self.is_asked.set()
         if self.may_answer is not None:
             await self.may_answer.wait()
         yield Completion(space + rest)
-        yield Completion(finish_reason="stop", tokens=self.tokens)
+        yield Completion("", "tool_calls" if calls else "stop", self.tokens, calls)
 
 
 class NothingCools:

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -28,7 +28,7 @@ class Fault(StrEnum):
     MALFORMED = "malformed"
     """Not JSON where JSON should be; in a stream after the first token."""
     CUT = "cut"
-    """The stream ends early, as if it were complete: no finish reason, no usage."""
+    """The stream ends early, as if it were complete: no finish reason, no usage. With calls, in the midst of them."""
     DROPPED = "dropped"
     """The connection is reset in the middle of the answer."""
     ERROR_IN_STREAM = "error_in_stream"
@@ -55,13 +55,19 @@ def content_text(content: object) -> str:
 
 
 def echo(messages: list[Json]) -> str:
-    said = [content_text(message.get("content")) for message in messages if message.get("role") == "user"]
+    # In Anthropic's format tools' results are the user's as well; they have no text of their own.
+    said = [text for m in messages if m.get("role") == "user" and (text := content_text(m.get("content")).strip())]
     return f"You said: {said[-1]}" if said else "You said nothing."
 
 
 @dataclass(frozen=True)
 class Behaviour:
     answer: Answer = echo
+    calls: Sequence[tuple[str, Json | str]] = ()
+    """Tools to call: name and arguments, where a string is sent as it is, valid or not. Beside them only an answer
+    that is not the echo is given. No model calls when it is shown no tools or may not: then the answer is all."""
+    call_ids: Sequence[str] = ()
+    """Instead of ids in the vendor's own style."""
     fault: Fault | None = None
     retry_after: int | None = 1
     """Seconds, sent with a 429, 503 or 529; None: no such header."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tests.support.model_doubles.behaviour import Behaviour, Json
+from tests.support.model_doubles.talk import turn
 
 Provider = Literal["openai", "anthropic", "ollama", "local"]
 
@@ -36,6 +37,11 @@ class ModelCall:
         """As sent: Anthropic's system prompt is in ``body["system"]``."""
         return self.body.get("messages") or []
 
+    @property
+    def tool_names(self) -> list[str]:
+        """Of the tools that the model was shown."""
+        return [tool.get("function", tool)["name"] for tool in self.body.get("tools") or []]
+
 
 @contextmanager
 def ending(call: ModelCall) -> Iterator[None]:
@@ -56,6 +62,7 @@ class Script:
         self._standing: defaultdict[Provider, Behaviour] = defaultdict(Behaviour)
         self._queued: defaultdict[Provider, deque[Behaviour]] = defaultdict(deque)
         self._awaited: list[tuple[Provider, str, Behaviour]] = []
+        self._turns: list[tuple[Provider, str, tuple[Behaviour, ...]]] = []
         self._changed = asyncio.Condition()
 
     def always(self, provider: Provider, behaviour: Behaviour) -> Behaviour:
@@ -70,6 +77,12 @@ class Script:
         """For the next call that holds this text, whatever others come before it."""
         self._awaited.append((provider, text, behaviour))
 
+    def turns(self, provider: Provider, text: str, *steps: Behaviour) -> None:
+        """For all calls about a question that holds this text: the first step until tools were called for it once,
+        then the second, and so on; the last one for ever. Which it is is read from the call, so that it may be made
+        again, by another provider too, without using anything up."""
+        self._turns.append((provider, text, steps))
+
     async def begin(self, call: ModelCall) -> Behaviour:
         """Puts a call that has arrived on record; returns how it is to go."""
         self.calls.append(call)
@@ -80,6 +93,10 @@ class Script:
             if awaited[0] == call.provider and awaited[1] in body:
                 self._awaited.remove(awaited)
                 return awaited[2]
+        question, made = turn(call.messages)
+        for provider, text, steps in self._turns:
+            if provider == call.provider and text in question:
+                return steps[min(made, len(steps) - 1)]
         queued = self._queued[call.provider]
         return queued.popleft() if queued else self._standing[call.provider]
 

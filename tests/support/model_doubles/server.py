@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 import time
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
@@ -11,12 +12,14 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from tests.support.http import reset_connection, serve
-from tests.support.model_doubles.behaviour import HTTP_FAULTS, Behaviour, Fault, Json, prompt_tokens, tokens
+from tests.support.model_doubles.behaviour import HTTP_FAULTS, Behaviour, Fault, Json, echo, prompt_tokens, tokens
 from tests.support.model_doubles.embeddings import EMBEDDING_WIRES, EmbeddingProvider, EmbeddingRequest, bag_of_words
 from tests.support.model_doubles.script import ModelCall, Provider, Script, ending
-from tests.support.model_doubles.wire import Anthropic, Ollama, OpenAI, Reply, Request, Wire
+from tests.support.model_doubles.wire import Anthropic, Called, Ollama, OpenAI, Reply, Request, Wire
 
 WIRES: Mapping[Provider, Wire] = {"openai": OpenAI(), "anthropic": Anthropic(), "ollama": Ollama(), "local": OpenAI()}
+FRAGMENT = 5
+"""Characters of a call's arguments that come at once."""
 GARBAGE = {
     Fault.EMPTY_BODY: "",
     Fault.HTML_BODY: "<html><head><title>502 Bad Gateway</title></head></html>",
@@ -184,14 +187,27 @@ def _json_or_empty(raw: bytes) -> Json:
 
 
 def _compose(request: Request, behaviour: Behaviour) -> Reply:
-    pieces = [] if behaviour.fault is Fault.EMPTY_ANSWER else tokens(behaviour.answer(request.messages))
-    kept = pieces[: request.max_tokens] if request.max_tokens else pieces
+    given = behaviour.calls if request.may_call else ()
+    is_silent = behaviour.fault is Fault.EMPTY_ANSWER or (bool(given) and behaviour.answer is echo)
+    pieces = [] if is_silent else tokens(behaviour.answer(request.messages))
+    limit = request.max_tokens or sys.maxsize
+    kept = pieces[:limit]
+    left = limit - len(kept)
+    calls: list[Called] = []
+    ids = [*behaviour.call_ids, *[None] * len(given)]
+    for (name, arguments), call_id in zip(given, ids, strict=False):
+        text = arguments if isinstance(arguments, str) else json.dumps(arguments)
+        fragments = [text[start : start + FRAGMENT] for start in range(0, len(text), FRAGMENT)]
+        if left > 0:
+            calls.append(Called(name, fragments[:left], call_id))
+        left -= len(fragments)
     return Reply(
         model=request.model,
         pieces=kept,
-        is_cut_short=len(kept) < len(pieces),
+        is_cut_short=len(kept) < len(pieces) or left < 0,
         prompt_tokens=prompt_tokens(request.messages),
         cached_tokens=behaviour.cached_tokens,
+        calls=calls,
         with_usage=request.with_usage,
     )
 
@@ -237,11 +253,13 @@ async def _stream(
     if behaviour.fault is Fault.HANG_BEFORE_FIRST_TOKEN:
         await behaviour.released.wait()
     await asyncio.sleep(behaviour.first_token_delay)
-    for number, piece in enumerate(reply.pieces):
+    calling = list(wire.calling(reply))
+    breaks_after = len(reply.pieces) + len(calling) // 2 if calling else 0
+    for number, chunk in enumerate([*(wire.piece(reply, piece) for piece in reply.pieces), *calling]):
         if number:
             await asyncio.sleep(behaviour.token_delay)
-        await response.write(wire.piece(reply, piece))
-        if number == 0 and await _break(http, call, wire, behaviour, response):
+        await response.write(chunk)
+        if number == breaks_after and await _break(http, call, wire, behaviour, response):
             return response
     for chunk in wire.ending(reply):
         await response.write(chunk)
@@ -253,7 +271,7 @@ async def _stream(
 async def _break(
     http: web.Request, call: ModelCall, wire: Wire, behaviour: Behaviour, response: web.StreamResponse
 ) -> bool:
-    """After the first token: whether the answer ends here."""
+    """After the first token, or half of the calls: whether the answer ends here."""
     match behaviour.fault:
         case Fault.HANG_MID_STREAM:
             await behaviour.released.wait()

@@ -9,9 +9,37 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import zip_longest
 from typing import Protocol
 
+from tests.support.model_doubles import tool_rules
 from tests.support.model_doubles.behaviour import Fault, Json, prompt_tokens
+
+
+@dataclass(frozen=True)
+class Called:
+    name: str
+    fragments: list[str]
+    """Of the arguments' text."""
+    id: str | None
+    """None: in the vendor's own style; empty: left out."""
+
+    @property
+    def arguments(self) -> str:
+        return "".join(self.fragments)
+
+    @property
+    def given(self) -> Json | None:
+        """The arguments as an object; None when they are none."""
+        try:
+            arguments = json.loads(self.arguments)
+        except ValueError:
+            return None
+        return arguments if isinstance(arguments, dict) else None
+
+    def id_like(self, prefix: str) -> Json:
+        made = f"{prefix}_{uuid.uuid4().hex[:24]}" if self.id is None else self.id
+        return {"id": made} if made else {}
 
 
 @dataclass(frozen=True)
@@ -24,7 +52,12 @@ class Reply:
     """By max_tokens: the finish reason says so."""
     prompt_tokens: int
     cached_tokens: int
+    calls: list[Called]
     with_usage: bool = True
+
+    @property
+    def output_tokens(self) -> int:
+        return len(self.pieces) + sum(len(call.fragments) for call in self.calls)
 
     @property
     def text(self) -> str:
@@ -39,6 +72,7 @@ class Request:
     max_tokens: int | None
     with_usage: bool
     """Whether a stream is to say the usage too."""
+    may_call: bool
 
     @property
     def tokens(self) -> int:
@@ -57,6 +91,8 @@ class Wire(Protocol):
     def opening(self, reply: Reply) -> Iterator[bytes]: ...
 
     def piece(self, reply: Reply, text: str) -> bytes: ...
+
+    def calling(self, reply: Reply) -> Iterator[bytes]: ...
 
     def ending(self, reply: Reply) -> Iterator[bytes]: ...
 
@@ -83,14 +119,21 @@ class OpenAI:
     def read(self, body: Json) -> Request | str:
         if problem := _bad("model", body.get("model"), str) or _bad("messages", body.get("messages"), list):
             return problem
-        options = body.get("stream_options") or {}
-        limit = body.get("max_completion_tokens", body.get("max_tokens"))
+        if problem := tool_rules.openai(body):
+            return problem
         return Request(
-            body["model"], body["messages"], bool(body.get("stream")), limit, bool(options.get("include_usage"))
+            model=body["model"],
+            messages=body["messages"],
+            is_stream=bool(body.get("stream")),
+            max_tokens=body.get("max_completion_tokens", body.get("max_tokens")),
+            with_usage=bool((body.get("stream_options") or {}).get("include_usage")),
+            may_call=bool(body.get("tools")) and body.get("tool_choice") != "none",
         )
 
     def whole(self, reply: Reply) -> Json:
         message: Json = {"role": "assistant", "content": reply.text, "refusal": None, "annotations": []}
+        if reply.calls:
+            message["tool_calls"] = [self._call(call, call.arguments) for call in reply.calls]
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": self._finish(reply)}
         return self._frame(reply, "chat.completion") | {"choices": [choice], "usage": self._usage(reply)}
 
@@ -99,6 +142,15 @@ class OpenAI:
 
     def piece(self, reply: Reply, text: str) -> bytes:
         return self._chunk(reply, {"content": text})
+
+    def calling(self, reply: Reply) -> Iterator[bytes]:
+        """Piece by piece in turn, which the index allows."""
+        for index, call in enumerate(reply.calls):
+            yield self._chunk(reply, {"tool_calls": [{"index": index, **self._call(call, "")}]})
+        for fragments in zip_longest(*(call.fragments for call in reply.calls)):
+            for index, fragment in enumerate(fragments):
+                if fragment is not None:
+                    yield self._chunk(reply, {"tool_calls": [{"index": index, "function": {"arguments": fragment}}]})
 
     def ending(self, reply: Reply) -> Iterator[bytes]:
         yield self._chunk(reply, {}, self._finish(reply))
@@ -133,11 +185,17 @@ class OpenAI:
         usage = {"usage": None} if reply.with_usage else {}
         return _sse(self._frame(reply, "chat.completion.chunk") | {"choices": [choice]} | usage)
 
+    def _call(self, call: Called, arguments: str) -> Json:
+        function = {"name": call.name, "arguments": arguments}
+        return {**call.id_like("call"), "type": "function", "function": function}
+
     def _finish(self, reply: Reply) -> str:
-        return "length" if reply.is_cut_short else "stop"
+        if reply.is_cut_short:
+            return "length"
+        return "tool_calls" if reply.calls else "stop"
 
     def _usage(self, reply: Reply) -> Json:
-        output = len(reply.pieces)
+        output = reply.output_tokens
         return {
             "prompt_tokens": reply.prompt_tokens,
             "completion_tokens": output,
@@ -160,13 +218,23 @@ class Anthropic:
             return problem
         if wrong := [m.get("role") for m in body["messages"] if m.get("role") not in {"user", "assistant"}]:
             return f'messages: Unexpected role "{wrong[0]}".'
+        if problem := tool_rules.anthropic(body):
+            return problem
         system = [{"role": "system", "content": body["system"]}] if body.get("system") else []
-        return Request(body["model"], system + body["messages"], bool(body.get("stream")), body["max_tokens"], True)
+        return Request(
+            model=body["model"],
+            messages=system + body["messages"],
+            is_stream=bool(body.get("stream")),
+            max_tokens=body["max_tokens"],
+            with_usage=True,
+            may_call=bool(body.get("tools")) and body.get("tool_choice", {}).get("type") != "none",
+        )
 
     def whole(self, reply: Reply) -> Json:
-        content = [{"type": "text", "text": reply.text}] if reply.text else []
+        content: list[Json] = [{"type": "text", "text": reply.text}] if reply.text else []
+        content += [self._use(call) | {"input": call.given or {}} for call in reply.calls]
         ended = {"content": content, "stop_reason": self._stop_reason(reply)}
-        return self._message(reply) | ended | {"usage": self._usage(reply, len(reply.pieces))}
+        return self._message(reply) | ended | {"usage": self._usage(reply, reply.output_tokens)}
 
     def opening(self, reply: Reply) -> Iterator[bytes]:
         message = self._message(reply) | {"usage": self._usage(reply, 1)}
@@ -180,11 +248,23 @@ class Anthropic:
         delta = {"type": "text_delta", "text": text}
         return _sse({"type": "content_block_delta", "index": 0, "delta": delta}, "content_block_delta")
 
+    def calling(self, reply: Reply) -> Iterator[bytes]:
+        """A block each, one after the other."""
+        for index, call in enumerate(reply.calls, start=1 if reply.pieces else 0):
+            if index:
+                yield self._stop(index - 1)
+            block = {"type": "content_block_start", "index": index, "content_block": self._use(call)}
+            yield _sse(block, "content_block_start")
+            for fragment in ("", *call.fragments):
+                delta = {"type": "input_json_delta", "partial_json": fragment}
+                yield _sse({"type": "content_block_delta", "index": index, "delta": delta}, "content_block_delta")
+
     def ending(self, reply: Reply) -> Iterator[bytes]:
-        if reply.pieces:
-            yield _sse({"type": "content_block_stop", "index": 0}, "content_block_stop")
+        blocks = len(reply.calls) + bool(reply.pieces)
+        if blocks:
+            yield self._stop(blocks - 1)
         delta = {"stop_reason": self._stop_reason(reply), "stop_sequence": None}
-        usage = {"output_tokens": len(reply.pieces)}
+        usage = {"output_tokens": reply.output_tokens}
         yield _sse({"type": "message_delta", "delta": delta, "usage": usage}, "message_delta")
         yield _sse({"type": "message_stop"}, "message_stop")
 
@@ -208,8 +288,16 @@ class Anthropic:
         identity = {"id": f"msg_{uuid.uuid4().hex[:24]}", "type": "message", "role": "assistant", "model": reply.model}
         return identity | {"content": [], "stop_reason": None, "stop_sequence": None}
 
+    def _use(self, call: Called) -> Json:
+        return {"type": "tool_use", **call.id_like("toolu"), "name": call.name, "input": {}}
+
+    def _stop(self, index: int) -> bytes:
+        return _sse({"type": "content_block_stop", "index": index}, "content_block_stop")
+
     def _stop_reason(self, reply: Reply) -> str:
-        return "max_tokens" if reply.is_cut_short else "end_turn"
+        if reply.is_cut_short:
+            return "max_tokens"
+        return "tool_use" if reply.calls else "end_turn"
 
     def _usage(self, reply: Reply, output: int) -> Json:
         # Unlike OpenAI's, these input tokens leave the cached ones out.
@@ -224,18 +312,33 @@ class Ollama:
     def read(self, body: Json) -> Request | str:
         if not body.get("model"):
             return "model is required"
-        options = body.get("options") or {}
-        limit = options.get("num_predict")
-        return Request(body["model"], body.get("messages") or [], body.get("stream", True), limit, True)
+        if problem := tool_rules.ollama(body):
+            return problem
+        return Request(
+            model=body["model"],
+            messages=body.get("messages") or [],
+            is_stream=body.get("stream", True),
+            max_tokens=(body.get("options") or {}).get("num_predict"),
+            with_usage=True,
+            may_call=bool(body.get("tools")),
+        )
 
     def whole(self, reply: Reply) -> Json:
-        return self._frame(reply, reply.text) | self._counts(reply)
+        calls = {"tool_calls": [self._call(call) for call in reply.calls]} if reply.calls else {}
+        return self._frame(reply, reply.text, **calls) | self._counts(reply)
 
     def opening(self, reply: Reply) -> Iterator[bytes]:
         yield from ()
 
     def piece(self, reply: Reply, text: str) -> bytes:
         return self._line(self._frame(reply, text) | {"done": False})
+
+    def calling(self, reply: Reply) -> Iterator[bytes]:
+        """Each call whole. What it cannot read as one, for its arguments are no object, it passes on as text."""
+        for call in reply.calls:
+            said = "" if call.given is not None else f'{{"name": "{call.name}", "parameters": {call.arguments}}}'
+            calls = {} if said else {"tool_calls": [self._call(call)]}
+            yield self._line(self._frame(reply, said, **calls) | {"done": False})
 
     def ending(self, reply: Reply) -> Iterator[bytes]:
         yield self._line(self._frame(reply, "") | self._counts(reply))
@@ -258,12 +361,15 @@ class Ollama:
     def _line(self, data: Json) -> bytes:
         return json.dumps(data).encode() + b"\n"
 
-    def _frame(self, reply: Reply, text: str) -> Json:
+    def _call(self, call: Called) -> Json:
+        return {"function": {"name": call.name, "arguments": call.given}}
+
+    def _frame(self, reply: Reply, text: str, **more: object) -> Json:
         now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-        return {"model": reply.model, "created_at": now, "message": {"role": "assistant", "content": text}}
+        return {"model": reply.model, "created_at": now, "message": {"role": "assistant", "content": text, **more}}
 
     def _counts(self, reply: Reply) -> Json:
         done = {"done": True, "done_reason": "length" if reply.is_cut_short else "stop"}
         durations = {"total_duration": 5_000_000, "load_duration": 1_000_000, "eval_duration": 3_000_000}
         prompt = {"prompt_eval_count": reply.prompt_tokens, "prompt_eval_duration": 1_000_000}
-        return done | durations | prompt | {"eval_count": len(reply.pieces)}
+        return done | durations | prompt | {"eval_count": reply.output_tokens}
