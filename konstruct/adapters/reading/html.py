@@ -9,28 +9,31 @@ from lxml import etree
 from konstruct.adapters.reading.outline import Outline, clean, one_line, table
 from konstruct.errors import Unreadable
 
-NEEDS_BROWSER: Final = "This page is empty until its scripts have run, so it needs a browser. Open it in one, save it as PDF, "
-    "and upload that."
+NEEDS_BROWSER: Final = (
+    "This page is empty until its scripts have run, so it needs a browser. Open it in one, save it as PDF and upload "
+    "that."
+)
 
-_UNREAD: Final = frozenset(  # noqa: SIM905 As a list it would fill a page.
-    "script style template noscript svg math iframe object canvas audio video head button input select textarea "
-    "datalist dialog".split()
+_UNREAD: Final = re.compile(
+    "script|style|template|noscript|svg|math|iframe|object|canvas|audio|video|head|button|input|select|"
+    "textarea|datalist|dialog"
 )
 _FRAME_TAGS: Final = frozenset({"nav", "footer"})
 _FRAME_ROLES: Final = frozenset(
     {"navigation", "banner", "contentinfo", "search", "dialog", "alertdialog", "complementary", "menubar"}
 )
-_FRAME_NAMES: Final = frozenset(  # noqa: SIM905 As a list it would fill a page.
-    "footer cookie cookies cookiebanner cookiebar consent gdpr newsletter popup modal toast skiplink".split()
+_FRAME_NAMES: Final = re.compile(
+    "footer|cookie|cookies|cookiebanner|cookiebar|consent|gdpr|newsletter|popup|modal|toast|skiplink"
 )
 # These name what a page is about as often as what frames it: a menu may be a restaurant's. Its links tell.
-_LINK_NAMES: Final = frozenset(  # noqa: SIM905 As a list it would fill a page.
-    "nav navbar navigation navi menu sidebar breadcrumb breadcrumbs pagination pager share sharing social related "
-    "recommendations toc header topbar".split()
+_LINK_NAMES: Final = re.compile(
+    "nav|navbar|navigation|navi|menu|sidebar|breadcrumb|breadcrumbs|pagination|pager|share|sharing|"
+    "social|related|recommendations|toc|header|topbar"
 )
-_BLOCKS: Final = frozenset(  # noqa: SIM905 As a list it would fill a page.
-    "address article aside blockquote body caption center dd details div dl dt fieldset figcaption figure footer "
-    "form header hgroup hr html label legend li main nav ol p section summary table tbody td tfoot th thead tr ul".split()
+_BLOCKS: Final = re.compile(
+    "address|article|aside|blockquote|body|caption|center|dd|details|div|dl|dt|fieldset|figcaption|"
+    "figure|footer|form|header|hgroup|hr|html|label|legend|li|main|nav|ol|p|section|summary|table|"
+    "tbody|td|tfoot|th|thead|tr|ul"
 )
 _HEADINGS: Final = {f"h{level}": level for level in range(1, 7)}
 _NAME_PARTS: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
@@ -53,7 +56,7 @@ def read(text: str, outline: Outline) -> None:
         raise Unreadable("This page holds no text.")
     has_scripts = root.find(".//script") is not None
     outline.title = one_line(root.findtext(".//title") or "")
-    _drop(root, [element for element in root.iter() if element.tag in _UNREAD or _is_hidden(element)])
+    _drop(root, [element for element in root.iter() if _UNREAD.fullmatch(element.tag) or _is_hidden(element)])
     written = "".join(root.itertext())
     length = _length(root)
     if has_scripts and (length < _EMPTY or (length < _ALMOST_EMPTY and _ASKS_FOR_SCRIPTS.search(written))):
@@ -83,9 +86,9 @@ def _is_frame(element: Any, length: int) -> bool:
     if element.tag == "aside" and next(element.iterancestors("main", "article"), None) is None:
         return True
     names = {part.lower() for part in _NAME_PARTS.findall(f"{element.get('class', '')} {element.get('id', '')}")}
-    if names & _FRAME_NAMES:
+    if any(map(_FRAME_NAMES.fullmatch, names)):
         return _length(element) < length * _MOST_IN_FRAME
-    if not names & _LINK_NAMES:
+    if not any(map(_LINK_NAMES.fullmatch, names)):
         return False
     linked = sum(_length(link) for link in element.iter("a"))
     return linked > _length(element) * _MOST_IN_FRAME
@@ -144,7 +147,7 @@ class _Walk:
         tag = element.tag
         if tag == "br":
             self._words.append("\n")
-        if tag not in _BLOCKS and tag not in _HEADINGS:
+        if not _BLOCKS.fullmatch(tag) and tag not in _HEADINGS:
             return
         self._end_block()
         match tag:
@@ -164,7 +167,7 @@ class _Walk:
             self._end_list()
             text, self._words = "".join(self._words), []
             self._outline.heading(_HEADINGS[tag], _PERMALINK.sub("", text))
-        elif tag in _BLOCKS:
+        elif _BLOCKS.fullmatch(tag):
             self._end_block()
             if tag in {"ul", "ol", "dl"}:
                 self._lists.pop()
@@ -203,7 +206,7 @@ def _table(element: Any) -> str:
 def _flat(element: Any) -> str:
     parts: list[str] = []
     for event, inner in etree.iterwalk(element, events=("start", "end")):
-        if inner.tag in _BLOCKS or inner.tag == "br":
+        if _BLOCKS.fullmatch(inner.tag) or inner.tag == "br":
             parts.append(" ")
         parts.append((inner.text if event == "start" else inner.tail if inner is not element else None) or "")
     return "".join(parts)
