@@ -12,7 +12,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from konstruct import audit
+from konstruct import audit, equipping
+from konstruct.changes import Change
 from konstruct.connections import SECRETS, slack_account
 from konstruct.db import Database
 from konstruct.errors import ChannelRefused, Conflict
@@ -28,19 +29,6 @@ Identify = Callable[[SecretStr], Awaitable[Mapping[str, str | None]]]
 Row = TypeVar("Row", Employee, Connection)
 
 _SLACK_IDS: Final = ("enterprise_id", "team_id", "app_id", "bot_user_id", "bot_id")
-
-
-@dataclass(frozen=True)
-class Change:
-    """One thing that was made (+), altered (~) or removed (-), or that only the database knows of (=)."""
-
-    sign: Literal["+", "~", "-", "="]
-    kind: Literal["tenant", "employee", "connection", "binding"]
-    key: str
-    what: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.sign} {self.kind} {self.key}{': ' if self.what else ''}{self.what}"
 
 
 @dataclass(frozen=True)
@@ -93,6 +81,7 @@ async def apply(
                 # Somebody else created it since we looked.
                 continue
             employees = await run.publish_employees()
+            run.changes += await equipping.equip(session, vault, manifest, tenant_id, actor)
             await run.connect(accounts, employees)
         return run.changes
 
@@ -181,6 +170,8 @@ class _Run:
             "name": self.manifest.name,
             "models": self.manifest.models,
             "limits": self.manifest.limits.model_dump(exclude_none=True),
+            "time_zone": self.manifest.time_zone,
+            "approvals": self.manifest.approvals.content(),
         }
 
     async def publish_employees(self) -> dict[str, UUID]:
@@ -191,7 +182,7 @@ class _Run:
                 rows[key] = Employee(tenant_id=self.tenant_id, key=key)
                 self.session.add(rows[key])
                 await self.session.flush()
-            await self._publish(rows[key], wanted.model_dump())
+            await self._publish(rows[key], wanted.content())
         self._leave_others("employee", rows, self.manifest.employees)
         return {key: rows[key].id for key in self.manifest.employees}
 

@@ -74,6 +74,12 @@ class Employee(Section):
     caps: Caps = Caps()
     escalation: list[dict[str, JsonValue]] = []
 
+    def content(self) -> dict[str, Any]:
+        """As a version keeps it."""
+        kept = self.model_dump(exclude={"tools", "caps"})
+        tools = [tool.model_dump(exclude_none=True) for tool in self.tools]
+        return kept | {"tools": tools, "caps": self.caps.model_dump(exclude_none=True)}
+
 
 class SlackConnection(Section):
     kind: Literal["slack"]

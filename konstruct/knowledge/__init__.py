@@ -1,0 +1,1 @@
+"""What an employee can look up: documents, cut so that a part of one can be found and understood alone."""
