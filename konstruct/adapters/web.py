@@ -18,9 +18,9 @@ import httpx2
 
 from konstruct.adapters.web_addresses import Allowed, Resolver, is_host, system_resolver
 from konstruct.errors import WebError, WebRefused, WebUncertain, WebUnreachable
+from konstruct.knowledge import robots
 from konstruct.ports import WebAnswer, WebRequest
 
-USER_AGENT: Final = "Konstruct"
 CONNECT_SECONDS: Final = 5.0
 """For the look-up, for each address that is tried, and for TLS."""
 MOST_ADDRESSES: Final = 4
@@ -55,7 +55,7 @@ def open_client(
     return httpx2.AsyncClient(
         transport=transport,
         trust_env=False,
-        headers={"User-Agent": USER_AGENT, "Accept-Encoding": "gzip, deflate"},
+        headers={"User-Agent": robots.NAME, "Accept-Encoding": "gzip, deflate"},
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         timeout=httpx2.Timeout(30.0, connect=CONNECT_SECONDS),
         follow_redirects=False,
