@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -134,6 +134,7 @@ class BuiltinTools:
         return Outcome("done", results.part(whole, int(str(start))), is_untrusted=True)
 
     def _record(self, session: AsyncSession, call: ToolCall, action: str, **rows: list[UUID]) -> None:
+        detail: dict[str, Any] = {name: [str(row) for row in ids] for name, ids in rows.items()}
         audit.record(
             session,
             tenant_id=call.tenant_id,
@@ -142,7 +143,7 @@ class BuiltinTools:
             action=action,
             subject_id=call.contact_id,
             call_id=str(call.id),
-            **{name: [str(row) for row in ids] for name, ids in rows.items()},
+            **detail,
         )
 
 

@@ -2,10 +2,11 @@
 
 from typing import Final
 
+from konstruct.knowledge.search import Passage, Query
+
 from activities.locating import Locator
 from konstruct.db import Database
 from konstruct.knowledge import search
-from konstruct.knowledge.search import Passage, Query
 from konstruct.tables import EmployeeVersion
 
 PASSAGES: Final = 6

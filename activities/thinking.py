@@ -189,8 +189,9 @@ class Thinking:
                     session, self._vault, request.conversation_id, request.turn_id, parts
                 )
                 outcome = "turn.answered" if finished.outcome == "stored" else "turn.superseded"
-                is_over = finished.outcome in ("nothing", "superseded")
-                thought = Thought(finished.outcome if is_over else "reply", finished.reply_ids)
+                thought = Thought(
+                    finished.outcome if finished.outcome in ("nothing", "superseded") else "reply", finished.reply_ids
+                )
             turn = begun.turn
             usage.record(session, turn.employee, request.conversation_id, request.turn_id, calls)
             audit.record(

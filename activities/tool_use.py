@@ -19,7 +19,6 @@ from konstruct.db import Database
 from konstruct.errors import ToolFailed, Unavailable, WebError, WebRefused, WebUncertain, WebUnreachable
 from konstruct.ports import Mcp, Web
 from konstruct.tables import Tool as ToolRow
-from konstruct.tables import ToolCall
 from konstruct.tools import calls, defining, http, registry, schemas
 from konstruct.tools.calls import UNKNOWN, Begun, Outcome
 from konstruct.tools.http import HttpToolDefinition

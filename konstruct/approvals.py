@@ -1,4 +1,4 @@
-"""Approvals: a person's yes or no to one call of a tool, bound to what was shown; and how the conversation learns of it."""
+"""Approvals: a person's yes or no to one call of a tool, bound to what was shown, and the word that goes back."""
 
 import json
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from konstruct.db import Database
 from konstruct.errors import Conflict, NotFound
 from konstruct.tables import Approval, Conversation, Employee, EmployeeVersion, Tenant, ToolCall
 from konstruct.tables.base import utc_now
-from konstruct.tools import calls
+from konstruct.tools import calls, results
 from konstruct.vault import ContactCipher, Vault
 
 EXPIRES_AFTER: Final = timedelta(days=3)
@@ -165,7 +165,7 @@ async def announced(session: AsyncSession, approval_id: UUID, card: dict[str, An
 
 
 async def report(session: AsyncSession, vault: Vault, approval_id: UUID) -> UUID | None:
-    """Tells the conversation what came of it, once: the note that its employee answers, or None for an erased contact."""
+    """Tells the conversation what came of it, once: the note that its employee answers; None for an erased contact."""
     place = await get(session, approval_id)
     # The conversation before the rest, as everybody locks them.
     conversation = await conversations.changed(session, place.conversation_id)
@@ -273,7 +273,7 @@ def _told(approval: Approval, call: ToolCall, cipher: ContactCipher) -> str:
         parts.append(f"The person's note: {cipher.open(NOTE, approval.id, approval.sealed_note)}")
     if approval.state == "approved" and call.state in ("done", "failed") and call.sealed_result is not None:
         result = cipher.open(calls.RESULT, call.id, call.sealed_result)
-        parts.append(calls.results.as_data(result, call.tool, call.fingerprint))
+        parts.append(results.as_data(result, call.tool, call.fingerprint))
     return "\n".join([*parts, "Tell the person you talk with, in their language."])
 
 

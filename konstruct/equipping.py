@@ -1,4 +1,4 @@
-"""Making a tenant's tools and sources of knowledge be what its manifest says, within the transaction that applies it."""
+"""Making a tenant's tools and sources of knowledge be what its manifest says, in the transaction that applies it."""
 
 from collections.abc import Iterable, Mapping
 from typing import Literal

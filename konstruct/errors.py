@@ -94,12 +94,6 @@ class WebUncertain(WebError):
     retryable = True
 
 
-class ToolFailed(KonstructError):
-    """Its sentence goes to the model, which may try something else."""
-
-    status = 502
-
-
 class ChannelError(KonstructError):
     status = 502
 

@@ -18,7 +18,8 @@ from konstruct.connections import SECRETS, slack_account
 from konstruct.db import Database
 from konstruct.errors import ChannelRefused, Conflict
 from konstruct.identity import new_id
-from konstruct.manifest import Manifest, SlackConnection
+from konstruct.manifest import Manifest
+from konstruct.manifest.sections import SlackConnection
 from konstruct.tables import Connection, Employee, EmployeeBinding, EmployeeVersion, Tenant
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault

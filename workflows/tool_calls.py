@@ -1,6 +1,5 @@
 """One call of a tool: made within its terms, and settled whatever becomes of it."""
 
-from datetime import timedelta
 from uuid import UUID
 
 from temporalio import workflow

@@ -5,7 +5,7 @@ Values are never quoted in errors, since any of them may turn out to be a secret
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError
 from pydantic_core import ErrorDetails
@@ -51,14 +51,16 @@ class Manifest(Section):
         str, like(r"[a-z][a-z0-9-]{1,62}", "must be 2 to 63 lower-case letters, digits and hyphens, a letter first")
     ]
     name: Line
-    models: Annotated[list[ModelName], Field(max_length=10)] = []
+    models: Annotated[list[ModelName], Field(max_length=10, default_factory=list)]
     limits: Limits = Limits()
     time_zone: TimeZone = "UTC"
     approvals: Approvals = Approvals()
-    tools: dict[Key, Annotated[HttpTool | McpTools, Field(discriminator="kind")]] = {}
-    knowledge: dict[Key, Source] = {}
+    tools: dict[Key, Annotated[HttpTool | McpTools, Field(discriminator="kind")]] = Field(default_factory=dict)
+    knowledge: dict[Key, Source] = Field(default_factory=dict)
     employees: Annotated[dict[Key, Employee], Field(min_length=1)]
-    connections: dict[Key, Annotated[SlackConnection | ConsoleConnection, Field(discriminator="kind")]] = {}
+    connections: dict[Key, Annotated[SlackConnection | ConsoleConnection, Field(discriminator="kind")]] = Field(
+        default_factory=dict
+    )
 
     _document: Document = PrivateAttr()
 
@@ -168,12 +170,17 @@ def _fields(loc: Loc) -> Iterable[str]:
         case ("connections" | "tools" as section, _, str(kind), *inner):
             found: type[BaseModel] = KINDS[section][kind]
         case (str(section), *inner):
-            found = {"limits": Limits, "approvals": Approvals}.get(section) or _SECTIONS[section]
-            inner = inner if section in ("limits", "approvals") else inner[1:]
+            found = _SECTIONS[section]
         case _:
             return ()
     return _INNER.get(next((name for name in reversed(inner) if name in _INNER), ""), found).model_fields
 
 
-_SECTIONS: Final[dict[str, type[Section]]] = {"employees": Employee, "knowledge": Source}
+_SECTIONS: Final[dict[str, type[Section]]] = {
+    "approvals": Approvals,
+    "employees": Employee,
+    "knowledge": Source,
+    "limits": Limits,
+}
 _INNER: Final[dict[object, type[BaseModel]]] = {"caps": Caps, "auth": Auth}
+"""Sections within others, by the name of the field that they are in."""

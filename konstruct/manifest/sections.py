@@ -29,7 +29,6 @@ from konstruct.manifest.fields import (
 from konstruct.tools.http import HttpToolDefinition
 from konstruct.tools.policy import Approval, Risk
 
-
 _URL: Final = like(r"https?://[^\s@]+", "must be an address such as https://example.com/page")
 _COST: Final = like(r"[0-9]{1,4}(\.[0-9]{1,4})?", "must be US dollars, such as 0.50")
 

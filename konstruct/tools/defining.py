@@ -122,11 +122,11 @@ async def keep_listing(session: AsyncSession, tool_id: UUID, offered: Sequence[M
     for name in [*tool.listing, *(name for name in by_name if name not in tool.listing)]:
         known, now = tool.listing.get(name), by_name.get(name)
         if now is None:
-            listing[name] = {**known, "state": "gone"}
+            listing[name] = {**tool.listing[name], "state": "gone"}
         elif known is None:
             listing[name] = _entry(now)
         elif known["digest"] == now.digest:
-            listing[name] = {**known, "state": "accepted"} | ({"offered": None} if known.get("offered") else {})
+            listing[name] = {**known, "state": "accepted"}
         else:
             listing[name] = {**known, "state": "changed", "offered": _entry(now)}
     changed = sorted(

@@ -36,7 +36,21 @@ _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
 # They say how a message is framed and whom it is for, which is not a tool's to say.
 _FORBIDDEN_HEADERS: Final = frozenset(
-    ["connection", "content-encoding", "content-length", "expect", "host", "idempotency-key", "keep-alive", "proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"]
+    [
+        "connection",
+        "content-encoding",
+        "content-length",
+        "expect",
+        "host",
+        "idempotency-key",
+        "keep-alive",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ]
 )
 
 
