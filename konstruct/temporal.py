@@ -129,6 +129,10 @@ def workflow_id(tenant_id: UUID, conversation_id: UUID) -> str:
     return f"conversation:{tenant_id}:{conversation_id}"
 
 
+def approval_workflow_id(tenant_id: UUID, approval_id: UUID) -> str:
+    return f"approval:{tenant_id}:{approval_id}"
+
+
 async def tell(client: Client, tenant_id: UUID, conversation_id: UUID, signal: str, content: object) -> None:
     """Signals a conversation's workflow, starting it when it has fallen silent.
 
@@ -160,6 +164,22 @@ async def notify(client: Client, tenant_id: UUID, accepted: Accepted) -> None:
             await tell(client, tenant_id, accepted.conversation_id, contracts.DELIVER_MESSAGE, message)
     except Unavailable:
         log.warning("temporal_unreachable", conversation_id=str(accepted.conversation_id))
+
+
+async def tell_decided(client: Client, tenant_id: UUID, approval_id: UUID) -> None:
+    """Has what a person decided carried out. When Temporal is away the sweep does so later."""
+    try:
+        async with _in_time():
+            await client.start_workflow(
+                "ApprovalWorkflow",
+                args=[tenant_id, approval_id],
+                id=approval_workflow_id(tenant_id, approval_id),
+                task_queue=CONVERSATIONS,
+                start_signal="decided",
+                rpc_timeout=_SIGNAL_TIMEOUT,
+            )
+    except Unavailable:
+        log.warning("temporal_unreachable", approval_id=str(approval_id))
 
 
 async def stop_turn(client: Client, tenant_id: UUID, conversation_id: UUID) -> None:
