@@ -18,6 +18,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from temporalio.client import Client
 
 from gateway import bodies, slack_socket
+from gateway.slack_approvals import SlackApprovals
 from gateway.slack_listeners import SlackListeners
 from konstruct import connections, inbox
 from konstruct.adapters.slack import SlackMessenger
@@ -47,11 +48,13 @@ class SlackEvents:
         self._vault = vault
         self._app_token = settings.slack_app_token
         self._listeners = SlackListeners(database, vault, limiter, temporal_client, messenger)
+        self._approvals = SlackApprovals(database, vault, temporal_client, messenger)
         self._bolt = self._make_bolt(settings.slack_api_url)
         self._open = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         self._open.push_async_callback(self._listeners.close)
+        self._open.push_async_callback(self._approvals.close)
         if self._app_token is not None:
             await self._open.enter_async_context(slack_socket.listening(self._bolt, self._app_token, self.receive))
         return self
@@ -103,6 +106,7 @@ class SlackEvents:
         app.error(_reraise)
         app.use(_ignore_dead_connections)
         self._listeners.register(app)
+        self._approvals.register(app)
         return app
 
     async def _find_connection(self, context: AsyncBoltContext, next_: Callable[[], Awaitable[None]]) -> None:

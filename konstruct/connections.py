@@ -51,6 +51,11 @@ async def open_account(session: AsyncSession, vault: Vault, connection_id: Conne
     return await unsealed(session, vault, await _get(session, connection_id))
 
 
+async def key_of(session: AsyncSession, connection_id: ConnectionId) -> str:
+    """What the tenant calls it. Raises NotFound when the session's tenant has no such connection."""
+    return (await _get(session, connection_id)).key
+
+
 async def unsealed(session: AsyncSession, vault: Vault, connection: Connection) -> ChannelAccount:
     secrets: dict[str, SecretStr] = {}
     if connection.sealed_secrets is not None:

@@ -6,6 +6,8 @@ KonstructError
   NotFound                                                                       404
   Conflict                somebody else holds it, or it has moved on             409
   Unauthentic             a signature or token that does not hold                401
+  NotAllowed              one that holds, and is not for this                    403
+  TooMany                 over a limit; says when to try again                   429, retryable
   Misconfigured           the deployment lacks something that it was asked for   500
   Unavailable             a part we need does not answer                         503, retryable
     ModelsUnavailable     every model of the chain was passed over
@@ -53,6 +55,19 @@ class Conflict(KonstructError):
 
 class Unauthentic(KonstructError):
     status = 401
+
+
+class NotAllowed(KonstructError):
+    status = 403
+
+
+class TooMany(KonstructError):
+    status = 429
+    retryable = True
+
+    def __init__(self, message: str, retry_after: timedelta) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class Misconfigured(KonstructError):

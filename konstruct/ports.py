@@ -188,6 +188,22 @@ class Outgoing:
     created_at: datetime
 
 
+@dataclass(frozen=True)
+class ApprovalCard:
+    """What people are asked to decide, or were. All of its text may have been written by strangers."""
+
+    approval_id: UUID
+    fingerprint: str
+    employee: str
+    tool: str
+    reason: str = field(repr=False)
+    arguments: str = field(repr=False)
+    """JSON, indented, whole: nothing may be decided on a part of it."""
+    expires_at: datetime
+    outcome: str = ""
+    """A sentence, once there is nothing left to decide."""
+
+
 class Messenger(Protocol):
     """One channel kind. Methods raise ChannelError's subclasses and nothing else; none of them retries."""
 
@@ -203,6 +219,12 @@ class Messenger(Protocol):
     async def show_thinking(self, account: ChannelAccount, thread: Thread) -> None: ...
 
     async def show_idle(self, account: ChannelAccount, thread: Thread) -> None: ...
+
+    async def show_approval(self, account: ChannelAccount, channel: str, card: ApprovalCard) -> str:
+        """Asks whoever reads the channel; returns the channel's id of the card."""
+
+    async def renew_approval(self, account: ChannelAccount, channel: str, external_id: str, card: ApprovalCard) -> None:
+        """Shows the card as it is now. The same again does no harm."""
 
 
 @dataclass(frozen=True)

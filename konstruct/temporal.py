@@ -26,6 +26,7 @@ from temporalio.converter import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
+from konstruct.contracts import approvals as approval_contracts
 from konstruct.contracts import conversation as contracts
 from konstruct.errors import Misconfigured, Unavailable
 from konstruct.inbox import Accepted
@@ -160,6 +161,32 @@ async def notify(client: Client, tenant_id: UUID, accepted: Accepted) -> None:
             await tell(client, tenant_id, accepted.conversation_id, contracts.DELIVER_MESSAGE, message)
     except Unavailable:
         log.warning("temporal_unreachable", conversation_id=str(accepted.conversation_id))
+
+
+async def tell_approval(client: Client, tenant_id: UUID, approval_id: UUID) -> None:
+    """Has an approval's workflow look at how it stands, starting it if it does not run.
+
+    Raises:
+        Unavailable: Temporal cannot be reached in time.
+    """
+    async with _in_time():
+        await client.start_workflow(
+            approval_contracts.WORKFLOW,
+            approval_contracts.ApprovalState(tenant_id, approval_id),
+            id=approval_contracts.workflow_id(tenant_id, approval_id),
+            task_queue=CONVERSATIONS,
+            start_signal=approval_contracts.DECIDED,
+            priority=Priority(fairness_key=str(tenant_id)),
+            rpc_timeout=_SIGNAL_TIMEOUT,
+        )
+
+
+async def tell_decided(client: Client, tenant_id: UUID, approval_id: UUID) -> None:
+    """Has what a person decided carried out. When Temporal is away the sweep does so later."""
+    try:
+        await tell_approval(client, tenant_id, approval_id)
+    except Unavailable:
+        log.warning("temporal_unreachable", approval_id=str(approval_id))
 
 
 async def stop_turn(client: Client, tenant_id: UUID, conversation_id: UUID) -> None:

@@ -123,7 +123,7 @@ class Turn:
             await workflow.start_child_workflow(
                 approvals.WORKFLOW,
                 ApprovalState(self._tenant_id, approval_id),
-                id=f"approval:{self._tenant_id}:{approval_id}",
+                id=approvals.workflow_id(self._tenant_id, approval_id),
                 parent_close_policy=workflow.ParentClosePolicy.ABANDON,
             )
         except WorkflowAlreadyStartedError:

@@ -1,6 +1,9 @@
 """The console channel: whoever runs `konstruct chat` reads the answer from the database itself."""
 
-from konstruct.ports import ChannelAccount, Outgoing, Thread
+from typing import NoReturn
+
+from konstruct.errors import ChannelRefused
+from konstruct.ports import ApprovalCard, ChannelAccount, Outgoing, Thread
 
 
 class ConsoleMessenger:
@@ -18,3 +21,11 @@ class ConsoleMessenger:
 
     async def show_idle(self, account: ChannelAccount, thread: Thread) -> None:
         return None
+
+    async def show_approval(self, account: ChannelAccount, channel: str, card: ApprovalCard) -> NoReturn:
+        raise ChannelRefused("The console shows no approvals: decide over the REST API.", "not_supported")
+
+    async def renew_approval(
+        self, account: ChannelAccount, channel: str, external_id: str, card: ApprovalCard
+    ) -> NoReturn:
+        await self.show_approval(account, channel, card)

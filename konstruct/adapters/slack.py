@@ -4,6 +4,7 @@ Events from Slack do not come in here, and what a text may hold is decided in sl
 """
 
 import asyncio
+import html
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -18,11 +19,11 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
-from konstruct.adapters import slack_text
+from konstruct.adapters import slack_cards, slack_text
 from konstruct.adapters.slack_errors import channel_error
 from konstruct.errors import ChannelError, ChannelRefused, ChannelUnavailable, ConnectionDead, SendUncertain
 from konstruct.identity import ConnectionId, MessageId
-from konstruct.ports import ChannelAccount, Outgoing, Thread
+from konstruct.ports import ApprovalCard, ChannelAccount, Outgoing, Thread
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +39,7 @@ MOST_PAGES: Final = 20
 
 _USERNAME_SIZE: Final = 80
 _BLOCKS_REFUSED: Final = frozenset({"invalid_blocks", "invalid_blocks_format"})
+_TOO_MUCH: Final = _BLOCKS_REFUSED | {"msg_blocks_too_long", "msg_too_long"}
 _UNSUPPORTED: Final = frozenset({"unknown_method", "method_deprecated", "deprecated_endpoint", "feature_not_enabled"})
 
 
@@ -197,6 +199,36 @@ class SlackMessenger:
 
     async def show_idle(self, account: ChannelAccount, thread: Thread) -> None:
         await self._show_state(account, thread, status="", session="active")
+
+    async def show_approval(self, account: ChannelAccount, channel: str, card: ApprovalCard) -> str:
+        """In the app's own name: it is not the employee who asks people for leave."""
+        return await self._show(
+            account, "chat.postMessage", card, channel=channel, unfurl_links=False, unfurl_media=False
+        )
+
+    async def renew_approval(self, account: ChannelAccount, channel: str, external_id: str, card: ApprovalCard) -> None:
+        await self._show(account, "chat.update", card, channel=channel, ts=external_id)
+
+    async def _show(self, account: ChannelAccount, method: str, card: ApprovalCard, **other: object) -> str:
+        """What Slack finds too much, against our own count, is shown in part and then cannot be approved there."""
+        is_whole = slack_cards.fits(card)
+        while True:
+            message = {
+                "text": slack_cards.notification(card),
+                "blocks": slack_cards.blocks(card, is_whole=is_whole),
+            }
+            try:
+                async with self._slack(_token(account), is_send=method == "chat.postMessage") as slack:
+                    return str(_data(await slack.api_call(method, json={**other, **message}))["ts"])
+            except ChannelRefused as refusal:
+                if not is_whole or refusal.code not in _TOO_MUCH:
+                    raise
+                is_whole = False
+
+    async def whisper(self, account: ChannelAccount, channel: str, user: str, sentence: str) -> None:
+        """Tells one person in a channel something that nobody else sees and that is not kept; raises nothing."""
+        text = html.escape(slack_text.harmless(sentence), quote=False)
+        await self._decorate(account, "chat.postEphemeral", channel=channel, user=user, text=text)
 
     async def suggest_prompts(
         self, account: ChannelAccount, channel: str, prompts: Sequence[Prompt], *, title: str = ""

@@ -67,7 +67,7 @@ def split(text: str) -> list[str]:
 def fallback(part: str) -> str:
     """What a notification shows of a part: its beginning without marks, as escaped mrkdwn on one line."""
     plain = " ".join(_MARKS.sub("", _HEADING.sub(r"\1", _LINK.sub(r"\1", part))).split())
-    beginning = next(_fill(_cut(plain, FALLBACK_SIZE, (_WORD,), _length), FALLBACK_SIZE, _length))
+    beginning = next(_fill(_cut(plain, FALLBACK_SIZE, (_WORD,), stored_length), FALLBACK_SIZE, stored_length))
     if beginning != plain:
         plain = beginning.rstrip() + "…"
     return html.escape(plain, quote=False) or "…"
@@ -162,11 +162,11 @@ def _pieces(text: str, limit: int) -> Iterator[str]:
     for block in _blocks(text):
         if not block.opening:
             yield from _cut(block.body, limit, (_PARAGRAPH, _LINE, _SENTENCE, _WORD), _weight)
-        elif _length(block.text) <= limit:
+        elif stored_length(block.text) <= limit:
             yield block.text
         else:
-            room = limit - _length(block.opening + block.closing) - 1
-            for body in _fill(_cut(block.body, room, (_LINE,), _length), room, _length):
+            room = limit - stored_length(block.opening + block.closing) - 1
+            for body in _fill(_cut(block.body, room, (_LINE,), stored_length), room, stored_length):
                 yield block.opening + body + ("" if body.endswith("\n") else "\n") + block.closing
 
 
@@ -219,7 +219,7 @@ def _fill(pieces: Iterable[str], limit: int, measure: Callable[[str], int]) -> I
     yield "".join(joined)
 
 
-def _length(text: str) -> int:
+def stored_length(text: str) -> int:
     """As Slack may count at most: in UTF-16, with its three special characters as the entities that it stores."""
     entities = 4 * text.count("&") + 3 * (text.count("<") + text.count(">"))
     return len(text.encode("utf-16-le")) // 2 + entities
@@ -227,7 +227,7 @@ def _length(text: str) -> int:
 
 def _weight(piece: str) -> int:
     headings = 0 if _FENCE.match(piece) else len(_HEADING.findall(piece))
-    return _length(piece) + headings * HEADING_WEIGHT
+    return stored_length(piece) + headings * HEADING_WEIGHT
 
 
 def _is_visible(text: str) -> bool:

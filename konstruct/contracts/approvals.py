@@ -8,6 +8,10 @@ WORKFLOW = "ApprovalWorkflow"
 DECIDED = "decided"
 
 
+def workflow_id(tenant_id: UUID, approval_id: UUID) -> str:
+    return f"approval:{tenant_id}:{approval_id}"
+
+
 @dataclass(frozen=True)
 class ApprovalState:
     """The workflow's input, and what its activities ask about."""

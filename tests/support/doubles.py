@@ -12,6 +12,7 @@ from uuid import UUID
 
 from konstruct.errors import EmbeddingUnavailable
 from konstruct.ports import (
+    ApprovalCard,
     ChannelAccount,
     ChatMessage,
     Completion,
@@ -168,6 +169,8 @@ class RecordingMessenger:
     told: list[tuple[Literal["send", "find", "thinking", "idle"], str]] = field(default_factory=list)
     """What was done, with the text of a message or the root of a thread."""
     accounts: list[ChannelAccount] = field(default_factory=list)
+    cards: dict[str, ApprovalCard] = field(default_factory=dict)
+    """Approvals as they are shown now, by the channel's id of each."""
     troubles: deque[Exception] = field(default_factory=deque)
     arrived: dict[str, str] = field(default_factory=dict)
     """Texts that the channel has, with its id of each; one put here arrived though its send did not say so."""
@@ -197,3 +200,16 @@ class RecordingMessenger:
 
     async def show_idle(self, account: ChannelAccount, thread: Thread) -> None:
         self.told.append(("idle", thread.root))
+
+    async def show_approval(self, account: ChannelAccount, channel: str, card: ApprovalCard) -> str:
+        self.accounts.append(account)
+        if self.troubles:
+            raise self.troubles.popleft()
+        shown = f"{channel}-card-{card.approval_id}"
+        self.cards[shown] = card
+        return shown
+
+    async def renew_approval(self, account: ChannelAccount, channel: str, external_id: str, card: ApprovalCard) -> None:
+        if self.troubles:
+            raise self.troubles.popleft()
+        self.cards[external_id] = card

@@ -188,12 +188,26 @@ class EventSource:
         return await self.deliver(event, team=workspace.team_id)
 
     async def person_clicks(
-        self, channel_id: str, ts: str, user: str, *, action_id: str, value: str, url: str, team: str | None = None
+        self,
+        channel_id: str,
+        ts: str,
+        user: str,
+        *,
+        action_id: str,
+        value: str,
+        url: str | None,
+        team: str | None = None,
     ) -> Delivery:
-        """Presses a button of a stored message; interactivity is form-encoded and never retried."""
+        """Presses a button of a stored message; interactivity is form-encoded and never retried. Without a ``url`` it
+        goes over Socket Mode."""
         workspace, channel = self.find_channel(channel_id, team)
         action = {"action_id": action_id, "value": value}
+        channel.members.add(user)
         payload = events.block_actions(self.world, workspace, channel, channel.messages[ts], user, action)
+        if url is None:
+            started = time.monotonic()
+            await self.sockets.send("interactive", payload, attempts=1)
+            return Delivery(payload, 200, time.monotonic() - started)
         body = urlencode({"payload": json.dumps(payload)}).encode()
         return await self.post(url, body, content_type="application/x-www-form-urlencoded", about=payload)
 

@@ -132,6 +132,16 @@ def update_message(caller: Caller, args: Json) -> Json:
     return {"channel": channel.id, "ts": message["ts"], "text": message["text"], "message": message}
 
 
+def post_ephemeral(caller: Caller, args: Json) -> Json:
+    """Only one person sees it, and it is kept nowhere."""
+    _, channel = _writable(caller, args.get("channel"))
+    check_content(args)
+    if args["user"] not in channel.members:
+        raise SlackError("user_not_in_channel")
+    caller.world.whispers.append((channel.id, args["user"], args.get("text") or ""))
+    return {"message_ts": caller.world.next_ts()}
+
+
 def _readable(caller: Caller, channel_id: object) -> Channel:
     _, channel = caller.channel(channel_id)
     caller.need(f"{channel.kind}s:history" if channel.kind != "im" else "im:history")
@@ -274,6 +284,7 @@ class Method:
 METHODS: dict[str, Method] = {
     "auth.test": Method(auth_test, takes_json=True),
     "chat.postMessage": Method(post_message, ("chat:write",), takes_json=True),
+    "chat.postEphemeral": Method(post_ephemeral, ("chat:write",), ("channel", "user"), takes_json=True),
     "chat.update": Method(update_message, ("chat:write",), takes_json=True),
     "conversations.replies": Method(replies, required=("channel", "ts")),
     "conversations.history": Method(history, required=("channel",)),

@@ -5,6 +5,7 @@ The limits are Slack's documented ones; those of whole messages are undocumented
 """
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from tests.support.slack_double.world import Json
@@ -21,6 +22,19 @@ _BLOCKS = (
     "section,table,task_card,video"
 )
 BLOCK_TYPES = frozenset(_BLOCKS.split(","))
+RICH_PARTS = frozenset({"rich_text_section", "rich_text_list", "rich_text_preformatted", "rich_text_quote"})
+RICH_STYLES = frozenset({"bold", "italic", "strike", "code", "underline"})
+# What each must have. Slack names no limit for their text; the one here is that of all its other text.
+RICH_ELEMENTS = {
+    "text": ("text",),
+    "user": ("user_id",),
+    "channel": ("channel_id",),
+    "usergroup": ("usergroup_id",),
+    "broadcast": ("range",),
+    "emoji": ("name",),
+    "link": ("url",),
+    "date": ("timestamp", "format"),
+}
 CUSTOM_AUTHOR = ("username", "icon_url", "icon_emoji")
 CONTENT = ("text", "blocks", "attachments", "markdown_text")
 
@@ -94,12 +108,38 @@ def _complaint(block: Json) -> str | None:
         if "text" not in block:
             return None if block.get("fields") else "missing required field: text"
         return _text_complaint(block["text"], SECTION_LIMIT)
-    if kind in {"actions", "context", "context_actions", "rich_text"}:
-        elements = block.get("elements")
-        if not isinstance(elements, list) or not elements:
-            return "missing required field: elements"
-        return next(filter(None, map(_element_complaint, elements)), None)
+    if kind == "rich_text":
+        return _complaint_of_all(block, _rich_complaint)
+    if kind in {"actions", "context", "context_actions"}:
+        return _complaint_of_all(block, _element_complaint)
     return None
+
+
+def _complaint_of_all(block: Json, complaint: Callable[[Json], str | None]) -> str | None:
+    elements = block.get("elements")
+    if not isinstance(elements, list) or not elements or not all(isinstance(one, dict) for one in elements):
+        return "missing required field: elements"
+    return next(filter(None, map(complaint, elements)), None)
+
+
+def _rich_complaint(part: Json) -> str | None:
+    if part.get("type") not in RICH_PARTS:
+        return f"unsupported type: {part.get('type')}"
+    inner = _rich_complaint if part["type"] == "rich_text_list" else _rich_element_complaint
+    return _complaint_of_all(part, inner)
+
+
+def _rich_element_complaint(element: Json) -> str | None:
+    needed = RICH_ELEMENTS.get(element.get("type", ""))
+    if needed is None:
+        return f"unsupported type: {element.get('type')}"
+    if missing := [name for name in needed if name not in element]:
+        return f"missing required field: {missing[0]}"
+    if element["type"] == "date" and not isinstance(element["timestamp"], int):
+        return "must be an integer: timestamp"
+    if not set(element.get("style", {})) <= RICH_STYLES:
+        return "unsupported property: style"
+    return _length_complaint(element["text"], SECTION_LIMIT) if element["type"] == "text" else None
 
 
 def _element_complaint(element: Json) -> str | None:
@@ -109,7 +149,18 @@ def _element_complaint(element: Json) -> str | None:
         return "must be less than 2001 characters: value"
     if len(element.get("action_id", "")) > 255:
         return "must be less than 256 characters: action_id"
-    return _text_complaint(element.get("text"), 75)
+    if element.get("style", "primary") not in {"primary", "danger"}:
+        return "must be a valid enum value: style"
+    if "confirm" in element and (complaint := _confirm_complaint(element["confirm"])):
+        return complaint
+    if element.get("text", {}).get("type") != "plain_text":
+        return "must be plain_text: text"
+    return _text_complaint(element["text"], 75)
+
+
+def _confirm_complaint(dialog: Json) -> str | None:
+    limits = {"title": 100, "text": 300, "confirm": 30, "deny": 30}
+    return next(filter(None, (_text_complaint(dialog.get(name), limit) for name, limit in limits.items())), None)
 
 
 def _text_complaint(text: object, limit: int) -> str | None:

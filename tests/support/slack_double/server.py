@@ -174,6 +174,10 @@ class SlackDouble(EventSource):
         await self._until(lambda: len(self.calls_of(method)) >= count, timeout, f"{count} calls of {method}")
         return self.calls_of(method)
 
+    async def wait_for_whisper(self, count: int = 1, *, timeout: float = 20.0) -> list[tuple[str, str, str]]:
+        await self._until(lambda: len(self.world.whispers) >= count, timeout, f"{count} whispers")
+        return self.world.whispers
+
     async def _until(self, holds: Callable[[], bool], timeout: float, what: str) -> None:
         try:
             async with asyncio.timeout(timeout), self._changed:

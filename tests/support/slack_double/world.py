@@ -74,6 +74,8 @@ class World:
     """What people see the assistant doing, by (channel, root ts)."""
     prompts: dict[str, list[Json]] = field(default_factory=dict)
     """Suggested prompts by channel."""
+    whispers: list[tuple[str, str, str]] = field(default_factory=list)
+    """What one person alone was shown, as (channel, user, text)."""
     _last_ts: int = 0
 
     def add_workspace(self, **fields: Any) -> Workspace:
