@@ -11,7 +11,7 @@ from temporalio import activity
 from temporalio.client import Client
 
 from activities.heartbeat import heartbeat
-from konstruct import inbox, temporal
+from konstruct import approvals, inbox, temporal
 from konstruct.audit import anchors, sealing
 from konstruct.audit.signing import Signatures
 from konstruct.contracts.conversation import DELIVER_MESSAGE, SEND_NOTICE, DeliverMessage, SendNotice, Swept
@@ -51,7 +51,21 @@ class Upkeep:
                     log.warning("sweep_failed", conversation_id=str(message.conversation_id), error=str(error))
                 else:
                     signalled += 1
+            signalled += await self._tell_approvals()
         return Swept(signalled)
+
+    async def _tell_approvals(self) -> int:
+        told = 0
+        for approval in await approvals.unsettled(self._database, AT_MOST):
+            try:
+                await temporal.tell_approval(self._client, approval.tenant_id, approval.approval_id)
+            except Unavailable as error:
+                log.warning("sweep_failed", approval_id=str(approval.approval_id), error=str(error))
+                continue
+            async with self._database.tenant_session(approval.tenant_id) as session:
+                await approvals.note_swept(session, approval.approval_id)
+            told += 1
+        return told
 
     async def _signal(self, message: Unsettled) -> None:
         signal, content = (

@@ -80,6 +80,13 @@ SWEEPING = ActivityOptions(
 )
 SWEEP_EVERY = timedelta(seconds=10)
 
+LOOKING = ActivityOptions(
+    start_to_close_timeout=timedelta(minutes=3),
+    heartbeat_timeout=timedelta(seconds=10),
+    retry_policy=RetryPolicy(maximum_attempts=1),
+)
+LOOK_EVERY = timedelta(seconds=15)
+
 # What one run leaves, the next one takes up.
 SEALING = ActivityOptions(
     start_to_close_timeout=timedelta(minutes=10),

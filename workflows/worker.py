@@ -10,33 +10,44 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 import structlog
 from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig, WorkerDeploymentVersion
 
+from activities.approving import Approving
+from activities.builtin_tools import BuiltinTools
 from activities.delivery import Delivery
 from activities.failures import FailureInterceptor
+from activities.librarian import Librarian
+from activities.locating import Locator
 from activities.remembering import Remembering
 from activities.thinking import Thinking
+from activities.tool_servers import ToolServers
+from activities.tool_use import ToolUse
 from activities.upkeep import Sealing, Upkeep
 from konstruct import log, temporal
 from konstruct.adapters.console import ConsoleMessenger
 from konstruct.adapters.embedders import ConfiguredEmbedders
 from konstruct.adapters.litellm import LiteLLMChatModel
+from konstruct.adapters.mcp import HttpMcp
 from konstruct.adapters.redis import Circuit, Redis, RedisCooldowns, RedisWindows, connect
 from konstruct.adapters.slack import SlackMessenger, open_session
+from konstruct.adapters.web import SafeWeb, open_client
 from konstruct.audit.signing import Signatures
 from konstruct.db import Database
 from konstruct.ports import ChatModel, Cooldowns, Embedders, Messenger
 from konstruct.settings import Settings, needed
 from konstruct.vault import Vault
+from workflows.approvals import ApprovalWorkflow
 from workflows.conversation import ConversationWorkflow
 from workflows.memory import EmbedWorkflow, RememberWorkflow
 from workflows.sandbox import RUNNER
 from workflows.schedules import schedule_memory, schedule_upkeep
 from workflows.seal import SealWorkflow
+from workflows.servers import LookAtServersWorkflow
 from workflows.sweep import SweepWorkflow
 
 # Conversations that stay in memory between their turns; one that fell out costs a replay of at most fifty turns.
@@ -85,22 +96,33 @@ async def opened_parts(settings: Settings) -> AsyncIterator[Parts]:
 
 async def work(settings: Settings, *, until: asyncio.Event) -> None:
     """Works off conversations until told to stop, then finishes what is under way within seconds."""
-    async with opened_parts(settings) as parts, open_session() as http:
+    async with AsyncExitStack() as stack:
+        parts = await stack.enter_async_context(opened_parts(settings))
+        http = await stack.enter_async_context(open_session())
         database, vault, client = parts.database, parts.vault, parts.client
         messengers: dict[str, Messenger] = {
             "slack": SlackMessenger(http, settings.slack_api_url),
             "console": ConsoleMessenger(),
         }
         windows = RedisWindows(parts.redis, Circuit())
-        thinking = Thinking(
-            settings, database, vault, parts.model, parts.cooldowns, messengers, windows, parts.embedders
+        locator = Locator(parts.embedders, parts.cooldowns)
+        librarian = Librarian(database, locator)
+        web_client = await stack.enter_async_context(open_client(settings.web_allowed))
+        mcp = HttpMcp(partial(open_client, settings.web_allowed))
+        builtin = BuiltinTools(database, vault, librarian, locator)
+        turns = Turns(
+            Thinking(
+                settings, database, vault, parts.model, parts.cooldowns, messengers, windows, locator, librarian
+            ),
+            Delivery(database, vault, messengers, windows),
+            ToolUse(database, vault, builtin, SafeWeb(web_client), mcp),
+            Approving(database, vault, messengers, client),
         )
-        delivery = Delivery(database, vault, messengers, windows)
         sealing = Sealing(database, Signatures(settings.encryption_keys), settings.anchor_file)
         await schedule_upkeep(client)
         async with (
-            conversations_worker(client, thinking, delivery),
-            upkeep_worker(client, Upkeep(database, client), sealing),
+            conversations_worker(client, turns),
+            upkeep_worker(client, Upkeep(database, client), sealing, ToolServers(database, vault, mcp)),
         ):
             await _at_work("worker_ready", settings, until)
 
@@ -121,12 +143,27 @@ async def _at_work(event: str, settings: Settings, until: asyncio.Event) -> None
     await until.wait()
 
 
-def conversations_worker(client: Client, thinking: Thinking, delivery: Delivery) -> Worker:
+@dataclass(frozen=True)
+class Turns:
+    """The activities of which turns are made."""
+
+    thinking: Thinking
+    delivery: Delivery
+    tool_use: ToolUse
+    approving: Approving
+
+
+def conversations_worker(client: Client, turns: Turns) -> Worker:
+    thinking, approving = turns.thinking, turns.approving
     return Worker(
         client,
         task_queue=temporal.CONVERSATIONS,
-        workflows=[ConversationWorkflow],
-        activities=[thinking.think, thinking.admit, thinking.abandon, delivery.deliver],
+        workflows=[ConversationWorkflow, ApprovalWorkflow],
+        activities=[
+            *[thinking.think, thinking.admit, thinking.abandon, turns.delivery.deliver],
+            *[turns.tool_use.call_tool, turns.tool_use.give_up_call],
+            *[approving.announce_approval, approving.settle_approval, approving.report_approval],
+        ],
         workflow_runner=RUNNER,
         interceptors=[FailureInterceptor()],
         max_cached_workflows=CACHED_CONVERSATIONS,
@@ -142,12 +179,12 @@ def conversations_worker(client: Client, thinking: Thinking, delivery: Delivery)
     )
 
 
-def upkeep_worker(client: Client, upkeep: Upkeep, sealing: Sealing) -> Worker:
+def upkeep_worker(client: Client, upkeep: Upkeep, sealing: Sealing, servers: ToolServers) -> Worker:
     return Worker(
         client,
         task_queue=temporal.UPKEEP,
-        workflows=[SweepWorkflow, SealWorkflow],
-        activities=[upkeep.sweep, sealing.seal],
+        workflows=[SweepWorkflow, SealWorkflow, LookAtServersWorkflow],
+        activities=[upkeep.sweep, sealing.seal, servers.look_at_servers],
         workflow_runner=RUNNER,
         interceptors=[FailureInterceptor()],
         max_cached_workflows=10,

@@ -1,4 +1,4 @@
-"""What single fields of a manifest may hold. Values are never quoted in errors: any may be a secret in the wrong place."""
+"""What single fields of a manifest may hold. Errors quote no value: any may be a secret in the wrong place."""
 
 import re
 from collections.abc import Iterable

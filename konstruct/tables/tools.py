@@ -29,6 +29,8 @@ class Tool(Owned, table=True):
     status_reason: str | None = None
     status_changed_at: datetime = moment()
     listed_at: datetime | None = moment(optional=True)
+    looked_at: datetime | None = moment(optional=True)
+    """When its server was last asked, whether it answered or not."""
     created_at: datetime = moment()
 
 

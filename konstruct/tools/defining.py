@@ -7,11 +7,12 @@ from uuid import UUID
 
 import structlog
 from pydantic import JsonValue, SecretStr
-from sqlalchemy import bindparam
+from sqlalchemy import bindparam, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from konstruct import audit
+from konstruct.db import Database
 from konstruct.errors import NotFound
 from konstruct.ports import McpServer, McpTool
 from konstruct.tables import Tool
@@ -81,6 +82,7 @@ async def put(
         tool.status, tool.status_reason, tool.status_changed_at = "active", None, utc_now()
     fields += await _keep_secret(session, vault, tool, definition.secret)
     if is_new or fields:
+        tool.looked_at = None
         _record(session, tool, "tool.created" if is_new else "tool.changed", actor, fields=fields)
     return tool, None if is_new else fields
 
@@ -140,6 +142,17 @@ async def keep_listing(session: AsyncSession, tool_id: UUID, offered: Sequence[M
         _record(session, tool, "tool.listed", "runtime", tools=len(by_name), changed=changed)
     tool.listing, tool.listed_at = listing, utc_now()
     return changed
+
+
+async def servers_to_look_at(database: Database, at_most: int) -> list[tuple[UUID, UUID]]:
+    """(tenant, tool) of all tenants' servers that are to be asked what they offer."""
+    async with database.system_session() as session:
+        rows = await session.execute(text("select * from servers_to_look_at(:at_most)"), {"at_most": at_most})
+        return [(tenant_id, tool_id) for tenant_id, tool_id in rows]
+
+
+async def note_looked(session: AsyncSession, tool_id: UUID) -> None:
+    (await get(session, tool_id)).looked_at = utc_now()
 
 
 async def accept(session: AsyncSession, key: str, name: str, actor: str) -> None:

@@ -39,6 +39,7 @@ SEEN_ACROSS_TENANTS: Final = [
     *[f"messages.{name}" for name in ("tenant_id", "id", "conversation_id")],
     *[f"messages.{name}" for name in ("purpose", "state", "created_at", "swept_at")],
     *[f"conversations.{name}" for name in ("tenant_id", "id", "memory_due_at", "memory_claimed_until")],
+    *[f"tools.{name}" for name in ("tenant_id", "id", "kind", "status", "looked_at")],
     *[f"api_keys.{name}" for name in ("tenant_id", "id", "digest", "scopes", "revoked_at")],
     *[f"approvals.{name}" for name in ("tenant_id", "id", "state", "created_at", "announced_at", "decided_at")],
     *[f"approvals.{name}" for name in ("reported_at", "expires_at", "swept_at")],

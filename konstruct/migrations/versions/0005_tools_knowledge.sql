@@ -22,6 +22,7 @@ create table tools (
   status_reason text,
   status_changed_at timestamptz not null,
   listed_at timestamptz,
+  looked_at timestamptz,
   created_at timestamptz not null,
   primary key (tenant_id, id),
   unique (tenant_id, key),
@@ -272,6 +273,7 @@ grant select, insert, update on tools, steps, tool_calls, approvals, api_keys, k
 grant select, insert, update, delete on knowledge_documents, knowledge_contents, knowledge_chunks, knowledge_vectors
   to konstruct_app;
 
+grant select (tenant_id, id, kind, status, looked_at) on tools to konstruct_router;
 grant select (tenant_id, id, digest, scopes, revoked_at) on api_keys to konstruct_router;
 grant select (tenant_id, id, state, created_at, announced_at, decided_at, reported_at, expires_at, swept_at)
   on approvals to konstruct_router;
@@ -285,6 +287,18 @@ create function find_api_key(of_digest bytea)
   language sql stable security definer set search_path = pg_catalog, pg_temp
   as $$
     select k.tenant_id, k.id, k.scopes from public.api_keys k where k.digest = of_digest and k.revoked_at is null
+  $$;
+
+-- Servers that were not asked for a while what they offer; sooner those that did not answer.
+create function servers_to_look_at(at_most integer)
+  returns table (tenant_id uuid, tool_id uuid)
+  language sql stable security definer set search_path = pg_catalog, pg_temp
+  as $$
+    select t.tenant_id, t.id from public.tools t
+    where t.kind = 'mcp' and t.status <> 'removed' and (t.looked_at is null or t.looked_at < now() - case t.status
+      when 'active' then interval '10 minutes' else interval '1 minute' end)
+    order by t.looked_at nulls first
+    limit at_most
   $$;
 
 -- Approvals whose workflow was not started, or not told, or died on its way.
@@ -336,7 +350,7 @@ declare
   look_up regprocedure;
 begin
   foreach look_up in array array[
-    'find_api_key(bytea)', 'approvals_unsettled(integer)', 'sources_to_sync(integer)',
+    'find_api_key(bytea)', 'servers_to_look_at(integer)', 'approvals_unsettled(integer)', 'sources_to_sync(integer)',
     'chunks_to_embed(text, integer)', 'chunks_backlog(text)'
   ]::regprocedure[]
   loop
