@@ -129,7 +129,7 @@ class _Reader:
         # No sitemap needs one, and with it come entities, which unfold to gigabytes or name files of this machine.
         raise Unreadable("The sitemap begins with a DOCTYPE, which is not read here.")
 
-    def _start(self, name: str, attributes: dict[str, str]) -> None:
+    def _start(self, name: str, _attributes: dict[str, str]) -> None:
         # Of elements with the root's own namespace alone: extensions have a `loc` too, for pictures and films.
         namespace, _, local = name.rpartition(" ")
         if not self._path:

@@ -21,7 +21,7 @@ from konstruct.errors import Misconfigured, ToolFailed
 from konstruct.log import redact
 from konstruct.ports import WebAnswer, WebRequest
 from konstruct.tools import schemas
-from konstruct.tools.http_definition import PLACEHOLDER, Auth, HttpToolDefinition, names_in
+from konstruct.tools.http_definition import PLACEHOLDER, UNSTORABLE, Auth, HttpToolDefinition, names_in
 
 __all__ = ["Auth", "HttpToolDefinition", "request", "result"]
 
@@ -32,7 +32,6 @@ DEEPEST: Final = 32
 MOST_NAMES: Final = 12
 
 _MISSING: Final = object()
-_UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 _CONTROLS: Final = re.compile("[\x00-\x1f\x7f]")
 _MARKUP: Final = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 
@@ -48,18 +47,19 @@ def request(
         ToolFailed: an argument has no place in this request.
         Misconfigured: the tool's secret is missing, or cannot be sent.
     """
-    headers = {"Accept": "application/json, text/*;q=0.5", **definition.headers}
+    headers = dict(definition.headers)
+    if "accept" not in map(str.lower, definition.headers):
+        headers["Accept"] = "application/json, text/*;q=0.5"
     query = [
         (name, _interpolated(template, arguments))
         for name, template in definition.query.items()
         if all(arguments.get(argument) is not None for argument in names_in(template))
     ]
-    body = _filled(definition.body, arguments)
-    if body is _MISSING or definition.body is None:
-        content = None
-    else:
+    content = None
+    if definition.body is not None and (body := _filled(definition.body, arguments)) is not _MISSING:
         content = _encoded(body)
-        headers.setdefault("Content-Type", "application/json")
+        if "content-type" not in map(str.lower, definition.headers):
+            headers["Content-Type"] = "application/json"
     if definition.sends_idempotency_key:
         headers["Idempotency-Key"] = idempotency_key
     if definition.auth.kind != "none":
@@ -221,7 +221,7 @@ def _clean(value: object, depth: int = 0) -> JsonValue:
         raise ToolFailed(f"The service's answer is nested more than {DEEPEST} levels deep.")
     match value:
         case str():
-            return _UNSTORABLE.sub("\ufffd", value)
+            return UNSTORABLE.sub("\ufffd", value)
         case None | bool() | int():
             return value
         case float() if math.isfinite(value):
@@ -229,14 +229,14 @@ def _clean(value: object, depth: int = 0) -> JsonValue:
         case list():
             return [_clean(item, depth + 1) for item in value]
         case dict():
-            return {_UNSTORABLE.sub("\ufffd", str(name)): _clean(item, depth + 1) for name, item in value.items()}
+            return {UNSTORABLE.sub("\ufffd", str(name)): _clean(item, depth + 1) for name, item in value.items()}
     raise ToolFailed("What this tool makes of the service's answer is no JSON.")
 
 
 def _excerpt(answer: WebAnswer) -> str:
     """The beginning of what a service said, as one line without markup."""
     text = " ".join(unescape(_MARKUP.sub(" ", _decoded(answer)[: LONGEST_EXCERPT * 10])).split())
-    text = redact("".join(character for character in text if character.isprintable()))
+    text = redact("".join(character for character in text if character.isprintable() and character != "\ufffd"))
     return text if len(text) <= LONGEST_EXCERPT else text[:LONGEST_EXCERPT] + "…"
 
 
@@ -259,8 +259,8 @@ def _media_type(answer: WebAnswer) -> Message:
 def _shape(value: JsonValue) -> str:
     match value:
         case dict():
-            names = sorted(value)
-            return f"holds {', '.join(name[:40] for name in names[:MOST_NAMES]) or 'nothing'}{', …' * (len(names) > MOST_NAMES)}"
+            names = [name[:40] for name in sorted(value)[:MOST_NAMES]]
+            return f"holds {', '.join(names) or 'nothing'}{', …' if len(value) > MOST_NAMES else ''}"
         case list():
             return f"is a list of {len(value)}"
     return f"is {'nothing' if value is None else 'a single value'}"

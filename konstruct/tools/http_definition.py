@@ -32,26 +32,13 @@ _URL: Final = re.compile(r"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0
 _SEGMENT: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2}|\{[A-Za-z_][A-Za-z0-9_]*\})*")
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _HEADER_VALUE: Final = re.compile(r"[!-~]([ -~]*[!-~])?")
-_UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
+UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
 # They say how a message is framed and whom it is for, which is not a tool's to say.
-_FORBIDDEN_HEADERS: Final = frozenset(
-    [
-        "connection",
-        "content-encoding",
-        "content-length",
-        "expect",
-        "host",
-        "idempotency-key",
-        "keep-alive",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    ]
-)
+_FORBIDDEN_HEADERS: Final = {
+    *("connection", "content-encoding", "content-length", "expect", "host", "idempotency-key", "keep-alive"),
+    *("proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"),
+}
 
 
 def names_in(template: str) -> set[str]:
@@ -180,7 +167,8 @@ class HttpToolDefinition(_Part):
     headers: Annotated[dict[str, str], AfterValidator(_check_headers)] = {}
     """Fixed text."""
     body: JsonValue = None
-    """A template: ``"{argument}"`` alone becomes the argument as it is, inside other text its text; left out as above."""
+    """A template: ``"{argument}"`` alone becomes the argument as it is, inside other text its text. A field or an item
+    whose argument is not given is left out."""
     auth: Auth = Auth()
     result: Annotated[str | dict[str, str] | None, PlainValidator(_check_result)] = None
     """What is kept of the answer: a JMESPath expression, or fields with one each; None: all of it."""
@@ -234,7 +222,7 @@ class HttpToolDefinition(_Part):
 def _check_storable(data: JsonValue | Mapping[str, JsonValue], depth: int = 0) -> None:
     if depth > DEEPEST:
         raise BadInput(f"The tool is nested more than {DEEPEST} levels deep.")
-    if isinstance(data, str) and _UNSTORABLE.search(data):
+    if isinstance(data, str) and UNSTORABLE.search(data):
         raise BadInput("The tool holds a NUL or half a character, which cannot be stored.")
     if isinstance(data, Mapping | list):
         for item in (*data, *data.values()) if isinstance(data, Mapping) else data:
