@@ -15,7 +15,8 @@ from activities.locating import Locator
 from konstruct import audit, employees, memory
 from konstruct.db import Database
 from konstruct.errors import ToolFailed
-from konstruct.memory import Question
+from konstruct.memory import Question, asking
+from konstruct.ports import Cooldowns, Embedders
 from konstruct.tables import Tenant, ToolCall
 from konstruct.tables.base import utc_now
 from konstruct.tools import builtin, calls, results
@@ -42,11 +43,11 @@ class Given:
 
 
 class BuiltinTools:
-    def __init__(self, database: Database, vault: Vault, librarian: Librarian, locator: Locator) -> None:
+    def __init__(self, database: Database, vault: Vault, embedders: Embedders, cooldowns: Cooldowns) -> None:
         self._database = database
         self._vault = vault
-        self._librarian = librarian
-        self._locator = locator
+        self._locator = Locator(embedders, cooldowns)
+        self._librarian = Librarian(database, self._locator)
         self._uses: dict[str, Callable[[Given], Awaitable[Outcome]]] = {
             builtin.SEARCH_KNOWLEDGE: self._search_knowledge,
             builtin.REMEMBER: self._remember,
@@ -82,7 +83,7 @@ class BuiltinTools:
     async def _remember(self, given: Given) -> Outcome:
         call = given.call
         async with self._database.tenant_session(call.tenant_id) as session:
-            kept = await memory.keep_fact(
+            kept = await asking.keep_fact(
                 session, self._vault, call.conversation_id, call.turn_id, call.contact_id, given.text("fact")
             )
             self._record(session, call, "memory.learned", facts=kept)
@@ -109,7 +110,7 @@ class BuiltinTools:
 
     async def _forget_these(self, call: ToolCall, ids: list[UUID]) -> Outcome:
         async with self._database.tenant_session(call.tenant_id) as session:
-            count, messages = await memory.forget_memories(session, call.contact_id, ids)
+            count, messages = await asking.forget_memories(session, call.contact_id, ids)
             self._record(session, call, "memory.forgotten", messages=messages)
         return Outcome("done", f"{count} of {len(ids)} are forgotten.")
 

@@ -2,11 +2,10 @@
 
 from typing import Final
 
-from konstruct.knowledge.search import Passage, Query
-
 from activities.locating import Locator
 from konstruct.db import Database
 from konstruct.knowledge import search
+from konstruct.knowledge.search import Passage, Query
 from konstruct.tables import EmployeeVersion
 
 PASSAGES: Final = 6
@@ -22,7 +21,7 @@ class Librarian:
         """From the sources that this employee may search, best first."""
         tenant_id = employee.tenant_id
         async with self._database.tenant_session(tenant_id) as session:
-            names = await search.known_models(session, tenant_id, employee.knowledge)
+            names = await search.known_models(session, tenant_id)
         vectors = await self._locator.locate(asked, names)
         query = Query(text=asked, vectors=vectors, source_keys=employee.knowledge)
         async with self._database.tenant_session(tenant_id) as session:

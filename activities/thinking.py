@@ -28,7 +28,7 @@ from konstruct.errors import Unavailable
 from konstruct.knowledge.citing import Source, cite
 from konstruct.memory import Question, Recalled
 from konstruct.models import ModelCall
-from konstruct.ports import ChatModel, Cooldowns, Messenger, ModelLink, ToolCall, Windows
+from konstruct.ports import ChatModel, Cooldowns, Embedders, Messenger, ModelLink, ToolCall, Windows
 from konstruct.settings import Settings
 from konstruct.tools import calls as calls_
 from konstruct.tools import proposing, registry
@@ -66,8 +66,7 @@ class Thinking:
         cooldowns: Cooldowns,
         messengers: Mapping[str, Messenger],
         windows: Windows,
-        locator: Locator,
-        librarian: Librarian,
+        embedders: Embedders,
     ) -> None:
         self._settings = settings
         self._database = database
@@ -76,8 +75,8 @@ class Thinking:
         self._cooldowns = cooldowns
         self._messengers = messengers
         self._windows = windows
-        self._locator = locator
-        self._librarian = librarian
+        self._locator = Locator(embedders, cooldowns)
+        self._librarian = Librarian(database, self._locator)
 
     @activity.defn(name="think")
     async def think(self, request: ThinkRequest) -> Thought:

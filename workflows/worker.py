@@ -21,8 +21,6 @@ from activities.approving import Approving
 from activities.builtin_tools import BuiltinTools
 from activities.delivery import Delivery
 from activities.failures import FailureInterceptor
-from activities.librarian import Librarian
-from activities.locating import Locator
 from activities.remembering import Remembering
 from activities.thinking import Thinking
 from activities.tool_servers import ToolServers
@@ -105,15 +103,11 @@ async def work(settings: Settings, *, until: asyncio.Event) -> None:
             "console": ConsoleMessenger(),
         }
         windows = RedisWindows(parts.redis, Circuit())
-        locator = Locator(parts.embedders, parts.cooldowns)
-        librarian = Librarian(database, locator)
         web_client = await stack.enter_async_context(open_client(settings.web_allowed))
         mcp = HttpMcp(partial(open_client, settings.web_allowed))
-        builtin = BuiltinTools(database, vault, librarian, locator)
+        builtin = BuiltinTools(database, vault, parts.embedders, parts.cooldowns)
         turns = Turns(
-            Thinking(
-                settings, database, vault, parts.model, parts.cooldowns, messengers, windows, locator, librarian
-            ),
+            Thinking(settings, database, vault, parts.model, parts.cooldowns, messengers, windows, parts.embedders),
             Delivery(database, vault, messengers, windows),
             ToolUse(database, vault, builtin, SafeWeb(web_client), mcp),
             Approving(database, vault, messengers, client),
@@ -160,9 +154,15 @@ def conversations_worker(client: Client, turns: Turns) -> Worker:
         task_queue=temporal.CONVERSATIONS,
         workflows=[ConversationWorkflow, ApprovalWorkflow],
         activities=[
-            *[thinking.think, thinking.admit, thinking.abandon, turns.delivery.deliver],
-            *[turns.tool_use.call_tool, turns.tool_use.give_up_call],
-            *[approving.announce_approval, approving.settle_approval, approving.report_approval],
+            thinking.think,
+            thinking.admit,
+            thinking.abandon,
+            turns.delivery.deliver,
+            turns.tool_use.call_tool,
+            turns.tool_use.give_up_call,
+            approving.announce_approval,
+            approving.settle_approval,
+            approving.report_approval,
         ],
         workflow_runner=RUNNER,
         interceptors=[FailureInterceptor()],

@@ -11,7 +11,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, Final, TypeVar
 
-import httpx
+import httpx2
 import structlog
 from pydantic import JsonValue
 
@@ -43,7 +43,7 @@ _Got = TypeVar("_Got")
 class HttpMcp:
     """Stateless; one for all tenants."""
 
-    def __init__(self, open_client: Callable[[], httpx.AsyncClient]) -> None:
+    def __init__(self, open_client: Callable[[], httpx2.AsyncClient]) -> None:
         """``open_client`` makes the client of each call, and decides which addresses may be asked at all."""
         self._open_client = open_client
 
@@ -80,7 +80,7 @@ class HttpMcp:
                 async with asyncio.timeout(time_limit):
                     await session.open()
                     return await ask(session)
-            except (WebError, ToolFailed, ServerError, BadStatus, Nonsense, httpx.HTTPError, TimeoutError) as error:
+            except (WebError, ToolFailed, ServerError, BadStatus, Nonsense, httpx2.HTTPError, TimeoutError) as error:
                 failure = _judged(error, server, has_called=session.has_called)
             finally:
                 # Outside the time limit, so that an answer which came in time is not lost over it.
@@ -200,9 +200,9 @@ def _judged(error: Exception, server: McpServer, *, has_called: bool) -> WebErro
 
 def _of_transport(error: Exception, *, has_called: bool) -> WebError:
     match error:
-        case httpx.UnsupportedProtocol() | httpx.LocalProtocolError():
+        case httpx2.UnsupportedProtocol() | httpx2.LocalProtocolError():
             return WebRefused("The MCP server's address or headers are not well-formed. Correct them.")
-        case httpx.ConnectError() | httpx.ConnectTimeout() | httpx.PoolTimeout():
+        case httpx2.ConnectError() | httpx2.ConnectTimeout() | httpx2.PoolTimeout():
             return WebUnreachable("The MCP server cannot be reached.")
     if has_called:
         return WebUncertain("The MCP server did not answer to the end. It may have done what it was asked.")

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
-import httpx
+import httpx2
 from mcp_types import (
     CLIENT_CAPABILITIES_META_KEY,
     CLIENT_INFO_META_KEY,
@@ -74,7 +74,7 @@ class Nonsense(Exception):
 class McpSession:
     """One after the other: ``open``, requests, ``close``. Raises this module's errors, WebError's, and httpx's."""
 
-    def __init__(self, client: httpx.AsyncClient, server: McpServer) -> None:
+    def __init__(self, client: httpx2.AsyncClient, server: McpServer) -> None:
         self.has_called = False
         """A tool's call may have gone out."""
         self._client = client
@@ -111,7 +111,7 @@ class McpSession:
     async def close(self) -> None:
         """Lets the server forget the session, if it keeps one. Takes ``FAREWELL_SECONDS`` at most, raises nothing."""
         if self._session_id:
-            with suppress(httpx.HTTPError, WebError, TimeoutError):
+            with suppress(httpx2.HTTPError, WebError, TimeoutError):
                 async with asyncio.timeout(FAREWELL_SECONDS), self._sent("DELETE"):
                     pass
 
@@ -149,7 +149,7 @@ class McpSession:
                 self._session_id = response.headers.get("mcp-session-id", "")
             return await self._result(response, most_bytes)
 
-    async def _result(self, response: httpx.Response, most_bytes: int) -> dict[str, Any]:
+    async def _result(self, response: httpx2.Response, most_bytes: int) -> dict[str, Any]:
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == "text/event-stream" and response.status_code < 400:
             return await self._streamed(response, most_bytes)
@@ -167,7 +167,7 @@ class McpSession:
             raise
         return result
 
-    async def _streamed(self, response: httpx.Response, most_bytes: int) -> dict[str, Any]:
+    async def _streamed(self, response: httpx2.Response, most_bytes: int) -> dict[str, Any]:
         events = _Events()
         refused = 0
         async for chunk in _bytes(response, most_bytes):
@@ -203,9 +203,9 @@ class McpSession:
     @asynccontextmanager
     async def _sent(
         self, method: str, message: Mapping[str, JsonValue] | None = None, headers: Mapping[str, str] | None = None
-    ) -> AsyncGenerator[httpx.Response]:
+    ) -> AsyncGenerator[httpx2.Response]:
         try:
-            everything = httpx.Headers(self._server.headers)
+            everything = httpx2.Headers(self._server.headers)
             everything.update(_HEADERS)
             if self._version:
                 everything["mcp-protocol-version"] = self._version
@@ -217,7 +217,7 @@ class McpSession:
             request = self._client.build_request(
                 method, self._server.url, content=body, headers=everything, timeout=None
             )
-        except (httpx.InvalidURL, ValueError):
+        except (httpx2.InvalidURL, ValueError):
             raise WebRefused("The MCP server's address or headers are not well-formed. Correct them.") from None
         response = await self._client.send(request, stream=True, follow_redirects=False)
         try:
@@ -253,7 +253,7 @@ class _Events:
                     yield data
 
 
-async def _bytes(response: httpx.Response, most_bytes: int) -> AsyncGenerator[bytes]:
+async def _bytes(response: httpx2.Response, most_bytes: int) -> AsyncGenerator[bytes]:
     size = 0
     async for chunk in response.aiter_raw():
         size += len(chunk)
@@ -269,7 +269,7 @@ def _read(data: bytes) -> JSONRPCMessage:
         raise Nonsense from None
 
 
-def _check(response: httpx.Response) -> None:
+def _check(response: httpx2.Response) -> None:
     if response.status_code in (401, 403):
         raise WebRefused(
             f"The MCP server refuses the credentials that it was given ({response.status_code}). Give it valid ones."

@@ -53,7 +53,7 @@ class ToolCallToMake:
 @dataclass(frozen=True)
 class Thought:
     """``nothing``: all of it was answered, taken back or is not the employee's to answer. ``superseded``: another turn
-    has begun meanwhile, and what this one thought was not kept. ``tools``: there is more to think once they are done."""
+    has begun meanwhile, and what this one thought was not kept. ``tools``: it goes on when these are done."""
 
     decision: Literal["reply", "nothing", "superseded", "tools"]
     reply_ids: list[UUID] = field(default_factory=list)

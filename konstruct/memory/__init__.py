@@ -4,7 +4,6 @@ Everything is sealed under the contact's key, and its words are hashed under it;
 asks a model: what a model made of a conversation is handed in.
 """
 
-from konstruct.memory.asking import forget_memories, keep_fact
 from konstruct.memory.keeping import Fact, forget, forget_person, remember, supersede, unlearn
 from konstruct.memory.notes import notes, short_notes
 from konstruct.memory.recalling import Question, Recalled, count_sayings, known_models, recall
@@ -17,9 +16,7 @@ __all__ = [
     "Unembedded",
     "count_sayings",
     "forget",
-    "forget_memories",
     "forget_person",
-    "keep_fact",
     "keep_vectors",
     "known_models",
     "notes",

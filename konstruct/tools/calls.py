@@ -1,7 +1,7 @@
 """Calls of tools as they are kept: what a step asked for, how far each call came, and what came of it.
 
-A call is ``ready`` (to be made), ``running``, then ``done`` or ``failed``; ``unknown`` when it may have been made and
-nobody can tell. It is ``waiting`` while a person is asked, then ready after all, ``denied`` or ``expired``. ``invalid``,
+A call is ``ready`` (to be made), ``running``, then ``done`` or ``failed``; ``unknown`` when nobody can tell whether it
+was made. It is ``waiting`` while a person is asked, then ready after all, ``denied`` or ``expired``. ``invalid``,
 ``refused`` and ``cancelled`` ones are never made.
 """
 
@@ -78,7 +78,7 @@ class ToMake:
 
 @dataclass(frozen=True)
 class Kept:
-    """As ``conversations.Finished``, of a step: the calls to make, and the approvals that people are to be asked for."""
+    """As ``conversations.Finished``, of a step: calls to make, and approvals that people are to be asked for."""
 
     outcome: Literal["stored", "nothing", "superseded"]
     calls: list[ToMake] = field(default_factory=list)

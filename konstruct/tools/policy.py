@@ -1,4 +1,4 @@
-"""What a call of a tool may do without a person's yes: decided here and not by a prompt. Pure; the table is in docs/."""
+"""What a call of a tool may do without a person's yes: decided here, not by a prompt. Pure; the table is in docs/."""
 
 from typing import Final, Literal, get_args
 

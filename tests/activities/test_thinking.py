@@ -55,6 +55,7 @@ async def test_an_answer_is_stored_with_what_it_cost_and_who_gave_it(
     assert (event.actor, event.conversation_id) == ("employee", asked.conversation_id)
     assert event.detail == {
         "turn_id": str(request.turn_id),
+        "step": 0,
         "employee_version": 1,
         "model": "anthropic/claude-sonnet-4-6",
         "recalled": [],

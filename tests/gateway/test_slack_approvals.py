@@ -9,9 +9,10 @@ import pytest
 from pydantic import SecretStr
 from temporalio.client import Client, WorkflowExecutionStatus
 
-from konstruct import connections, temporal
+from konstruct import connections
 from konstruct.adapters.slack import SlackMessenger, open_session
 from konstruct.adapters.slack_cards import APPROVE, DENY
+from konstruct.contracts import approvals as approval_contracts
 from konstruct.db import Database
 from konstruct.identity import new_id
 from konstruct.ports import ApprovalCard
@@ -83,7 +84,7 @@ async def waiting(desk: Desk) -> Waiting:
 
 async def is_told(client: Client, office: Office, approval_id: UUID) -> bool:
     described = await client.get_workflow_handle(
-        temporal.approval_workflow_id(office.tenant_id, approval_id)
+        approval_contracts.workflow_id(office.tenant_id, approval_id)
     ).describe()
     return described.status is WorkflowExecutionStatus.RUNNING
 

@@ -2,7 +2,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from konstruct import conversations, inbox
+from konstruct import conversations, inbox, notices
 from konstruct.conversations import Finished, Said, Turn
 from konstruct.errors import NotFound
 from konstruct.identity import new_id
@@ -33,7 +33,7 @@ async def test_a_turn_reads_all_that_thinking_needs(office: Office) -> None:
     assert (turn.thread.channel, turn.thread.root, turn.thread.contact_external_id) == ("C1", "1.5", "U7")
     assert (turn.account.connection_id, turn.account.is_active) == (office.connection_id, True)
     assert turn.account.secrets["bot_token"].get_secret_value() == office.bot_token
-    assert turn.said == (Said(True, "Hello?"),)
+    assert turn.said == (Said("contact", "Hello?", 1),)
     message = await office.message(asked.message_id)
     assert (message.state, message.turn_id) == ("taken", turn_id)
 
@@ -49,7 +49,7 @@ async def test_a_turn_looks_back_on_what_was_really_said(office: Office) -> None
     turn = await begun(office, await office.say("Third"))
 
     assert [line.text for line in turn.said] == ["First", "Answer one", "Answer two", "Second", "Third"]
-    assert [line.by_contact for line in turn.said] == [True, False, False, True, True]
+    assert [line.is_answer for line in turn.said] == [False, True, True, False, False]
 
 
 async def test_a_turn_takes_all_that_waits(office: Office) -> None:
@@ -91,7 +91,7 @@ async def test_a_turn_sees_the_edited_text(office: Office) -> None:
     asked = await office.say("Helo?", external_id="C1:1")
     async with office.session() as session:
         await inbox.edit(session, office.vault, office.connection_id, "C1:1", "Hello?")
-    assert (await begun(office, asked)).said == (Said(True, "Hello?"),)
+    assert (await begun(office, asked)).said == (Said("contact", "Hello?", 1),)
 
 
 async def test_a_turn_is_of_the_version_that_is_published_now(office: Office) -> None:
@@ -209,11 +209,11 @@ async def test_a_notice_is_made_once_a_turn(office: Office) -> None:
     asked, turn_id = await office.say(), new_id()
     await begun(office, asked, turn_id)
     async with office.session() as session:
-        first = await conversations.add_notice(session, asked.conversation_id, turn_id, "Later.")
+        first = await notices.add_notice(session, asked.conversation_id, turn_id, "Later.")
     async with office.session() as session:
-        assert await conversations.add_notice(session, asked.conversation_id, turn_id, "Later.") == first
+        assert await notices.add_notice(session, asked.conversation_id, turn_id, "Later.") == first
     async with office.session() as session:
-        assert await conversations.add_notice(session, asked.conversation_id, new_id(), "Later.") != first
+        assert await notices.add_notice(session, asked.conversation_id, new_id(), "Later.") != first
     notice = await office.message(first)
     assert (notice.purpose, notice.author, notice.state, notice.seq) == ("notice", "system", "pending", 2)
 
@@ -222,7 +222,7 @@ async def test_a_notice_is_no_answer_to_be_found_after_a_crash(office: Office) -
     asked, turn_id = await office.say(), new_id()
     await begun(office, asked, turn_id)
     async with office.session() as session:
-        await conversations.add_notice(session, asked.conversation_id, turn_id, "Later.")
+        await notices.add_notice(session, asked.conversation_id, turn_id, "Later.")
     turn = await begun(office, asked, turn_id)
     assert [line.text for line in turn.said] == ["Hello?"]
 

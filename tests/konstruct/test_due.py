@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import update
 
-from konstruct import contacts, conversations, inbox
+from konstruct import contacts, conversations, inbox, notices
 from konstruct.identity import new_id
 from konstruct.inbox import Accepted
 from konstruct.memory import due
@@ -112,7 +112,7 @@ async def test_what_was_on_its_way_for_an_hour_stays_so_and_counts_as_said(offic
 async def test_a_sentence_of_the_products_own_is_neither_waited_for_nor_remembered(office: Office) -> None:
     asked = await office.exchange("One")
     async with office.session() as session:
-        await conversations.add_notice(session, asked.conversation_id, new_id(), "Canary")
+        await notices.add_notice(session, asked.conversation_id, new_id(), "Canary")
     opened = await opened_work(office, asked)
     assert (opened.settled_seq, len(opened.unremembered), len(opened.unsummarised)) == (3, 2, 2)
 

@@ -5,7 +5,8 @@ import pytest
 
 from konstruct import manifest
 from konstruct.errors import BadInput
-from konstruct.manifest import Manifest, SlackConnection
+from konstruct.manifest import Manifest
+from konstruct.manifest.sections import SlackConnection
 
 TOKEN = "xoxb-1-canary"
 

@@ -142,7 +142,7 @@ async def test_a_good_copy_is_used_and_no_other(office: Office) -> None:
     altered = replace(copy, lines=copy.lines[:1])
     # What the database has is not looked at, so the altered copy shows; with it comes nothing to be copied.
     turn = await looked_back(office, asked, altered)
-    assert (turn.said, turn.window) == ((Said(True, "First"), Said(True, "Second")), None)
+    assert (turn.said, turn.window) == ((Said("contact", "First", 1), Said("contact", "Second", 3)), None)
 
     whole = await looked_back(office, asked)
     assert [said.text for said in whole.said] == ["First", "Answer", "Second"]

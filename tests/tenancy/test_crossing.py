@@ -29,6 +29,7 @@ from konstruct import (
     employees,
     inbox,
     manifest,
+    notices,
     outbox,
     temporal,
     tenants,
@@ -153,8 +154,8 @@ ATTEMPTS: dict[str, tuple[Attempt, object]] = {
         lambda s, a, b: conversations.finish_turn(s, a.vault, b.asked.conversation_id, new_id(), ["x"]),
         NotFound,
     ),
-    "conversations.add_notice": (
-        lambda s, a, b: conversations.add_notice(s, b.asked.conversation_id, new_id(), "x"),
+    "notices.add_notice": (
+        lambda s, a, b: notices.add_notice(s, b.asked.conversation_id, new_id(), "x"),
         NotFound,
     ),
     "conversations.abandon": (
