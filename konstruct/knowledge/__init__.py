@@ -1,1 +1,1 @@
-"""What an employee can look up: documents, cut so that a part of one can be found and understood alone."""
+"""What employees can look up: documents and web sites, read, cut up and searched."""
