@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 from uuid import UUID
 
 from pydantic import SecretStr
@@ -126,6 +126,6 @@ def _digest(key: str) -> bytes:
 
 
 def _record(
-    session: AsyncSession, tenant_id: UUID, actor: str, action: str, key_id: UUID, name: str, **detail: object
+    session: AsyncSession, tenant_id: UUID, actor: str, action: str, key_id: UUID, name: str, **detail: Any
 ) -> None:
     audit.record(session, tenant_id=tenant_id, actor=actor, action=action, key_id=str(key_id), name=name, **detail)

@@ -98,12 +98,12 @@ async def decide(
     row = await session.scalar(select(Approval).where(col(Approval.id) == approval_id).with_for_update())
     if row is None:
         raise NotFound("There is no such approval.")
-    if row.fingerprint != fingerprint:
-        raise Conflict("This decision names something else than what is asked: look at the approval again.")
     if row.state in ("approved", "denied"):
-        raise Conflict(f"It was {row.state} already, by {row.decided_by}.")
+        raise Conflict(f"It was {row.state} by {row.decided_by} already.")
     if row.state == "expired" or row.expires_at <= utc_now():
-        raise Conflict("It has expired: nobody decided in time.")
+        raise Conflict("It has expired: nobody had decided in time.")
+    if row.fingerprint != fingerprint:
+        raise Conflict("This decision is about something else than what is asked; look at it again.")
     row.state = "approved" if is_yes else "denied"
     row.decided_by, row.decided_at = by, utc_now()
     if note:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from konstruct import approvals
@@ -44,7 +45,7 @@ async def ask(
         conversation = await session.get_one(Conversation, (office.tenant_id, asked.conversation_id))
         cipher = await office.vault.cipher(session, office.tenant_id, conversation.contact_id)
         text = json.dumps(dict(arguments or {"amount": 20, "order": "A-17"}))
-        of = {
+        of: dict[str, Any] = {
             "tenant_id": office.tenant_id,
             "conversation_id": conversation.id,
             "contact_id": conversation.contact_id,
