@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from gateway import health, slack, slack_install
+from gateway.api import app as api
 from gateway.slack_events import SlackEvents
 from konstruct import temporal
 from konstruct.adapters.redis import Circuit, RedisLimiter, connect
@@ -37,6 +38,7 @@ def build(settings: Settings) -> FastAPI:
             http = await stack.enter_async_context(open_session())
             client = await temporal.connect(settings)
             app.include_router(health.router(database, redis, circuit, client))
+            app.mount("/api/v1", api.build(database, vault, limiter, client))
             if settings.slack_signing_secret is not None or settings.slack_app_token is not None:
                 messenger = SlackMessenger(http, settings.slack_api_url)
                 events = await stack.enter_async_context(

@@ -15,15 +15,19 @@ MAX_DEPTH: Final = 32
 Json = dict[str, Any]
 
 
-async def read(request: Request, *, time_limit: float = READ_SECONDS) -> bytes:
+async def read(request: Request, *, most_bytes: int = MAX_BYTES, time_limit: float = READ_SECONDS) -> bytes:
     """Raises HTTPException: 413 for too large a body, 408 for one that dribbles in."""
+    too_large = HTTPException(413, f"The body is over {most_bytes} bytes.")
+    said = request.headers.get("content-length", "")
+    if said.isascii() and said.isdigit() and int(said[:20]) > most_bytes:
+        raise too_large
     body = bytearray()
     try:
         async with asyncio.timeout(time_limit):
             async for chunk in request.stream():
                 body += chunk
-                if len(body) > MAX_BYTES:
-                    raise HTTPException(413, f"The body is over {MAX_BYTES} bytes.")
+                if len(body) > most_bytes:
+                    raise too_large
     except TimeoutError as error:
         raise HTTPException(408, "The body did not come in time.") from error
     return bytes(body)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from konstruct.adapters import slack_text
 from konstruct.ports import ApprovalCard
+from konstruct.visible import visible
 
 APPROVE: Final = "approval:approve"
 DENY: Final = "approval:deny"
@@ -36,7 +37,7 @@ def fits(card: ApprovalCard) -> bool:
 
 def blocks(card: ApprovalCard, *, is_whole: bool) -> list[Block]:
     """``is_whole``: with all arguments; else their beginning, and no way to approve."""
-    arguments = visible(card.arguments)
+    arguments = visible(card.arguments) or "–"
     if not is_whole:
         arguments = _cut(arguments, EXCERPT_SIZE)
     about = [
@@ -65,18 +66,8 @@ def notification(card: ApprovalCard) -> str:
     return slack_text.fallback(slack_text.harmless(f"{asks} {card.outcome}"))
 
 
-def visible(text: str) -> str:
-    """With every character that cannot be seen spelt out as JSON spells it. Within JSON that means the same."""
-    return "".join(char if char.isprintable() or char == "\n" else _spelt(char) for char in text) or " "
-
-
 def _length(text: str) -> int:
     return slack_text.stored_length(visible(text))
-
-
-def _spelt(char: str) -> str:
-    units = char.encode("utf-16-be", "surrogatepass")
-    return "".join(f"\\u{units[place : place + 2].hex()}" for place in range(0, len(units), 2))
 
 
 def _ending(card: ApprovalCard, *, is_whole: bool) -> Block:

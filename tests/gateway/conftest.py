@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 from pydantic import SecretStr
 from temporalio.client import Client
 
+from gateway import app as gateway_app
 from gateway import slack as slack_webhooks
 from gateway.slack_events import SlackEvents
 from konstruct.adapters.slack import SlackMessenger, open_session
@@ -125,6 +126,13 @@ async def office(new_office: OpenOffice, gateway: str) -> Office:
     office = await new_office()
     office.workspace.add_channel("C1")
     return office
+
+
+@pytest.fixture(scope="session")
+async def api(settings: Settings) -> AsyncIterator[str]:
+    """The base URL of a whole gateway."""
+    async with serve(gateway_app.build(settings)) as url:
+        yield url
 
 
 def statuses(deliveries: Sequence[Delivery]) -> set[int | None]:

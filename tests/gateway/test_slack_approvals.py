@@ -114,7 +114,7 @@ async def test_a_click_comes_over_socket_mode_too(
     async with make_events(slack_app_token=SecretStr(slack.app_token)):
         await desk.click(waiting)
         await desk.click(waiting)
-        assert "approved already" in await desk.told()
+        assert "approved by" in await desk.told()
 
     assert (await desk.approval(waiting)).state == "approved"
 
@@ -160,7 +160,7 @@ async def test_a_double_click_decides_once(desk: Desk, waiting: Waiting) -> None
     for _ in range(2):
         assert (await desk.click(waiting)).status == 200
 
-    assert f"approved already, by slack:{MAY}" in await desk.told()
+    assert f"approved by slack:{MAY}" in await desk.told()
     assert len(await desk.office.events("approval.approved")) == 1
 
 

@@ -18,6 +18,7 @@ from konstruct.adapters.slack import BOT_TOKEN, SlackMessenger, open_session
 from konstruct.errors import ChannelRefused, ChannelUnavailable, SendUncertain
 from konstruct.identity import ConnectionId, TenantId, new_id
 from konstruct.ports import ApprovalCard, ChannelAccount
+from konstruct.visible import visible
 from tests.konstruct.adapters.test_slack_manifest import MANIFEST
 from tests.support.slack_double import Json, SlackDouble
 from tests.support.slack_double.rules import check_content
@@ -125,11 +126,11 @@ class TestTheCard:
         arguments = {"to": "ada\u202e@moc.live", "cc": "a\u200bb\u00a0c\U000e0041", "path": "\u2028"}
         text = json.dumps(arguments, ensure_ascii=False, indent=2)
 
-        visible = slack_cards.visible(text)
+        spelt = visible(text)
 
-        assert all(char.isprintable() or char == "\n" for char in visible)
-        assert r"\u202e" in visible
-        assert json.loads(visible) == arguments
+        assert all(char.isprintable() or char == "\n" for char in spelt)
+        assert r"\u202e" in spelt
+        assert json.loads(spelt) == arguments
 
     @given(anything, anything, anything, anything)
     @example("&" * 40, "<" * 50, "x" * slack_cards.REASON_SIZE, "x" * slack_cards.CARD_SIZE)
@@ -145,7 +146,7 @@ class TestTheCard:
         found = buttons(slack_cards.blocks(card, is_whole=is_whole))
         assert (slack_cards.APPROVE in found) == is_whole
         if is_whole:
-            assert shown(slack_cards.blocks(card, is_whole=True)) == slack_cards.visible(arguments)
+            assert shown(slack_cards.blocks(card, is_whole=True)) == (visible(arguments) or "–")
 
     @pytest.mark.parametrize(
         "card",

@@ -1,0 +1,116 @@
+"""The API as an app of its own below the gateway's: its routes, and one answer for each thing that goes wrong."""
+
+import math
+from typing import Final
+
+import structlog
+from fastapi import Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from temporalio.client import Client
+
+from gateway.api import approvals, shapes
+from gateway.api.access import Access
+from konstruct.db import Database
+from konstruct.errors import KonstructError, TooMany, Unauthentic, Unavailable
+from konstruct.identity import new_id
+from konstruct.ports import Limiter
+from konstruct.vault import Vault
+
+log = structlog.get_logger(__name__)
+
+BROKEN: Final = "Something went wrong on our side. Name the request's id when you ask for help."
+
+
+def build(database: Database, vault: Vault, limiter: Limiter, client: Client) -> FastAPI:
+    access = Access(database, limiter)
+    app = FastAPI(
+        title="Konstruct",
+        version="1",
+        # Before anything that a route may forget: without a valid key none of them is run.
+        dependencies=[Depends(access.authenticate)],
+        responses=shapes.PROBLEMS,
+        # No pages of documentation: they would load their scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.include_router(approvals.router(access, database, vault, client))
+    app.add_exception_handler(KonstructError, _answer)
+    app.add_exception_handler(RequestValidationError, _answer_invalid)
+    app.add_exception_handler(HTTPException, _answer_http)
+    app.add_middleware(_Wrapped)
+    return app
+
+
+class _Wrapped:
+    """Gives each request an id, and each answer the headers that all have. What nobody foresaw ends here."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        request.state.request_id = str(new_id())
+        has_begun = False
+
+        async def send_on(message: Message) -> None:
+            nonlocal has_begun
+            if message["type"] == "http.response.start":
+                has_begun = True
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = request.state.request_id
+                headers["Cache-Control"] = "no-store"
+                headers["X-Content-Type-Options"] = "nosniff"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_on)
+        except ClientDisconnect:
+            return
+        except Exception:
+            if has_begun:
+                raise
+            log.exception("api_request_broke", request_id=request.state.request_id, path=scope["path"])
+            await _problem(request, 500, BROKEN)(scope, receive, send_on)
+
+
+async def _answer(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, KonstructError)  # noqa: S101  # Registered for no other.
+    if error.status < 500:
+        return _problem(request, error.status, str(error), _headers(error))
+    log.warning("api_request_failed", request_id=request.state.request_id, path=request.url.path, error=str(error))
+    if isinstance(error, Unavailable):
+        return _problem(request, error.status, str(error), {"Retry-After": "5"})
+    # What else is amiss on our side is told to the operator, in the log.
+    return _problem(request, 500, BROKEN)
+
+
+def _headers(error: KonstructError) -> dict[str, str]:
+    if isinstance(error, Unauthentic):
+        return {"WWW-Authenticate": "Bearer"}
+    if isinstance(error, TooMany):
+        return {"Retry-After": str(max(1, math.ceil(error.retry_after.total_seconds())))}
+    return {}
+
+
+async def _answer_invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101  # Registered for no other.
+    return _problem(request, 422, shapes.sentence(error.errors()))
+
+
+async def _answer_http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101  # Registered for no other.
+    says = {404: "There is nothing at this address.", 405: "This address does not take this method."}
+    return _problem(request, error.status_code, says.get(error.status_code, error.detail), dict(error.headers or {}))
+
+
+def _problem(request: Request, status: int, sentence: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    return JSONResponse({"error": sentence, "request_id": request.state.request_id}, status, headers)

@@ -1,0 +1,67 @@
+"""What goes in and out of the API: bodies read strictly, pages, and one shape for all that goes wrong."""
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, TypeVar
+from uuid import UUID
+
+from fastapi import Request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gateway import bodies
+from konstruct.errors import BadInput
+
+T = TypeVar("T", bound="Given")
+
+_SAYS = {"extra_forbidden": "is not known here", "missing": "is missing"}
+
+
+class Given(BaseModel):
+    """What somebody sends. A field that is not known is a mistake of theirs, and not to be passed over."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+class Page(Given):
+    limit: Annotated[int, Field(ge=1, le=100)] = 50
+    before: UUID | None = Field(None, description="The `next` of the page before.")
+
+
+class Problem(BaseModel):
+    error: str = Field(description="A sentence that says what to do.")
+    request_id: str = Field(description="To be named when asking for help.")
+
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    401: {"model": Problem, "description": "There is no key in the request, or none that is valid."},
+    403: {"model": Problem, "description": "The key lacks the scope."},
+    404: {"model": Problem, "description": "The tenant has no such thing."},
+    409: {"model": Problem, "description": "It is not as the request takes it to be."},
+    413: {"model": Problem, "description": "The body is too large."},
+    422: {"model": Problem, "description": "Something in the request cannot be used."},
+    429: {"model": Problem, "description": "The key is used too often; Retry-After says how long to wait, in seconds."},
+    503: {"model": Problem, "description": "A part of ours does not answer; the same may be asked again."},
+}
+
+
+async def read(request: Request, of: type[T]) -> T:
+    """The body; read by the routes themselves, when it is known who asks. Raises BadInput."""
+    content = bodies.parse_json(await bodies.read(request))
+    try:
+        return of.model_validate(content)
+    except ValidationError as error:
+        raise BadInput(sentence(error.errors(include_url=False, include_input=False))) from None
+
+
+def takes(of: type[Given]) -> dict[str, Any]:
+    """The body in the API's description, which cannot know of it by itself."""
+    content = {"application/json": {"schema": of.model_json_schema()}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def sentence(problems: Iterable[Mapping[str, Any]]) -> str:
+    """What is wrong, field by field, without what was sent."""
+    return " ".join(f"{_where(problem['loc'])}: {_SAYS.get(problem['type'], problem['msg'])}." for problem in problems)
+
+
+def _where(loc: Iterable[object]) -> str:
+    return ".".join(str(part) for part in loc if part not in ("query", "path", "body")) or "The body"
