@@ -130,12 +130,12 @@ async def decide(
     """
     asked = await find(session, vault, approval_id)
     approval = await _lock(session, approval_id)
-    if fingerprint != approval.fingerprint:
-        raise Conflict("This decision names something else than what is asked: look at the approval again.")
     if approval.state in ("approved", "denied"):
-        raise Conflict(f"It was {approval.state} already, by {approval.decided_by}.")
+        raise Conflict(f"It was {approval.state} by {approval.decided_by} already.")
     if approval.state == "expired" or approval.expires_at <= utc_now():
         raise Conflict("It has expired: nobody had decided in time.")
+    if fingerprint != approval.fingerprint:
+        raise Conflict("This decision is about something else than what is asked; look at it again.")
     approval.state = "approved" if is_yes else "denied"
     approval.decided_by, approval.decided_at = by[:200], utc_now()
     if note:

@@ -15,7 +15,7 @@ import httpx2
 import structlog
 from pydantic import JsonValue
 
-from konstruct.adapters.mcp_wire import BadStatus, McpSession, Nonsense, ServerError
+from konstruct.adapters.mcp_wire import BadStatus, McpSession, Nonsense, ServerError, WireError
 from konstruct.errors import ToolFailed, WebError, WebRefused, WebUncertain, WebUnreachable
 from konstruct.ports import McpResult, McpServer, McpTool
 
@@ -80,7 +80,7 @@ class HttpMcp:
                 async with asyncio.timeout(time_limit):
                     await session.open()
                     return await ask(session)
-            except (WebError, ToolFailed, ServerError, BadStatus, Nonsense, httpx2.HTTPError, TimeoutError) as error:
+            except (WebError, ToolFailed, WireError, httpx2.HTTPError, TimeoutError) as error:
                 failure = _judged(error, server, has_called=session.has_called)
             finally:
                 # Outside the time limit, so that an answer which came in time is not lost over it.
@@ -182,7 +182,7 @@ def _judged(error: Exception, server: McpServer, *, has_called: bool) -> WebErro
     """``has_called``: what is not known to have failed before may have been done."""
     match error:
         case WebUncertain() if not has_called:
-            return WebUnreachable(str(error))
+            return WebUnreachable("The MCP server did not answer to the end.")
         case WebError() | ToolFailed():
             return error
         case ServerError() if has_called:

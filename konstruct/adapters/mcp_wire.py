@@ -27,7 +27,7 @@ from mcp_types import (
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERSION, LATEST_MODERN_VERSION
 from pydantic import JsonValue, ValidationError
 
-from konstruct.errors import WebError, WebRefused, WebUncertain, WebUnreachable
+from konstruct.errors import WebError, WebRefused, WebUnreachable
 from konstruct.ports import McpServer
 
 CLIENT: Final[dict[str, JsonValue]] = {"name": "Konstruct", "version": "1"}
@@ -51,7 +51,11 @@ _HEADERS: Final = {
 _PLAIN_HEADER: Final = re.compile(r"(?!=\?base64\?)[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 
 
-class ServerError(Exception):
+class WireError(Exception):
+    """What may come of a request besides what WebError and httpx say."""
+
+
+class ServerError(WireError):
     """The answer is an error of JSON-RPC; its text is the server's."""
 
     def __init__(self, message: str, status: int) -> None:
@@ -59,7 +63,7 @@ class ServerError(Exception):
         self.status = status
 
 
-class BadStatus(Exception):
+class BadStatus(WireError):
     """HTTP said no, without a word of this protocol."""
 
     def __init__(self, status: int) -> None:
@@ -67,12 +71,16 @@ class BadStatus(Exception):
         self.status = status
 
 
-class Nonsense(Exception):
+class Nonsense(WireError):
     """A whole answer came, and it is none of this protocol."""
 
 
+class Unfinished(WireError):
+    """The answer ended, in good order, before it had said anything."""
+
+
 class McpSession:
-    """One after the other: ``open``, requests, ``close``. Raises this module's errors, WebError's, and httpx's."""
+    """One after the other: ``open``, requests, ``close``. Raises WireError's, WebError's and httpx's errors."""
 
     def __init__(self, client: httpx2.AsyncClient, server: McpServer) -> None:
         self.has_called = False
@@ -178,7 +186,7 @@ class McpSession:
                     await self._refuse(message, refused)
                 elif (result := self._answer(message, response.status_code)) is not None:
                     return result
-        raise WebUncertain("The MCP server ended its answer before the end. It may have done what it was asked.")
+        raise Unfinished
 
     def _answer(self, message: JSONRPCMessage, status: int) -> dict[str, Any] | None:
         """None: it is no answer to the latest request."""
@@ -258,7 +266,7 @@ async def _bytes(response: httpx2.Response, most_bytes: int) -> AsyncGenerator[b
     async for chunk in response.aiter_raw():
         size += len(chunk)
         if size > most_bytes:
-            raise WebRefused(f"The answer of the MCP server is larger than {most_bytes:,} bytes. It may have acted.")
+            raise WebRefused(f"The MCP server did answer, with more than {most_bytes:,} bytes, which is not taken in.")
         yield chunk
 
 
