@@ -21,7 +21,9 @@ from konstruct.vault import Vault
 from konstruct.window import MESSAGE
 from tests.acceptance.processes import Outcome, Up, environment, konstruct, until
 from tests.embedded.conftest import ended
+from tests.support.mcp_server import McpDouble
 from tests.support.model_doubles import Behaviour, Json, ModelCall, ModelDoubles, Provider, content_text
+from tests.support.service_double import ServiceDouble
 from tests.support.slack_double import Said, SlackDouble, Workspace
 
 ANTHROPIC = "anthropic/claude-sonnet-4-6"
@@ -29,6 +31,7 @@ OPENAI = "openai/gpt-5.4"
 OLLAMA = "ollama/llama3.2"
 NOBODY_LISTENS = "local/smollm2"
 """A model at an address that refuses connections."""
+CRM_TOKEN = f"crm-{secrets.token_hex(8)}"
 LONG_ANSWER = "\n\n".join(f"Paragraph {number}: {'all work and no play, ' * 20}." for number in range(60))
 """Three of Slack's messages long."""
 
@@ -102,6 +105,8 @@ class Office:
     employee: dict[str, Any]
     models: Sequence[str]
     limits: Mapping[str, str]
+    sections: dict[str, Any] = field(default_factory=dict)
+    """More of the tenant's file."""
 
     def talk(self, *, user: str = "") -> Talk:
         channel = self.workspace.add_channel(f"C{secrets.token_hex(5).upper()}")
@@ -119,10 +124,13 @@ class Office:
             "limits": dict(self.limits),
             "employees": {"front": self.employee},
             "connections": {"slack": {"kind": "slack", "bot_token": "${BOT_TOKEN}", "employee": "front"}},
+            **self.sections,
         }
         file = self.town.folder / f"{self.slug}.yaml"
-        YAML(typ="safe").dump(document, file)
-        return await konstruct("apply", str(file), env=self.town.env | {"BOT_TOKEN": self.workspace.bot_token})
+        # As JSON, no two places of it are one object, for which YAML would write an alias.
+        YAML(typ="safe").dump(json.loads(json.dumps(document)), file)
+        secrets_ = {"BOT_TOKEN": self.workspace.bot_token, "SHOP_KEY": self.town.shop.key, "CRM_TOKEN": CRM_TOKEN}
+        return await konstruct("apply", str(file), env=self.town.env | secrets_)
 
     async def second_attempt(self, talk: Talk) -> None:
         """Waits until Temporal has given up the attempt that a worker is at in this conversation."""
@@ -171,6 +179,8 @@ class Town:
     models: ModelDoubles
     up: Up
     keys: Mapping[Provider, str]
+    shop: ServiceDouble
+    crm: McpDouble
     offices: list[Office] = field(default_factory=list)
 
     async def new_office(
@@ -181,6 +191,9 @@ class Town:
         prompt: str = "Be helpful.",
         models: Sequence[str] = (ANTHROPIC,),
         limits: Mapping[str, str] | None = None,
+        tools: Sequence[str | Mapping[str, str]] = (),
+        knowledge: Sequence[str] = (),
+        sections: Mapping[str, Any] | None = None,
     ) -> Office:
         unique = secrets.token_hex(5).upper()
         workspace = self.slack.world.add_workspace(
@@ -189,8 +202,10 @@ class Town:
             bot_id=f"B{unique}",
             bot_token=f"xoxb-{unique}-{secrets.token_hex(8)}",
         )
-        employee = {"name": name, "role": role, "system_prompt": prompt}
-        office = Office(self, f"office-{unique.lower()}", workspace, employee, models, limits or {})
+        employee: dict[str, Any] = {"name": name, "role": role, "system_prompt": prompt}
+        employee |= {"tools": list(tools), "knowledge": list(knowledge)}
+        slug = f"office-{unique.lower()}"
+        office = Office(self, slug, workspace, employee, models, limits or {}, dict(sections or {}))
         outcome = await office.apply()
         assert outcome.status == 0, outcome
         self.offices.append(office)
@@ -284,7 +299,8 @@ async def running_town(
         "openai": f"sk-{secrets.token_hex(12)}",
     }
     models = ModelDoubles(keys={provider: {key} for provider, key in keys.items()})
-    async with slack.running(), models.running():
+    shop, crm = ServiceDouble(), McpDouble(tokens={CRM_TOKEN})
+    async with slack.running(), models.running(), shop.running(), crm.running():
         env = environment(
             folder / "data",
             gateway_port=gateway_port,
@@ -301,8 +317,9 @@ async def running_town(
             turn_budget_seconds=12,
             # Nobody's conversation counts as quiet here: a test that counts calls would see those of earlier ones.
             memory_quiet_seconds=86_400,
+            web_allowed=f"{shop.place},127.0.0.1:{crm.port}",
         )
-        town = Town(folder, env, slack, models, await Up.start(env), keys)
+        town = Town(folder, env, slack, models, await Up.start(env), keys, shop, crm)
         try:
             assert await town.up.is_up(), town.up.said
             yield town

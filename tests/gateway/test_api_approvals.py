@@ -8,7 +8,7 @@ import pytest
 from temporalio.client import Client, WorkflowExecutionStatus
 
 from gateway import app as gateway_app
-from konstruct import temporal
+from konstruct.contracts import approvals as approval_contracts
 from konstruct.db import Database
 from konstruct.identity import new_id
 from konstruct.settings import Settings
@@ -72,7 +72,7 @@ async def test_a_decision_counts_and_is_told(
     )
     [event] = await office.events(f"approval.{state}")
     assert event.actor == "api:back-office"
-    workflow_id = temporal.approval_workflow_id(office.tenant_id, waiting.approval_id)
+    workflow_id = approval_contracts.workflow_id(office.tenant_id, waiting.approval_id)
     told = await temporal_client.get_workflow_handle(workflow_id).describe()
     assert told.status is WorkflowExecutionStatus.RUNNING
 
