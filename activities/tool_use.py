@@ -1,5 +1,6 @@
 """Using tools: one call, made once as far as that can be known, its result kept for the step that asked for it."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,14 +21,14 @@ from konstruct.errors import ToolFailed, Unavailable, WebError, WebRefused, WebU
 from konstruct.ports import Mcp, Web
 from konstruct.tables import Tool as ToolRow
 from konstruct.tools import calls, defining, http, registry, schemas
-from konstruct.tools.calls import UNKNOWN, Begun, Outcome
+from konstruct.tools.calls import CANCELLED, UNKNOWN, Begun, Outcome
 from konstruct.tools.http import HttpToolDefinition
 from konstruct.tools.registry import Tool
 from konstruct.vault import Vault
 
 LARGEST_ANSWER: Final = 2_000_000
 """Bytes that are taken of what a tool answers."""
-NOT_HAD: Final = "This tool is not to be had any more."
+NOT_HAD: Final = "Not done: this tool is not to be had any more as it was when it was asked for."
 NOT_REACHED: Final = "The tool could not be reached. Say so, and that it can be tried later."
 
 log = structlog.get_logger(__name__)
@@ -66,14 +67,28 @@ class ToolUse:
                 async with self._database.tenant_session(request.tenant_id) as session:
                     await calls.put_back(session, request.call_id)
                 raise
-            async with self._database.tenant_session(request.tenant_id) as session:
-                await calls.settle(session, self._vault, request.call_id, outcome)
+            except asyncio.CancelledError:
+                await self._note_stopped(request, prepared)
+                raise
+            await self._settle(request, outcome)
+
+    async def _note_stopped(self, request: ToolCallRequest, prepared: _Prepared) -> None:
+        """Somebody stopped the turn. A worker that ends, or was taken for dead, leaves it to the next attempt."""
+        details = activity.cancellation_details()
+        if details is None or not details.cancel_requested:
+            return
+        outcome = Outcome("unknown", UNKNOWN) if _acts(prepared.tool) else Outcome("cancelled", CANCELLED)
+        # Not cut short by what cut the call short.
+        await asyncio.shield(self._settle(request, outcome))
+
+    async def _settle(self, request: ToolCallRequest, outcome: Outcome) -> None:
+        async with self._database.tenant_session(request.tenant_id) as session:
+            await calls.settle(session, self._vault, request.call_id, outcome)
 
     @activity.defn(name="give_up_call")
     async def give_up_call(self, request: ToolCallRequest) -> None:
         """Every attempt died on the way."""
-        async with self._database.tenant_session(request.tenant_id) as session:
-            await calls.settle(session, self._vault, request.call_id, Outcome("unknown", UNKNOWN))
+        await self._settle(request, Outcome("unknown", UNKNOWN))
 
     async def _prepare(self, session: AsyncSession, call_id: UUID) -> _Prepared | None:
         begun = await calls.begin(session, self._vault, call_id)
@@ -83,10 +98,11 @@ class ToolUse:
         version = await employees.serving(session, call.conversation_id)
         # What may be done is decided by how things are now, and not when it was asked for, which may be days ago.
         tool = (await registry.toolbox(session, version)).get(call.tool)
-        row = await defining.get(session, tool.tool_id) if tool and tool.tool_id else None
-        if tool is None or tool.tool_id != call.tool_id:
+        if tool is None or tool.tool_id != call.tool_id or tool.digest != call.detail["digest"]:
+            # A yes was to what the tool did when it was asked for.
             await calls.settle(session, self._vault, call_id, Outcome("failed", NOT_HAD))
             return None
+        row = await defining.get(session, tool.tool_id) if tool.tool_id else None
         secrets = await defining.secrets(session, self._vault, row) if row else {}
         return _Prepared(begun, tool, json.loads(begun.arguments), row, secrets)
 
@@ -99,6 +115,8 @@ class ToolUse:
         except ToolFailed as error:
             return Outcome("failed", str(error), is_untrusted)
         except WebRefused as error:
+            if error.may_have_acted and _acts(tool):
+                return Outcome("unknown", UNKNOWN, error=str(error))
             return Outcome("failed", NOT_REACHED, error=str(error))
         except WebUnreachable as error:
             if not is_last:
@@ -108,9 +126,9 @@ class ToolUse:
             if tool.is_repeatable and not is_last:
                 # With the same idempotency key: what was done is not done again.
                 raise
-            if tool.is_repeatable and tool.risk in ("harmless", "reads"):
-                return Outcome("failed", NOT_REACHED, error=str(error))
-            return Outcome("unknown", UNKNOWN, error=str(error))
+            if _acts(tool):
+                return Outcome("unknown", UNKNOWN, error=str(error))
+            return Outcome("failed", NOT_REACHED, error=str(error))
 
     async def _result(self, prepared: _Prepared) -> Outcome:
         tool, call = prepared.tool, prepared.begun.call
@@ -156,3 +174,8 @@ class ToolUse:
     async def _note(self, row: ToolRow, status: str, reason: str | None) -> None:
         async with self._database.tenant_session(row.tenant_id) as session:
             await defining.mark(session, row.id, status, reason)
+
+
+def _acts(tool: Tool) -> bool:
+    """Whether it does more than look."""
+    return tool.risk not in ("harmless", "reads")

@@ -100,6 +100,11 @@ class WebError(KonstructError):
 class WebRefused(WebError):
     status = 422
 
+    def __init__(self, message: str, *, may_have_acted: bool = False) -> None:
+        """``may_have_acted``: it was asked, and only its answer was not taken in."""
+        super().__init__(message)
+        self.may_have_acted = may_have_acted
+
 
 class WebUnreachable(WebError):
     retryable = True

@@ -361,7 +361,7 @@ def _approval(call: ToolCall, proposal: Proposal, expires_after: timedelta) -> A
 
 
 def _terms(tool: Tool) -> dict[str, Any]:
-    return {"repeatable": tool.is_repeatable, "timeout": tool.timeout}
+    return {"repeatable": tool.is_repeatable, "timeout": tool.timeout, "digest": tool.digest}
 
 
 def to_make(call: ToolCall) -> ToMake:

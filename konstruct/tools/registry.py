@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
+from pydantic import JsonValue
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
@@ -17,6 +18,7 @@ from konstruct.tables import Tool as ToolRow
 from konstruct.tools.builtin import BUILTINS, READ_RESULT, SEARCH_KNOWLEDGE
 from konstruct.tools.http import HttpToolDefinition
 from konstruct.tools.policy import Approval, Risk, may_be, usual
+from konstruct.tools.schemas import canonical
 
 ATTEMPTS: Final = 3
 """At a call that may be repeated, or that certainly did not get there."""
@@ -44,6 +46,8 @@ class Tool:
     tool_id: UUID | None = None
     remote_name: str = ""
     """What its server calls it."""
+    digest: str = ""
+    """Of what it does: another one is another tool, whatever it is called."""
     result_schema: Mapping[str, Any] | None = None
 
 
@@ -144,6 +148,7 @@ def _http(row: ToolRow) -> Tool:
         timeout=definition.timeout_seconds,
         tool_id=row.id,
         result_schema=definition.result_schema,
+        digest=_digest(row.definition),
     )
 
 
@@ -163,8 +168,13 @@ def _served(row: ToolRow, remote: str) -> Tool | None:
         timeout=SERVER_SECONDS,
         tool_id=row.id,
         remote_name=remote,
+        digest=_digest([row.definition["url"], offered["digest"]]),
         result_schema=offered.get("result_schema"),
     )
+
+
+def _digest(value: JsonValue) -> str:
+    return hashlib.sha256(canonical(value).encode()).hexdigest()
 
 
 def _listed(row: ToolRow) -> list[Listed]:
