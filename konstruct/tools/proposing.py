@@ -18,7 +18,7 @@ MOST_CALLS: Final = 8
 """Of one step; what is more is for the next."""
 
 REFUSED: Final = (
-    "Refused: something that strangers may have written was read in this conversation, and this must not follow from it."
+    "Refused: something that strangers may have written was read in this conversation; this must not follow from it."
     " What the person says here is remembered anyway."
 )
 
