@@ -26,7 +26,6 @@ CONNECT_SECONDS: Final = 5.0
 MOST_ADDRESSES: Final = 4
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-_KEEPS_METHOD: Final = frozenset({307, 308})
 _CODINGS: Final = frozenset({"", "identity", "gzip", "deflate"})
 
 

@@ -111,18 +111,24 @@ async def test_what_is_allowed_may_be_inside_and_without_tls_on_that_port_alone(
             town.names.lead(INSIDE, [INSIDE])
             with pytest.raises(WebRefused, match="KONSTRUCT_WEB_ALLOWED"):
                 await town.ask(WebRequest("GET", elsewhere), allowed=allowed)
+        with pytest.raises(WebRefused, match="only https"):  # Public, and still not without TLS.
+            await town.ask(
+                WebRequest("GET", f"http://one.example:{town.outside.port}/"), allowed=[*allowed, f"{OUTSIDE}/32"]
+            )
     assert (intranet.connections, town.inside.connections) == (1, 0)
 
 
 async def test_nothing_is_taken_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "netrc").write_text("machine one.example login somebody password hunter2\n")
-    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     async with city(tmp_path) as town, server(saying(answer()), host=INSIDE) as proxy:
         for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
             monkeypatch.setenv(name, f"http://{INSIDE}:{proxy.port}")
-        assert (await town.get("one.example")).status == 200
-    assert proxy.connections == 0
-    assert "authorization" not in town.outside.asked[0].headers
+        (authority,) = town.trusting.get_ca_certs(binary_form=True)
+        (tmp_path / "authority.pem").write_text(ssl.DER_cert_to_PEM_cert(authority))
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+        async with open_client([f"{OUTSIDE}/32"], resolve=town.names, https_port=town.outside.port) as client:
+            with pytest.raises(WebUnreachable, match="certificate"):
+                await SafeWeb(client).request(WebRequest("GET", town.url("one.example")), time_limit=9, most_bytes=9)
+    assert (proxy.connections, town.outside.asked) == (0, [])
 
 
 async def test_cookies_are_not_kept(tmp_path: Path) -> None:
