@@ -47,6 +47,14 @@ def test_nothing_is_asked_twice() -> None:
     assert passages.most_common(1)[0][1] == 1
 
 
+def test_the_halves_are_the_whole() -> None:
+    assert {asked.split for asked in questions("tune")} == {each.split for each in unanswerable("tune")} == {"tune"}
+    assert [*questions("tune"), *questions("test")] == QUESTIONS
+    assert [*unanswerable("tune"), *unanswerable("test")] == sorted(
+        unanswerable(), key=lambda each: each.split == "test"
+    )
+
+
 def test_no_business_is_in_both_halves() -> None:
     tuned = {business(each.id) for each in [*questions("tune"), *unanswerable("tune")]}
     tested = {business(each.id) for each in [*questions("test"), *unanswerable("test")]}
