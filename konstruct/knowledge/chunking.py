@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from itertools import groupby, pairwise
+from itertools import groupby, pairwise, zip_longest
 from typing import Final
 
 from konstruct.ports import ReadDocument, Section
@@ -105,8 +105,7 @@ class _Draft:
 
 def _filled(document: ReadDocument) -> Iterator[Section]:
     """A heading with nothing under it is itself what is said there, unless it heads the next section as well."""
-    following = (*document.sections[1:], None)
-    for section, after in zip(document.sections, following, strict=True):
+    for section, after in zip_longest(document.sections, document.sections[1:]):
         if section.text.strip():
             yield section
         elif section.headings and (after is None or after.headings[: len(section.headings)] != section.headings):

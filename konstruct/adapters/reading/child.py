@@ -16,9 +16,8 @@ from konstruct.adapters.reading.outline import Outline, one_line
 from konstruct.adapters.reading.sniffing import MEDIA_TYPES, Kind, sniff
 from konstruct.errors import Unreadable
 
-EXHAUSTED: Final = 3
-"""The exit code that says that it took too much memory."""
-
+# Not those of an interpreter that could not run this program.
+_EXHAUSTED: Final = 3
 _NICENESS: Final = 10
 _LONGEST_TITLE: Final = 200
 
@@ -33,7 +32,7 @@ def main() -> None:
     try:
         answer = json.dumps(_answer(content, request["name"], request["media_type"]), ensure_ascii=False).encode()
     except (MemoryError, RecursionError):
-        sys.exit(EXHAUSTED)
+        sys.exit(_EXHAUSTED)
     sys.stdout.buffer.write(answer)
 
 

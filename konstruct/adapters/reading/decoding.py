@@ -18,6 +18,11 @@ _DECLARED: Final = re.compile(
     rb"""<(?:meta|\?xml)\b[^>]{0,500}?(?:charset|encoding)\s*=\s*["']?\s*([\w.:-]{2,40})""", re.I
 )
 _CHARSET: Final = re.compile(r"""charset\s*=\s*["']?([\w.:-]{2,40})""", re.I)
+# What people's programs have written. Asked about all that there are, the guess is an old Macintosh now and then.
+_IN_USE: Final = [
+    *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp874", "koi8_r"),
+    *("cp932", "euc_jp", "gb18030", "big5", "cp949"),
+]
 _GUESSED_FROM: Final = 1_000_000
 _DAMAGE_TAKEN: Final = 50
 
@@ -58,5 +63,5 @@ def _declared(content: bytes, media_type: str | None) -> str | None:
 
 
 def _guessed(content: bytes) -> str:
-    best = charset_normalizer.from_bytes(content[:_GUESSED_FROM]).best()
+    best = charset_normalizer.from_bytes(content[:_GUESSED_FROM], cp_isolation=_IN_USE).best()
     return best.encoding if best is not None else "cp1252"

@@ -13,6 +13,7 @@ NEEDS_BROWSER: Final = (
     "This page is empty until its scripts have run, so it needs a browser. Open it in one, save it as PDF and upload "
     "that."
 )
+_NO_TEXT: Final = "This page holds no text."
 
 _UNREAD: Final = re.compile(
     "script|style|template|noscript|svg|math|iframe|object|canvas|audio|video|head|button|input|select|"
@@ -49,11 +50,16 @@ _LEAST_IN_CONTENT: Final = 0.15
 
 
 def read(text: str, outline: Outline) -> None:
-    root = etree.fromstring(
-        clean(text).encode(), etree.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True)
-    )
+    parser = etree.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True)
+    try:
+        root = etree.fromstring(clean(text).encode(), parser)
+    except etree.XMLSyntaxError as error:
+        # Bad syntax as such is read all the same.
+        if error.code == etree.ErrorTypes.ERR_NO_MEMORY:
+            raise MemoryError from error
+        root = None
     if root is None:
-        raise Unreadable("This page holds no text.")
+        raise Unreadable(_NO_TEXT)
     has_scripts = root.find(".//script") is not None
     outline.title = one_line(root.findtext(".//title") or "")
     _drop(root, [element for element in root.iter() if _UNREAD.fullmatch(element.tag) or _is_hidden(element)])
@@ -62,7 +68,7 @@ def read(text: str, outline: Outline) -> None:
     if has_scripts and (length < _EMPTY or (length < _ALMOST_EMPTY and _ASKS_FOR_SCRIPTS.search(written))):
         raise Unreadable(NEEDS_BROWSER)
     if not length:
-        raise Unreadable("This page holds no text.")
+        raise Unreadable(_NO_TEXT)
     _Walk(outline).through(_content(root, length))
 
 

@@ -14,7 +14,7 @@ _TITLE: Final = re.compile(r"""^title:[ \t]*["']?(.+?)["']?[ \t]*$""", re.M)
 _TAGS: Final = re.compile(
     r"<!--.*?(?:-->|\Z)|<(?:script|style)\b.*?(?:</(?:script|style)\s*>|\Z)|</?[a-z!?][^<>]*>", re.I | re.S
 )
-_BREAK: Final = re.compile(r"<(?:br|/?p|/?div|/?li|/?tr)\b[^<>]*>", re.I)
+_BREAK: Final = re.compile(r"<(?:br|/?(?:p|div|li|tr|summary|h[1-6]))\b[^<>]*>", re.I)
 
 
 def read(text: str, outline: Outline) -> None:

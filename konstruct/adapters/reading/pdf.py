@@ -1,5 +1,6 @@
 """PDF: its pages as paragraphs, under the headings of its bookmarks if it has any."""
 
+import encodings.utf_16_le  # noqa: F401 What pdfium's strings are in; when the first is decoded no file can be opened.
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -14,15 +15,18 @@ from konstruct.adapters.reading.outline import MOST_SECTIONS, Outline, clean, on
 from konstruct.errors import Unreadable
 
 _FEWEST_LETTERS: Final = 4
-# Of each page's first and last lines, and of all pages: what stands on more than half of them frames the text.
+# Of each page's first and last lines what is short and stands on more than half of the pages frames the text.
 _FRAME_LINES: Final = 2
+_LONGEST_IN_FRAME: Final = 80
 _FEWEST_PAGES_WITH_FRAME: Final = 4
+# What programs write there by themselves.
+_NO_TITLE: Final = re.compile(r"\A(?:\(?(?:untitled|anonymous|unknown)\)?\Z|Microsoft \w+ - )", re.I)
 _DIGITS: Final = re.compile(r"\d+")
 _FULL_LINE: Final = 0.75
 _SHORTEST_FULL: Final = 30
 _ENDS_SENTENCE: Final = re.compile(r"[.!?:…。！？؟۔][\"'”’»)\]]*\Z")
 _BEGINS_ITEM: Final = re.compile(r"(?:[-–•▪●◦‣*]|\(?\d{1,3}[.)]|\(?[a-zA-Z][.)])\s")
-_HYPHEN_AT_END: Final = re.compile(r"(?<=[^\W\d_])[-\u2010\u0002\ufffe]\Z")
+_HYPHEN_AT_END: Final = re.compile(r"(?<=[^\W\d_])[-\u2010]\Z")
 _WIDE_AT_END: Final = re.compile("[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef]\\Z")
 
 
@@ -37,7 +41,7 @@ def read(content: bytes, outline: Outline) -> None:
     with _opened(content) as document:
         if len(document) > MOST_SECTIONS:
             raise Unreadable(f"It has more than {MOST_SECTIONS:,} pages; split it into smaller documents.")
-        outline.title = one_line(document.get_metadata_value("Title"))
+        outline.title = _NO_TITLE.sub("", one_line(document.get_metadata_value("Title")))
         bookmarks = list(_bookmarks(document))
         pages = [_lines(document, index) for index in range(len(document))]
     letters = sum(character.isalnum() for page in pages for line in page for character in line)
@@ -79,7 +83,8 @@ def _lines(document: pypdfium2.PdfDocument, index: int) -> list[str]:
         text = page.get_textpage()
     except pypdfium2.PdfiumError:
         return []
-    lines = [line.strip() for line in re.split("[\r\n]+", text.get_text_range())]
+    # Where a line ended in a hyphen, pdfium leaves this mark of its own instead of both.
+    lines = [line.strip() for line in re.split("[\r\n]+", text.get_text_range().replace("\ufffe", "-\n"))]
     text.close()
     page.close()
     return [line for line in lines if line]
@@ -94,7 +99,7 @@ def _frame(pages: list[list[str]]) -> set[str]:
     if len(pages) < _FEWEST_PAGES_WITH_FRAME:
         return set()
     seen = Counter(line for page in pages for line in set(map(_framing, page[:_FRAME_LINES] + page[-_FRAME_LINES:])))
-    return {line for line, count in seen.items() if count > len(pages) / 2}
+    return {line for line, count in seen.items() if count > len(pages) / 2 and len(line) <= _LONGEST_IN_FRAME}
 
 
 def _page(lines: list[str], bookmarks: list[_Bookmark], outline: Outline) -> None:
@@ -126,12 +131,14 @@ def _is_heading(line: str, title: str) -> bool:
 def _paragraphs(lines: list[str]) -> Iterator[str]:
     """What fills its line goes on in the next one; a shorter line that ends a sentence ends a paragraph."""
     lines = [line for line in lines if line]
+    if not lines:
+        return
     full = _width(lines) * _FULL_LINE
     text = ""
     for line, following in zip(lines, [*lines[1:], ""], strict=True):
         hyphen = _HYPHEN_AT_END.search(line)
-        if hyphen and following[:1].islower():
-            text += line[: hyphen.start()]
+        if hyphen and following[:1].isalpha():
+            text += clean(line[: hyphen.start()] if following[0].islower() else line)
             continue
         text += clean(line)
         if len(line) < full and _ENDS_SENTENCE.search(line):
@@ -147,4 +154,4 @@ def _paragraphs(lines: list[str]) -> Iterator[str]:
 def _width(lines: list[str]) -> float:
     """Of a line that is full, in characters."""
     lengths = [len(line) for line in lines]
-    return max(quantiles(lengths, n=10)[-1] if len(lengths) > 1 else sum(lengths), _SHORTEST_FULL)
+    return max(quantiles(lengths, n=10, method="inclusive")[-1] if len(lengths) > 1 else sum(lengths), _SHORTEST_FULL)

@@ -15,7 +15,6 @@ import structlog
 from pydantic import TypeAdapter, ValidationError
 
 import konstruct
-from konstruct.adapters.reading.child import EXHAUSTED
 from konstruct.errors import Unavailable, Unreadable
 from konstruct.ports import ReadDocument
 
@@ -110,7 +109,7 @@ class SubprocessReader:
         if code in _NOT_STARTED:
             raise Unavailable("The program that reads documents cannot be run: is this installation whole?")
         if code != 0 or written is None:
-            raise _stopped("memory" if code == EXHAUSTED else f"exit code {code}")
+            raise _stopped(f"exit code {code}")
         return written
 
 
