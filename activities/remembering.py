@@ -12,7 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
 from activities.heartbeat import heartbeat
-from activities.pressure import is_busy
 from konstruct import audit, memory, models, usage
 from konstruct.contracts.memory import Embedded, MemoryWork, RememberRequest
 from konstruct.db import Database
@@ -28,7 +27,6 @@ from konstruct.vault import Vault
 
 AT_MOST: Final = 100
 """Conversations that one run takes on; the next run goes on."""
-AT_MOST_WHEN_BUSY: Final = 4
 BUDGET_SECONDS: Final = 60.0
 """For one question to the models; nobody waits for the answer."""
 EARLIER: Final = 20
@@ -84,7 +82,7 @@ class Remembering:
 
     @activity.defn(name="claim_memory_work")
     async def claim_memory_work(self) -> MemoryWork:
-        claimed = await due.claim(self._database, AT_MOST_WHEN_BUSY if await is_busy() else AT_MOST)
+        claimed = await due.claim(self._database, AT_MOST)
         return MemoryWork([RememberRequest(each.tenant_id, each.conversation_id) for each in claimed])
 
     @activity.defn(name="remember")
@@ -259,8 +257,7 @@ class Remembering:
         ends_at = asyncio.get_running_loop().time() + EMBED_FOR.total_seconds()
         total = 0
         async with heartbeat():
-            # Replies go first: what is left is for a run that finds more time.
-            while asyncio.get_running_loop().time() < ends_at and not await is_busy():
+            while asyncio.get_running_loop().time() < ends_at:
                 try:
                     done = await self._embed_some(embedder)
                 except EmbeddingUnavailable as error:

@@ -117,7 +117,7 @@ class Database:
         await self._engine.dispose()
 
 
-def among(column: Mapped[UUID], ids: Collection[UUID]) -> ColumnElement[bool]:
+def among(column: Mapped[UUID] | Mapped[UUID | None], ids: Collection[UUID]) -> ColumnElement[bool]:
     """That it is one of these, of which there may be more than the 32,767 parameters that a statement can have."""
     return column == any_(literal(list(ids), ARRAY(Uuid)))
 

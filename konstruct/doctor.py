@@ -33,6 +33,7 @@ Part = Literal[
     "redis",
     "temporal",
     "worker",
+    "background worker",
     "model",
     "embeddings",
     "memory",
@@ -176,7 +177,8 @@ async def _temporal(settings: Settings) -> AsyncIterator[Finding]:
         client = await temporal.connect(settings)
         await client.service_client.check_health(timeout=timedelta(seconds=PATIENCE))
         yield Finding("temporal", "ok", f"{settings.temporal_address}, namespace {settings.temporal_namespace}")
-        at_work = await temporal.workers(client)
+        at_work = await temporal.workers(client, temporal.CONVERSATIONS)
+        in_background = await temporal.workers(client, temporal.MEMORY)
     except (RPCError, RuntimeError) as error:
         yield Finding("temporal", "missing", f"{error}")
         return
@@ -184,6 +186,11 @@ async def _temporal(settings: Settings) -> AsyncIterator[Finding]:
         yield Finding("worker", "ok", f"{at_work} at work")
     else:
         yield Finding("worker", "missing", "Nobody works on conversations: start `konstruct worker`.")
+    if in_background:
+        yield Finding("background worker", "ok", f"{in_background} at work")
+    else:
+        says = "Replies go on, but nothing new is remembered: start `konstruct worker --background`."
+        yield Finding("background worker", "warning", says)
 
 
 async def _models(settings: Settings, http: httpx.AsyncClient) -> AsyncIterator[Finding]:

@@ -16,6 +16,7 @@ KonstructError
     WebRefused            it may not be asked, or its answer may not be taken in
     WebUnreachable        the request certainly did not get there                 retryable
     WebUncertain          it may have got there; no whole answer came back      retryable, where that does no harm
+  ToolFailed              what a model asked a tool for did not work             502
   ChannelError            what a channel answers to a send
     ChannelRateLimited    says when to try again                                 retryable
     ChannelUnavailable    the send certainly did not happen                      retryable
@@ -99,6 +100,12 @@ class WebUnreachable(WebError):
 
 class WebUncertain(WebError):
     retryable = True
+
+
+class ToolFailed(KonstructError):
+    """Its sentence goes to the model, which may try something else."""
+
+    status = 502
 
 
 class ChannelError(KonstructError):

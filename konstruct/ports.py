@@ -261,14 +261,15 @@ class WebRequest:
     """``headers`` may hold secrets, which go to this address's own host and to no other."""
 
     method: str
-    url: str
+    url: str = field(repr=False)
+    """May hold a secret too, in its query."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
 class WebAnswer:
-    url: str
+    url: str = field(repr=False)
     """Where it came from, after redirects."""
     status: int
     headers: Mapping[str, str]

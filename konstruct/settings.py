@@ -98,6 +98,12 @@ class Settings(BaseSettings):
         None, description="Bot token (xoxb-…) of one workspace: `konstruct up` connects it to the demo tenant."
     )
 
+    web_allowed: CommaList = Field(
+        (),
+        description="What knowledge and tools may reach besides https on the public internet: host:port, or a network, "
+        "e.g. intranet.example:8080,10.2.0.0/16.",
+    )
+
     log_format: str = Field("console", pattern="^(console|json)$", description="Log lines for people or as JSON.")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least level that is logged.")
 
@@ -113,7 +119,7 @@ class Settings(BaseSettings):
     def portal_url(self) -> str:
         return _url(self.portal_host, self.portal_port)
 
-    @field_validator("encryption_keys", "default_models", mode="before")
+    @field_validator("encryption_keys", "default_models", "web_allowed", mode="before")
     @classmethod
     def _split_commas(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value

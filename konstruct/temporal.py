@@ -106,8 +106,8 @@ async def connect(settings: Settings, *, lazy: bool = True) -> Client:
     )
 
 
-async def workers(client: Client) -> int:
-    """How many workers take on conversations right now.
+async def workers(client: Client, task_queue: str) -> int:
+    """How many workers take on what is in this queue right now.
 
     Raises:
         RPCError: Temporal does not answer.
@@ -115,7 +115,7 @@ async def workers(client: Client) -> int:
     queue = await client.workflow_service.describe_task_queue(
         DescribeTaskQueueRequest(
             namespace=client.namespace,
-            task_queue=TaskQueue(name=CONVERSATIONS),
+            task_queue=TaskQueue(name=task_queue),
             task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
         ),
         timeout=timedelta(seconds=5),

@@ -3,7 +3,7 @@
 import asyncio
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, TimeoutError, TimeoutType
 
 from konstruct.contracts.memory import Embedded, MemoryWork, RememberRequest
 from workflows import policies
@@ -13,9 +13,15 @@ from workflows import policies
 class RememberWorkflow:
     @workflow.run
     async def run(self) -> None:
-        work: MemoryWork = await workflow.execute_activity(
-            "claim_memory_work", result_type=MemoryWork, **policies.CLAIMING
-        )
+        try:
+            work: MemoryWork = await workflow.execute_activity(
+                "claim_memory_work", result_type=MemoryWork, **policies.CLAIMING
+            )
+        except ActivityError as error:
+            if isinstance(error.cause, TimeoutError) and error.cause.type is TimeoutType.SCHEDULE_TO_START:
+                # There is more in hand than there is time for; the next run asks again.
+                return
+            raise
         await asyncio.gather(*(self._remember(request) for request in work.due))
 
     async def _remember(self, request: RememberRequest) -> None:

@@ -8,6 +8,7 @@ from temporalio.workflow import ActivityCancellationType
 
 
 class ActivityOptions(TypedDict, total=False):
+    schedule_to_start_timeout: timedelta
     start_to_close_timeout: timedelta
     schedule_to_close_timeout: timedelta
     heartbeat_timeout: timedelta
@@ -57,8 +58,11 @@ SEALING = ActivityOptions(
 )
 SEAL_EVERY = timedelta(minutes=1)
 
+REMEMBER_EVERY = timedelta(seconds=5)
 # What is claimed and not written is due again when its claim runs out.
 CLAIMING = ActivityOptions(
+    # It waits in line behind what was claimed before. So where there is more to do than time, no more is claimed.
+    schedule_to_start_timeout=REMEMBER_EVERY,
     start_to_close_timeout=timedelta(seconds=30),
     retry_policy=RetryPolicy(maximum_attempts=1),
 )
@@ -66,11 +70,12 @@ CLAIMING = ActivityOptions(
 REMEMBERING = ActivityOptions(
     start_to_close_timeout=timedelta(minutes=6),
     schedule_to_close_timeout=timedelta(minutes=14),
-    # Nobody waits for it, and a worker that is busy with replies may be late with a sign of life.
+    # Nobody waits for it, and a process that leaves the processor to others may be late with a sign of life.
     heartbeat_timeout=timedelta(seconds=15),
     retry_policy=RetryPolicy(initial_interval=timedelta(seconds=5), maximum_attempts=3),
 )
-REMEMBER_EVERY = timedelta(seconds=5)
+REMEMBERED_WITHIN = timedelta(minutes=20)
+"""A run ends after this, whatever became of it: while nobody works in the background, runs pile up no further."""
 
 EMBEDDING = ActivityOptions(
     start_to_close_timeout=timedelta(minutes=2),

@@ -1,22 +1,18 @@
-"""The worker's composition root: everything that conversations need, built once and passed down."""
+"""The workers' composition root: what each of the two processes needs, built once and passed down.
+
+One works on conversations, the other on whatever no reply may wait for.
+"""
 
 import asyncio
 import gc
 import signal
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
-from temporalio.client import (
-    Client,
-    Schedule,
-    ScheduleActionStartWorkflow,
-    ScheduleAlreadyRunningError,
-    ScheduleIntervalSpec,
-    ScheduleOverlapPolicy,
-    SchedulePolicy,
-    ScheduleSpec,
-)
+from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig, WorkerDeploymentVersion
 
@@ -29,24 +25,25 @@ from konstruct import log, temporal
 from konstruct.adapters.console import ConsoleMessenger
 from konstruct.adapters.embedders import ConfiguredEmbedders
 from konstruct.adapters.litellm import LiteLLMChatModel
-from konstruct.adapters.redis import Circuit, RedisCooldowns, RedisWindows, connect
+from konstruct.adapters.redis import Circuit, Redis, RedisCooldowns, RedisWindows, connect
 from konstruct.adapters.slack import SlackMessenger, open_session
 from konstruct.audit.signing import Signatures
 from konstruct.db import Database
-from konstruct.ports import Messenger
+from konstruct.ports import ChatModel, Cooldowns, Embedders, Messenger
 from konstruct.settings import Settings, needed
 from konstruct.vault import Vault
-from workflows import policies
 from workflows.conversation import ConversationWorkflow
 from workflows.memory import EmbedWorkflow, RememberWorkflow
 from workflows.sandbox import RUNNER
+from workflows.schedules import schedule_memory, schedule_upkeep
 from workflows.seal import SealWorkflow
 from workflows.sweep import SweepWorkflow
 
 # Conversations that stay in memory between their turns; one that fell out costs a replay of at most fifty turns.
 CACHED_CONVERSATIONS = 1_000
 CALLS_AT_ONCE = 200
-MEMORIES_AT_ONCE = 4
+# They wait for models most of the time.
+MEMORIES_AT_ONCE = 16
 
 # Left unsaid, the SDK reads and hashes the code of every imported module, which takes seconds at each start.
 DEPLOYMENT = WorkerDeploymentConfig(
@@ -56,49 +53,72 @@ DEPLOYMENT = WorkerDeploymentConfig(
 logger = structlog.get_logger(__name__)
 
 
-async def work(settings: Settings, *, until: asyncio.Event) -> None:
-    """Works off conversations until told to stop, then finishes what is under way within seconds."""
+@dataclass(frozen=True)
+class Parts:
+    """What either process needs, built once in each."""
+
+    database: Database
+    redis: Redis
+    vault: Vault
+    client: Client
+    model: ChatModel
+    cooldowns: Cooldowns
+    embedders: Embedders
+
+
+@asynccontextmanager
+async def opened_parts(settings: Settings) -> AsyncIterator[Parts]:
+    """Waits for Temporal as long as it takes; raises Misconfigured when a setting stands in the way."""
     async with AsyncExitStack() as stack:
         # Nobody is told to come again here, and an answer that could not be stored would have to be paid for twice.
         database = Database(needed(settings.database_url, "KONSTRUCT_DATABASE_URL"), longest_wait=timedelta(seconds=30))
         stack.push_async_callback(database.close)
         redis = connect(needed(settings.redis_url, "KONSTRUCT_REDIS_URL").get_secret_value())
         stack.push_async_callback(redis.aclose)
-        http = await stack.enter_async_context(open_session())
-        vault = Vault(settings.encryption_keys)
+        embedders = ConfiguredEmbedders(settings)
+        # A name that cannot be is found out now, and not by every run that needs it.
+        embedders.get(settings.embedding_model)
+        client = await reach_temporal(settings)
+        vault, cooldowns = Vault(settings.encryption_keys), RedisCooldowns(redis, Circuit())
+        yield Parts(database, redis, vault, client, LiteLLMChatModel(), cooldowns, embedders)
+
+
+async def work(settings: Settings, *, until: asyncio.Event) -> None:
+    """Works off conversations until told to stop, then finishes what is under way within seconds."""
+    async with opened_parts(settings) as parts, open_session() as http:
+        database, vault, client = parts.database, parts.vault, parts.client
         messengers: dict[str, Messenger] = {
             "slack": SlackMessenger(http, settings.slack_api_url),
             "console": ConsoleMessenger(),
         }
-        client = await reach_temporal(settings)
-        model, cooldowns = LiteLLMChatModel(), RedisCooldowns(redis, Circuit())
-        embedders = ConfiguredEmbedders(settings)
-        # A name that cannot be is found out now, and not by every run that needs it.
-        embedders.get(settings.embedding_model)
-        windows = RedisWindows(redis, Circuit())
-        thinking = Thinking(settings, database, vault, model, cooldowns, messengers, windows, embedders)
-        remembering = Remembering(settings, database, vault, model, cooldowns, embedders)
+        windows = RedisWindows(parts.redis, Circuit())
+        thinking = Thinking(
+            settings, database, vault, parts.model, parts.cooldowns, messengers, windows, parts.embedders
+        )
         delivery = Delivery(database, vault, messengers, windows)
         sealing = Sealing(database, Signatures(settings.encryption_keys), settings.anchor_file)
         await schedule_upkeep(client)
-        await stack.enter_async_context(conversations_worker(client, thinking, delivery))
-        await stack.enter_async_context(
-            Worker(
-                client,
-                task_queue=temporal.UPKEEP,
-                workflows=[SweepWorkflow, SealWorkflow],
-                activities=[Upkeep(database, client).sweep, sealing.seal],
-                workflow_runner=RUNNER,
-                interceptors=[FailureInterceptor()],
-                max_cached_workflows=10,
-                deployment_config=DEPLOYMENT,
-            )
-        )
-        await stack.enter_async_context(memory_worker(client, remembering))
-        # What was loaded until now stays: the collector need not walk through all of litellm again and again.
-        gc.freeze()
-        logger.info("worker_ready", temporal=settings.temporal_address)
-        await until.wait()
+        async with (
+            conversations_worker(client, thinking, delivery),
+            upkeep_worker(client, Upkeep(database, client), sealing),
+        ):
+            await _at_work("worker_ready", settings, until)
+
+
+async def work_in_background(settings: Settings, *, until: asyncio.Event) -> None:
+    """Does what no reply waits for, until told to stop."""
+    async with opened_parts(settings) as parts:
+        remembering = Remembering(settings, parts.database, parts.vault, parts.model, parts.cooldowns, parts.embedders)
+        await schedule_memory(parts.client)
+        async with memory_worker(parts.client, remembering):
+            await _at_work("background_worker_ready", settings, until)
+
+
+async def _at_work(event: str, settings: Settings, until: asyncio.Event) -> None:
+    # What was loaded until now stays: the collector need not walk through all of litellm again and again.
+    gc.freeze()
+    logger.info(event, temporal=settings.temporal_address)
+    await until.wait()
 
 
 def conversations_worker(client: Client, thinking: Thinking, delivery: Delivery) -> Worker:
@@ -122,8 +142,20 @@ def conversations_worker(client: Client, thinking: Thinking, delivery: Delivery)
     )
 
 
+def upkeep_worker(client: Client, upkeep: Upkeep, sealing: Sealing) -> Worker:
+    return Worker(
+        client,
+        task_queue=temporal.UPKEEP,
+        workflows=[SweepWorkflow, SealWorkflow],
+        activities=[upkeep.sweep, sealing.seal],
+        workflow_runner=RUNNER,
+        interceptors=[FailureInterceptor()],
+        max_cached_workflows=10,
+        deployment_config=DEPLOYMENT,
+    )
+
+
 def memory_worker(client: Client, remembering: Remembering) -> Worker:
-    """Apart from conversations, so that no reply ever waits for a slot that memory has taken."""
     return Worker(
         client,
         task_queue=temporal.MEMORY,
@@ -148,44 +180,9 @@ async def reach_temporal(settings: Settings) -> Client:
             await asyncio.sleep(2)
 
 
-async def schedule_upkeep(client: Client) -> None:
-    """What is done again and again, whoever works: putting back on its way what was left lying, and writing memory."""
-    await _schedule(client, "sweep", "SweepWorkflow", temporal.UPKEEP, policies.SWEEP_EVERY)
-    await _schedule(client, "seal", "SealWorkflow", temporal.UPKEEP, policies.SEAL_EVERY)
-    # One run may wait long for a model, and must not keep other conversations' memory waiting.
-    await _schedule(
-        client,
-        "remember",
-        "RememberWorkflow",
-        temporal.MEMORY,
-        policies.REMEMBER_EVERY,
-        ScheduleOverlapPolicy.ALLOW_ALL,
-    )
-    await _schedule(client, "embed", "EmbedWorkflow", temporal.MEMORY, policies.EMBED_EVERY)
-
-
-async def _schedule(
-    client: Client,
-    name: str,
-    workflow: str,
-    task_queue: str,
-    every: timedelta,
-    overlap: ScheduleOverlapPolicy = ScheduleOverlapPolicy.SKIP,
-) -> None:
-    wanted = Schedule(
-        action=ScheduleActionStartWorkflow(workflow, id=name, task_queue=task_queue),
-        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
-        policy=SchedulePolicy(overlap=overlap, catchup_window=timedelta(minutes=1)),
-    )
-    try:
-        await client.create_schedule(name, wanted)
-    except ScheduleAlreadyRunningError:
-        logger.debug("already_scheduled", schedule=name)
-
-
-async def main(settings: Settings) -> None:
+async def main(settings: Settings, *, is_background: bool) -> None:
     log.configure(settings)
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await work(settings, until=stop)
+    await (work_in_background if is_background else work)(settings, until=stop)

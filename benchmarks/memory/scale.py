@@ -19,7 +19,7 @@ from konstruct import memory
 from konstruct.identity import new_id
 from konstruct.memory import Question
 from konstruct.memory.keeping import MEMORY
-from konstruct.memory.recalling import vector_text
+from konstruct.searching import vector_text
 
 MODEL = "made/up"
 DIMENSIONS, LATENT, TOPICS = 384, 32, 50

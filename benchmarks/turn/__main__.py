@@ -109,6 +109,7 @@ async def sides(folder: Path) -> AsyncIterator[tuple[Side, Side]]:
                 await seed(stack, product)
                 await stack.run("Gateway", "gateway", ready=partial(http_answers, f"{gateway}/health/live"))
                 await stack.run("Worker", "worker")
+                await stack.run("Background worker", "worker", "--background")
                 path = folder / "driver.socket"
                 async with bare.listening(await temporal.connect(stack.settings), path) as twin:
                     worker = python("The bare worker", folder, "benchmarks.turn.bare_worker", str(path))

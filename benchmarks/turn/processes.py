@@ -46,6 +46,6 @@ def _name(pid: int) -> str:
         return ""
     if "-m" in command:
         module, *arguments = command[command.index("-m") + 1 :]
-        return _MODULES.get(module) or arguments[0]
+        return _MODULES.get(module) or " ".join(filter(None, arguments))
     # Servers write after their name what they are doing.
     return Path(command[0].split(" ")[0].rstrip(":")).name

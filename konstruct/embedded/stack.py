@@ -39,7 +39,7 @@ class Stack:
 
         Raises Unavailable when it does not become ready.
         """
-        log = self.settings.data_dir / "logs" / f"{name.lower()}.log"
+        log = self.settings.data_dir / "logs" / f"{name.lower().replace(' ', '-')}.log"
         await self._supervisor.start(_python(name, ("konstruct", *arguments), self.settings.data_dir, log, ready))
 
     async def broken(self) -> NoReturn:

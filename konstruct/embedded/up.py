@@ -1,4 +1,4 @@
-"""`konstruct up`: the stack, its tables, a demo tenant, gateway, portal and worker; until it is told to stop."""
+"""`konstruct up`: the stack, its tables, a demo tenant, gateway, portal and workers; until it is told to stop."""
 
 import asyncio
 import signal
@@ -56,16 +56,17 @@ async def _serve(settings: Settings, report: Report) -> None:
             await database.close()
         client = await temporal.connect(settings)
 
-        async def worker_polls() -> bool:
+        async def is_polled(task_queue: str) -> bool:
             try:
-                return await temporal.workers(client) > 0
+                return await temporal.workers(client, task_queue) > 0
             except (RPCError, RuntimeError):
                 return False
 
         await asyncio.gather(
             stack.run("Gateway", "gateway", ready=partial(http_answers, f"{settings.gateway_url}/health/live")),
             stack.run("Portal", "portal", ready=partial(http_answers, f"{settings.portal_url}/health/live")),
-            stack.run("Worker", "worker", ready=worker_polls),
+            stack.run("Worker", "worker", ready=partial(is_polled, temporal.CONVERSATIONS)),
+            stack.run("Background worker", "worker", "--background", ready=partial(is_polled, temporal.MEMORY)),
         )
         report(_where_to_go(settings, has_own_temporal=has_own_temporal))
         await stack.broken()

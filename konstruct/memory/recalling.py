@@ -17,11 +17,10 @@ from sqlmodel import col, select
 
 from konstruct.memory.keeping import MEMORY
 from konstruct.memory.words import stems
+from konstruct.searching import EXACT_UP_TO, INDEXED, PREPARE, spread, vector_text
 from konstruct.tables import Memory
 from konstruct.vault import ContactCipher, Vault
 
-EXACT_UP_TO: Final = 20_000
-"""Vectors of one contact that are compared one by one, which misses none. Above, the index answers in time."""
 CANDIDATES: Final = 60
 """Of each kind of search, before they are fused."""
 
@@ -33,12 +32,6 @@ NEIGHBOUR: Final = 0.5
 NEIGHBOURLY: Final = 20
 """So many of the best bring their neighbours along, even those that no search found."""
 
-# A generic plan, which Postgres makes at the sixth execution, would forget which tenant is meant.
-_PREPARE = sql(
-    "select set_config('plan_cache_mode', 'force_custom_plan', true),"
-    " set_config('hnsw.iterative_scan', 'relaxed_order', true), set_config('hnsw.ef_search', '200', true),"
-    " set_config('hnsw.max_scan_tuples', '100000', true)"
-)
 _KNOWN_MODELS = sql(
     "select v.model, v.dimensions, count(*) from memory_vectors v"
     " where v.tenant_id = :tenant_id and v.contact_id = any(:contact_ids) group by v.model, v.dimensions"
@@ -109,7 +102,6 @@ _NEIGHBOURS = sql(
 
 
 def _near_by_index(dimensions: int) -> TextClause:
-    """An index is used only when the query names the same length as the index does."""
     vector = f"cast(cast(:vector as text) as halfvec({dimensions}))"
     return sql(
         f"""
@@ -128,8 +120,7 @@ def _near_by_index(dimensions: int) -> TextClause:
     )
 
 
-INDEXED: Final = {dimensions: _near_by_index(dimensions) for dimensions in (384, 768, 1024, 1536, 3072)}
-"""For each length of vectors that has an index, the statement that uses it."""
+_INDEXED: Final = {dimensions: _near_by_index(dimensions) for dimensions in INDEXED}
 
 
 @dataclass(frozen=True)
@@ -193,7 +184,7 @@ async def recall(
     exact_up_to: int = EXACT_UP_TO,
 ) -> list[Recalled]:
     """What bears on the question most, best first. Contacts that are one person share what is remembered of them."""
-    await session.execute(_PREPARE)
+    await session.execute(PREPARE)
     contact_ids = await _person(session, question.contact_id)
     ciphers = await vault.ciphers(session, contact_ids)
     where = {
@@ -229,13 +220,13 @@ async def _near(
         if (vector := question.vectors.get(model)) is None or len(vector) != dimensions:
             continue
         of_model = {**of_person, "model": model, "vector": vector_text(vector), "at_most": 3 * CANDIDATES}
-        if count > exact_up_to and dimensions in INDEXED:
-            rows = await session.execute(INDEXED[dimensions], of_model)
+        if count > exact_up_to and dimensions in _INDEXED:
+            rows = await session.execute(_INDEXED[dimensions], of_model)
         else:
             rows = await session.execute(_NEAR_EXACTLY, {**of_model, "dimensions": dimensions})
         best = sorted(rows.all(), key=lambda row: -row.score)[:CANDIDATES]
         # Models measure on scales of their own, so each is spread over the same one.
-        found |= _spread({_Hit(*row[:4]): row.score for row in best})
+        found |= spread({_Hit(*row[:4]): row.score for row in best})
     return found
 
 
@@ -253,14 +244,6 @@ async def _worded(
         found |= {_Hit(*row[:4]): float(row.score) for row in rows}
     best = max(found.values(), default=0.0)
     return {hit: score / best for hit, score in found.items()} if best else found
-
-
-def _spread(scores: dict[_Hit, float]) -> dict[_Hit, float]:
-    """From 0, the worst of them, to 1, the best."""
-    if not scores:
-        return scores
-    worst, best = min(scores.values()), max(scores.values())
-    return {hit: (score - worst) / (best - worst) if best > worst else 1.0 for hit, score in scores.items()}
 
 
 def _fused(meanings: Mapping[_Hit, float], words: Mapping[_Hit, float]) -> dict[_Hit, float]:
@@ -309,8 +292,3 @@ async def _opened(
         for hit, score in ranked
         if (row := rows.get(hit.memory_id)) is not None
     ]
-
-
-def vector_text(vector: Sequence[float]) -> str:
-    """As pgvector reads it."""
-    return f"[{','.join(format(value, '.6g') for value in vector)}]"

@@ -10,15 +10,16 @@ from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from konstruct import searching
 from konstruct.db import Database
 from konstruct.errors import Misconfigured
 from konstruct.memory.keeping import MEMORY
-from konstruct.memory.recalling import vector_text
 from konstruct.tables import Memory
 from konstruct.vault import Vault
 
 log = structlog.get_logger(__name__)
 
+_LOOK_UP = sql("select * from memories_to_embed(:model, :at_most)")
 _WAITING = (
     select(Memory)
     .where(col(Memory.id).in_(bindparam("memory_ids", expanding=True)), col(Memory.superseded_at).is_(None))
@@ -29,7 +30,7 @@ _KEEP = sql(
     """
     with embedded as (
       update memories set embedded_with = :model
-      where tenant_id = :tenant_id and id = :memory_id and superseded_at is null
+      where tenant_id = :tenant_id and id = :id and superseded_at is null
       returning tenant_id, id, contact_id
     )
     insert into memory_vectors (tenant_id, memory_id, contact_id, model, dimensions, vector)
@@ -48,11 +49,7 @@ class Unembedded:
 
 async def without_vector(database: Database, model: str, at_most: int) -> list[tuple[UUID, UUID]]:
     """(tenant, memory) of all tenants that have no vector of ``model``; those without any come first."""
-    async with database.system_session() as session:
-        rows = await session.execute(
-            sql("select * from memories_to_embed(:model, :at_most)"), {"model": model, "at_most": at_most}
-        )
-        return [(tenant_id, memory_id) for tenant_id, memory_id in rows]
+    return await searching.without_vector(database, _LOOK_UP, model, at_most)
 
 
 async def to_embed(session: AsyncSession, vault: Vault, model: str, memory_ids: Sequence[UUID]) -> list[Unembedded]:
@@ -74,14 +71,4 @@ async def keep_vectors(
     session: AsyncSession, tenant_id: UUID, model: str, vectors: Mapping[UUID, Sequence[float]]
 ) -> None:
     """Each takes the place of the vector that the memory had of another model."""
-    for memory_id, vector in sorted(vectors.items()):
-        await session.execute(
-            _KEEP,
-            {
-                "tenant_id": tenant_id,
-                "memory_id": memory_id,
-                "model": model,
-                "dimensions": len(vector),
-                "vector": vector_text(vector),
-            },
-        )
+    await searching.keep_vectors(session, _KEEP, tenant_id, model, vectors)

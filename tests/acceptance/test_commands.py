@@ -25,13 +25,14 @@ async def test_a_stack_can_be_talked_to_and_ctrl_c_ends_all_of_it_and_so_does_a_
         doctor = await konstruct("doctor", env=env)
         assert doctor.status == 0, doctor
         assert "MISSING" not in doctor.said
+        assert "ok       background worker: 1 at work" in doctor.said
         chat = await konstruct("chat", "Hello", env=env)
         assert chat.status == 0, chat
         name, _, answer = chat.said.strip().partition(": ")
         assert name == "Ada"
         assert len(answer) > 5
         children = first.children()
-        assert len(children) == 7
+        assert len(children) == 8
         first.interrupt()
         assert await first.ended() == 0
         assert "Stopped." in first.said[-1]

@@ -1,6 +1,7 @@
 """What an employee remembers, as the prompts show that its model receives."""
 
 import json
+import os
 import re
 import secrets
 from collections.abc import Callable
@@ -8,7 +9,7 @@ from collections.abc import Callable
 import pytest
 import redis.asyncio
 
-from tests.acceptance.processes import kill, until
+from tests.acceptance.processes import kill, paused, until
 from tests.acceptance.town import Office, Talk, Town, prompt
 from tests.support.model_doubles import Behaviour, Fault, Json, ModelCall, content_text
 
@@ -186,6 +187,36 @@ async def chatter(talk: Talk, turns: int) -> None:
         await talk.heard(heard + number)
 
 
+async def test_while_the_background_worker_is_away_people_are_answered_and_all_is_remembered_later(town: Town) -> None:
+    town.models.always("anthropic", behind_the_scenes())
+    office = await talkative_office(town)
+    talk = office.talk()
+    await talk.mention("First.")
+    await talk.heard()
+    # What keeps it running is held, so that it stays away.
+    async with paused(town.up.process.pid):
+        await kill(town.up.child("worker", "--background"))
+        for number, word in enumerate(("Second.", "Third.", "Fourth."), 2):
+            await talk.say(word)
+            assert (await talk.heard(number))[-1] == f"You said: {word}"
+        assert not await is_remembered(office, talk)
+    await until(lambda: is_remembered(office, talk), timeout=90)
+    said = [row for row in await office.rows("memories") if row["kind"] == "said"]
+    assert sorted(row["seq"] for row in said) == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+async def test_the_background_worker_leaves_the_processor_to_replies(town: Town) -> None:
+    worker, background = town.up.child("konstruct", "worker"), town.up.child("worker", "--background")
+    # Each thread has a niceness of its own.
+    nice = {
+        os.getpriority(os.PRIO_PROCESS, int(thread))
+        for pid in (background, worker)
+        for thread in os.listdir(f"/proc/{pid}/task")
+    }
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert nice == {own, own + 10}
+
+
 async def test_a_worker_that_is_killed_while_memory_is_written_loses_and_doubles_nothing(town: Town) -> None:
     town.models.always("anthropic", behind_the_scenes())
     office = await talkative_office(town)
@@ -199,7 +230,7 @@ async def test_a_worker_that_is_killed_while_memory_is_written_loses_and_doubles
         await until(is_waited_for)
         await talk.say("Third.")
         await talk.heard(3)
-        await kill(town.up.child("konstruct", "worker"))
+        await kill(town.up.child("worker", "--background"))
     await until(lambda: is_remembered(office, talk), timeout=90)
     said = [row for row in await office.rows("memories") if row["kind"] == "said"]
     assert sorted(row["seq"] for row in said) == [1, 2, 3, 4, 5, 6]
@@ -225,7 +256,7 @@ async def test_a_worker_that_is_killed_while_a_model_works_for_memory_begins_aga
     heard = len(talk.texts())
     await talk.say("Can you still hear me?")
     await talk.heard(heard + 1, timeout=20)
-    await kill(town.up.child("konstruct", "worker"))
+    await kill(town.up.child("worker", "--background"))
 
     async def is_done() -> bool:
         [conversation] = [row for row in await office.rows("conversations") if row["root"] == talk.root]

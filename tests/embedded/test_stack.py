@@ -81,8 +81,9 @@ async def test_a_command_of_the_product_is_kept_running(settings: Settings, sent
     )
 
     async with running_stack(outer, sentences) as stack:
-        await stack.run("Nonsense", "no-such-command")
-        await sentences.heard("Nonsense ended (exit code")
+        await stack.run("Some nonsense", "no-such-command")
+        await sentences.heard("Some nonsense ended (exit code")
+        assert (settings.data_dir / "logs" / "some-nonsense.log").exists()
 
 
 @pytest.mark.parametrize("name", ["gateway_port", "portal_port"])

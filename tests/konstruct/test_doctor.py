@@ -2,17 +2,27 @@
 
 import asyncio
 import sys
+from uuid import uuid4
 
 import asyncpg
 from pydantic import SecretStr
+from temporalio import workflow
+from temporalio.worker import Worker
 
-from konstruct import doctor
+from konstruct import doctor, temporal
 from konstruct.db import Database
 from konstruct.doctor import Finding
 from konstruct.settings import Settings
 from konstruct.vault import Vault
 from tests.support.model_doubles import ModelDoubles
 from tests.support.office import furnish, open_office
+
+
+@workflow.defn(sandboxed=False)
+class Idle:
+    @workflow.run
+    async def run(self) -> None:
+        return
 
 
 async def test_one_part_that_fails_unforeseen_hides_no_other_and_no_password_is_quoted(settings: Settings) -> None:
@@ -69,6 +79,25 @@ async def test_an_embedding_provider_is_asked_whether_it_answers(settings: Setti
 async def test_an_embedding_model_that_cannot_be_is_a_finding(settings: Settings) -> None:
     finding = await embeddings(settings, "anthropic/claude-sonnet-4-6")
     assert (finding.state, "Anthropic has no embeddings" in finding.says) == ("missing", True)
+
+
+async def test_without_a_background_worker_replies_go_on_and_somebody_should_look(
+    settings: Settings,
+) -> None:
+    async def finding() -> Finding:
+        [found] = [finding for finding in await doctor.examine(settings) if finding.part == "background worker"]
+        return found
+
+    # No other test works on this queue.
+    before = await finding()
+    assert before.state == "warning"
+    assert "Replies go on" in before.says
+    assert "start `konstruct worker --background`" in before.says
+    client = await temporal.connect(settings, lazy=False)
+    async with Worker(client, task_queue=temporal.MEMORY, workflows=[Idle]):
+        await client.execute_workflow(Idle.run, id=f"test-{uuid4()}", task_queue=temporal.MEMORY)
+        after = await finding()
+    assert (after.state, after.says) == ("ok", "1 at work")
 
 
 async def behind_the_scenes(settings: Settings, part: str) -> list[str]:

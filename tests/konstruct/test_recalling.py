@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text as sql
 from sqlmodel import col, select
 
-from konstruct import contacts, memory
+from konstruct import contacts, memory, searching
 from konstruct.inbox import Accepted
 from konstruct.memory import Fact, Question, Recalled, due, recalling, work
 from konstruct.tables import Memory, MemoryVector
@@ -57,7 +57,7 @@ async def ask(
     contact: str = "U1",
     at_most: int = 10,
     hand: tuple[UUID, int] | None = None,
-    exact_up_to: int = recalling.EXACT_UP_TO,
+    exact_up_to: int = searching.EXACT_UP_TO,
 ) -> list[Recalled]:
     """``hand``: the conversation at hand, and after which message it is."""
     question = Question(await contact_id(office, contact), text, vectors or {}, *(hand or (None, 0)))
@@ -201,7 +201,7 @@ async def test_contacts_that_are_one_person_share_all(office: Office) -> None:
         assert models == ["m", "n"]
 
 
-@pytest.mark.parametrize("exact_up_to", [recalling.EXACT_UP_TO, 0])
+@pytest.mark.parametrize("exact_up_to", [searching.EXACT_UP_TO, 0])
 @pytest.mark.parametrize("dimensions", [2, 384])
 async def test_what_is_at_hand_is_left_out_and_takes_nobodys_place(
     office: Office, dimensions: int, exact_up_to: int
@@ -318,7 +318,7 @@ async def test_a_vector_of_another_length_than_is_stored_is_passed_over(office: 
     assert texts(await ask(office, "the", {"m": [1.0, 0.0]})) == ["First zebra"]
 
 
-@pytest.mark.parametrize("exact_up_to", [recalling.EXACT_UP_TO, 0])
+@pytest.mark.parametrize("exact_up_to", [searching.EXACT_UP_TO, 0])
 async def test_a_vector_of_zeros_is_near_to_nothing(office: Office, exact_up_to: int) -> None:
     asked = await remember(office, "Hello", root="1")
     rest = [0.0] * 382

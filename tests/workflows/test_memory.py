@@ -109,6 +109,16 @@ async def test_what_comes_again_within_seconds_is_not_tried_again_itself(skippin
     assert (stage.claims, stage.embeddings) == (1, 1)
 
 
+async def test_no_more_is_claimed_while_what_was_claimed_still_waits(skipping: WorkflowEnvironment) -> None:
+    queue = f"test-{uuid4()}"
+    # Nobody is free to take an activity.
+    async with Worker(skipping.client, task_queue=queue, workflows=[RememberWorkflow], workflow_runner=RUNNER):
+        run = await skipping.client.start_workflow(RememberWorkflow.run, id=f"test-{uuid4()}", task_queue=queue)
+        await run.result()
+    first, *_, last = (await run.fetch_history()).events
+    assert last.event_time.ToDatetime() - first.event_time.ToDatetime() < 2 * policies.REMEMBER_EVERY
+
+
 async def test_on_real_servers_all_are_remembered_but_one_that_cannot_be_opened(
     settings: Settings, database: Database, vault: Vault, owner_url: SecretStr
 ) -> None:
@@ -158,6 +168,8 @@ def test_time_limits_fit_into_each_other() -> None:
     remember, embed = policies.REMEMBERING, policies.EMBEDDING
     # Within its claim with all its attempts: one that waits in line for longer is not begun at all.
     assert remember["start_to_close_timeout"] < remember["schedule_to_close_timeout"] < due.CLAIMED_FOR
+    claiming = policies.CLAIMING["schedule_to_start_timeout"] + policies.CLAIMING["start_to_close_timeout"]
+    assert claiming + remember["schedule_to_close_timeout"] < policies.REMEMBERED_WITHIN
     # Time enough for the questions to the models of one person, and for what is under way when embedding ends.
     assert remember["start_to_close_timeout"] > 2 * timedelta(seconds=remembering.BUDGET_SECONDS)
     assert embed["start_to_close_timeout"] >= remembering.EMBED_FOR + timedelta(seconds=30)

@@ -210,6 +210,10 @@ create table knowledge_chunks (
   foreign key (tenant_id, document_id) references knowledge_documents (tenant_id, id) on delete cascade,
   foreign key (tenant_id, source_id) references knowledge_sources (tenant_id, id) on delete cascade
 );
+-- A search by words looks at the words of all of a tenant's chunks, and would unpack each of them once a word.
+alter table knowledge_chunks alter column words set storage external;
+alter table knowledge_chunks alter column text set storage external;
+alter table knowledge_chunks set (toast_tuple_target = 8160);
 create index knowledge_chunks_of_source on knowledge_chunks (tenant_id, source_id);
 create index knowledge_chunks_to_embed on knowledge_chunks (embedded_with);
 

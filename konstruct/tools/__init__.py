@@ -1,0 +1,1 @@
+"""What employees can do besides talking: one interface, and a module for each kind of tool."""

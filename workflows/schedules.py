@@ -1,0 +1,65 @@
+"""What is done again and again, whoever works; each process sees to the schedules of its own queues."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+    ScheduleUpdate,
+)
+
+from konstruct import temporal
+from workflows import policies
+
+
+async def schedule_upkeep(client: Client) -> None:
+    """Putting back on its way what was left lying, and sealing what was done."""
+    await _schedule(client, "sweep", "SweepWorkflow", temporal.UPKEEP, policies.SWEEP_EVERY)
+    await _schedule(client, "seal", "SealWorkflow", temporal.UPKEEP, policies.SEAL_EVERY)
+
+
+async def schedule_memory(client: Client) -> None:
+    # One run may wait long for a model, and must not keep other conversations' memory waiting.
+    await _schedule(
+        client,
+        "remember",
+        "RememberWorkflow",
+        temporal.MEMORY,
+        policies.REMEMBER_EVERY,
+        overlap=ScheduleOverlapPolicy.ALLOW_ALL,
+        execution_timeout=policies.REMEMBERED_WITHIN,
+    )
+    await _schedule(client, "embed", "EmbedWorkflow", temporal.MEMORY, policies.EMBED_EVERY)
+
+
+async def _schedule(
+    client: Client,
+    name: str,
+    workflow: str,
+    task_queue: str,
+    every: timedelta,
+    *,
+    overlap: ScheduleOverlapPolicy = ScheduleOverlapPolicy.SKIP,
+    execution_timeout: timedelta | None = None,
+) -> None:
+    wanted = Schedule(
+        action=ScheduleActionStartWorkflow(
+            workflow, id=name, task_queue=task_queue, execution_timeout=execution_timeout
+        ),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
+        policy=SchedulePolicy(overlap=overlap, catchup_window=timedelta(minutes=1)),
+    )
+    try:
+        await client.create_schedule(name, wanted)
+    except ScheduleAlreadyRunningError:
+        # Perhaps by another release, which wanted it otherwise. One that somebody paused stays so.
+        await client.get_schedule_handle(name).update(
+            lambda found: ScheduleUpdate(replace(wanted, state=found.description.schedule.state))
+        )
