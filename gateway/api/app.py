@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from temporalio.client import Client
 
-from gateway.api import approvals, shapes
+from gateway.api import approvals, documents, shapes, sources
 from gateway.api.access import LIMIT, Access
 from konstruct.db import Database
 from konstruct.errors import KonstructError, TooMany, Unauthentic, Unavailable
@@ -41,6 +41,8 @@ def build(database: Database, vault: Vault, limiter: Limiter, client: Client, *,
         redirect_slashes=False,
     )
     app.include_router(approvals.router(access, database, vault, client))
+    app.include_router(sources.router(access, database))
+    app.include_router(documents.router(access, database))
     app.add_exception_handler(KonstructError, _answer)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_http)

@@ -1,6 +1,7 @@
 """What one tenant may try on another's keys and approvals; ``test_crossing`` runs it."""
 
 from collections.abc import Awaitable, Callable
+from uuid import UUID
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -37,7 +38,7 @@ async def _find(session: AsyncSession, a: Furnished, b: Furnished) -> object:
     return await approvals.find(session, a.vault, (await _approval_of(b)).id)
 
 
-async def _list(session: AsyncSession, a: Furnished, b: Furnished) -> set[object]:
+async def _list(session: AsyncSession, a: Furnished, b: Furnished) -> set[UUID]:
     return {asked.tenant_id for asked in await approvals.listing(session, a.vault)} - {a.tenant_id}
 
 
