@@ -13,13 +13,12 @@ from konstruct.errors import NotAllowed, TooMany, Unauthentic
 from konstruct.ports import Limit, Limiter
 
 LIMIT: Final = Limit(600, timedelta(minutes=1))
-"""Of one key."""
 
 _BEARER: Final = HTTPBearer(auto_error=False, description="A key made with `konstruct api-key create`.")
 
 
 class Access:
-    def __init__(self, database: Database, limiter: Limiter, limit: Limit = LIMIT) -> None:
+    def __init__(self, database: Database, limiter: Limiter, limit: Limit) -> None:
         self._database = database
         self._limiter = limiter
         self._limit = limit

@@ -13,12 +13,12 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from temporalio.client import Client
 
-from gateway.api import approvals, shapes
-from gateway.api.access import Access
+from gateway.api import approvals, documents, shapes, sources
+from gateway.api.access import LIMIT, Access
 from konstruct.db import Database
 from konstruct.errors import KonstructError, TooMany, Unauthentic, Unavailable
 from konstruct.identity import new_id
-from konstruct.ports import Limiter
+from konstruct.ports import Limit, Limiter
 from konstruct.vault import Vault
 
 log = structlog.get_logger(__name__)
@@ -26,8 +26,9 @@ log = structlog.get_logger(__name__)
 BROKEN: Final = "Something went wrong on our side. Name the request's id when you ask for help."
 
 
-def build(database: Database, vault: Vault, limiter: Limiter, client: Client) -> FastAPI:
-    access = Access(database, limiter)
+def build(database: Database, vault: Vault, limiter: Limiter, client: Client, *, limit: Limit = LIMIT) -> FastAPI:
+    """``limit``: of the requests of one key."""
+    access = Access(database, limiter, limit)
     app = FastAPI(
         title="Konstruct",
         version="1",
@@ -40,6 +41,8 @@ def build(database: Database, vault: Vault, limiter: Limiter, client: Client) ->
         redirect_slashes=False,
     )
     app.include_router(approvals.router(access, database, vault, client))
+    app.include_router(sources.router(access, database))
+    app.include_router(documents.router(access, database))
     app.add_exception_handler(KonstructError, _answer)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_http)

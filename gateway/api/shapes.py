@@ -4,13 +4,15 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
-from fastapi import Request
+from fastapi import Path, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gateway import bodies
 from konstruct.errors import BadInput
 
 T = TypeVar("T", bound="Given")
+
+SourceKey = Annotated[str, Path(pattern="^[a-z][a-z0-9-]{0,62}$")]
 
 _SAYS = {"extra_forbidden": "is not known here", "missing": "is missing"}
 
@@ -19,6 +21,12 @@ class Given(BaseModel):
     """What somebody sends. A field that is not known is a mistake of theirs, and not to be passed over."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+class Shown(BaseModel):
+    """What is sent, made of something of ours by its fields' names: what is not named here stays inside."""
+
+    model_config = ConfigDict(from_attributes=True)
 
 
 class Page(Given):

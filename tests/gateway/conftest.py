@@ -4,6 +4,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -73,11 +74,14 @@ def make_events(
 
     @asynccontextmanager
     async def make(
-        database: Database = database, temporal_client: Client = temporal_client, **changed: object
+        database: Database = database,
+        temporal_client: Client = temporal_client,
+        cosmetic_time_limit: timedelta = timedelta(seconds=2),
+        **changed: object,
     ) -> AsyncIterator[SlackEvents]:
         here = settings.model_copy(update={"slack_api_url": slack.api_url, **changed})
         async with open_session() as session:
-            messenger = SlackMessenger(session, slack.api_url)
+            messenger = SlackMessenger(session, slack.api_url, cosmetic_time_limit=cosmetic_time_limit)
             async with SlackEvents(database, vault, LocalLimiter(), temporal_client, messenger, here) as events:
                 yield events
 

@@ -1,5 +1,6 @@
 """A program that uses the REST API over HTTP, as a customer's would."""
 
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,7 +38,8 @@ class Program:
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         sent = {"Authorization": f"Bearer {self.key}"} if self.key is not None else {}
-        data = raw if raw is not None else json.dumps(body).encode() if body is not None else None
+        content = json.dumps(body).encode() if raw is None and body is not None else raw
+        data = io.BytesIO(content) if content is not None else None
         async with (
             aiohttp.ClientSession() as client,
             client.request(
@@ -50,7 +52,7 @@ class Program:
         ):
             text = await answer.read()
             is_json = answer.content_type == "application/json"
-            return Answer(answer.status, json.loads(text) if is_json else text, answer.headers)
+            return Answer(answer.status, json.loads(text) if is_json and text else text, answer.headers)
 
     async def get(self, path: str) -> Answer:
         return await self.call("GET", path)

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 from temporalio.client import Client
 
-from gateway.api import access
 from gateway.api import app as api_app
 from konstruct import api_keys
 from konstruct.api_keys import SCOPES
@@ -128,11 +127,11 @@ async def test_who_asks_is_known_before_the_body_is_read(api: str) -> None:
 
 
 async def test_a_key_that_is_used_too_often_has_to_wait(
-    database: Database, vault: Vault, temporal_client: Client, office: Office, monkeypatch: pytest.MonkeyPatch
+    database: Database, vault: Vault, temporal_client: Client, office: Office
 ) -> None:
-    monkeypatch.setattr(access.Access.__init__, "__defaults__", (Limit(3, timedelta(hours=1)),))
+    limit = Limit(3, timedelta(hours=1))
     gateway = FastAPI()
-    gateway.mount("/api/v1", api_app.build(database, vault, LocalLimiter(), temporal_client))
+    gateway.mount("/api/v1", api_app.build(database, vault, LocalLimiter(), temporal_client, limit=limit))
     async with serve(gateway) as url:
         program, another = await program_of(office, url), await program_of(office, url, name="another")
 

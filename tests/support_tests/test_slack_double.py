@@ -172,6 +172,46 @@ async def test_a_message_can_be_updated_by_its_bot_alone(
     assert nothing["error"] == "message_not_found"
 
 
+RICH = {"type": "rich_text_section", "elements": [{"type": "text", "text": "hi"}]}
+BUTTON = {"type": "button", "action_id": "a", "text": {"type": "plain_text", "text": "Yes"}}
+SURE = {name: {"type": "plain_text", "text": "?"} for name in ("title", "text", "confirm", "deny")}
+
+
+@pytest.mark.parametrize(
+    ("kind", "element", "complaint"),
+    [
+        ("rich_text", RICH | {"type": "rich_text_table"}, "unsupported type"),
+        ("rich_text", RICH | {"elements": []}, "elements"),
+        ("rich_text", RICH | {"elements": [{"type": "mrkdwn", "text": "hi"}]}, "unsupported type"),
+        ("rich_text", RICH | {"elements": [{"type": "text", "text": ""}]}, "more than 0"),
+        ("rich_text", RICH | {"elements": [{"type": "text", "text": "x" * 3_001}]}, "less than 3001"),
+        ("rich_text", RICH | {"elements": [{"type": "text", "text": "x", "style": {"red": True}}]}, "style"),
+        ("rich_text", RICH | {"elements": [{"type": "date", "timestamp": 1}]}, "format"),
+        ("rich_text", RICH | {"elements": [{"type": "date", "timestamp": 1.5, "format": "{date}"}]}, "timestamp"),
+        ("actions", BUTTON | {"text": {"type": "mrkdwn", "text": "Yes"}}, "plain_text"),
+        ("actions", BUTTON | {"style": "loud"}, "style"),
+        ("actions", BUTTON | {"confirm": SURE | {"text": {"type": "plain_text", "text": "x" * 301}}}, "less than 301"),
+        ("actions", BUTTON | {"confirm": {}}, "text"),
+    ],
+)
+async def test_blocks_that_slack_would_not_take_are_refused(
+    client: AsyncWebClient, kind: str, element: dict[str, Any], complaint: str
+) -> None:
+    refused = await refusal(
+        client.chat_postMessage(channel="C1", text="x", blocks=[{"type": kind, "elements": [element]}])
+    )
+    assert refused["error"] == "invalid_blocks"
+    assert complaint in refused["response_metadata"]["messages"][0]
+
+
+async def test_a_whisper_reaches_one_member_and_is_no_message(slack: SlackDouble, client: AsyncWebClient) -> None:
+    await client.chat_postEphemeral(channel="C1", user="U1", text="psst")
+    stranger = await refusal(client.chat_postEphemeral(channel="C1", user="U2", text="psst"))
+    assert stranger["error"] == "user_not_in_channel"
+    assert await slack.wait_for_whisper() == [("C1", "U1", "psst")]
+    assert slack.bot_messages("C1") == []
+
+
 async def test_the_agent_surface(slack: SlackDouble, team: Workspace, client: AsyncWebClient) -> None:
     thread_ts = root(slack, team)
     where: dict[str, Any] = {"channel_id": "C1", "thread_ts": thread_ts}

@@ -7,10 +7,13 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
+from konstruct import api_keys
 from konstruct.db import Database
 from konstruct.embedded.postgres import Postgres
 from konstruct.vault import Vault
+from tests.support.approvals import ask
 from tests.support.office import Furnished, furnish, open_office
+from tests.tenancy.attempts_over_the_api import key_name
 
 Snapshot = Callable[[Furnished], Awaitable[dict[str, list[tuple[Any, ...]]]]]
 
@@ -33,12 +36,20 @@ async def product(postgres: Postgres, owner_url: SecretStr) -> AsyncIterator[Any
 
 @pytest.fixture(scope="session")
 async def ours(database: Database, vault: Vault) -> Furnished:
-    return await furnish(await open_office(database, vault))
+    return await _equipped(await furnish(await open_office(database, vault)))
 
 
 @pytest.fixture(scope="session")
 async def theirs(database: Database, vault: Vault) -> Furnished:
-    return await furnish(await open_office(database, vault))
+    return await _equipped(await furnish(await open_office(database, vault)))
+
+
+async def _equipped(office: Furnished) -> Furnished:
+    """With what programs have to do with: a key, and something to approve."""
+    async with office.session() as session:
+        await api_keys.make(session, office.tenant_id, key_name(office), ["approvals:read"], actor="test")
+    await ask(office, {"note": "Canary"})
+    return office
 
 
 @pytest.fixture(scope="session")

@@ -247,9 +247,15 @@ async def test_look_ups_across_tenants_tell_ids_and_states_alone(
 ) -> None:
     """Whatever they are called with; a new one has to be added here on purpose."""
     slug = await administrator.fetchval("select slug from tenants where id = $1", theirs.tenant_id)
+    digest = await administrator.fetchval("select digest from api_keys where tenant_id = $1", theirs.tenant_id)
+    await administrator.execute(
+        "update approvals set created_at = now() - interval '1 hour' where tenant_id = $1", theirs.tenant_id
+    )
     known = {
         "find_connection(text,text)": ("slack", theirs.account),
         "find_tenant(text)": (slug,),
+        "find_api_key(bytea)": (digest,),
+        "approvals_unsettled(integer)": (10_000,),
         "unsettled_messages(integer)": (10_000,),
         "troubled_connections()": (),
         "quarantined_since(timestamp with time zone)": None,

@@ -60,6 +60,7 @@ from tests.conftest import ENCRYPTION_KEY
 from tests.support.doubles import GivenEmbedders, KeptWindows, NothingCools, RecordingMessenger, ScriptedModel
 from tests.support.office import Allowing, Furnished
 from tests.tenancy.attempts_on_memory import ON_MEMORY
+from tests.tenancy.attempts_over_the_api import OVER_THE_API
 from tests.tenancy.conftest import Snapshot
 
 Attempt = Callable[[AsyncSession, Furnished, Furnished], Awaitable[object]]
@@ -211,7 +212,9 @@ ATTEMPTS: dict[str, tuple[Attempt, object]] = {
         NotFound,
     ),
     "usage.record": (_record_usage, ValueError),
+    "connections.key_of": (lambda s, a, b: connections.key_of(s, b.connection_id), NotFound),
     **ON_MEMORY,
+    **OVER_THE_API,
 }
 
 

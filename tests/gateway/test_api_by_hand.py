@@ -1,0 +1,92 @@
+"""The API as the README shows it: the commands there, run as they stand."""
+
+import asyncio
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from konstruct.db import Database
+from konstruct.settings import Settings
+from konstruct.tables import Tenant
+from konstruct.vault import Vault
+from tests.acceptance.processes import environment, konstruct
+from tests.support import approvals, library
+from tests.support.office import Office, open_office
+
+CHECKOUT = Path(__file__).parents[2]
+README = (CHECKOUT / "README.md").read_text()
+
+
+@pytest.fixture
+async def office(database: Database, vault: Vault) -> Office:
+    return await open_office(database, vault)
+
+
+@pytest.fixture
+async def slug(office: Office) -> str:
+    async with office.session() as session:
+        return (await session.get_one(Tenant, office.tenant_id)).slug
+
+
+@pytest.fixture
+def env(settings: Settings, tmp_path: Path) -> dict[str, str]:
+    assert settings.database_url
+    return environment(tmp_path, database_url=settings.database_url.get_secret_value())
+
+
+async def test_the_readmes_commands_do_what_it_says(
+    api: str, office: Office, slug: str, env: dict[str, str], tmp_path: Path
+) -> None:
+    section = re.search(r"## REST API\n.*?```\n(.*?)```", README, re.DOTALL)
+    assert section
+    waiting = await approvals.ask(office)
+    await library.fill(office, "faq", {"a": library.content("We are open on Sundays.")})
+    (tmp_path / "hours.txt").write_text("Open on Mondays")
+    script = section[1].replace("http://127.0.0.1:8000", api).replace("--tenant demo", f"--tenant {slug}")
+    script = script.replace("@hours.txt", f"@{tmp_path}/hours.txt").replace(
+        "curl -s", "echo; curl -sS --fail-with-body"
+    )
+
+    shell = await asyncio.create_subprocess_exec(
+        "bash",
+        "-euc",
+        script,
+        cwd=CHECKOUT,
+        env=env | {"ID": str(waiting.approval_id), "FINGERPRINT": waiting.fingerprint},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    said, complained = await shell.communicate()
+
+    assert shell.returncode == 0, complained.decode() + said.decode()
+    answers: list[Any] = [json.loads(line) for line in said.decode().splitlines() if line]
+    listed, approved, source, uploaded, documents, found = answers
+    assert [approval["id"] for approval in listed["approvals"]] == [str(waiting.approval_id)]
+    assert (approved["state"], approved["decided_by"]) == ("approved", "api:back-office")
+    assert (source["key"], uploaded["outcome"]) == ("handbook", "new")
+    assert [(document["id"], document["name"], document["size"]) for document in documents["documents"]] == [
+        (uploaded["id"], "hours.txt", 15)
+    ]
+    assert [passage["text"] for passage in found["passages"]] == ["We are open on Sundays."]
+
+
+async def test_keys_are_made_listed_and_revoked_by_command(slug: str, env: dict[str, str]) -> None:
+    name, of = "back-office", ("--tenant", slug)
+
+    made = await konstruct("api-key", "create", name, *of, "--scope", "knowledge:read", env=env)
+    again = await konstruct("api-key", "create", name, *of, "--scope", "knowledge:read", env=env)
+    wrong = await konstruct("api-key", "create", "another", *of, "--scope", "everything", env=env)
+    revoked = await konstruct("api-key", "revoke", name, *of, env=env)
+    listed = await konstruct("api-key", "list", *of, env=env)
+
+    assert (made.status, re.fullmatch(r"kst_[\w-]{43}\n", made.said) is not None) == (0, True)
+    assert "not shown again" in made.complained
+    assert (again.status, again.said) == (1, "")
+    assert "choose another name" in again.complained
+    assert (wrong.status, "knowledge:write" in wrong.complained) == (1, True)
+    assert (revoked.status, revoked.said) == (0, "back-office opens nothing any more.\n")
+    assert re.fullmatch(r"back-office  made \S+  revoked \S+  knowledge:read\n", listed.said)
+    assert made.said.strip() not in listed.said
