@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from temporalio.client import Client
 
-from gateway.api import approvals, documents, shapes, sources
+from gateway.api import approvals, documents, shapes, sources, tools
 from gateway.api.access import LIMIT, Access
 from konstruct.db import Database
 from konstruct.errors import KonstructError, TooMany, Unauthentic, Unavailable
@@ -43,6 +43,7 @@ def build(database: Database, vault: Vault, limiter: Limiter, client: Client, *,
     app.include_router(approvals.router(access, database, vault, client))
     app.include_router(sources.router(access, database))
     app.include_router(documents.router(access, database))
+    app.include_router(tools.router(access, database))
     app.add_exception_handler(KonstructError, _answer)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_http)

@@ -60,7 +60,7 @@ def _judged(
     except ToolFailed as error:
         return Proposal(call.id, call.name, call.arguments, "invalid", tool, str(error))
     if made[(call.name, arguments)] >= ALIKE:
-        told = f"Not done: this very call was made {ALIKE} times already. Go on with what you know, or say that you cannot."
+        told = f"Not done: this very call was made {ALIKE} times already. Go on with what you know, or give up."
         return Proposal(call.id, call.name, arguments, "invalid", tool, told)
     verdict = policy.judge(tool.risk, tool.approval, is_untrusted=is_untrusted)
     if verdict == "refuse":

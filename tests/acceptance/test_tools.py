@@ -1,12 +1,12 @@
 """What people see in Slack when their employee uses tools: answers from what the tools said, and nothing done twice."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from tests.acceptance.processes import kill
 from tests.acceptance.town import Office, Town
-from tests.support.model_doubles import Behaviour, tool_results
+from tests.support.model_doubles import Behaviour, Provider, tool_results
 
 pytestmark = pytest.mark.stack
 
@@ -57,7 +57,7 @@ async def test_an_employee_looks_things_up_at_once_and_answers_from_that(town: T
     )
     talk = office.talk()
     town.models.turns(
-        model.partition("/")[0],
+        cast(Provider, model.partition("/")[0]),
         "Where is A-17?",
         Behaviour(calls=[("order-status", {"order": "A-17"}), ("current_time", {})]),
         Behaviour(says_results),

@@ -1,0 +1,52 @@
+"""Routes of tools: which the tenant has, whether they are good, and that a server's changed one is taken as it is now."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
+
+from gateway.api import shapes
+from gateway.api.access import Access
+from gateway.api.shapes import Given, Shown
+from konstruct import api_keys
+from konstruct.api_keys import Principal
+from konstruct.db import Database
+from konstruct.tools import defining, registry
+
+
+class Tool(Shown):
+    name: str = Field(description="As an employee is given it; of what a server offers, server/tool.")
+    kind: str
+    description: str = Field(description="What a model is told of it. A server's own is a stranger's text.")
+    risk: str
+    state: str = Field(description="active; down, refused: its server; changed, gone: not as accepted; removed.")
+    reason: str | None
+    listed_at: datetime | None
+
+
+class Tools(BaseModel):
+    tools: list[Tool]
+
+
+class Accepted(Given):
+    name: Annotated[str, Field(pattern="^[a-z][a-z0-9-]{0,62}/.{1,200}$", description="server/tool")]
+
+
+def router(access: Access, database: Database) -> APIRouter:
+    routes = APIRouter(prefix="/tools", tags=["tools"])
+
+    @routes.get("")
+    async def list_tools(caller: Annotated[Principal, access.needs("tools:read")]) -> Tools:
+        async with database.tenant_session(caller.tenant_id) as session:
+            return Tools(tools=[Tool.model_validate(each) for each in await registry.listing(session)])
+
+    @routes.post("/accept", openapi_extra=shapes.takes(Accepted))
+    async def accept(caller: Annotated[Principal, access.needs("tools:write")], request: Request) -> Tools:
+        """Takes a server's tool as it is offered now, which is otherwise than it was."""
+        key, _, name = (await shapes.read(request, Accepted)).name.partition("/")
+        async with database.tenant_session(caller.tenant_id) as session:
+            await defining.accept(session, key, name, await api_keys.actor_of(session, caller.key_id))
+            return Tools(tools=[Tool.model_validate(each) for each in await registry.listing(session)])
+
+    return routes
