@@ -1,4 +1,4 @@
-"""Routes of tools: which the tenant has, whether they are good, and that a server's changed one is taken as it is now."""
+"""Routes of tools: which the tenant has, whether they are good, and that a server's changed one is accepted."""
 
 from datetime import datetime
 from typing import Annotated
@@ -23,6 +23,7 @@ class Tool(Shown):
     state: str = Field(description="active; down, refused: its server; changed, gone: not as accepted; removed.")
     reason: str | None
     listed_at: datetime | None
+    offered: str | None = Field(description="What a changed tool says of itself now.")
 
 
 class Tools(BaseModel):

@@ -30,7 +30,7 @@ def shown(result: JsonValue, reference: str) -> tuple[str, str | None]:
         half = LONGEST_SHOWN // 2
         outline = f"{text[:half]}\n[… {len(text) - 2 * half:,} characters are left out here …]\n{text[-half:]}"
     note = (
-        f"This is an outline; the whole result has {len(text):,} characters. To read it from any place, call read_result"
+        f"This is an outline; the whole result has {len(text):,} characters. To read it from a place, call read_result"
         f' with "result": "{reference}" and "from": a number of characters.'
     )
     return f"{note}\n{outline}", text[:LONGEST_KEPT]
