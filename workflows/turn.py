@@ -1,4 +1,4 @@
-"""One turn: think, use tools, think again, deliver; joined by what comes in meanwhile, stopped when a person says so."""
+"""One turn: think, use tools, think again, deliver; joined by what comes meanwhile, stopped when a person says so."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -60,20 +60,7 @@ class Turn:
         self._mailbox.is_stopped = False
         while self._mailbox.waiting:
             news, messages = self._mailbox.news, list(self._mailbox.waiting)
-            if not self._steps:
-                # What was done with tools belongs to the turn: what comes in from then on joins it, as it is.
-                self._turn_id = workflow.uuid4()
-            try:
-                thought = await self._think(
-                    news,
-                    ThinkRequest(self._tenant_id, self._conversation_id, self._turn_id, messages, self._steps),
-                )
-            except ActivityError as error:
-                thought = None
-                if self._mailbox.news == news:
-                    await self._wait_out(news, self._turn_id, str(error.cause or error))
-            if thought is not None and thought.decision == "tools":
-                await self._use_tools(thought)
+            thought = await self._next_thought(news, messages)
             if self._mailbox.is_stopped:
                 return await self._abandon("stopped")
             if workflow.now() - self._began > policies.GIVE_UP_AFTER:
@@ -88,9 +75,29 @@ class Turn:
                 needs_channel = workflow.patched("end-status-of-what-was-cut-off")
             end_status = thought.showed_status or self._may_show_status
             if not needs_channel or await self._deliver(thought.reply_ids, end_status):
+                if thought.is_repeated:
+                    # It was thought before, and perhaps before some of these came in: another look tells.
+                    self._steps = 0
+                    continue
                 self._mailbox.take(messages)
                 return None
         return None
+
+    async def _next_thought(self, news: int, messages: list[UUID]) -> Thought | None:
+        """With the calls of tools made that it asks for; None where something came in between, or no model answered."""
+        if not self._steps:
+            # What was done with tools belongs to the turn: what comes in from then on joins it, as it is.
+            self._turn_id = workflow.uuid4()
+        request = ThinkRequest(self._tenant_id, self._conversation_id, self._turn_id, messages, self._steps)
+        try:
+            thought = await self._think(news, request)
+        except ActivityError as error:
+            if self._mailbox.news == news:
+                await self._wait_out(news, self._turn_id, str(error.cause or error))
+            return None
+        if thought is not None and thought.decision == "tools":
+            await self._use_tools(thought)
+        return thought
 
     async def _think(self, news: int, request: ThinkRequest) -> Thought | None:
         """None when something came in between; the call is then cancelled and its result, if any, is stale."""

@@ -62,6 +62,8 @@ class Thought:
     calls: list[ToolCallToMake] = field(default_factory=list)
     approvals: list[UUID] = field(default_factory=list)
     """That people are to be asked for, while the turn goes on."""
+    is_repeated: bool = False
+    """An earlier attempt had thought of it already, without what has come in since."""
 
 
 @dataclass(frozen=True)

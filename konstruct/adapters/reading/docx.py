@@ -49,7 +49,9 @@ class _Walk:
         for element in _inner(body):
             if element.tag == _W + "tbl":
                 self._end_list()
-                self._outline.block(table([[_cell(cell) for cell in _cells(row)] for row in _children(element, "tr")]))
+                self._outline.block(
+                    table([[_cell(cell) for cell in _children(row, "tc")] for row in _children(element, "tr")])
+                )
             else:
                 self._paragraph(element)
         self._end_list()
@@ -133,10 +135,6 @@ def _children(parent: Any, tag: str) -> Iterator[Any]:
             yield element
         elif element.tag in {_W + "sdt", _W + "sdtContent"}:
             yield from _children(element, tag)
-
-
-def _cells(row: Any) -> Iterator[Any]:
-    return _children(row, "tc")
 
 
 def _cell(cell: Any) -> str:

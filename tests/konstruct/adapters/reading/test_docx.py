@@ -8,6 +8,9 @@ import docx
 import pytest
 from docx.document import Document
 from docx.enum.style import WD_STYLE_TYPE
+from docx.opc.constants import RELATIONSHIP_TYPE
+from docx.opc.packuri import PackURI
+from docx.opc.part import Part
 from docx.oxml import parse_xml
 from docx.styles.style import ParagraphStyle
 
@@ -93,9 +96,20 @@ async def test_what_was_struck_out_is_gone_and_what_was_put_in_is_there(reader: 
     assert [section.text for section in read.sections] == ["It costs seven\teuros."]
 
 
-def renamed_bomb() -> bytes:
+async def test_footnotes_are_read_too(reader: SubprocessReader) -> None:
     document = docx.Document()
-    return changed(saved(document), "word/document.xml", lambda _: b" " * 200_000_000)
+    document.add_paragraph("Free of charge.")
+    said = "<w:footnote w:id='1'><w:p><w:r><w:t>Above 50 euros.</w:t></w:r></w:p></w:footnote>"
+    note = f"<w:footnotes {W}>{said}</w:footnotes>"
+    kind = "application/vnd.openxmlformats-officedocument.wordprocessingml.footnotes+xml"
+    part = Part(PackURI("/word/footnotes.xml"), kind, note.encode(), document.part.package)
+    document.part.relate_to(part, RELATIONSHIP_TYPE.FOOTNOTES)
+    read = await reader.read(saved(document), name="x.docx")
+    assert read.sections[0].text == "Free of charge.\n\nAbove 50 euros."
+
+
+def bomb() -> bytes:
+    return changed(saved(docx.Document()), "word/document.xml", lambda _: b" " * 200_000_000)
 
 
 OLD_WORD = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600) + "WordDocument".encode("utf-16-le") + bytes(3000)
@@ -113,7 +127,7 @@ PROTECTED = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600) + "EncryptedPackage
         (saved(docx.Document()), "no text"),
         (OLD_WORD, "old Word (.doc)"),
         (PROTECTED, "password"),
-        (renamed_bomb(), "Unpacked"),
+        (bomb(), "Unpacked"),
     ],
     ids=["zip", "xlsx", "pptx", "half a docx", "cut off", "empty", "doc", "protected", "bomb"],
 )
