@@ -45,10 +45,11 @@ from workflows.sweep import SweepWorkflow
 CACHED_CONVERSATIONS = 1_000
 CALLS_AT_ONCE = 200
 # They wait for models most of the time.
-MEMORIES_AT_ONCE = 16
+MEMORIES_AT_ONCE = 8
 
-# A tenth of the processor's time where there is not enough, and all that is left over where there is.
-BACKGROUND_NICENESS = 10
+# A third of another process's share where there is not enough time, and all that is left over. With 10 it would be a
+# tenth, too little for signs of life: what is taken for dead is begun again and again.
+BACKGROUND_NICENESS = 5
 
 # Left unsaid, the SDK reads and hashes the code of every imported module, which takes seconds at each start.
 DEPLOYMENT = WorkerDeploymentConfig(

@@ -210,9 +210,9 @@ def test_the_background_worker_leaves_the_processor_to_replies(standing_town: To
     up = standing_town.up
     worker, background = up.child("konstruct", "worker"), up.child("worker", "--background")
     niceness = [os.getpriority(os.PRIO_PROCESS, pid) for pid in (worker, background)]
-    assert niceness[1] == niceness[0] + 10
+    assert niceness[1] == niceness[0] + 5
     # Among sessions, and each child has one, that of the session counts where the kernel knows of such.
-    for pid, wanted in ((background, "10"), (worker, "0")):
+    for pid, wanted in ((background, "5"), (worker, "0")):
         session = Path(f"/proc/{pid}/autogroup")
         assert not session.exists() or session.read_text().split()[-1] == wanted
 
