@@ -113,9 +113,7 @@ class Thinking:
             if isinstance(turn, list):
                 # Stored by an attempt that died: it may have shown a status that nobody ended.
                 is_repeated = bool(turn) or activity.info().attempt > 1
-                return Thought(
-                    "reply" if turn else "nothing", turn, showed_status=is_repeated, is_repeated=bool(turn)
-                )
+                return Thought("reply" if turn else "nothing", turn, showed_status=is_repeated, is_repeated=bool(turn))
             if request.step or activity.info().attempt > 1:
                 kept = await calls_.stored_step(session, request.turn_id, request.step)
                 if kept is not None:

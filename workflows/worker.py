@@ -5,12 +5,14 @@ One works on conversations, the other on whatever no reply may wait for.
 
 import asyncio
 import gc
+import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 
 import structlog
 from temporalio.client import Client
@@ -52,7 +54,11 @@ from workflows.sweep import SweepWorkflow
 CACHED_CONVERSATIONS = 1_000
 CALLS_AT_ONCE = 200
 # They wait for models most of the time.
-MEMORIES_AT_ONCE = 16
+MEMORIES_AT_ONCE = 8
+
+# A third of another process's share where there is not enough time, and all that is left over. With 10 it would be a
+# tenth, too little for signs of life: what is taken for dead is begun again and again.
+BACKGROUND_NICENESS = 5
 
 # Left unsaid, the SDK reads and hashes the code of every imported module, which takes seconds at each start.
 DEPLOYMENT = WorkerDeploymentConfig(
@@ -219,7 +225,19 @@ async def reach_temporal(settings: Settings) -> Client:
 
 async def main(settings: Settings, *, is_background: bool) -> None:
     log.configure(settings)
+    if is_background:
+        # Before the threads that it works with are started: each has the priority of what starts it.
+        stand_back()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await (work_in_background if is_background else work)(settings, until=stop)
+
+
+def stand_back() -> None:
+    """Has this process run after others that want the processor."""
+    os.nice(BACKGROUND_NICENESS)
+    # Where the kernel shares time out among sessions, niceness counts within one alone, and sessions have their own.
+    autogroup = Path("/proc/self/autogroup")
+    if os.getsid(0) == os.getpid() and autogroup.exists():
+        autogroup.write_text(str(BACKGROUND_NICENESS))

@@ -31,9 +31,6 @@ from konstruct.settings import Settings, needed
 from konstruct.slack_tickets import Ticket
 from konstruct.vault import Vault
 
-BACKGROUND_NICENESS = 10
-"""A tenth of the processor's time where there is not enough, and all that is left over where there is."""
-
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(audit.app, name="audit")
 app.add_typer(contact.app, name="contact")
@@ -93,9 +90,6 @@ def worker(
     ] = False,
 ) -> None:
     """Work on conversations."""
-    if background:
-        # Before anything is loaded, for that takes seconds, and threads have the priority of what starts them.
-        os.nice(BACKGROUND_NICENESS)
     main = importlib.import_module("workflows.worker").main
     # The loop that the gateway's server picks, too: it does the same with less work.
     run(main(read_settings(), is_background=background), runner=uvloop.run)
