@@ -100,6 +100,12 @@ async def begin(session: AsyncSession, source_id: UUID, sync_id: UUID) -> Sync |
     return Sync(row.tenant_id, row.id, sync_id, row.key, row.kind, row.url or "")
 
 
+async def resume(session: AsyncSession, source_id: UUID, sync_id: UUID) -> Sync:
+    """One that has begun; raises Conflict when it is over."""
+    row = await _current(session, source_id, sync_id)
+    return Sync(row.tenant_id, row.id, sync_id, row.key, row.kind, row.url or "")
+
+
 async def note_found(session: AsyncSession, sync: Sync, urls: Sequence[str]) -> None:
     """Some of the pages that are there; told again, it changes nothing."""
     await current(session, sync)
@@ -185,11 +191,15 @@ async def fail(session: AsyncSession, source_id: UUID, sync_id: UUID, reason: st
 
 async def current(session: AsyncSession, sync: Sync) -> KnowledgeSource:
     """Its source, held; raises Conflict when another synchronisation has taken over, or the source is gone."""
+    return await _current(session, sync.source_id, sync.sync_id)
+
+
+async def _current(session: AsyncSession, source_id: UUID, sync_id: UUID) -> KnowledgeSource:
     try:
-        row = await sources.held(session, sync.source_id)
-    except NotFound:
-        row = None
-    if row is None or row.status != "syncing" or row.sync_id != sync.sync_id:
+        row = await sources.held(session, source_id)
+    except NotFound as error:
+        raise Conflict(str(error)) from None
+    if row.status != "syncing" or row.sync_id != sync_id:
         raise Conflict("This synchronisation is over.")
     return row
 
