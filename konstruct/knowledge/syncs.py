@@ -109,8 +109,7 @@ async def resume(session: AsyncSession, source_id: UUID, sync_id: UUID) -> Sync:
 async def note_found(session: AsyncSession, sync: Sync, urls: Sequence[str]) -> None:
     """Some of the pages that are there; told again, it changes nothing."""
     await current(session, sync)
-    # In one order, so that no two wait for each other.
-    distinct = sorted(set(urls))
+    distinct = list(dict.fromkeys(urls))
     await session.execute(
         _FOUND,
         {
@@ -118,7 +117,8 @@ async def note_found(session: AsyncSession, sync: Sync, urls: Sequence[str]) -> 
             "source_id": sync.source_id,
             "sync_id": sync.sync_id,
             "now": utc_now(),
-            "ids": [new_id() for _ in distinct],
+            # Those that are listed first are read first.
+            "ids": sorted(new_id() for _ in distinct),
             "urls": distinct,
         },
     )
@@ -222,7 +222,8 @@ async def read_again(session: AsyncSession, row: KnowledgeSource, originals: Seq
     again = await session.execute(
         update(KnowledgeDocument)
         .where(among(col(KnowledgeDocument.duplicate_of), originals))
-        .values(status="waiting", duplicate_of=None, digest=None, etag=None, last_modified=None)
+        # Another version: whoever is about to ask whether it changed would be told that it did not.
+        .values(status="waiting", duplicate_of=None, digest=None, etag=None, last_modified=None, updated_at=utc_now())
         .execution_options(synchronize_session="fetch")
     )
     if again.rowcount and row.kind == "files":  # type: ignore[attr-defined]  # An update's result has one.
