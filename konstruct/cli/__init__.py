@@ -1,4 +1,6 @@
-"""The command line: `konstruct up | gateway | portal | worker | migrate | apply | chat | doctor | audit | contact`."""
+"""The command line: `konstruct up | gateway | portal | worker | migrate | apply | chat | doctor | audit | contact |
+knowledge`.
+"""
 
 import importlib
 import os
@@ -17,7 +19,7 @@ from konstruct import contacts, db, doctor, log, manifest, slack_tickets, tempor
 from konstruct.adapters.redis import Circuit, RedisLimiter, connect
 from konstruct.adapters.slack import SlackMessenger, open_session
 from konstruct.chat import Chat
-from konstruct.cli import audit, contact
+from konstruct.cli import audit, contact, knowledge
 from konstruct.cli.shared import open_database, read_settings, run, tenant_called
 from konstruct.embedded.leash import end_with
 from konstruct.embedded.loopback import require_free_port
@@ -36,6 +38,7 @@ BACKGROUND_NICENESS = 10
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(audit.app, name="audit")
 app.add_typer(contact.app, name="contact")
+app.add_typer(knowledge.app, name="knowledge")
 
 
 @app.command()

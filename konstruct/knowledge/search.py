@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -87,6 +88,7 @@ def _near_by_index(dimensions: int) -> TextClause:
 _INDEXED: Final = {dimensions: _near_by_index(dimensions) for dimensions in INDEXED}
 
 
+@cache
 def _by_words(count: int) -> TextClause:
     """One look at each chunk, whether it has each of so many words, and how rare that makes them; then the best,
     with how often they have them. Chunks have few words and mostly once, so that none that matters is left out.

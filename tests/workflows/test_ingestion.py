@@ -1,4 +1,4 @@
-"""The workflow that synchronises a source: it goes on where it was, ends when all is read, and there is one a source."""
+"""The workflow that synchronises a source: it goes on where it was, ends when all is read, and is one a source."""
 
 from collections import Counter
 from collections.abc import AsyncIterator
