@@ -26,7 +26,7 @@ def calls_tools(*calls: ToolCall, text: str = "", finish: str = "tool_calls", to
 
 @pytest.mark.parametrize("text", ["", "Let me look."])
 async def test_calls_are_an_answer_with_and_without_text(text: str) -> None:
-    pool = Pool({A.name: calls_tools(CALL, CALL, text=f" {text}\n")}, tools=[SEARCH])
+    pool = Pool({A.name: calls_tools(CALL, CALL, text=text)}, tools=[SEARCH])
     assert await pool.ask() == Answer(text, A.name, "tool_calls", (CALL, CALL))
     assert pool.outcomes == [(A.name, "ok", None)]
     assert pool.calls[0].first_token_ms is not None

@@ -122,6 +122,11 @@ def test_whatever_the_window_calls_keep_their_results(window: int) -> None:
     assert any(message.role == "user" and message.content.startswith("question 2") for message in fitted)
 
 
+def test_steps_that_fit_are_left_as_they_are() -> None:
+    messages = [*talk(1), *step(1, "ten", "noon"), *step(2, "")]
+    assert models.fit(messages, 10_000, 100, [SEARCH]) == messages
+
+
 def test_what_was_done_for_the_question_outlives_the_turns_before_it() -> None:
     messages = with_tools()
     this_turn = messages[-7:]

@@ -19,7 +19,7 @@ from konstruct.adapters.litellm import LiteLLMChatModel
 from konstruct.errors import ModelsUnavailable
 from konstruct.models import Answer, ModelCall
 from konstruct.ports import ChatMessage, Completion, ModelCallError, ModelLink, Tokens
-from konstruct.settings import Settings
+from tests.konstruct.adapters.chains import PROVIDERS, VENDORS, links, only_link
 from tests.support.model_doubles import Behaviour, Fault, ModelDoubles, Provider
 
 # litellm switches these warnings of pydantic's off for itself, and pytest on again.
@@ -27,9 +27,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*`ReadOnly` qualifier:UserWarning"),
     pytest.mark.filterwarnings("ignore:Accessing the .* attribute on the instance is deprecated:DeprecationWarning"),
 ]
-
-PROVIDERS: tuple[Provider, ...] = ("anthropic", "openai", "ollama", "local")
-VENDORS: tuple[Provider, ...] = PROVIDERS[:3]
 
 HANGS = (Fault.HANG_BEFORE_HEADERS, Fault.HANG_BEFORE_FIRST_TOKEN, Fault.HANG_MID_STREAM)
 FAULTS = tuple(fault for fault in Fault if fault not in HANGS)
@@ -49,24 +46,6 @@ async def doubles() -> AsyncIterator[ModelDoubles]:
     keys: dict[Provider, set[str]] = {provider: {f"key-of-{provider}"} for provider in PROVIDERS}
     async with ModelDoubles(keys=keys).running() as running:
         yield running
-
-
-def links(doubles: ModelDoubles, *order: Provider) -> list[ModelLink]:
-    settings = Settings(
-        anthropic_api_key=SecretStr("key-of-anthropic"),
-        anthropic_base_url=doubles.base_url("anthropic"),
-        openai_api_key=SecretStr("key-of-openai"),
-        openai_base_url=doubles.base_url("openai"),
-        ollama_base_url=doubles.base_url("ollama"),
-        local_model_base_url=doubles.base_url("local"),
-    )
-    by_provider = {link.provider: link for link in models.chain([], settings)}
-    return [replace(by_provider[provider], api_key=SecretStr(f"key-of-{provider}")) for provider in order or PROVIDERS]
-
-
-def only_link(doubles: ModelDoubles, provider: Provider) -> ModelLink:
-    (link,) = links(doubles, provider)
-    return link
 
 
 async def call(link: ModelLink, talk: Sequence[ChatMessage] = TALK, *, max_tokens: int = 100) -> tuple[str, Completion]:

@@ -6,16 +6,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
 from konstruct import models
 from konstruct.adapters.litellm import LiteLLMChatModel
 from konstruct.models import Answer, ModelCall
 from konstruct.models.calls import MOST_CALLS
 from konstruct.ports import ChatMessage, Completion, ModelCallError, ModelLink, ToolCall, ToolSpec
-from konstruct.settings import Settings
+from tests.konstruct.adapters.chains import PROVIDERS, VENDORS, links, only_link
 from tests.support.doubles import NothingCools
-from tests.support.model_doubles import Behaviour, Fault, Json, ModelDoubles, Provider, tool_results
+from tests.support.model_doubles import Behaviour, Fault, Json, ModelDoubles, Provider, content_text, tool_results
 
 # litellm switches these warnings of pydantic's off for itself, and pytest on again.
 pytestmark = [
@@ -23,8 +22,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Accessing the .* attribute on the instance is deprecated:DeprecationWarning"),
 ]
 
-PROVIDERS: tuple[Provider, ...] = ("anthropic", "openai", "ollama", "local")
-VENDORS: tuple[Provider, ...] = PROVIDERS[:3]
 WITH_RAW_ARGUMENTS: tuple[Provider, ...] = PROVIDERS[:2]
 """Those that pass on what the model wrote; Ollama reads it first."""
 
@@ -50,23 +47,6 @@ QUERY = {"query": "opening hours “Sunday” 🕙", "tags": ["a", "b"]}
 async def doubles() -> AsyncIterator[ModelDoubles]:
     async with ModelDoubles().running() as running:
         yield running
-
-
-def links(doubles: ModelDoubles, *order: Provider) -> list[ModelLink]:
-    settings = Settings(
-        anthropic_api_key=SecretStr("key-of-anthropic"),
-        anthropic_base_url=doubles.base_url("anthropic"),
-        openai_api_key=SecretStr("key-of-openai"),
-        openai_base_url=doubles.base_url("openai"),
-        ollama_base_url=doubles.base_url("ollama"),
-        local_model_base_url=doubles.base_url("local"),
-    )
-    by_provider = {link.provider: link for link in models.chain([], settings)}
-    return [by_provider[provider] for provider in order]
-
-
-def link_to(doubles: ModelDoubles, provider: Provider) -> ModelLink:
-    return links(doubles, provider)[0]
 
 
 async def call(
@@ -114,7 +94,7 @@ def read(calls: Sequence[ToolCall]) -> list[tuple[str, Any]]:
 @pytest.mark.parametrize("provider", VENDORS)
 async def test_tools_arrive_whole_and_a_call_comes_back_whole(doubles: ModelDoubles, provider: Provider) -> None:
     doubles.always(provider, Behaviour(calls=[(SEARCH.name, QUERY)]))
-    text, last = await call(link_to(doubles, provider))
+    text, last = await call(only_link(doubles, provider))
     assert (text, last.finish_reason) == ("", "tool_calls")
     assert read(last.tool_calls) == [(SEARCH.name, QUERY)]
     assert last.tool_calls[0].id
@@ -137,7 +117,7 @@ async def test_parallel_calls_keep_their_order_and_their_arguments(doubles: Mode
         (SEARCH.name, QUERY),
     ]
     doubles.always(provider, Behaviour(calls=wanted))
-    _, last = await call(link_to(doubles, provider))
+    _, last = await call(only_link(doubles, provider))
     assert read(last.tool_calls) == wanted
     assert len({each.id for each in last.tool_calls}) == 4
 
@@ -145,7 +125,7 @@ async def test_parallel_calls_keep_their_order_and_their_arguments(doubles: Mode
 @pytest.mark.parametrize("provider", VENDORS)
 async def test_text_beside_calls_is_kept(doubles: ModelDoubles, provider: Provider) -> None:
     doubles.always(provider, Behaviour(lambda _: "Let me look.", calls=[(SEARCH.name, QUERY)]))
-    text, last = await call(link_to(doubles, provider))
+    text, last = await call(only_link(doubles, provider))
     assert text == "Let me look."
     assert read(last.tool_calls) == [(SEARCH.name, QUERY)]
 
@@ -153,7 +133,7 @@ async def test_text_beside_calls_is_kept(doubles: ModelDoubles, provider: Provid
 @pytest.mark.parametrize("provider", VENDORS)
 async def test_a_tool_that_does_not_exist_is_passed_on(doubles: ModelDoubles, provider: Provider) -> None:
     doubles.always(provider, Behaviour(calls=[("open the door!", {"which": 1})]))
-    _, last = await call(link_to(doubles, provider))
+    _, last = await call(only_link(doubles, provider))
     assert read(last.tool_calls) == [("open the door!", {"which": 1})]
 
 
@@ -170,7 +150,7 @@ async def test_arguments_that_are_no_object_are_passed_on_as_they_are(
 @pytest.mark.parametrize("provider", WITH_RAW_ARGUMENTS)
 async def test_no_arguments_are_an_empty_object(doubles: ModelDoubles, provider: Provider) -> None:
     doubles.always(provider, Behaviour(calls=[(CLOCK.name, "")]))
-    _, last = await call(link_to(doubles, provider))
+    _, last = await call(only_link(doubles, provider))
     assert read(last.tool_calls) == [(CLOCK.name, {})]
 
 
@@ -181,16 +161,16 @@ async def test_a_stream_that_breaks_in_the_midst_of_calls_is_cut(
 ) -> None:
     doubles.always(provider, Behaviour(calls=[(SEARCH.name, QUERY)], fault=fault))
     with pytest.raises(ModelCallError) as caught:
-        await call(link_to(doubles, provider))
+        await call(only_link(doubles, provider))
     assert caught.value.kind == "cut"
 
 
 @pytest.mark.parametrize("provider", WITH_RAW_ARGUMENTS)
 async def test_a_limit_in_the_middle_of_arguments_is_no_answer(doubles: ModelDoubles, provider: Provider) -> None:
     doubles.always(provider, Behaviour(calls=[(SEARCH.name, {"query": "x" * 200})]))
-    link = replace(link_to(doubles, provider), max_output_tokens=5)
+    link = replace(only_link(doubles, provider), max_output_tokens=5)
     doubles.always("ollama", Behaviour(lambda _: "At ten."))
-    answer, calls = await ask([link, link_to(doubles, "ollama")])
+    answer, calls = await ask([link, only_link(doubles, "ollama")])
     assert answer.text == "At ten."
     assert [each.error_kind for each in calls] == ["cut", None]
 
@@ -201,7 +181,7 @@ async def test_calls_without_end_are_not_waited_for(doubles: ModelDoubles, provi
     hanging = Behaviour(calls=[(CLOCK.name, {})] * 3 * MOST_CALLS, fault=Fault.HANG_MID_STREAM)
     doubles.always(provider, hanging)
     with pytest.raises(ModelCallError) as caught:
-        await call(link_to(doubles, provider))
+        await call(only_link(doubles, provider))
     assert caught.value.kind == "nonsense"
 
 
@@ -221,6 +201,8 @@ async def test_a_turn_goes_from_calls_over_results_to_an_answer(doubles: ModelDo
     talk += step(second.tool_calls, "")
     third, calls = await ask(chain, talk)
     assert (third.text.split(), third.tool_calls) == (["ten", "noon"], ())
+    said = [content_text(each.get("content")) for each in doubles.calls[-1].messages if each["role"] == "assistant"]
+    assert "".join(said).strip() == "Let me look."
     assert [each.outcome for each in calls] == ["ok"]
 
 
@@ -250,19 +232,20 @@ async def test_calls_of_any_other_model_can_be_shown_to_each(
     calls = [
         ToolCall(call_id, SEARCH.name, json.dumps(QUERY)),
         ToolCall("other", "open the door!" * 20, '{"query": "hou'),
-        ToolCall("third", "", '{"half": "\\ud83d", "number": NaN}'),
+        ToolCall("third", "", '{"half": "\\ud83d"}'),
+        ToolCall("fourth", SEARCH.name, '{"number": NaN}'),
     ]
     twice = step([calls[0]], "eleven")
-    talk = [*TALK, *step(calls, "ten", "There is no such tool.", ""), *twice, ChatMessage("user", "Sure?")]
+    talk = [*TALK, *step(calls, "ten", "There is no such tool.", "", "-"), *twice, ChatMessage("user", "Sure?")]
     doubles.always(provider, Behaviour(lambda messages: "|".join(tool_results(messages))))
-    text, _ = await call(link_to(doubles, provider), talk)
-    assert text == "ten|There is no such tool.||eleven"
+    text, _ = await call(only_link(doubles, provider), talk)
+    assert text == "ten|There is no such tool.||-|eleven"
 
 
 async def test_what_a_result_belongs_to_is_told_by_its_id_not_its_place(doubles: ModelDoubles) -> None:
     calls = [ToolCall("a", SEARCH.name, "{}"), ToolCall("b", CLOCK.name, "{}")]
     asked, for_a, for_b = step(calls, "of a", "of b")
-    await call(link_to(doubles, "openai"), [*TALK, asked, for_b, for_a])
+    await call(only_link(doubles, "openai"), [*TALK, asked, for_b, for_a])
     (seen,) = doubles.calls
     names = {each["id"]: each["function"]["name"] for each in seen.messages[2]["tool_calls"]}
     results = {names[message["tool_call_id"]]: message["content"] for message in seen.messages[3:]}
@@ -273,7 +256,7 @@ async def test_what_a_result_belongs_to_is_told_by_its_id_not_its_place(doubles:
 async def test_calls_that_share_an_id_are_told_apart(doubles: ModelDoubles, provider: Provider) -> None:
     wanted = [(SEARCH.name, {"query": "a"}), (SEARCH.name, {"query": "b"})]
     doubles.always(provider, Behaviour(calls=wanted, call_ids=["same", "same"]))
-    _, last = await call(link_to(doubles, provider))
+    _, last = await call(only_link(doubles, provider))
     assert read(last.tool_calls) == wanted
     assert len({each.id for each in last.tool_calls}) == 2
 
@@ -281,7 +264,7 @@ async def test_calls_that_share_an_id_are_told_apart(doubles: ModelDoubles, prov
 async def test_calls_without_ids_get_some(doubles: ModelDoubles) -> None:
     wanted = [(SEARCH.name, {"query": "a"}), (SEARCH.name, {"query": "b"})]
     doubles.always("openai", Behaviour(calls=wanted, call_ids=["", ""]))
-    _, last = await call(link_to(doubles, "openai"))
+    _, last = await call(only_link(doubles, "openai"))
     assert read(last.tool_calls) == wanted
     assert len({each.id for each in last.tool_calls} - {""}) == 2
 
@@ -290,7 +273,7 @@ async def test_calls_without_ids_get_some(doubles: ModelDoubles) -> None:
 async def test_models_of_openai_that_think_first_are_told_not_to_where_there_are_tools(
     doubles: ModelDoubles, model: str
 ) -> None:
-    link = replace(link_to(doubles, "openai"), model=model)
+    link = replace(only_link(doubles, "openai"), model=model)
     await call(link, tools=[])
     await call(link)
     efforts = [seen.body.get("reasoning_effort") for seen in doubles.calls]
@@ -302,7 +285,7 @@ async def test_models_of_openai_that_think_first_are_told_not_to_where_there_are
 async def test_without_tools_to_call_a_model_reads_calls_and_results_as_text(
     doubles: ModelDoubles, provider: Provider, with_tools: bool
 ) -> None:
-    link = replace(link_to(doubles, provider), calls_tools=not with_tools)
+    link = replace(only_link(doubles, provider), calls_tools=not with_tools)
     calls = [ToolCall("call_1", SEARCH.name, '{"query": "hours"}')]
     talk = [*TALK, *step(calls, "On Sundays at ten.", text="Let me look.")]
     _, last = await call(link, talk, tools=TOOLS if with_tools else [])

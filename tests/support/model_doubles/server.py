@@ -131,6 +131,8 @@ class ModelDoubles(Script):
             waits = HTTP_FAULTS[behaviour.fault] in {429, 503, 529} and behaviour.retry_after is not None
             headers = {"retry-after": str(behaviour.retry_after)} if waits else {}
             return web.json_response(wire.error(behaviour.fault), status=HTTP_FAULTS[behaviour.fault], headers=headers)
+        if not _is_unicode(call.body):
+            request = "The request body is not valid JSON: no low surrogate in string"
         if call.provider == "anthropic" and "anthropic-version" not in http.headers:
             request = "anthropic-version: header is required"
         if isinstance(request, str):
@@ -184,6 +186,14 @@ def _json_or_empty(raw: bytes) -> Json:
     except ValueError:
         return {}
     return body if isinstance(body, dict) else {}
+
+
+def _is_unicode(body: Json) -> bool:
+    try:
+        json.dumps(body, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _compose(request: Request, behaviour: Behaviour) -> Reply:
