@@ -165,7 +165,7 @@ class Thinking:
         """Looked for beforehand where the model at hand cannot call a tool to do so."""
         turn = begun.turn
         first = self._chain(turn)[:1]
-        if SEARCH_KNOWLEDGE not in begun.toolbox or not turn.asked or not first or first[0].provider != "local":
+        if SEARCH_KNOWLEDGE not in begun.toolbox or not turn.asked or not first or first[0].calls_tools:
             return []
         found = await self._librarian.search(turn.employee, turn.asked[:LONGEST_QUESTION])
         return [Source(number, each.title, each.link, each.text) for number, each in enumerate(found, 1)]

@@ -45,11 +45,11 @@ def prompt(
         summary=turn.summary,
     )
     parts = [system]
-    if has_tools and not is_small:
+    if has_tools and link.calls_tools:
         parts.append(_WITH_TOOLS)
         if not may_call:
             parts.append(_LAST_STEP)
-    if passages and is_small:
+    if passages and not link.calls_tools:
         shown = passages[:PASSAGES_OF_SMALL_MODELS]
         parts.append(_PASSAGES.substitute(passages="\n".join(f"- {each.text[:LONGEST_PASSAGE]}" for each in shown)))
     return [ChatMessage("system", "\n\n".join(parts)), *_merged(_talk(turn, steps))]

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final, Literal
@@ -48,6 +48,9 @@ COOL_DOWN: Final = {
     "context": timedelta(0),
 }
 LONGEST_COOL_DOWN: Final = timedelta(minutes=10)
+
+# Some models there refuse a request that shows them tools, and nothing tells which before they are asked.
+_MAY_TAKE_NO_TOOLS: Final = frozenset({"ollama"})
 
 # A call that failed so was turned away before the model did any work.
 _NOT_BILLED: Final = frozenset({"refused", "rate_limited", "auth", "bad_request", "context", "server"})
@@ -115,12 +118,10 @@ async def ask(
 
     failures: list[str] = []
     for group in (ready, resting):
-        for position, link in enumerate(group):
-            left = deadline - loop.time()
-            if left <= 0:
-                break
-            after = len(group) - position - 1
-            share = left - after * min(RESERVE, left / (after + 1))
+        waiting = list(group)
+        while waiting and (left := deadline - loop.time()) > 0:
+            link = waiting.pop(0)
+            share = left - len(waiting) * min(RESERVE, left / (len(waiting) + 1))
             shown = tools if link.calls_tools else ()
             prompt = fit(messages(link), link.context_window, link.max_output_tokens, shown)
             call = _Call(link, prompt, shown, may_call and bool(shown))
@@ -129,8 +130,10 @@ async def ask(
             except ModelCallError as error:
                 failures.append(f"{link.name} ({error.kind})")
                 await _cool(cooldowns, link, error)
+                if error.kind == "bad_request" and shown and link.provider in _MAY_TAKE_NO_TOOLS:
+                    waiting.insert(0, replace(link, calls_tools=False))
             else:
-                if link in resting:
+                if group is resting:
                     await cooldowns.warm(cooldown_key(link))
                 return answer
     raise ModelsUnavailable(_sentence(failures))

@@ -109,3 +109,25 @@ def test_arguments_that_are_no_object_are_none(text: str) -> None:
 
 def test_arguments_are_read_as_the_object_that_they_are() -> None:
     assert models.read_arguments(' {"query": "hours", "most": 3} ') == {"query": "hours", "most": 3}
+
+
+async def test_an_ollama_model_that_takes_no_tools_is_asked_again_without_them() -> None:
+    refusal = ModelCallError("bad_request", "does not support tools")
+    own = replace(A, name="ollama/gemma", provider="ollama")
+
+    async def refuses_tools() -> AsyncGenerator[Completion, None]:
+        tools, _ = pool.model.shown[-1]
+        async for piece in (fails(refusal) if tools else says("Hello!"))():
+            yield piece
+
+    pool = Pool({own.name: refuses_tools, B.name: says("Never asked.")}, links=(own, B), tools=[SEARCH])
+
+    assert await pool.ask() == Answer("Hello!", own.name, "stop")
+    assert pool.model.shown == [([SEARCH], True), ((), False)]
+    assert pool.outcomes == [(own.name, "failed", "bad_request"), (own.name, "ok", None)]
+
+
+async def test_others_that_refuse_a_request_are_not_asked_again() -> None:
+    pool = Pool({A.name: fails(ModelCallError("bad_request", "no")), B.name: says("Hello!")}, tools=[SEARCH])
+    assert (await pool.ask()).link_name == B.name
+    assert [name for name, _, _ in pool.model.prompts] == [A.name, B.name]
