@@ -8,7 +8,7 @@ import gc
 import os
 import signal
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -263,6 +263,7 @@ def stand_back() -> None:
     """Has this process run after others that want the processor."""
     os.nice(BACKGROUND_NICENESS)
     # Where the kernel shares time out among sessions, niceness counts within one alone, and sessions have their own.
-    autogroup = Path("/proc/self/autogroup")
-    if os.getsid(0) == os.getpid() and autogroup.exists():
-        autogroup.write_text(str(BACKGROUND_NICENESS))
+    if os.getsid(0) == os.getpid():
+        # A kernel without such shares has no such file, and a container may not let it be written.
+        with suppress(OSError):
+            Path("/proc/self/autogroup").write_text(str(BACKGROUND_NICENESS))
