@@ -197,7 +197,7 @@ async def test_an_attempt_after_a_crash_asks_no_model_again(
     first = await ActivityEnvironment().run(thinking.think, request)
     second = await ActivityEnvironment().run(thinking.think, request)
     # The attempt that died may have left a status.
-    assert second == replace(first, showed_status=True)
+    assert second == replace(first, showed_status=True, is_repeated=True)
     assert len(model.prompts) == len(await office.rows(Usage)) == len(await answers(office)) == 1
 
 
