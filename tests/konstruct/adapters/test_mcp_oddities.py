@@ -8,7 +8,7 @@ import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from aiohttp import web
 from pydantic import JsonValue
@@ -149,7 +149,7 @@ async def odd() -> AsyncIterator[OddServer]:
 
 @pytest.fixture
 def mcp() -> HttpMcp:
-    return HttpMcp(lambda: httpx.AsyncClient(verify=TLS, trust_env=False))
+    return HttpMcp(lambda: httpx2.AsyncClient(verify=TLS, trust_env=False))
 
 
 async def call(mcp: HttpMcp, odd: OddServer, *, time_limit: float = 20.0) -> McpResult:
