@@ -25,6 +25,7 @@ from tests.support.mcp_server import McpDouble
 from tests.support.model_doubles import Behaviour, Json, ModelCall, ModelDoubles, Provider, content_text
 from tests.support.service_double import ServiceDouble
 from tests.support.slack_double import Said, SlackDouble, Workspace
+from tests.support.website import Website, open_website
 
 ANTHROPIC = "anthropic/claude-sonnet-4-6"
 OPENAI = "openai/gpt-5.4"
@@ -177,6 +178,7 @@ class Town:
     env: dict[str, str]
     slack: SlackDouble
     models: ModelDoubles
+    website: Website
     up: Up
     keys: Mapping[Provider, str]
     shop: ServiceDouble
@@ -300,7 +302,7 @@ async def running_town(
     }
     models = ModelDoubles(keys={provider: {key} for provider, key in keys.items()})
     shop, crm = ServiceDouble(), McpDouble(tokens={CRM_TOKEN})
-    async with slack.running(), models.running(), shop.running(), crm.running():
+    async with slack.running(), models.running(), shop.running(), crm.running(), open_website() as website:
         env = environment(
             folder / "data",
             gateway_port=gateway_port,
@@ -317,9 +319,9 @@ async def running_town(
             turn_budget_seconds=12,
             # Nobody's conversation counts as quiet here: a test that counts calls would see those of earlier ones.
             memory_quiet_seconds=86_400,
-            web_allowed=f"{shop.place},127.0.0.1:{crm.port}",
+            web_allowed=f"{website.host},{shop.place},127.0.0.1:{crm.port}",
         )
-        town = Town(folder, env, slack, models, await Up.start(env), keys, shop, crm)
+        town = Town(folder, env, slack, models, website, await Up.start(env), keys, shop, crm)
         try:
             assert await town.up.is_up(), town.up.said
             yield town
