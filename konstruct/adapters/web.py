@@ -10,6 +10,7 @@ import socket
 import ssl
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Final
 
@@ -48,9 +49,7 @@ def open_client(
     Raises:
         Misconfigured: an entry of ``allowed`` is none.
     """
-    transport = SafeTransport(
-        Allowed.parse(allowed), resolve, verify or httpx2.create_ssl_context(trust_env=False), https_port
-    )
+    transport = SafeTransport(Allowed.parse(allowed), resolve, verify or _authorities(), https_port)
     return httpx2.AsyncClient(
         transport=transport,
         trust_env=False,
@@ -59,6 +58,12 @@ def open_client(
         timeout=httpx2.Timeout(30.0, connect=CONNECT_SECONDS),
         follow_redirects=False,
     )
+
+
+@cache
+def _authorities() -> ssl.SSLContext:
+    """Whom the system believes: read once, since that takes longer than a request."""
+    return httpx2.create_ssl_context(trust_env=False)
 
 
 class SafeTransport(httpx2.AsyncHTTPTransport):

@@ -1,6 +1,7 @@
 """HttpMcp against the official SDK's server, in each manner that servers speak."""
 
 import asyncio
+import re
 import ssl
 import traceback
 from collections import defaultdict
@@ -134,8 +135,9 @@ async def test_an_error_of_the_protocol_goes_to_the_model_without_secrets(mcp: H
 
     assert str(failed.value) == "The server answers with an error: No such field; you are Bearer [redacted]."
     assert "token-of-acme" not in "".join(traceback.format_exception(failed.value))
-    with pytest.raises(ToolFailed, match="Unknown tool: no_such_tool"):
-        await call(mcp, server(double), "no_such_tool")
+    for name in ("no_such_tool", "Zoë's tool", " ", "=?base64?eA==?="):
+        with pytest.raises(ToolFailed, match=re.escape(f"Unknown tool: {name}")):
+            await call(mcp, server(double), name)
 
 
 async def test_the_idempotency_key_reaches_the_tool(mcp: HttpMcp, double: McpDouble) -> None:
