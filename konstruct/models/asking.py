@@ -99,7 +99,8 @@ async def ask(
     """The first whole answer, from the first link that gives one. Times are seconds.
 
     ``tools`` are shown to the links that call any, and stay the same for all steps of a turn; in the step that must
-    end it, ``may_call`` is False. Without tools, or when none may be called, an answer has text and no calls.
+    end it, ``may_call`` is False. Without tools, or when none may be called, an answer has text and no calls; its text
+    is empty when no link would do anything but call all the same.
     Links that are cooling are turned to only when all others have failed. Each prompt is cut to its
     link's window. ``record`` is told of every call once, cancelled ones included; it must not raise.
     Raises ModelsUnavailable when no link answered in time.
@@ -114,6 +115,7 @@ async def ask(
             record(ModelCall(link.name, link.provider, link.model, "skipped", datetime.now(UTC)))
 
     failures: list[str] = []
+    insisted: Answer | None = None
     for group in (ready, resting):
         for position, link in enumerate(group):
             left = deadline - loop.time()
@@ -128,11 +130,17 @@ async def ask(
                 answer = await call.run(model, record, share, first_token_timeout, idle_timeout)
             except ModelCallError as error:
                 failures.append(f"{link.name} ({error.kind})")
-                await _cool(cooldowns, link, error)
+                if call.insisted:
+                    # It is well, and asking it again later would end the same way.
+                    insisted = insisted or Answer("", link.name, "tool_calls")
+                else:
+                    await _cool(cooldowns, link, error)
             else:
                 if link in resting:
                     await cooldowns.warm(cooldown_key(link))
                 return answer
+    if insisted is not None:
+        return insisted
     raise ModelsUnavailable(_sentence(failures))
 
 
@@ -170,6 +178,12 @@ class _Call:
     finish_reason: str | None = None
     tokens: Tokens | None = None
     first_token_at: float | None = None
+
+    @property
+    def insisted(self) -> bool:
+        """Whether it only called tools that it was shown, although none might be called any more."""
+        has_text = bool("".join(self.parts).strip())
+        return bool(self.tools and self.tool_calls and self.finish_reason) and not (self.may_call or has_text)
 
     async def run(
         self,
