@@ -115,7 +115,7 @@ async def ask(
             record(ModelCall(link.name, link.provider, link.model, "skipped", datetime.now(UTC)))
 
     failures: list[str] = []
-    insisted: Answer | None = None
+    tried: list[_Call] = []
     for group in (ready, resting):
         for position, link in enumerate(group):
             left = deadline - loop.time()
@@ -130,17 +130,17 @@ async def ask(
                 answer = await call.run(model, record, share, first_token_timeout, idle_timeout)
             except ModelCallError as error:
                 failures.append(f"{link.name} ({error.kind})")
-                if call.insisted:
-                    # It is well, and asking it again later would end the same way.
-                    insisted = insisted or Answer("", link.name, "tool_calls")
-                else:
-                    await _cool(cooldowns, link, error)
+                tried.append(call)
+                # A link that insists is well, and would do the same again after a rest.
+                await _cool(
+                    cooldowns, link, timedelta(0) if call.insists else error.retry_after or COOL_DOWN[error.kind]
+                )
             else:
                 if link in resting:
                     await cooldowns.warm(cooldown_key(link))
                 return answer
-    if insisted is not None:
-        return insisted
+    if insisting := [call.link.name for call in tried if call.insists]:
+        return Answer("", insisting[0], "tool_calls")
     raise ModelsUnavailable(_sentence(failures))
 
 
@@ -151,8 +151,8 @@ def cooldown_key(link: ModelLink) -> str:
     return f"{link.name}:{hashlib.sha256(identity.encode()).hexdigest()[:32]}"
 
 
-async def _cool(cooldowns: Cooldowns, link: ModelLink, error: ModelCallError) -> None:
-    period = min(error.retry_after or COOL_DOWN[error.kind], LONGEST_COOL_DOWN)
+async def _cool(cooldowns: Cooldowns, link: ModelLink, wanted: timedelta) -> None:
+    period = min(wanted, LONGEST_COOL_DOWN)
     if period > timedelta(0):
         await cooldowns.cool(cooldown_key(link), period)
 
@@ -180,7 +180,7 @@ class _Call:
     first_token_at: float | None = None
 
     @property
-    def insisted(self) -> bool:
+    def insists(self) -> bool:
         """Whether it only called tools that it was shown, although none might be called any more."""
         has_text = bool("".join(self.parts).strip())
         return bool(self.tools and self.tool_calls and self.finish_reason) and not (self.may_call or has_text)
