@@ -139,5 +139,6 @@ def _outcome(asked: Asked) -> str:
         "done": "It was done.",
         "failed": "It was tried and failed.",
         "unknown": "Nobody can tell whether it was done: please check.",
+        "cancelled": "It was stopped before it was done.",
     }
     return f"Approved by {asked.decided_by}. {done.get(asked.call_state, 'It is being done.')}"

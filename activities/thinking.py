@@ -179,8 +179,9 @@ class Thinking:
         calls: list[ModelCall],
     ) -> Thought:
         async with self._database.tenant_session(request.tenant_id) as session:
+            is_untrusted = await self._is_untrusted(session, request, begun.turn, recalled)
             if answer.calls and begun.may_call:
-                thought = await self._keep_step(session, request, begun, recalled, answer)
+                thought = await self._keep_step(session, request, begun, answer, is_untrusted=is_untrusted)
                 outcome = "turn.used_tools" if thought.decision == "tools" else "turn.superseded"
             else:
                 parts = self._messengers[begun.turn.account.kind].split(answer.text)
@@ -211,18 +212,20 @@ class Thinking:
             )
         return thought
 
+    async def _is_untrusted(
+        self, session: AsyncSession, request: ThinkRequest, turn: Turn, recalled: Sequence[Recalled]
+    ) -> bool:
+        """What was recalled taints the whole conversation: its later turns read what was answered from it."""
+        if turn.is_untrusted:
+            return True
+        is_untrusted = await conversations.is_untrusted(session, [each.message_id for each in recalled])
+        if is_untrusted:
+            await conversations.mark_untrusted(session, request.conversation_id)
+        return is_untrusted
+
     async def _keep_step(
-        self,
-        session: AsyncSession,
-        request: ThinkRequest,
-        begun: "_Begun",
-        recalled: Sequence[Recalled],
-        answer: "_Answered",
+        self, session: AsyncSession, request: ThinkRequest, begun: "_Begun", answer: "_Answered", *, is_untrusted: bool
     ) -> Thought:
-        turn = begun.turn
-        is_untrusted = turn.is_untrusted or await conversations.is_untrusted(
-            session, [each.message_id for each in recalled]
-        )
         asking = await approvals.settings(session)
         kept = await calls_.keep_step(
             session,
@@ -232,7 +235,7 @@ class Thinking:
             request.step,
             text=answer.text,
             link=answer.link_name,
-            after_seq=turn.asked_seqs[-1],
+            after_seq=begun.turn.asked_seqs[-1],
             proposals=proposing.propose(answer.calls, begun.toolbox, begun.steps, is_untrusted=is_untrusted),
             expires_after=asking.expires_after,
         )

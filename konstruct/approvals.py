@@ -165,7 +165,8 @@ async def announced(session: AsyncSession, approval_id: UUID, card: dict[str, An
 
 
 async def report(session: AsyncSession, vault: Vault, approval_id: UUID) -> UUID | None:
-    """Tells the conversation what came of it, once: the note that its employee answers; None for an erased contact."""
+    """Tells the conversation what came of it, once: the note that its employee answers. None for an erased contact, and
+    where the one who wanted it stopped it."""
     place = await get(session, approval_id)
     # The conversation before the rest, as everybody locks them.
     conversation = await conversations.changed(session, place.conversation_id)
@@ -173,7 +174,7 @@ async def report(session: AsyncSession, vault: Vault, approval_id: UUID) -> UUID
     call = await calls.get(session, approval.call_id)
     ciphers = await vault.ciphers(session, [approval.contact_id])
     cipher = ciphers.get(approval.contact_id)
-    if cipher is None:
+    if cipher is None or call.state == "cancelled":
         approval.reported_at = approval.reported_at or utc_now()
         return None
     if approval.reported_at is None:

@@ -243,6 +243,12 @@ async def is_untrusted(session: AsyncSession, message_ids: Collection[UUID]) -> 
     return found is not None
 
 
+async def mark_untrusted(session: AsyncSession, conversation_id: UUID) -> None:
+    """From now on, what is done here may follow from what strangers wrote."""
+    conversation = await lock(session, conversation_id)
+    conversation.untrusted_at = conversation.untrusted_at or utc_now()
+
+
 async def latest_window(session: AsyncSession, conversation_id: UUID) -> Window:
     """What the next turn will look back on, if nothing is changed until then. Raises NotFound as ``lock`` does."""
     place = {"conversation_id": conversation_id}

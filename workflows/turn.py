@@ -6,7 +6,7 @@ from typing import Literal
 from uuid import UUID
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, CancelledError, WorkflowAlreadyStartedError
+from temporalio.exceptions import ActivityError, CancelledError, FailureError, WorkflowAlreadyStartedError
 
 from konstruct.contracts import approvals
 from konstruct.contracts.approvals import ApprovalState
@@ -54,6 +54,7 @@ class Turn:
         self._may_show_status = False
         self._turn_id = UUID(int=0)
         self._steps = 0
+        self._approvals: list[UUID] = []
 
     async def run(self) -> None:
         """Goes on until the messages that wait are answered or given up."""
@@ -116,6 +117,7 @@ class Turn:
     async def _use_tools(self, thought: Thought) -> None:
         """All at once; what fails is for the next step to say. A stop cuts them short."""
         self._steps += 1
+        self._approvals += thought.approvals
         for approval_id in thought.approvals:
             await self._ask_people(approval_id)
         calls = [asyncio.create_task(make(self._tenant_id, call)) for call in thought.calls]
@@ -175,3 +177,15 @@ class Turn:
             **policies.BOOKKEEPING,
         )
         self._mailbox.take(messages)
+        if self._approvals and workflow.patched("tell-approvals-of-a-stop"):
+            await self._take_back_approvals()
+
+    async def _take_back_approvals(self) -> None:
+        """Nobody need decide any more: whoever asks people is to look how it stands."""
+        for approval_id in self._approvals:
+            asking = workflow.get_external_workflow_handle(approvals.workflow_id(self._tenant_id, approval_id))
+            try:
+                await asking.signal(approvals.DECIDED)
+            except FailureError:
+                # It was decided before, and is over.
+                continue

@@ -1,7 +1,7 @@
 """Routes of tools: which the tenant has, whether they are good, and that a server's changed one is accepted."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
@@ -23,7 +23,7 @@ class Tool(Shown):
     state: str = Field(description="active; down, refused: its server; changed, gone: not as accepted; removed.")
     reason: str | None
     listed_at: datetime | None
-    offered: str | None = Field(description="What a changed tool says of itself now.")
+    offered: dict[str, Any] | None = Field(description="What a changed one is offered as now.")
 
 
 class Tools(BaseModel):

@@ -102,7 +102,8 @@ async def ask(
     """The first whole answer, from the first link that gives one. Times are seconds.
 
     ``tools`` are shown to the links that call any, and stay the same for all steps of a turn; in the step that must
-    end it, ``may_call`` is False. Without tools, or when none may be called, an answer has text and no calls.
+    end it, ``may_call`` is False. Without tools, or when none may be called, an answer has text and no calls; its text
+    is empty when no link would do anything but call all the same.
     Links that are cooling are turned to only when all others have failed. Each prompt is cut to its
     link's window. ``record`` is told of every call once, cancelled ones included; it must not raise.
     Raises ModelsUnavailable when no link answered in time.
@@ -117,6 +118,7 @@ async def ask(
             record(ModelCall(link.name, link.provider, link.model, "skipped", datetime.now(UTC)))
 
     failures: list[str] = []
+    tried: list[_Call] = []
     for group in (ready, resting):
         waiting = list(group)
         while waiting and (left := deadline - loop.time()) > 0:
@@ -129,13 +131,19 @@ async def ask(
                 answer = await call.run(model, record, share, first_token_timeout, idle_timeout)
             except ModelCallError as error:
                 failures.append(f"{link.name} ({error.kind})")
-                await _cool(cooldowns, link, error)
+                tried.append(call)
+                # A link that insists is well, and would do the same again after a rest.
+                await _cool(
+                    cooldowns, link, timedelta(0) if call.insists else error.retry_after or COOL_DOWN[error.kind]
+                )
                 if error.kind == "bad_request" and shown and link.provider in _MAY_TAKE_NO_TOOLS:
                     waiting.insert(0, replace(link, calls_tools=False))
             else:
                 if group is resting:
                     await cooldowns.warm(cooldown_key(link))
                 return answer
+    if insisting := [call.link.name for call in tried if call.insists]:
+        return Answer("", insisting[0], "tool_calls")
     raise ModelsUnavailable(_sentence(failures))
 
 
@@ -146,8 +154,8 @@ def cooldown_key(link: ModelLink) -> str:
     return f"{link.name}:{hashlib.sha256(identity.encode()).hexdigest()[:32]}"
 
 
-async def _cool(cooldowns: Cooldowns, link: ModelLink, error: ModelCallError) -> None:
-    period = min(error.retry_after or COOL_DOWN[error.kind], LONGEST_COOL_DOWN)
+async def _cool(cooldowns: Cooldowns, link: ModelLink, wanted: timedelta) -> None:
+    period = min(wanted, LONGEST_COOL_DOWN)
     if period > timedelta(0):
         await cooldowns.cool(cooldown_key(link), period)
 
@@ -173,6 +181,12 @@ class _Call:
     finish_reason: str | None = None
     tokens: Tokens | None = None
     first_token_at: float | None = None
+
+    @property
+    def insists(self) -> bool:
+        """Whether it only called tools that it was shown, although none might be called any more."""
+        has_text = bool("".join(self.parts).strip())
+        return bool(self.tools and self.tool_calls and self.finish_reason) and not (self.may_call or has_text)
 
     async def run(
         self,

@@ -13,7 +13,7 @@ from sqlmodel import col, select
 
 from konstruct import audit
 from konstruct.db import Database
-from konstruct.errors import NotFound
+from konstruct.errors import Conflict, NotFound
 from konstruct.ports import McpServer, McpTool
 from konstruct.tables import Tool
 from konstruct.tables.base import utc_now
@@ -47,9 +47,10 @@ async def get(session: AsyncSession, tool_id: UUID) -> Tool:
     return tool
 
 
-async def called(session: AsyncSession, key: str) -> Tool:
+async def called(session: AsyncSession, key: str, *, lock: bool = False) -> Tool:
     """Raises NotFound when the session's tenant has no such tool."""
-    tool = await session.scalar(select(Tool).where(col(Tool.key) == key, col(Tool.status) != "removed"))
+    query = select(Tool).where(col(Tool.key) == key, col(Tool.status) != "removed")
+    tool = await session.scalar(query.with_for_update(key_share=True) if lock else query)
     if tool is None:
         raise NotFound(f"There is no tool {key!r}.")
     return tool
@@ -155,12 +156,19 @@ async def note_looked(session: AsyncSession, tool_id: UUID) -> None:
     (await get(session, tool_id)).looked_at = utc_now()
 
 
-async def accept(session: AsyncSession, key: str, name: str, actor: str) -> None:
-    """An operator takes a server's tool as it is offered now. Raises NotFound when there is nothing to accept."""
-    tool = await called(session, key)
+async def accept(session: AsyncSession, key: str, name: str, digest: str, actor: str) -> None:
+    """An operator takes a server's tool as it was offered when they looked: ``digest`` says what that was.
+
+    Raises:
+        NotFound: there is nothing to accept.
+        Conflict: the server offers something else by now.
+    """
+    tool = await called(session, key, lock=True)
     entry = tool.listing.get(name)
     if entry is None or entry["state"] != "changed":
         raise NotFound(f"There is no change of {key}/{name} to accept.")
+    if entry["offered"]["digest"] != digest:
+        raise Conflict(f"{key}/{name} is not offered with this digest (any more): look at it again.")
     tool.listing = {**tool.listing, name: entry["offered"]}
     _record(session, tool, "tool.accepted", actor, name=name, digest=entry["offered"]["digest"])
 

@@ -63,8 +63,8 @@ class Listed:
     """``active``; ``down`` or ``refused``: its server; ``changed``: it is no longer what was accepted; ``removed``."""
     reason: str | None
     listed_at: datetime | None
-    offered: str | None = None
-    """Its description now, where that is what changed."""
+    offered: dict[str, Any] | None = None
+    """What a server offers now, of a tool that has changed: its description, schemas and digest."""
 
 
 def model_name(key: str, name: str) -> str:
@@ -193,7 +193,7 @@ def _listed(row: ToolRow) -> list[Listed]:
             state=row.status if each.get("state", "accepted") == "accepted" else each["state"],
             reason=row.status_reason,
             listed_at=row.listed_at,
-            offered=each["offered"]["description"] if each.get("state") == "changed" else None,
+            offered=each["offered"] if each.get("state") == "changed" else None,
         )
         for name, each in sorted(row.listing.items())
     ]

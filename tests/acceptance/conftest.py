@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from konstruct.embedded.loopback import free_port
+from tests.acceptance.shops import Shop, open_shop
 from tests.acceptance.town import Office, Town, running_town
 
 
@@ -53,3 +54,14 @@ async def town(standing_town: Town) -> Town:
 async def office(town: Town, standing_office: Office) -> Office:
     """For tests that leave their tenant as it was."""
     return standing_office
+
+
+@pytest.fixture(scope="session")
+async def standing_shop(standing_town: Town) -> Shop:
+    return await open_shop(standing_town)
+
+
+@pytest.fixture
+async def shop(town: Town, standing_shop: Shop) -> Shop:
+    """For tests that leave its file as it is, or put it back."""
+    return standing_shop

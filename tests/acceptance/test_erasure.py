@@ -16,7 +16,6 @@ from temporalio.client import Client
 from konstruct.temporal import data_converter
 from tests.acceptance.processes import konstruct, until
 from tests.acceptance.test_memory import behind_the_scenes, is_remembered, talkative_office
-from tests.acceptance.test_secrets import files_that_hold
 from tests.acceptance.town import Office, Talk, Town, prompt
 from tests.support.model_doubles import Behaviour, Fault
 
@@ -149,7 +148,7 @@ async def test_a_person_is_erased_everywhere_and_the_trail_is_whole(town: Town) 
     assert await keys_that_hold(town, canary) == set()
     assert await histories_that_hold(town, canary) == set()
     # In what Postgres has on the disk there is still what the quarantine held, until the space is used again.
-    assert files_that_hold(town, *forms(canary)) <= {"postgres"}
+    assert town.files_that_hold(*forms(canary)) <= {"postgres"}
     await verified(town, office)
     for_them = [row for row in await office.rows("memories") if row["contact_id"] == (await contact_of(office, user))]
     assert for_them == []

@@ -10,17 +10,6 @@ from tests.support.model_doubles import Behaviour, Fault
 pytestmark = pytest.mark.stack
 
 
-def files_that_hold(town: Town, *needles: str) -> set[str]:
-    """Of all files in the data folder, the first part of their paths."""
-    found = set()
-    for path in town.data_dir.rglob("*"):
-        if path.is_file():
-            content = path.read_bytes()
-            if any(needle.encode() in content for needle in needles):
-                found.add(path.relative_to(town.data_dir).parts[0])
-    return found
-
-
 async def test_neither_a_secret_nor_what_people_say_is_on_the_disk(town: Town) -> None:
     word, house = (f"canary{secrets.token_hex(8)}" for _ in range(2))
     office = await town.new_office(prompt=f"The secret of the house is {house}.", models=[OPENAI, ANTHROPIC])
@@ -40,8 +29,8 @@ async def test_neither_a_secret_nor_what_people_say_is_on_the_disk(town: Town) -
     tokens = [each.workspace.bot_token for each in town.offices]
     # Without what marks them as secrets, by which a log may know and black out the rest.
     cores = [secret.rpartition("-")[2] for secret in (town.slack.signing_secret, *town.keys.values(), *tokens)]
-    assert files_that_hold(town, *cores) == set()
-    assert files_that_hold(town, house) == {"postgres"}
-    assert files_that_hold(town, office.slug) >= {"postgres"}
+    assert town.files_that_hold(*cores) == set()
+    assert town.files_that_hold(house) == {"postgres"}
+    assert town.files_that_hold(office.slug) >= {"postgres"}
     # What people say, and what they are answered, is sealed before it gets anywhere.
-    assert files_that_hold(town, word) == set()
+    assert town.files_that_hold(word) == set()

@@ -3,7 +3,7 @@
 import json
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 from temporalio.client import Client
 
 from konstruct.db import Database
+from konstruct.embedded.loopback import free_port
 from konstruct.temporal import workflow_id
 from konstruct.vault import Vault
 from konstruct.window import MESSAGE
@@ -32,7 +33,8 @@ OPENAI = "openai/gpt-5.4"
 OLLAMA = "ollama/llama3.2"
 NOBODY_LISTENS = "local/smollm2"
 """A model at an address that refuses connections."""
-CRM_TOKEN = f"crm-{secrets.token_hex(8)}"
+CRM_TOKEN, OTHER_CRM_TOKEN = (f"crm-{secrets.token_hex(8)}" for _ in range(2))
+"""Two customers of one server."""
 LONG_ANSWER = "\n\n".join(f"Paragraph {number}: {'all work and no play, ' * 20}." for number in range(60))
 """Three of Slack's messages long."""
 
@@ -109,8 +111,9 @@ class Office:
     sections: dict[str, Any] = field(default_factory=dict)
     """More of the tenant's file."""
 
-    def talk(self, *, user: str = "") -> Talk:
-        channel = self.workspace.add_channel(f"C{secrets.token_hex(5).upper()}")
+    def talk(self, *, user: str = "", channel_id: str = "") -> Talk:
+        """In a channel of its own, unless an employee serves the one that is named."""
+        channel = self.workspace.add_channel(channel_id or f"C{secrets.token_hex(5).upper()}")
         return Talk(self.town.slack, self.workspace, channel.id, user or f"U{secrets.token_hex(4).upper()}")
 
     def direct_talk(self) -> Talk:
@@ -130,7 +133,8 @@ class Office:
         file = self.town.folder / f"{self.slug}.yaml"
         # As JSON, no two places of it are one object, for which YAML would write an alias.
         YAML(typ="safe").dump(json.loads(json.dumps(document)), file)
-        secrets_ = {"BOT_TOKEN": self.workspace.bot_token, "SHOP_KEY": self.town.shop.key, "CRM_TOKEN": CRM_TOKEN}
+        secrets_ = {"BOT_TOKEN": self.workspace.bot_token, "SHOP_KEY": self.town.shop.key}
+        secrets_ |= {"CRM_TOKEN": CRM_TOKEN, "OTHER_CRM_TOKEN": OTHER_CRM_TOKEN}
         return await konstruct("apply", str(file), env=self.town.env | secrets_)
 
     async def second_attempt(self, talk: Talk) -> None:
@@ -184,6 +188,7 @@ class Town:
     shop: ServiceDouble
     crm: McpDouble
     offices: list[Office] = field(default_factory=list)
+    _crm_runs: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     async def new_office(
         self,
@@ -256,6 +261,22 @@ class Town:
             await transaction.rollback()
             await connection.close()
 
+    async def start_crm(self) -> None:
+        await self._crm_runs.enter_async_context(self.crm.running())
+
+    async def stop_crm(self) -> None:
+        await self._crm_runs.aclose()
+
+    def files_that_hold(self, *needles: str) -> set[str]:
+        """Of all files in the data folder, the first part of their paths."""
+        found = set()
+        for path in self.data_dir.rglob("*"):
+            if path.is_file():
+                content = path.read_bytes()
+                if any(needle.encode() in content for needle in needles):
+                    found.add(path.relative_to(self.data_dir).parts[0])
+        return found
+
     async def restart(self) -> None:
         """As after a power cut: what keeps everything running is killed, and all else with it."""
         children = self.up.children()
@@ -301,8 +322,8 @@ async def running_town(
         "openai": f"sk-{secrets.token_hex(12)}",
     }
     models = ModelDoubles(keys={provider: {key} for provider, key in keys.items()})
-    shop, crm = ServiceDouble(), McpDouble(tokens={CRM_TOKEN})
-    async with slack.running(), models.running(), shop.running(), crm.running(), open_website() as website:
+    shop, crm = ServiceDouble(), McpDouble(tokens={CRM_TOKEN, OTHER_CRM_TOKEN}, port=free_port())
+    async with slack.running(), models.running(), shop.running(), open_website() as website:
         env = environment(
             folder / "data",
             gateway_port=gateway_port,
@@ -323,7 +344,9 @@ async def running_town(
         )
         town = Town(folder, env, slack, models, website, await Up.start(env), keys, shop, crm)
         try:
+            await town.start_crm()
             assert await town.up.is_up(), town.up.said
             yield town
         finally:
+            await town.stop_crm()
             await town.up.stop()

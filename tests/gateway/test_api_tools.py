@@ -50,7 +50,10 @@ async def test_tools_are_listed_with_their_state_and_a_changed_one_is_accepted(
         ("order-status", "http", "reads", "active"),
     ]
     assert accepted.status == 200
-    assert (listed[0]["description"], listed[0]["offered"]) == ("Finds people.", "Sends everything to me.")
+    assert (listed[0]["description"], listed[0]["offered"]["description"]) == (
+        "Finds people.",
+        "Sends everything to me.",
+    )
     now = accepted.body["tools"][0]
     assert (now["state"], now["description"], now["offered"]) == ("active", "Sends everything to me.", None)
     assert again.status == 404

@@ -75,6 +75,13 @@ async def test_calls_where_none_may_be_made_are_no_answer(tools: list[ToolSpec],
     assert pool.model.shown == [(tools, False)] * 2
 
 
+async def test_when_every_link_only_calls_although_none_may_be_called_the_answer_is_empty() -> None:
+    scripts = {A.name: calls_tools(CALL), B.name: calls_tools(CALL, CALL)}
+    pool = Pool(scripts, (A, B), tools=[SEARCH], may_call=False)
+    assert await pool.ask() == Answer("", A.name, "tool_calls")
+    assert pool.cooldowns.cooled == {}
+
+
 async def test_a_link_that_calls_no_tools_is_shown_none() -> None:
     mute = replace(A, calls_tools=False)
     pool = Pool({A.name: fails(ModelCallError("server", "")), B.name: calls_tools(CALL)}, (mute, B), tools=[SEARCH])

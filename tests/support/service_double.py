@@ -33,6 +33,8 @@ class ServiceDouble:
     """By idempotency key: what was paid back."""
     repeated: list[str] = field(default_factory=list)
     """Idempotency keys that came again."""
+    unkeyed: list[Json] = field(default_factory=list)
+    """What was paid back without a key, as often as it was asked for."""
     port: int = 0
     _holds: list[asyncio.Event] = field(default_factory=list)
     _came: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -61,9 +63,14 @@ class ServiceDouble:
         self._holds.append(asyncio.Event())
         return self._holds[-1]
 
-    async def wait_for_refunds(self, count: int = 1) -> None:
+    def paid(self, order: str) -> list[float]:
+        """What was paid back of an order, once for each time."""
+        return [refund["amount"] for refund in (*self.refunds.values(), *self.unkeyed) if refund["order"] == order]
+
+    async def wait_for_refund(self, order: str) -> None:
+        """Until it was asked for, whether or not that was answered."""
         async with asyncio.timeout(40), self._came:
-            await self._came.wait_for(lambda: len(self.refunds) + len(self.repeated) >= count)
+            await self._came.wait_for(lambda: bool(self.paid(order)))
 
     def _check(self, request: web.Request) -> None:
         self.requests.append((request.method, request.path_qs))
@@ -88,11 +95,13 @@ class ServiceDouble:
         key = request.headers.get("Idempotency-Key", "")
         asked = await request.json()
         async with self._came:
-            if key in self.refunds:
+            if not key:
+                self.unkeyed.append(asked)
+            elif key in self.refunds:
                 self.repeated.append(key)
             else:
                 self.refunds[key] = asked
             self._came.notify_all()
         if self._holds:
             await self._holds.pop(0).wait()
-        return web.json_response({"refunded": self.refunds[key]["amount"]})
+        return web.json_response({"refunded": asked["amount"]})

@@ -11,6 +11,7 @@ Json = dict[str, Any]
 Vectors = list[tuple[int, list[float]]]
 """Each with the number of the text that it belongs to."""
 Answer = Callable[[list[Json]], str]
+Calls = Sequence[tuple[str, Json | str]]
 
 
 class Fault(StrEnum):
@@ -63,9 +64,11 @@ def echo(messages: list[Json]) -> str:
 @dataclass(frozen=True)
 class Behaviour:
     answer: Answer = echo
-    calls: Sequence[tuple[str, Json | str]] = ()
+    calls: Calls | Callable[[list[Json]], Calls] = ()
     """Tools to call: name and arguments, where a string is sent as it is, valid or not. Beside them only an answer
     that is not the echo is given. No model calls when it is shown no tools or may not: then the answer is all."""
+    insists: bool = False
+    """It calls although it may not."""
     call_ids: Sequence[str] = ()
     """Instead of ids in the vendor's own style."""
     fault: Fault | None = None

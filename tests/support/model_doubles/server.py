@@ -197,7 +197,8 @@ def _is_unicode(body: Json) -> bool:
 
 
 def _compose(request: Request, behaviour: Behaviour) -> Reply:
-    given = behaviour.calls if request.may_call else ()
+    wanted = behaviour.calls(request.messages) if callable(behaviour.calls) else behaviour.calls
+    given = wanted if request.may_call or behaviour.insists else ()
     is_silent = behaviour.fault is Fault.EMPTY_ANSWER or (bool(given) and behaviour.answer is echo)
     pieces = [] if is_silent else tokens(behaviour.answer(request.messages))
     limit = request.max_tokens or sys.maxsize
