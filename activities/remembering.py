@@ -1,7 +1,6 @@
 """Remembering: after a reply, what was said becomes memory, facts and a summary, in steps that can be redone."""
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
@@ -11,16 +10,17 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
+from activities.embedding import Kind, embed_waiting
 from activities.heartbeat import heartbeat
 from konstruct import audit, memory, models, usage
 from konstruct.contracts.memory import Embedded, MemoryWork, RememberRequest
 from konstruct.db import Database
-from konstruct.errors import EmbeddingUnavailable, ModelsUnavailable
+from konstruct.errors import ModelsUnavailable
 from konstruct.memory import Question, digest, due, work
 from konstruct.memory.digest import Findings, Labelled, Said, Unreadable
 from konstruct.memory.due import Work
 from konstruct.models import ModelCall
-from konstruct.ports import ChatMessage, ChatModel, Cooldowns, Embedder, Embedders, ModelLink
+from konstruct.ports import ChatMessage, ChatModel, Cooldowns, Embedders, ModelLink
 from konstruct.settings import Settings
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
@@ -37,9 +37,6 @@ CONTACTS_AT_ONCE: Final = 4
 """Of one conversation, for whom a model is asked at the same time."""
 MODELS_DOWN_FOR: Final = timedelta(minutes=1)
 """After this the models are asked again."""
-EMBEDDED_AT_ONCE: Final = 32
-EMBED_FOR: Final = timedelta(seconds=60)
-"""After this an embedding run ends, and the next one goes on."""
 
 log = structlog.get_logger(__name__)
 
@@ -248,38 +245,10 @@ class Remembering:
 
     @activity.defn(name="embed_memories")
     async def embed_memories(self) -> Embedded:
-        """Gives memories their vectors, new ones first, then those whose vector is of another model."""
-        name = self._settings.embedding_model
-        embedder = self._embedders.get(name)
-        if embedder is None:
-            log.warning("no_embedder", model=name)
-            return Embedded(0)
-        ends_at = asyncio.get_running_loop().time() + EMBED_FOR.total_seconds()
-        total = 0
-        async with heartbeat():
-            while asyncio.get_running_loop().time() < ends_at:
-                try:
-                    done = await self._embed_some(embedder)
-                except EmbeddingUnavailable as error:
-                    log.warning("embedding_failed", model=name, reason=str(error))
-                    break
-                if not done:
-                    break
-                total += done
-                log.info("memories_embedded", model=name, memories=total)
-        return Embedded(total)
+        """Gives memories their vectors."""
+        kind = Kind("memories", memory.without_vector, self._texts, memory.keep_vectors)
+        return Embedded(await embed_waiting(self._database, self._embedders, self._settings.embedding_model, kind))
 
-    async def _embed_some(self, embedder: Embedder) -> int:
-        by_tenant: dict[UUID, list[UUID]] = defaultdict(list)
-        for tenant_id, memory_id in await memory.without_vector(self._database, embedder.name, EMBEDDED_AT_ONCE):
-            by_tenant[tenant_id].append(memory_id)
-        done = 0
-        for tenant_id, memory_ids in by_tenant.items():
-            async with self._database.tenant_session(tenant_id) as session:
-                waiting = await memory.to_embed(session, self._vault, embedder.name, memory_ids)
-            vectors = await embedder.embed([each.text for each in waiting], purpose="passage")
-            placed = {each.memory_id: vector for each, vector in zip(waiting, vectors, strict=True)}
-            async with self._database.tenant_session(tenant_id) as session:
-                await memory.keep_vectors(session, tenant_id, embedder.name, placed)
-            done += len(placed)
-        return done
+    async def _texts(self, session: AsyncSession, model: str, memory_ids: Sequence[UUID]) -> dict[UUID, str]:
+        waiting = await memory.to_embed(session, self._vault, model, memory_ids)
+        return {each.memory_id: each.text for each in waiting}

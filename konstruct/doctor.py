@@ -37,6 +37,7 @@ Part = Literal[
     "model",
     "embeddings",
     "memory",
+    "knowledge",
     "audit",
     "gateway",
     "portal",
@@ -151,6 +152,10 @@ async def _backlogs(session: AsyncSession, settings: Settings) -> AsyncIterator[
     if backlog.waiting > WAITING_VECTORS:
         says = f"{backlog.waiting:,} memories wait for a vector, and are found by their words alone until then."
         yield Finding("memory", "warning", says)
+    passages = await session.scalar(text("select chunks_backlog(:model)"), {"model": settings.embedding_model})
+    if (passages or 0) > WAITING_VECTORS:
+        says = f"{passages:,} passages wait for a vector of this model, and are found by their words until then."
+        yield Finding("knowledge", "warning", says)
     late = await session.scalar(
         text("select seals_unanchored(:before)"), {"before": datetime.now(UTC) - ANCHORED_WITHIN}
     )

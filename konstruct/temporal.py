@@ -18,7 +18,7 @@ from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
-from temporalio.common import Priority
+from temporalio.common import Priority, WorkflowIDConflictPolicy
 from temporalio.converter import (
     DataConverter,
     DefaultFailureConverterWithEncodedAttributes,
@@ -27,6 +27,7 @@ from temporalio.converter import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from konstruct.contracts import conversation as contracts
+from konstruct.contracts import knowledge
 from konstruct.errors import Misconfigured, Unavailable
 from konstruct.inbox import Accepted
 from konstruct.settings import Settings, needed
@@ -37,6 +38,8 @@ UPKEEP = "upkeep"
 """Task queue of the sweeps, which must not wait behind conversations."""
 MEMORY = "memory"
 """Task queue of all that writes memory, for which conversations must not wait."""
+KNOWLEDGE = "knowledge"
+"""Task queue of all that fills the knowledge base, for which memory must not wait."""
 
 _ENCODING = b"binary/encrypted"
 _NONCE_BYTES = 12
@@ -148,6 +151,29 @@ async def tell(client: Client, tenant_id: UUID, conversation_id: UUID, signal: s
             task_timeout=_TASK_TIMEOUT,
             start_signal=signal,
             start_signal_args=[content],
+            priority=Priority(fairness_key=str(tenant_id)),
+            rpc_timeout=_SIGNAL_TIMEOUT,
+        )
+
+
+def sync_id(tenant_id: UUID, source_id: UUID) -> str:
+    """The id of the workflow that synchronises a source, of which there is one at a time."""
+    return f"knowledge:{tenant_id}:{source_id}"
+
+
+async def start_sync(client: Client, tenant_id: UUID, source_id: UUID) -> None:
+    """Starts the workflow that looks for what is new at a source; nothing comes of it while one is at work there.
+
+    Raises:
+        Unavailable: Temporal cannot be reached in time; then the sweep starts it later.
+    """
+    async with _in_time():
+        await client.start_workflow(
+            knowledge.SYNC_WORKFLOW,
+            knowledge.SyncState(tenant_id, source_id),
+            id=sync_id(tenant_id, source_id),
+            task_queue=KNOWLEDGE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             priority=Priority(fairness_key=str(tenant_id)),
             rpc_timeout=_SIGNAL_TIMEOUT,
         )

@@ -84,6 +84,26 @@ EMBEDDING = ActivityOptions(
 )
 EMBED_EVERY = timedelta(seconds=5)
 
+# A site that does not answer is asked again within; what fails here is our own.
+LISTING = ActivityOptions(
+    start_to_close_timeout=timedelta(minutes=30),
+    heartbeat_timeout=timedelta(seconds=15),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(seconds=5), maximum_interval=timedelta(minutes=1), maximum_attempts=10
+    ),
+)
+# One attempt reads for a while, and ends at the end of the document that it is at.
+READING = ActivityOptions(
+    start_to_close_timeout=timedelta(minutes=15),
+    heartbeat_timeout=timedelta(seconds=15),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1), maximum_attempts=50
+    ),
+)
+READINGS_IN_A_RUN = 50
+SYNC_EVERY = timedelta(seconds=30)
+"""How often it is looked for what is due; not how often a source is."""
+
 SILENCE_ENDS_AFTER = timedelta(days=1)
 """A conversation without a word for this long, and at most twice as long, completes; the next message starts it again,
 with its context."""

@@ -39,6 +39,11 @@ async def schedule_memory(client: Client) -> None:
     await _schedule(client, "embed", "EmbedWorkflow", temporal.MEMORY, policies.EMBED_EVERY)
 
 
+async def schedule_knowledge(client: Client) -> None:
+    await _schedule(client, "start-syncs", "StartSyncsWorkflow", temporal.KNOWLEDGE, policies.SYNC_EVERY)
+    await _schedule(client, "embed-knowledge", "EmbedKnowledgeWorkflow", temporal.KNOWLEDGE, policies.EMBED_EVERY)
+
+
 async def _schedule(
     client: Client,
     name: str,

@@ -18,6 +18,7 @@ from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymen
 
 from activities.delivery import Delivery
 from activities.failures import FailureInterceptor
+from activities.ingesting import Ingesting
 from activities.remembering import Remembering
 from activities.thinking import Thinking
 from activities.upkeep import Sealing, Upkeep
@@ -25,17 +26,20 @@ from konstruct import log, temporal
 from konstruct.adapters.console import ConsoleMessenger
 from konstruct.adapters.embedders import ConfiguredEmbedders
 from konstruct.adapters.litellm import LiteLLMChatModel
+from konstruct.adapters.reading.reader import SubprocessReader
 from konstruct.adapters.redis import Circuit, Redis, RedisCooldowns, RedisWindows, connect
 from konstruct.adapters.slack import SlackMessenger, open_session
+from konstruct.adapters.web import SafeWeb, open_client
 from konstruct.audit.signing import Signatures
 from konstruct.db import Database
 from konstruct.ports import ChatModel, Cooldowns, Embedders, Messenger
 from konstruct.settings import Settings, needed
 from konstruct.vault import Vault
 from workflows.conversation import ConversationWorkflow
+from workflows.ingestion import EmbedKnowledgeWorkflow, StartSyncsWorkflow, SyncSourceWorkflow
 from workflows.memory import EmbedWorkflow, RememberWorkflow
 from workflows.sandbox import RUNNER
-from workflows.schedules import schedule_memory, schedule_upkeep
+from workflows.schedules import schedule_knowledge, schedule_memory, schedule_upkeep
 from workflows.seal import SealWorkflow
 from workflows.sweep import SweepWorkflow
 
@@ -44,6 +48,8 @@ CACHED_CONVERSATIONS = 1_000
 CALLS_AT_ONCE = 200
 # They wait for models most of the time.
 MEMORIES_AT_ONCE = 16
+# Of each one document at a time is read.
+SOURCES_AT_ONCE = 8
 
 # Left unsaid, the SDK reads and hashes the code of every imported module, which takes seconds at each start.
 DEPLOYMENT = WorkerDeploymentConfig(
@@ -107,10 +113,12 @@ async def work(settings: Settings, *, until: asyncio.Event) -> None:
 
 async def work_in_background(settings: Settings, *, until: asyncio.Event) -> None:
     """Does what no reply waits for, until told to stop."""
-    async with opened_parts(settings) as parts:
+    async with opened_parts(settings) as parts, open_client(settings.web_allowed) as web:
         remembering = Remembering(settings, parts.database, parts.vault, parts.model, parts.cooldowns, parts.embedders)
+        ingesting = Ingesting(settings, parts.database, parts.client, SafeWeb(web), SubprocessReader(), parts.embedders)
         await schedule_memory(parts.client)
-        async with memory_worker(parts.client, remembering):
+        await schedule_knowledge(parts.client)
+        async with memory_worker(parts.client, remembering), knowledge_worker(parts.client, ingesting):
             await _at_work("background_worker_ready", settings, until)
 
 
@@ -165,6 +173,24 @@ def memory_worker(client: Client, remembering: Remembering) -> Worker:
         interceptors=[FailureInterceptor()],
         max_cached_workflows=50,
         max_concurrent_activities=MEMORIES_AT_ONCE,
+        graceful_shutdown_timeout=timedelta(seconds=5),
+        deployment_config=DEPLOYMENT,
+    )
+
+
+def knowledge_worker(client: Client, ingesting: Ingesting) -> Worker:
+    return Worker(
+        client,
+        task_queue=temporal.KNOWLEDGE,
+        workflows=[SyncSourceWorkflow, StartSyncsWorkflow, EmbedKnowledgeWorkflow],
+        activities=[
+            *(ingesting.start_syncs, ingesting.list_source, ingesting.read_documents, ingesting.fail_sync),
+            ingesting.embed_chunks,
+        ],
+        workflow_runner=RUNNER,
+        interceptors=[FailureInterceptor()],
+        max_cached_workflows=50,
+        max_concurrent_activities=SOURCES_AT_ONCE,
         graceful_shutdown_timeout=timedelta(seconds=5),
         deployment_config=DEPLOYMENT,
     )

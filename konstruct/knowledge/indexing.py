@@ -29,6 +29,8 @@ from konstruct.tables.base import utc_now
 Outcome = Literal["indexed", "unchanged", "duplicate", "failed", "gone", "superseded"]
 
 LONGEST_TITLE: Final = 300
+ADDED_AT_ONCE: Final = 200
+"""Chunks, between which others have their turn: cutting words takes its time."""
 
 _ADD = sql(
     """
@@ -194,7 +196,8 @@ async def _replace(session: AsyncSession, document: KnowledgeDocument, chunks: S
             "pages": [chunk.page for _, chunk in moved],
         },
     )
-    await _add(session, document, new)
+    for first in range(0, len(new), ADDED_AT_ONCE):
+        await _add(session, document, new[first : first + ADDED_AT_ONCE])
 
 
 async def _add(session: AsyncSession, document: KnowledgeDocument, new: Sequence[tuple[bytes, Chunk]]) -> None:

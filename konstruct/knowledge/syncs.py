@@ -100,11 +100,16 @@ async def begin(session: AsyncSession, source_id: UUID, sync_id: UUID) -> Sync |
     return Sync(row.tenant_id, row.id, sync_id, row.key, row.kind, row.url or "")
 
 
+async def resume(session: AsyncSession, source_id: UUID, sync_id: UUID) -> Sync:
+    """One that has begun; raises Conflict when it is over."""
+    row = await _current(session, source_id, sync_id)
+    return Sync(row.tenant_id, row.id, sync_id, row.key, row.kind, row.url or "")
+
+
 async def note_found(session: AsyncSession, sync: Sync, urls: Sequence[str]) -> None:
     """Some of the pages that are there; told again, it changes nothing."""
     await current(session, sync)
-    # In one order, so that no two wait for each other.
-    distinct = sorted(set(urls))
+    distinct = list(dict.fromkeys(urls))
     await session.execute(
         _FOUND,
         {
@@ -112,7 +117,8 @@ async def note_found(session: AsyncSession, sync: Sync, urls: Sequence[str]) -> 
             "source_id": sync.source_id,
             "sync_id": sync.sync_id,
             "now": utc_now(),
-            "ids": [new_id() for _ in distinct],
+            # Those that are listed first are read first.
+            "ids": sorted(new_id() for _ in distinct),
             "urls": distinct,
         },
     )
@@ -185,11 +191,15 @@ async def fail(session: AsyncSession, source_id: UUID, sync_id: UUID, reason: st
 
 async def current(session: AsyncSession, sync: Sync) -> KnowledgeSource:
     """Its source, held; raises Conflict when another synchronisation has taken over, or the source is gone."""
+    return await _current(session, sync.source_id, sync.sync_id)
+
+
+async def _current(session: AsyncSession, source_id: UUID, sync_id: UUID) -> KnowledgeSource:
     try:
-        row = await sources.held(session, sync.source_id)
-    except NotFound:
-        row = None
-    if row is None or row.status != "syncing" or row.sync_id != sync.sync_id:
+        row = await sources.held(session, source_id)
+    except NotFound as error:
+        raise Conflict(str(error)) from None
+    if row.status != "syncing" or row.sync_id != sync_id:
         raise Conflict("This synchronisation is over.")
     return row
 
@@ -212,7 +222,8 @@ async def read_again(session: AsyncSession, row: KnowledgeSource, originals: Seq
     again = await session.execute(
         update(KnowledgeDocument)
         .where(among(col(KnowledgeDocument.duplicate_of), originals))
-        .values(status="waiting", duplicate_of=None, digest=None, etag=None, last_modified=None)
+        # Another version: whoever is about to ask whether it changed would be told that it did not.
+        .values(status="waiting", duplicate_of=None, digest=None, etag=None, last_modified=None, updated_at=utc_now())
         .execution_options(synchronize_session="fetch")
     )
     if again.rowcount and row.kind == "files":  # type: ignore[attr-defined]  # An update's result has one.

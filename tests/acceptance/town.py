@@ -23,6 +23,7 @@ from tests.acceptance.processes import Outcome, Up, environment, konstruct, unti
 from tests.embedded.conftest import ended
 from tests.support.model_doubles import Behaviour, Json, ModelCall, ModelDoubles, Provider, content_text
 from tests.support.slack_double import Said, SlackDouble, Workspace
+from tests.support.website import Website, open_website
 
 ANTHROPIC = "anthropic/claude-sonnet-4-6"
 OPENAI = "openai/gpt-5.4"
@@ -169,6 +170,7 @@ class Town:
     env: dict[str, str]
     slack: SlackDouble
     models: ModelDoubles
+    website: Website
     up: Up
     keys: Mapping[Provider, str]
     offices: list[Office] = field(default_factory=list)
@@ -284,7 +286,7 @@ async def running_town(
         "openai": f"sk-{secrets.token_hex(12)}",
     }
     models = ModelDoubles(keys={provider: {key} for provider, key in keys.items()})
-    async with slack.running(), models.running():
+    async with slack.running(), models.running(), open_website() as website:
         env = environment(
             folder / "data",
             gateway_port=gateway_port,
@@ -299,10 +301,11 @@ async def running_town(
             ollama_base_url=models.base_url("ollama"),
             local_model_base_url=f"http://127.0.0.1:{refusing_port}/v1",
             turn_budget_seconds=12,
+            web_allowed=website.host,
             # Nobody's conversation counts as quiet here: a test that counts calls would see those of earlier ones.
             memory_quiet_seconds=86_400,
         )
-        town = Town(folder, env, slack, models, await Up.start(env), keys)
+        town = Town(folder, env, slack, models, website, await Up.start(env), keys)
         try:
             assert await town.up.is_up(), town.up.said
             yield town

@@ -2,8 +2,7 @@
 memories beside them; the statements are planned anew each time, and use the index where they are meant to."""
 
 import re
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -12,7 +11,7 @@ import asyncpg
 import numpy as np
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import delete, event, insert, text
+from sqlalchemy import delete, insert, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import select
 
@@ -24,10 +23,10 @@ from konstruct.memory import Question
 from konstruct.tables import Contact, Memory, MemoryVector
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
+from tests.support.crowds import DIMENSIONS, World, statements
 from tests.support.office import Office, open_office
 
 MODEL = "made/up"
-DIMENSIONS, LATENT, TOPICS = 384, 32, 50
 SIZES = (20, 200, 2_000, 6_000)
 AT_MOST = 10
 EXACTLY, BY_INDEX = 10**9, 0
@@ -38,21 +37,6 @@ GENERIC_PLANS = """
     select sum(generic_plans) from pg_prepared_statements
     where statement like '%order by%)) + 0%' and parameter_types <> '{}'
 """
-
-
-class World:
-    """Where vectors come from: topics that all share, in a few directions, with noise."""
-
-    def __init__(self, seed: int) -> None:
-        self._numbers = np.random.default_rng(seed)
-        self._spread = self._numbers.normal(size=(LATENT, DIMENSIONS))
-        self._topics = self._numbers.normal(size=(TOPICS, LATENT))
-
-    def vectors(self, count: int) -> Any:
-        topics = self._topics[self._numbers.integers(TOPICS, size=count)]
-        latent = topics + 0.7 * self._numbers.normal(size=(count, LATENT))
-        vectors = latent @ self._spread + 0.3 * self._numbers.normal(size=(count, DIMENSIONS))
-        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 @dataclass(frozen=True)
@@ -205,19 +189,3 @@ async def test_the_index_is_used_where_it_is_meant_to_and_finds_nearly_all_even_
             assert (by_index is not None) == uses_index
     for person in crowd.people:
         assert np.mean(right[person.contact_id]) >= 0.95, len(person.ids)
-
-
-@contextmanager
-def statements(database: Database) -> Iterator[list[tuple[str, tuple[Any, ...]]]]:
-    """Those that are run meanwhile, with their parameters."""
-    ran: list[tuple[str, tuple[Any, ...]]] = []
-
-    def note(conn: Any, cursor: Any, statement: str, parameters: Sequence[Any], *_: object) -> None:
-        ran.append((statement, tuple(parameters)))
-
-    engine = database._engine.sync_engine
-    event.listen(engine, "before_cursor_execute", note)
-    try:
-        yield ran
-    finally:
-        event.remove(engine, "before_cursor_execute", note)

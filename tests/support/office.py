@@ -21,6 +21,11 @@ from konstruct.conversations import Finished, Turn
 from konstruct.db import Database
 from konstruct.identity import ConnectionId, TenantId, new_id
 from konstruct.inbox import Accepted, Inbound
+from konstruct.knowledge import documents, embedding, indexing, sources, syncs
+from konstruct.knowledge.chunking import Chunk
+from konstruct.knowledge.indexing import Content
+from konstruct.knowledge.sources import SourceSettings
+from konstruct.knowledge.syncs import Sync
 from konstruct.memory import Fact, due, work
 from konstruct.outbox import SEND_ENDS_WITHIN, Send
 from konstruct.ports import Limiter, Verdict
@@ -30,6 +35,7 @@ from konstruct.tables import (
     Employee,
     EmployeeBinding,
     EmployeeVersion,
+    KnowledgeChunk,
     Message,
     Tenant,
     Usage,
@@ -264,6 +270,9 @@ class Furnished(Office):
     remembered: Accepted
     contact_id: UUID
     fact_id: UUID
+    sync: Sync
+    document_id: UUID
+    chunk_id: UUID
 
 
 async def furnish(office: Office) -> Furnished:
@@ -298,6 +307,7 @@ async def furnish(office: Office) -> Furnished:
         )
     remembered = await office.exchange("Canary of old", root="3.0")
     contact_id, fact_id = await _remember(office, remembered)
+    sync, document_id, chunk_id = await _learn(office)
     await sealing.seal(office.database, office.tenant_id)
     return Furnished(
         **vars(office),
@@ -307,6 +317,9 @@ async def furnish(office: Office) -> Furnished:
         remembered=remembered,
         contact_id=contact_id,
         fact_id=fact_id,
+        sync=sync,
+        document_id=document_id,
+        chunk_id=chunk_id,
     )
 
 
@@ -324,3 +337,18 @@ async def _remember(office: Office, asked: Accepted) -> tuple[UUID, UUID]:
         [fact_id] = await work.write_facts(session, office.vault, opened, contact_id, [newer])
         await memory.keep_vectors(session, office.tenant_id, "local/words", {fact_id: [1.0, 0.0]})
     return contact_id, fact_id
+
+
+async def _learn(office: Office) -> tuple[Sync, UUID, UUID]:
+    """A source that is being synchronised, with a file that can be found."""
+    async with office.session() as session:
+        await sources.put(session, office.tenant_id, "files", SourceSettings("files"), "test")
+        put = await documents.put(session, office.tenant_id, "files", "canary.md", b"Canary document", actor="test")
+        sync = await syncs.begin(session, await sources.find_id(session, "files"), new_id())
+        assert sync is not None
+        [task] = await syncs.tasks(session, sync, 1)
+        chunks = [Chunk(0, ("Canary heading",), "Canary passage", None)]
+        await indexing.write(session, sync, task, Content("Canary title", "text/markdown", chunks, 15))
+        chunk_id = (await session.scalars(select(KnowledgeChunk.id))).one()
+        await embedding.keep_vectors(session, office.tenant_id, "local/words", {chunk_id: [1.0, 0.0]})
+    return sync, put.document_id, chunk_id

@@ -267,6 +267,9 @@ async def test_look_ups_across_tenants_tell_ids_and_states_alone(
         "seals_unanchored(timestamp with time zone)": None,
         "tenants_to_seal(uuid,integer)": (UUID(int=0), 10_000),
         "all_tenants()": (),
+        "sources_to_sync(integer)": (10_000,),
+        "chunks_to_embed(text,integer)": ("local/another", 10_000),
+        "chunks_backlog(text)": ("local/another",),
     }
     of_the_auditor = {
         "audit_append(uuid[],uuid[],text[],text[],uuid[],bytea[],bytea[])",
@@ -286,6 +289,9 @@ async def test_look_ups_across_tenants_tell_ids_and_states_alone(
     )
     await administrator.execute(
         "update conversations set memory_due_at = now() - interval '1 day' where tenant_id = $1", theirs.tenant_id
+    )
+    await administrator.execute(
+        "update knowledge_sources set next_sync_at = now() - interval '1 day' where tenant_id = $1", theirs.tenant_id
     )
     told = ""
     for signature, arguments in known.items():

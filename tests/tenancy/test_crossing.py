@@ -19,6 +19,7 @@ from temporalio.testing import ActivityEnvironment
 import activities
 import konstruct
 from activities.delivery import Delivery
+from activities.ingesting import Ingesting
 from activities.remembering import Remembering
 from activities.thinking import Thinking
 from konstruct import (
@@ -34,6 +35,8 @@ from konstruct import (
     tenants,
     usage,
 )
+from konstruct.adapters.reading.reader import SubprocessReader
+from konstruct.adapters.web import SafeWeb, open_client
 from konstruct.audit import exporting, sealing
 from konstruct.audit.signing import Signatures
 from konstruct.connections import ConnectionRef
@@ -44,6 +47,7 @@ from konstruct.contracts.conversation import (
     DeliverRequest,
     ThinkRequest,
 )
+from konstruct.contracts.knowledge import Progress, SyncRequest
 from konstruct.contracts.memory import RememberRequest
 from konstruct.db import Database
 from konstruct.errors import ChannelRefused, Conflict, Misconfigured, NotFound
@@ -58,6 +62,7 @@ from konstruct.vault import Vault
 from tests.conftest import ENCRYPTION_KEY
 from tests.support.doubles import GivenEmbedders, KeptWindows, NothingCools, RecordingMessenger, ScriptedModel
 from tests.support.office import Allowing, Furnished
+from tests.tenancy.attempts_on_knowledge import ON_KNOWLEDGE
 from tests.tenancy.attempts_on_memory import ON_MEMORY
 from tests.tenancy.attempts_over_the_api import OVER_THE_API
 from tests.tenancy.conftest import Snapshot
@@ -214,6 +219,7 @@ ATTEMPTS: dict[str, tuple[Attempt, object]] = {
     "connections.key_of": (lambda s, a, b: connections.key_of(s, b.connection_id), NotFound),
     **ON_MEMORY,
     **OVER_THE_API,
+    **ON_KNOWLEDGE,
 }
 
 
@@ -295,6 +301,9 @@ def acts(
     }
 
 
+OF_ALL_TENANTS = {"sweep", "seal", "claim_memory_work", "embed_memories", "start_syncs", "embed_chunks"}
+OF_KNOWLEDGE = {"list_source", "read_documents", "fail_sync"}
+
 Request = Callable[[Furnished, UUID, UUID, UUID], object]
 
 REQUESTS: dict[str, Request] = {
@@ -354,16 +363,33 @@ async def test_an_answer_goes_out_with_its_own_tenants_token(
     assert tokens == [ours.bot_token, theirs.bot_token]
 
 
+@pytest.mark.parametrize("name", sorted(OF_KNOWLEDGE))
+async def test_an_activity_finds_no_source_of_another_tenant(
+    settings: Settings, database: Database, ours: Furnished, theirs: Furnished, snapshot: Snapshot, name: str
+) -> None:
+    before = await snapshot(theirs)
+    async with open_client() as web:
+        ingesting = Ingesting(
+            settings, database, await temporal.connect(settings), SafeWeb(web), SubprocessReader(), GivenEmbedders()
+        )
+        for sync_id in (theirs.sync.sync_id, new_id()):
+            request = SyncRequest(ours.tenant_id, theirs.sync.source_id, sync_id)
+            outcome = await ActivityEnvironment().run(getattr(ingesting, name), request)
+            assert outcome == (None if name == "fail_sync" else Progress(is_over=True))
+    assert await snapshot(theirs) == before
+
+
 def test_every_activity_of_a_tenant_is_tried() -> None:
     """Some have none: they go through all tenants, and work for each in a session of its own."""
     names = set()
     for module in pkgutil.iter_modules(activities.__path__, "activities."):
         for _, owner in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
             names |= {name for name, member in vars(owner).items() if hasattr(member, "__temporal_activity_definition")}
-    assert names - {"sweep", "seal", "claim_memory_work", "embed_memories"} == set(REQUESTS)
+    assert names - OF_ALL_TENANTS - OF_KNOWLEDGE == set(REQUESTS)
 
 
 def test_a_workflow_belongs_to_one_tenant() -> None:
     conversation, first, second = uuid4(), uuid4(), uuid4()
     assert temporal.workflow_id(first, conversation) != temporal.workflow_id(second, conversation)
     assert str(first) in temporal.workflow_id(first, conversation)
+    assert temporal.sync_id(first, conversation) != temporal.sync_id(second, conversation)

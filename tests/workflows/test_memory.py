@@ -18,7 +18,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from activities import heartbeat, remembering
+from activities import embedding, heartbeat, remembering
 from activities.failures import FailureInterceptor
 from activities.remembering import Remembering
 from konstruct import temporal
@@ -172,7 +172,7 @@ def test_time_limits_fit_into_each_other() -> None:
     assert claiming + remember["schedule_to_close_timeout"] < policies.REMEMBERED_WITHIN
     # Time enough for the questions to the models of one person, and for what is under way when embedding ends.
     assert remember["start_to_close_timeout"] > 2 * timedelta(seconds=remembering.BUDGET_SECONDS)
-    assert embed["start_to_close_timeout"] >= remembering.EMBED_FOR + timedelta(seconds=30)
+    assert embed["start_to_close_timeout"] >= embedding.EMBED_FOR + timedelta(seconds=30)
     for policy in (remember, embed):
         assert policy["heartbeat_timeout"] > timedelta(seconds=5 * heartbeat.PERIOD_SECONDS)
     for policy in (policies.CLAIMING, embed):
