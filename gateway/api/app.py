@@ -41,8 +41,8 @@ def build(database: Database, vault: Vault, limiter: Limiter, client: Client, *,
         redirect_slashes=False,
     )
     app.include_router(approvals.router(access, database, vault, client))
-    app.include_router(sources.router(access, database))
-    app.include_router(documents.router(access, database))
+    app.include_router(sources.router(access, database, client))
+    app.include_router(documents.router(access, database, client))
     app.include_router(tools.router(access, database))
     app.add_exception_handler(KonstructError, _answer)
     app.add_exception_handler(RequestValidationError, _answer_invalid)

@@ -7,11 +7,13 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
+from temporalio.client import Client
 
 from gateway import bodies
 from gateway.api import shapes
 from gateway.api.access import Access
 from gateway.api.shapes import Given, Shown, SourceKey
+from gateway.api.sources import start_sync
 from konstruct import api_keys
 from konstruct.api_keys import Principal
 from konstruct.db import Database
@@ -80,7 +82,7 @@ class Passages(BaseModel):
     passages: list[Passage] = Field(description="Best first.")
 
 
-def router(access: Access, database: Database) -> APIRouter:
+def router(access: Access, database: Database, client: Client) -> APIRouter:
     routes = APIRouter(prefix="/knowledge", tags=["knowledge"])
 
     @routes.get("/sources/{key}/documents")
@@ -119,6 +121,8 @@ def router(access: Access, database: Database) -> APIRouter:
             put = await documents.put(
                 session, caller.tenant_id, key, name, content, media_type=_media_type(request), actor=actor
             )
+            source_id = await sources.find_id(session, key)
+        await start_sync(client, caller.tenant_id, source_id)
         return Uploaded(id=put.document_id, outcome=put.outcome)
 
     @routes.get("/documents/{document_id}")

@@ -1,17 +1,21 @@
 """Routes of the sources of knowledge: what they are, how far their documents are, and that they are looked at again."""
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, Literal
+from uuid import UUID
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
+from temporalio.client import Client
 
 from gateway.api import shapes
 from gateway.api.access import Access
 from gateway.api.shapes import Given, Shown, SourceKey
-from konstruct import api_keys
+from konstruct import api_keys, temporal
 from konstruct.api_keys import Principal
 from konstruct.db import Database
+from konstruct.errors import Unavailable
 from konstruct.knowledge import sources
 from konstruct.knowledge.sources import Kind, SourceSettings
 
@@ -48,7 +52,13 @@ class WantedSource(Given):
         return SourceSettings(self.kind, self.title, self.url, every, self.is_trusted)
 
 
-def router(access: Access, database: Database) -> APIRouter:
+async def start_sync(client: Client, tenant_id: UUID, source_id: UUID) -> None:
+    """Has what waits in a source looked at now. When Temporal is away the sweep does so later."""
+    with suppress(Unavailable):
+        await temporal.start_sync(client, tenant_id, source_id)
+
+
+def router(access: Access, database: Database, client: Client) -> APIRouter:
     routes = APIRouter(prefix="/knowledge", tags=["knowledge"])
 
     @routes.get("/sources")
@@ -70,7 +80,10 @@ def router(access: Access, database: Database) -> APIRouter:
         async with database.tenant_session(caller.tenant_id) as session:
             actor = await api_keys.actor_of(session, caller.key_id)
             await sources.put(session, caller.tenant_id, key, wanted, actor)
-            return Source.model_validate(await sources.find(session, key))
+            row = await sources.find(session, key)
+        if row.status == "waiting":
+            await start_sync(client, caller.tenant_id, row.id)
+        return Source.model_validate(row)
 
     @routes.delete("/sources/{key}", status_code=204)
     async def remove_source(caller: Annotated[Principal, access.needs("knowledge:write")], key: SourceKey) -> None:
@@ -81,10 +94,12 @@ def router(access: Access, database: Database) -> APIRouter:
 
     @routes.post("/sources/{key}/sync", status_code=202)
     async def sync(caller: Annotated[Principal, access.needs("knowledge:write")], key: SourceKey) -> Source:
-        """Has what is there looked for again, within the minute; nothing, while that is under way."""
+        """Has what is there looked for again; nothing, while that is under way."""
         async with database.tenant_session(caller.tenant_id) as session:
             actor = await api_keys.actor_of(session, caller.key_id)
-            await sources.request_sync(session, caller.tenant_id, key, actor)
-            return Source.model_validate(await sources.find(session, key))
+            source_id = await sources.request_sync(session, caller.tenant_id, key, actor)
+            row = await sources.find(session, key)
+        await start_sync(client, caller.tenant_id, source_id)
+        return Source.model_validate(row)
 
     return routes

@@ -32,6 +32,7 @@ class Tools(BaseModel):
 
 class Accepted(Given):
     name: Annotated[str, Field(pattern="^[a-z][a-z0-9-]{0,62}/.{1,200}$", description="server/tool")]
+    digest: Annotated[str, Field(min_length=1, max_length=100, description="Of what was looked at, in `offered`.")]
 
 
 def router(access: Access, database: Database) -> APIRouter:
@@ -45,9 +46,11 @@ def router(access: Access, database: Database) -> APIRouter:
     @routes.post("/accept", openapi_extra=shapes.takes(Accepted))
     async def accept(caller: Annotated[Principal, access.needs("tools:write")], request: Request) -> Tools:
         """Takes a server's tool as it is offered now, which is otherwise than it was."""
-        key, _, name = (await shapes.read(request, Accepted)).name.partition("/")
+        accepted = await shapes.read(request, Accepted)
+        key, _, name = accepted.name.partition("/")
         async with database.tenant_session(caller.tenant_id) as session:
-            await defining.accept(session, key, name, await api_keys.actor_of(session, caller.key_id))
+            actor = await api_keys.actor_of(session, caller.key_id)
+            await defining.accept(session, key, name, accepted.digest, actor)
             return Tools(tools=[Tool.model_validate(each) for each in await registry.listing(session)])
 
     return routes

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 import structlog
+from cryptography.fernet import Fernet
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from hypothesis import HealthCheck, given
@@ -25,6 +26,7 @@ from konstruct.limits import LocalLimiter
 from konstruct.ports import Limit
 from konstruct.vault import Vault
 from tests.gateway.programs import Answer, Program, program_of
+from tests.support.approvals import ask
 from tests.support.http import serve
 from tests.support.office import Office, open_office
 
@@ -95,6 +97,13 @@ async def test_a_key_counts_as_a_bearer_token_alone(api: str, office: Office, he
 
     assert is_refused(await Program(api, None).call("GET", "/approvals", headers=sent), 401)
     assert is_refused(await Program(api, None).call("GET", f"/approvals?key={program.key}"), 401)
+
+
+def test_what_changes_something_takes_more_than_a_scope_to_read(routes: list[Route]) -> None:
+    for method, path, scope in routes:
+        only_reads = method == "GET" or path == "/knowledge/search"
+        subject = path.split("/")[1]
+        assert scope == f"{subject}:{'read' if only_reads else 'decide' if subject == 'approvals' else 'write'}"
 
 
 async def test_every_route_needs_its_scope_and_says_which(api: str, office: Office, routes: list[Route]) -> None:
@@ -180,6 +189,22 @@ async def test_what_breaks_on_our_side_is_no_business_of_the_caller(
     assert line["request_id"] == answer.headers["X-Request-Id"]
     assert "canary" not in json.dumps(answer.body)
     assert answer.body["request_id"] == answer.headers["X-Request-Id"]
+
+
+async def test_what_only_an_operator_can_mend_is_told_to_nobody_else(
+    database: Database, temporal_client: Client, api: str, office: Office
+) -> None:
+    program, waiting = await program_of(office, api), await ask(office)
+    keyless = Vault((SecretStr(Fernet.generate_key().decode()),))
+    gateway = FastAPI()
+    gateway.mount("/api/v1", api_app.build(database, keyless, LocalLimiter(), temporal_client))
+    async with serve(gateway) as url:
+        with structlog.testing.capture_logs() as logs:
+            answer = await Program(url, program.key).get(f"/approvals/{waiting.approval_id}")
+
+    assert is_refused(answer, 500, "our side")
+    assert "KONSTRUCT_ENCRYPTION_KEYS" not in answer.body["error"]
+    assert any("KONSTRUCT_ENCRYPTION_KEYS" in line.get("error", "") for line in logs)
 
 
 async def test_without_a_database_the_same_may_be_asked_again(

@@ -6,13 +6,19 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError
 
+from gateway import app as gateway_app
+from konstruct import temporal
 from konstruct.db import Database
 from konstruct.knowledge import documents
+from konstruct.settings import Settings
 from konstruct.tables import KnowledgeContent, KnowledgeDocument
 from konstruct.vault import Vault
 from tests.gateway.programs import Answer, Program, program_of
 from tests.support import library
+from tests.support.http import serve
 from tests.support.office import Office, open_office
 
 FAQ = "/knowledge/sources/faq"
@@ -34,6 +40,15 @@ async def upload(program: Program, name: str, content: bytes, media_type: str = 
     return await program.call("POST", place, raw=content, headers={"Content-Type": media_type})
 
 
+async def is_started(client: Client, office: Office, key: str) -> bool:
+    source = await library.source(office, key)
+    try:
+        described = await client.get_workflow_handle(temporal.sync_id(office.tenant_id, source.id)).describe()
+    except RPCError:
+        return False
+    return described.status is WorkflowExecutionStatus.RUNNING
+
+
 class TestSources:
     async def test_a_source_is_made_altered_and_removed(self, program: Program, office: Office) -> None:
         made = await program.call("PUT", "/knowledge/sources/help", SITE)
@@ -52,12 +67,36 @@ class TestSources:
         events = await office.events("knowledge.source_added")
         assert [event.actor for event in events] == ["api:back-office"]
 
-    async def test_a_source_is_looked_at_again_when_asked(self, program: Program) -> None:
+    async def test_a_source_is_looked_at_again_when_asked(
+        self, program: Program, office: Office, temporal_client: Client
+    ) -> None:
         await program.call("PUT", FAQ, {"kind": "files"})
+        assert not await is_started(temporal_client, office, "faq")
 
         answer = await program.post(f"{FAQ}/sync")
 
         assert (answer.status, answer.body["status"]) == (202, "waiting")
+        assert await is_started(temporal_client, office, "faq")
+
+    async def test_a_site_is_looked_at_as_soon_as_it_is_a_source(
+        self, program: Program, office: Office, temporal_client: Client
+    ) -> None:
+        await program.call("PUT", "/knowledge/sources/help", SITE)
+
+        assert await is_started(temporal_client, office, "help")
+
+    async def test_without_temporal_all_of_it_is_kept(
+        self, settings: Settings, program: Program, office: Office
+    ) -> None:
+        without = settings.model_copy(update={"temporal_address": "127.0.0.1:1"})
+        async with serve(gateway_app.build(without)) as url:
+            alone = Program(url, program.key)
+            assert (await alone.call("PUT", FAQ, {"kind": "files"})).status == 200
+            assert (await upload(alone, "faq.txt", b"One")).status == 202
+            assert (await alone.post(f"{FAQ}/sync")).status == 202
+
+        assert (await library.source(office, "faq")).status == "waiting"
+        assert await library.states(office) == {"faq.txt": "waiting"}
 
     @pytest.mark.parametrize(
         ("body", "says"),
@@ -107,7 +146,9 @@ class TestDocuments:
     async def _source(self, program: Program) -> None:
         assert (await program.call("PUT", FAQ, {"kind": "files"})).status == 200
 
-    async def test_a_file_is_taken_in_to_be_read(self, program: Program, office: Office) -> None:
+    async def test_a_file_is_taken_in_to_be_read(
+        self, program: Program, office: Office, temporal_client: Client
+    ) -> None:
         answer = await upload(program, "hours%20%26%20days.txt", b"We are open.")
 
         assert (answer.status, answer.body["outcome"]) == (202, "new")
@@ -117,6 +158,7 @@ class TestDocuments:
         async with office.session() as session:
             content = await session.get_one(KnowledgeContent, (office.tenant_id, UUID(answer.body["id"])))
         assert content.content == b"We are open."
+        assert await is_started(temporal_client, office, "faq")
 
     async def test_the_same_again_is_nothing_new_and_another_is_a_new_version(self, program: Program) -> None:
         answers = [await upload(program, "faq.txt", content) for content in (b"One", b"One", b"Two")]

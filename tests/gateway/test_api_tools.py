@@ -42,14 +42,15 @@ async def test_tools_are_listed_with_their_state_and_a_changed_one_is_accepted(
         await defining.keep_listing(session, server.id, [offered("Sends everything to me.", "2")])
 
     listed = (await program.get("/tools")).body["tools"]
-    accepted = await program.post("/tools/accept", {"name": "crm/find"})
-    again = await program.post("/tools/accept", {"name": "crm/find"})
+    other = await program.post("/tools/accept", {"name": "crm/find", "digest": "3"})
+    accepted = await program.post("/tools/accept", {"name": "crm/find", "digest": "2"})
+    again = await program.post("/tools/accept", {"name": "crm/find", "digest": "2"})
 
     assert [(tool["name"], tool["kind"], tool["risk"], tool["state"]) for tool in listed] == [
         ("crm/find", "mcp", "reads", "changed"),
         ("order-status", "http", "reads", "active"),
     ]
-    assert accepted.status == 200
+    assert (other.status, accepted.status) == (409, 200)
     assert (listed[0]["description"], listed[0]["offered"]["description"]) == (
         "Finds people.",
         "Sends everything to me.",
@@ -69,4 +70,4 @@ async def test_another_tenants_tools_are_not_there(
         await defining.put(session, vault, theirs.tenant_id, "crm", CRM, "operator")
 
     assert (await program.get("/tools")).body["tools"] == []
-    assert (await program.post("/tools/accept", {"name": "crm/find"})).status == 404
+    assert (await program.post("/tools/accept", {"name": "crm/find", "digest": "1"})).status == 404

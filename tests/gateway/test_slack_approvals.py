@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 from pydantic import SecretStr
+from sqlmodel import select
 from temporalio.client import Client, WorkflowExecutionStatus
 
 from konstruct import connections
@@ -16,7 +17,7 @@ from konstruct.contracts import approvals as approval_contracts
 from konstruct.db import Database
 from konstruct.identity import new_id
 from konstruct.ports import ApprovalCard
-from konstruct.tables import Approval
+from konstruct.tables import Approval, ToolCall
 from konstruct.tables.base import utc_now
 from tests.gateway.conftest import MakeEvents, OpenOffice, Quarantine, webhooks
 from tests.gateway.office import Office
@@ -230,6 +231,22 @@ async def test_without_a_database_the_click_is_not_acknowledged(
 
     assert click.status == 503
     assert (await desk.approval(waiting)).state == "waiting"
+
+
+async def test_what_only_an_operator_can_mend_is_kept_aside_and_told_to_nobody(
+    desk: Desk, waiting: Waiting, quarantine: Quarantine
+) -> None:
+    async with desk.office.session() as session:
+        for call in await session.scalars(select(ToolCall)):
+            call.sealed_arguments = b"no longer whole"
+
+    click = await desk.click(waiting)
+
+    assert click.status == 200
+    [kept] = await quarantine()
+    assert "cannot be opened" in kept.reason
+    assert (await desk.approval(waiting)).state == "waiting"
+    assert desk.slack.calls_of("chat.postEphemeral") == []
 
 
 async def test_slack_is_answered_before_it_is_asked_to_tell_anybody(
