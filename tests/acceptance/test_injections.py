@@ -98,7 +98,9 @@ async def test_what_was_read_counts_where_a_memory_of_it_is_recalled_and_for_goo
 
     await shop.asks(elsewhere, question, Behaviour())
     assert name in prompt(shop.model_calls(question)[0])
-    # What the model was given then, it may have said, and later turns read that.
+    # What the model was given then it may have said, and later turns read that, whatever else they recall.
+    [tainted] = [row for row in await shop.office.rows("conversations") if row["root"] == elsewhere.root]
+    assert tainted["untrusted_at"] is not None
     await shop.asks(elsewhere, f"Good. Credit {later}", pays, Behaviour(says_results))
 
     assert [call["state"] for call in await shop.calls(elsewhere)] == ["waiting"]
