@@ -3,10 +3,12 @@
 import json
 import secrets
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
+from temporalio.client import Client
 
 from konstruct.adapters.slack_cards import APPROVE
 from tests.acceptance.processes import konstruct, until
@@ -110,7 +112,7 @@ class Shop:
         return talk, await self.card(order, "It can be decided until")
 
     async def card(self, *texts: str) -> Json:
-        """The one that holds all these texts, as soon as there is one."""
+        """The one that holds all these texts, as soon as there is one, as it is then."""
         found: list[Json] = []
 
         def is_there() -> bool:
@@ -120,7 +122,7 @@ class Shop:
 
         await until(is_there, timeout=60)
         assert len(found) == 1, found
-        return found[0]
+        return deepcopy(found[0])
 
     async def press(self, card: Json, user: str = GRACE, action: str = APPROVE) -> Delivery:
         return await self.town.slack.person_clicks(
@@ -151,6 +153,33 @@ class Shop:
 
     def model_calls(self, text: str) -> list[ModelCall]:
         return [call for call in self.town.models.calls if text in prompt(call)]
+
+    async def asks(self, talk: Talk, text: str, *steps: Behaviour) -> str:
+        """The answer, when the model does this for it, step by step."""
+        before = len(talk.texts())
+        self.town.models.turns("anthropic", text, *steps)
+        await (talk.say(text) if talk.root else talk.mention(text))
+        return (await talk.heard(before + 1))[before]
+
+    async def look_at_servers(self) -> None:
+        """As the schedule does in its own time."""
+        await self.town.change("update tools set looked_at = null")
+        client = await Client.connect(self.town.addresses["temporal_address"])
+        await client.get_schedule_handle("servers").trigger()
+
+    async def server(self) -> Json:
+        """The tenant's one."""
+        [server] = [row for row in await self.office.rows("tools") if row["kind"] == "mcp"]
+        return server
+
+    async def has_listed(self, **states: str) -> None:
+        """Waits until what the server offers is known, and these tools of it are so."""
+
+        async def holds() -> bool:
+            listing = (await self.server())["listing"]
+            return bool(listing) and all(listing[name]["state"] == state for name, state in states.items())
+
+        await until(holds, timeout=60)
 
     async def new_key(self, *scopes: str) -> str:
         wanted = [part for scope in scopes for part in ("--scope", scope)]

@@ -10,7 +10,7 @@ from konstruct.embedded.loopback import http_answers
 from tests.acceptance.processes import kill, paused, until
 from tests.acceptance.shops import EVE, GRACE, LINUS, Shop, arguments, buttons, written
 from tests.acceptance.town import Talk, Town
-from tests.support.model_doubles import Fault, Json
+from tests.support.model_doubles import Behaviour, Fault, Json
 
 pytestmark = pytest.mark.stack
 
@@ -125,7 +125,11 @@ async def test_what_is_stopped_by_the_one_who_wanted_it_cannot_be_approved_any_m
     await shop.press({**card, "ts": renewed["ts"]})
     await shop.whispered(GRACE, "It was denied by the person who asked for it and stopped it already.")
     assert town.shop.paid(order) == []
+    # What was stopped stands before the next word, and this model would take it up again.
+    town.models.when("anthropic", "One last thing.", Behaviour())
     assert await talk.heard_nothing_more_than(0) == []
+    # Nor was the model told of a no that nobody said, which begins a turn.
+    assert [call["state"] for call in await shop.calls(talk)] == ["cancelled"]
 
 
 async def test_a_tool_that_an_employee_lost_before_the_yes_is_not_used_and_that_is_told(town: Town, shop: Shop) -> None:

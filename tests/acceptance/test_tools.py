@@ -8,7 +8,7 @@ import pytest
 from activities.thinking import CANNOT_GO_ON
 from tests.acceptance.processes import kill
 from tests.acceptance.shops import CAPPED, READER, THRIFTY, Shop, looks_up, says_results, sections
-from tests.acceptance.town import Talk, Town, prompt
+from tests.acceptance.town import Town, prompt
 from tests.support.model_doubles import Behaviour, Json, Provider, tool_results
 
 pytestmark = pytest.mark.stack
@@ -45,19 +45,11 @@ async def test_an_employee_looks_things_up_at_once_and_answers_from_that(
     await talk.heard_nothing_more_than(1)
 
 
-async def asks(shop: Shop, talk: Talk, text: str, *steps: Behaviour) -> str:
-    """The answer, when the model does this for it, step by step."""
-    shop.town.models.turns("anthropic", text, *steps)
-    await talk.mention(text)
-    [answer] = await talk.heard()
-    return answer
-
-
 async def test_a_wrong_call_comes_back_with_what_is_wrong_and_is_mended(shop: Shop) -> None:
     talk, order = shop.office.talk(), shop.order()
 
-    answer = await asks(
-        *(shop, talk, f"Where is {order}?"),
+    answer = await shop.asks(
+        *(talk, f"Where is {order}?"),
         Behaviour(lambda _: "One moment.", calls=[("order-status", f'{{"order": "{order}')]),
         Behaviour(calls=[("order-status", {"order": 17})]),
         Behaviour(calls=[("order-status", {"order": order})]),
@@ -83,7 +75,7 @@ async def test_after_three_wrong_calls_the_model_has_to_answer_without_tools(sho
         calls=lambda messages: [("teleport", {"order": order, "attempt": len(messages)})],
     )
 
-    assert await asks(shop, talk, f"Teleport {order}", wrong) == "I cannot do that."
+    assert await shop.asks(talk, f"Teleport {order}", wrong) == "I cannot do that."
 
     *earlier, last = shop.model_calls(f"Teleport {order}")
     assert len(earlier) == 3
@@ -98,7 +90,7 @@ async def test_the_same_call_is_made_twice_and_then_the_person_is_told(shop: Sho
     talk, order = shop.office.talk(), shop.order()
     again = Behaviour(lambda _: "I got no further.", calls=[("order-status", {"order": order})])
 
-    assert await asks(shop, talk, f"Watch {order}", again) == "I got no further."
+    assert await shop.asks(talk, f"Watch {order}", again) == "I got no further."
 
     assert shop.town.shop.requests.count(("GET", f"/orders/{order}")) == 2
     assert NO_MORE in prompt(shop.model_calls(f"Watch {order}")[-1])
@@ -109,7 +101,7 @@ async def test_a_model_that_calls_although_it_may_not_ends_in_one_honest_sentenc
     talk, order = shop.office.talk(), shop.order()
     again = Behaviour(calls=[("order-status", {"order": order})], insists=True)
 
-    assert await asks(shop, talk, f"Stare at {order}", again) == CANNOT_GO_ON
+    assert await shop.asks(talk, f"Stare at {order}", again) == CANNOT_GO_ON
 
     assert shop.town.shop.requests.count(("GET", f"/orders/{order}")) == 2
     # It is not mistaken for a model that is down: the next question is answered.
@@ -123,7 +115,7 @@ async def test_at_a_cap_of_steps_or_of_cost_the_person_is_told_what_is_known(
     talk, orders = shop.office.talk(channel_id=channel), [shop.order() for _ in range(4)]
     steps = [Behaviour(lambda _: "So far.", calls=[("order-status", {"order": order})]) for order in orders]
 
-    assert await asks(shop, talk, f"Compare {orders[0]} with all others", *steps) == "So far."
+    assert await shop.asks(talk, f"Compare {orders[0]} with all others", *steps) == "So far."
 
     assert [("GET", f"/orders/{order}") in shop.town.shop.requests for order in orders] == [
         number < made for number in range(4)
@@ -134,8 +126,8 @@ async def test_at_a_cap_of_steps_or_of_cost_the_person_is_told_what_is_known(
 async def test_an_employee_has_its_own_tools_alone(shop: Shop) -> None:
     talk, order = shop.office.talk(channel_id=READER), shop.order()
 
-    answer = await asks(
-        *(shop, talk, f"Just pay for {order}"),
+    answer = await shop.asks(
+        *(talk, f"Just pay for {order}"),
         Behaviour(calls=[("goodwill", {"order": order, "amount": 5})]),
         Behaviour(says_results),
     )
@@ -152,8 +144,8 @@ async def test_tools_of_two_tenants_have_nothing_in_common_but_a_name(town: Town
     town.shop.answers[f"/elsewhere/{order}"] = {"carrier": "A dove"}
     looks = Behaviour(calls=[("order-status", {"order": order})]), Behaviour(says_results)
 
-    ours = await asks(shop, shop.office.talk(), f"Find {order}", *looks)
-    theirs = await asks(other, other.office.talk(), f"Find {order}", *looks)
+    ours = await shop.asks(shop.office.talk(), f"Find {order}", *looks)
+    theirs = await other.asks(other.office.talk(), f"Find {order}", *looks)
 
     assert "Hermes" in ours
     assert "A dove" not in ours
@@ -173,8 +165,8 @@ async def test_a_large_result_is_an_outline_to_read_on_in_and_lies_nowhere_in_pl
         return [("read_result", {"result": reference, "from": place})]
 
     talk = shop.office.talk()
-    answer = await asks(
-        *(shop, talk, "Is there a golden part?"),
+    answer = await shop.asks(
+        *(talk, "Is there a golden part?"),
         Behaviour(calls=[("catalogue", {})]),
         Behaviour(calls=reads_on),
         Behaviour(lambda messages: "There is." if word in tool_results(messages)[1] else tool_results(messages)[1]),
