@@ -32,7 +32,8 @@ def propose(
         proposal = _judged(call, toolbox, made, is_untrusted=is_untrusted)
         if position >= MOST_CALLS:
             told = f"Not done: {MOST_CALLS} calls at once are the most. Call it again if it is still needed."
-            proposal = Proposal(call.id, call.name, proposal.arguments, "invalid", proposal.tool, told)
+            # Refused, not invalid: it was not the model that was wrong.
+            proposal = Proposal(call.id, call.name, proposal.arguments, "refused", proposal.tool, told)
         made[(proposal.name, proposal.arguments)] += 1
         proposals.append(proposal)
     return proposals
@@ -60,7 +61,7 @@ def _judged(
     except ToolFailed as error:
         return Proposal(call.id, call.name, call.arguments, "invalid", tool, str(error))
     if made[(call.name, arguments)] >= ALIKE:
-        told = f"Not done: this very call was made {ALIKE} times already. Go on with what you know, or say that you cannot."
+        told = f"Not done: this very call was made {ALIKE} times already. Go on with what you know, or give up."
         return Proposal(call.id, call.name, arguments, "invalid", tool, told)
     verdict = policy.judge(tool.risk, tool.approval, is_untrusted=is_untrusted)
     if verdict == "refuse":

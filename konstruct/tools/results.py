@@ -7,6 +7,8 @@ from pydantic import JsonValue
 
 LONGEST_SHOWN: Final = 9_000
 """Characters of a result that a model is shown at once."""
+LONGEST_PART: Final = 8_800
+"""Characters that are read on at once: with the line above them they must be shown whole."""
 LONGEST_KEPT: Final = 1_000_000
 """Characters that are kept of a result, to be read on."""
 _ITEMS: Final = 5
@@ -30,7 +32,7 @@ def shown(result: JsonValue, reference: str) -> tuple[str, str | None]:
         half = LONGEST_SHOWN // 2
         outline = f"{text[:half]}\n[… {len(text) - 2 * half:,} characters are left out here …]\n{text[-half:]}"
     note = (
-        f"This is an outline: the whole result has {len(text):,} characters. To read it from any place, call read_result"
+        f"This is an outline; the whole result has {len(text):,} characters. To read it from a place, call read_result"
         f' with "result": "{reference}" and "from": a number of characters.'
     )
     return f"{note}\n{outline}", text[:LONGEST_KEPT]
@@ -38,7 +40,8 @@ def shown(result: JsonValue, reference: str) -> tuple[str, str | None]:
 
 def part(whole: str, start: int) -> str:
     """As much of a kept result as is shown at once, from a place on, and how it goes on."""
-    end = min(start + LONGEST_SHOWN, len(whole))
+    start = min(start, len(whole))
+    end = min(start + LONGEST_PART, len(whole))
     rest = f"It goes on at {end}." if end < len(whole) else "This is the end."
     return f"Characters {start} to {end} of {len(whole)}. {rest}\n{whole[start:end]}"
 

@@ -34,6 +34,7 @@ from konstruct import (
     temporal,
     tenants,
     usage,
+    withdrawing,
 )
 from konstruct.audit import exporting, sealing
 from konstruct.audit.signing import Signatures
@@ -158,13 +159,13 @@ ATTEMPTS: dict[str, tuple[Attempt, object]] = {
         lambda s, a, b: notices.add_notice(s, b.asked.conversation_id, new_id(), "x"),
         NotFound,
     ),
-    "conversations.abandon": (
-        lambda s, a, b: conversations.abandon(s, b.waiting.conversation_id, [b.waiting.message_id], "stopped"),
+    "withdrawing.abandon": (
+        lambda s, a, b: withdrawing.abandon(s, b.waiting.conversation_id, [b.waiting.message_id], "stopped"),
         NotFound,
     ),
-    "conversations.abandon with messages of b": (
-        lambda s, a, b: conversations.abandon(s, a.waiting.conversation_id, [b.waiting.message_id], "stopped"),
-        None,
+    "withdrawing.abandon with messages of b": (
+        lambda s, a, b: withdrawing.abandon(s, a.waiting.conversation_id, [b.waiting.message_id], "stopped"),
+        set(),
     ),
     "conversations.lock": (lambda s, a, b: conversations.lock(s, b.asked.conversation_id), NotFound),
     "conversations.whereabouts": (
