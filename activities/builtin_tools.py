@@ -19,7 +19,7 @@ from konstruct.memory import Question, asking
 from konstruct.ports import Cooldowns, Embedders
 from konstruct.tables import Tenant, ToolCall
 from konstruct.tables.base import utc_now
-from konstruct.tools import builtin, calls, results
+from konstruct.tools import builtin, earlier, results
 from konstruct.tools.calls import Outcome
 from konstruct.vault import Vault
 
@@ -66,7 +66,7 @@ class BuiltinTools:
         async with self._database.tenant_session(call.tenant_id) as session:
             version = await employees.serving(session, call.conversation_id)
             # Each search has numbers of its own, so that those of several searches name one passage each.
-            first = 1 + PASSAGES * await calls.searches_before(session, call, call.tool)
+            first = 1 + PASSAGES * await earlier.searches_before(session, call, call.tool)
         found = await self._librarian.search(version, given.text("query"))
         if not found:
             return Outcome("done", NOTHING_FOUND)
@@ -129,10 +129,10 @@ class BuiltinTools:
     async def _read_result(self, given: Given) -> Outcome:
         call, start = given.call, given.arguments["from"]
         async with self._database.tenant_session(call.tenant_id) as session:
-            whole = await calls.whole_result(session, self._vault, call.conversation_id, _id(given.text("result")))
+            whole = await earlier.whole_result(session, self._vault, call.conversation_id, _id(given.text("result")))
         if whole is None:
             raise ToolFailed("There is no such result in this conversation that goes on.")
-        return Outcome("done", results.part(whole, int(str(start))), is_untrusted=True)
+        return Outcome("done", results.part(whole.text, int(str(start))), whole.is_untrusted)
 
     def _record(self, session: AsyncSession, call: ToolCall, action: str, **rows: list[UUID]) -> None:
         detail: dict[str, Any] = {name: [str(row) for row in ids] for name, ids in rows.items()}

@@ -12,7 +12,7 @@ from temporalio import activity
 from activities.heartbeat import heartbeat
 from activities.librarian import Librarian
 from activities.locating import Locator
-from konstruct import approvals, audit, conversations, memory, models, notices, prompting, usage, window
+from konstruct import approvals, audit, conversations, memory, models, notices, prompting, usage, window, withdrawing
 from konstruct.contracts.conversation import (
     AbandonRequest,
     AdmitRequest,
@@ -47,6 +47,11 @@ MODELS_DOWN = "Sorry, I cannot answer right now because of a technical problem. 
 CANNOT_GO_ON = (
     "I could not finish this: I tried what I can and got no further. Please tell me if a person should look at it."
 )
+
+WITHDRAWN_BY = {
+    "stopped": "the person who asked for it and stopped it",
+    "failed": "the system, after a day of failures",
+}
 
 log = structlog.get_logger(__name__)
 
@@ -93,7 +98,7 @@ class Thinking:
         try:
             async with self._status(turn) as status:
                 recalled = await self._recall(request, turn) if turn.can_recall else []
-                answer = await self._ask(begun, recalled, await self._passages(begun), calls)
+                answer = await self._ask(begun, recalled, await self._passages(request, begun), calls)
             thought = await self._store(request, begun, recalled, answer, calls)
         except BaseException:
             # What a call cost is kept all the same, whether it failed, was cancelled or its answer could not be stored.
@@ -161,13 +166,16 @@ class Thinking:
         async with self._database.tenant_session(request.tenant_id) as session:
             return await memory.recall(session, self._vault, request.tenant_id, question)
 
-    async def _passages(self, begun: "_Begun") -> list[Source]:
+    async def _passages(self, request: ThinkRequest, begun: "_Begun") -> list[Source]:
         """Looked for beforehand where the model at hand cannot call a tool to do so."""
         turn = begun.turn
         first = self._chain(turn)[:1]
         if SEARCH_KNOWLEDGE not in begun.toolbox or not turn.asked or not first or first[0].calls_tools:
             return []
         found = await self._librarian.search(turn.employee, turn.asked[:LONGEST_QUESTION])
+        if not all(each.is_trusted for each in found):
+            async with self._database.tenant_session(request.tenant_id) as session:
+                await conversations.mark_untrusted(session, request.conversation_id)
         return [Source(number, each.title, each.link, each.text) for number, each in enumerate(found, 1)]
 
     async def _store(
@@ -186,7 +194,13 @@ class Thinking:
             else:
                 parts = self._messengers[begun.turn.account.kind].split(answer.text)
                 finished = await conversations.finish_turn(
-                    session, self._vault, request.conversation_id, request.turn_id, parts
+                    session,
+                    self._vault,
+                    request.conversation_id,
+                    request.turn_id,
+                    parts,
+                    step=request.step,
+                    through_seq=begun.turn.asked_seqs[-1],
                 )
                 outcome = "turn.answered" if finished.outcome == "stored" else "turn.superseded"
                 thought = Thought(
@@ -260,7 +274,8 @@ class Thinking:
         if answer.tool_calls and begun.may_call:
             return _Answered(answer.text, answer.link_name, answer.tool_calls)
         text = answer.text or CANNOT_GO_ON
-        return _Answered(cite(text, [*begun.sources(), *passages]), answer.link_name)
+        # Of two with one number, the model saw that of its own search.
+        return _Answered(cite(text, [*passages, *begun.sources()]), answer.link_name)
 
     def _chain(self, turn: Turn) -> list[ModelLink]:
         return models.chain(turn.employee.models or turn.tenant_models, self._settings)
@@ -306,9 +321,9 @@ class Thinking:
     @activity.defn(name="abandon")
     async def abandon(self, request: AbandonRequest) -> None:
         async with self._database.tenant_session(request.tenant_id) as session:
-            over = await conversations.abandon(session, request.conversation_id, request.message_ids, request.why)
-            if over is not None:
-                await calls_.cancel_turn(session, over, by="the person who asked for it and stopped it")
+            over = await withdrawing.abandon(session, request.conversation_id, request.message_ids, request.why)
+            for turn_id in over:
+                await calls_.cancel_turn(session, turn_id, by=WITHDRAWN_BY[request.why])
             found = await conversations.whereabouts(session, self._vault, request.conversation_id)
         await self._messengers[found.account.kind].show_idle(found.account, found.thread)
 

@@ -9,7 +9,7 @@ from temporalio import activity
 
 from activities.heartbeat import heartbeat
 from konstruct.db import Database
-from konstruct.errors import ToolFailed, WebError, WebRefused
+from konstruct.errors import KonstructError, ToolFailed, WebError, WebRefused
 from konstruct.ports import Mcp
 from konstruct.tools import defining
 from konstruct.vault import Vault
@@ -34,7 +34,11 @@ class ToolServers:
 
         async def look(tenant_id: UUID, tool_id: UUID) -> None:
             async with some:
-                await self._look_at(tenant_id, tool_id)
+                try:
+                    await self._look_at(tenant_id, tool_id)
+                except KonstructError as error:
+                    # One that cannot be looked at, as when its secret does not open, must not hold up the others.
+                    log.warning("look_failed", tenant_id=str(tenant_id), tool_id=str(tool_id), error=str(error))
 
         async with heartbeat():
             due = await defining.servers_to_look_at(self._database, AT_MOST)
@@ -53,5 +57,5 @@ class ToolServers:
                 await defining.mark(session, tool_id, status, str(error))
             return
         async with self._database.tenant_session(tenant_id) as session:
-            await defining.keep_listing(session, tool_id, offered)
+            await defining.keep_listing(session, tool_id, offered, url=server.url)
             await defining.mark(session, tool_id, "active", None)

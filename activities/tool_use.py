@@ -30,6 +30,8 @@ LARGEST_ANSWER: Final = 2_000_000
 """Bytes that are taken of what a tool answers."""
 NOT_HAD: Final = "Not done: this tool is not to be had any more as it was when it was asked for."
 NOT_REACHED: Final = "The tool could not be reached. Say so, and that it can be tried later."
+NOT_TAKEN_IN: Final = "The tool answered, but its answer is too long, or in a form that cannot be read here."
+DONE_BUT: Final = "It was done, and must not be done again; only the answer to it cannot be used. "
 
 log = structlog.get_logger(__name__)
 
@@ -87,8 +89,10 @@ class ToolUse:
 
     @activity.defn(name="give_up_call")
     async def give_up_call(self, request: ToolCallRequest) -> None:
-        """Every attempt died on the way."""
-        await self._settle(request, Outcome("unknown", UNKNOWN))
+        """Every attempt died on the way. One that had been put back was certainly not made."""
+        async with self._database.tenant_session(request.tenant_id) as session:
+            is_open = (await calls.get(session, request.call_id)).state == "ready"
+        await self._settle(request, Outcome("failed", NOT_REACHED) if is_open else Outcome("unknown", UNKNOWN))
 
     async def _prepare(self, session: AsyncSession, call_id: UUID) -> _Prepared | None:
         begun = await calls.begin(session, self._vault, call_id)
@@ -117,7 +121,7 @@ class ToolUse:
         except WebRefused as error:
             if error.may_have_acted and _acts(tool):
                 return Outcome("unknown", UNKNOWN, error=str(error))
-            return Outcome("failed", NOT_REACHED, error=str(error))
+            return Outcome("failed", NOT_TAKEN_IN if error.may_have_acted else NOT_REACHED, error=str(error))
         except WebUnreachable as error:
             if not is_last:
                 raise
@@ -135,16 +139,22 @@ class ToolUse:
         if prepared.row is None:
             return await self._builtin.use(tool.spec.name, Given(call, prepared.arguments))
         if tool.kind == "http":
-            return Outcome("done", await self._over_http(prepared, prepared.row), is_untrusted=True)
+            return await self._over_http(prepared, prepared.row)
         return await self._at_server(prepared, prepared.row)
 
-    async def _over_http(self, prepared: _Prepared, row: ToolRow) -> JsonValue:
+    async def _over_http(self, prepared: _Prepared, row: ToolRow) -> Outcome:
         definition = HttpToolDefinition.parse(row.definition["request"])
         request = http.request(
             definition, prepared.arguments, prepared.secrets.get(defining.AUTH), str(prepared.begun.call.id)
         )
         answer = await self._web.request(request, time_limit=prepared.tool.timeout, most_bytes=LARGEST_ANSWER)
-        return http.result(definition, answer)
+        if _acts(prepared.tool) and answer.status // 100 in (3, 5):
+            # It may have been done all the same, as by a service behind a gateway that lost patience.
+            raise WebUncertain(f"The service answered {answer.status}.")
+        try:
+            return Outcome("done", http.result(definition, answer), is_untrusted=True)
+        except ToolFailed as error:
+            return _unusable(prepared.tool, error, was_taken=answer.status < 300)
 
     async def _at_server(self, prepared: _Prepared, row: ToolRow) -> Outcome:
         tool = prepared.tool
@@ -159,21 +169,31 @@ class ToolUse:
                 idempotency_key=str(prepared.begun.call.id),
             )
         except WebError as error:
-            await self._note(row, "refused" if isinstance(error, WebRefused) else "down", str(error))
+            if not (isinstance(error, WebRefused) and error.may_have_acted):
+                await self._note(row, "refused" if isinstance(error, WebRefused) else "down", str(error))
             raise
         if row.status != "active":
             await self._note(row, "active", None)
         if result.is_error:
             return Outcome("failed", result.text or "The tool says that it failed, and not why.", is_untrusted=True)
         value: Any = result.structured if result.structured is not None else result.text
-        wrong = schemas.complaint(tool.result_schema, value) if tool.result_schema and result.structured else None
+        is_promised = tool.result_schema is not None and result.structured is not None
+        wrong = schemas.complaint(tool.result_schema or {}, value) if is_promised else None
         if wrong is not None:
-            raise ToolFailed(f"What the tool answered is not what it says it answers: {wrong}.")
+            told = ToolFailed(f"What the tool answered is not what it says it answers: {wrong}.")
+            return _unusable(tool, told, was_taken=True)
         return Outcome("done", value, is_untrusted=True)
 
     async def _note(self, row: ToolRow, status: str, reason: str | None) -> None:
         async with self._database.tenant_session(row.tenant_id) as session:
             await defining.mark(session, row.id, status, reason)
+
+
+def _unusable(tool: Tool, error: ToolFailed, *, was_taken: bool) -> Outcome:
+    """Told that it failed, a model would do once more what was done."""
+    if was_taken and _acts(tool):
+        return Outcome("done", f"{DONE_BUT}{error}", is_untrusted=True)
+    return Outcome("failed", str(error), is_untrusted=True)
 
 
 def _acts(tool: Tool) -> bool:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from konstruct import audit, tenants
+from konstruct import audit, tenants, withdrawing
 from konstruct.db import Database, among
 from konstruct.errors import BadInput, NotFound, Unavailable
 from konstruct.tables import (
@@ -143,6 +143,7 @@ async def erase(session: AsyncSession, tenant_id: UUID, contact_id: UUID, *, act
     if len(await _contacts_of(session, contacts[0].person_id)) != len(contacts):
         raise Unavailable("Another contact was joined to this one just now: try again.")
     conversation_ids = [conversation.id for conversation in conversations]
+    await withdrawing.withdraw(session, contact_ids)
     others = await _where_others_talk(session, contact_ids, conversation_ids)
     messages = await _shred_messages(session, contact_ids, conversation_ids)
     memories = [

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
-from konstruct import audit, window
+from konstruct import window
 from konstruct.connections import unsealed
 from konstruct.errors import NotFound
 from konstruct.inbox import outgoing_reply
@@ -34,6 +34,7 @@ from konstruct.tables import (
     EmployeeVersion,
     Memory,
     Message,
+    Step,
     Tenant,
 )
 from konstruct.tables.base import utc_now
@@ -91,7 +92,11 @@ class Turn:
 # Statements of every turn are built once: building one takes longer than running it.
 _IS_INBOUND = col(Message.direction) == "inbound"
 _IS_REPLY = and_(col(Message.direction) == "outbound", col(Message.purpose) == "reply")
-_STORED = select(Message.id).where(col(Message.turn_id) == bindparam("of_turn"), _IS_REPLY).order_by(col(Message.seq))
+_STORED = (
+    select(col(Message.id), col(Message.state))
+    .where(col(Message.turn_id) == bindparam("of_turn"), _IS_REPLY)
+    .order_by(col(Message.seq))
+)
 # One statement for both, since each costs a turn more than what it does: all that waits for an answer is taken, and an
 # older answer that nobody has begun to send is discarded.
 _CLAIM = (
@@ -139,7 +144,12 @@ _REVISION = (
     .where(col(Conversation.id) == bindparam("conversation_id"))
 )
 _ASKED = (
-    select(col(Contact.id), col(ContactKey.wrapped))
+    select(col(Contact.id), col(ContactKey.wrapped), col(Message.seq))
+    .add_columns(
+        select(func.coalesce(func.max(col(Step.number)) + 1, 0))
+        .where(col(Step.turn_id) == bindparam("of_turn"))
+        .scalar_subquery()
+    )
     .join(Message, and_(col(Message.tenant_id) == col(Contact.tenant_id), col(Message.contact_id) == col(Contact.id)))
     .outerjoin(
         ContactKey,
@@ -191,7 +201,7 @@ async def begin_turn(
     found = await whereabouts(session, vault, conversation_id)
     conversation = found.conversation
     # Only an earlier attempt of this very turn can have left its id here.
-    if conversation.turn_id == turn_id and (stored := await _stored(session, turn_id)):
+    if conversation.turn_id == turn_id and (stored := await stored_reply(session, turn_id)):
         return stored
     if conversation.owner != "employee":
         return []
@@ -263,8 +273,13 @@ def _opened(lines: Sequence[Line], ciphers: Mapping[UUID, ContactCipher]) -> tup
     return tuple(Said(line.author, text, line.seq) for line, text in texts if text is not None)
 
 
-async def _stored(session: AsyncSession, turn_id: UUID) -> list[UUID]:
-    return list((await session.execute(_STORED, {"of_turn": turn_id})).scalars())
+async def stored_reply(session: AsyncSession, turn_id: UUID) -> list[UUID]:
+    """The messages of the turn's answer. One that was discarded, or was broken off by that, is none any more: a turn
+    that used tools keeps its id, and is thought of again."""
+    stored: list[UUID] = []
+    for message_id, state in (await session.execute(_STORED, {"of_turn": turn_id})).all():
+        stored = [] if state == "discarded" else [*stored, message_id]
+    return stored
 
 
 @dataclass(frozen=True)
@@ -277,61 +292,56 @@ class Finished:
 
 
 async def finish_turn(
-    session: AsyncSession, vault: Vault, conversation_id: UUID, turn_id: UUID, parts: Sequence[str]
+    session: AsyncSession,
+    vault: Vault,
+    conversation_id: UUID,
+    turn_id: UUID,
+    parts: Sequence[str],
+    *,
+    step: int | None = None,
+    through_seq: int | None = None,
 ) -> Finished:
-    """Stores the answer, ready to be sent; of several attempts of one turn, the first one's."""
+    """Stores the answer, ready to be sent; of several attempts of one turn, the first one's.
+
+    ``step`` and ``through_seq`` are what it was thought with: how many steps, and the last message. A call that was
+    cancelled may go on for seconds, and its turn with it, under the same id.
+    """
     conversation = await lock(session, conversation_id)
     if conversation.turn_id != turn_id:
         return Finished("superseded")
-    if stored := await _stored(session, turn_id):
+    if stored := await stored_reply(session, turn_id):
         return Finished("stored_before", stored)
     found = await asker(session, vault, conversation, turn_id)
     if conversation.owner != "employee" or found is None:
         return Finished("nothing")
-    contact_id, cipher = found
-    messages = [outgoing_reply(conversation, cipher, contact_id, part, turn_id=turn_id) for part in parts]
+    if (step is not None and step < found.steps) or (through_seq is not None and through_seq < found.seq):
+        return Finished("superseded")
+    messages = [outgoing_reply(conversation, found.cipher, found.contact_id, part, turn_id=turn_id) for part in parts]
     session.add_all(messages)
     return Finished("stored", [message.id for message in messages])
 
 
-async def asker(
-    session: AsyncSession, vault: Vault, conversation: Conversation, turn_id: UUID
-) -> tuple[UUID, ContactCipher] | None:
+@dataclass(frozen=True)
+class Asker:
+    contact_id: UUID
+    cipher: ContactCipher
+    seq: int
+    """Of the last message that is asked."""
+    steps: int
+    """How many the turn has taken."""
+
+
+async def asker(session: AsyncSession, vault: Vault, conversation: Conversation, turn_id: UUID) -> Asker | None:
     """Who is answered in this turn: of several, who wrote last; None when all of it was taken back."""
     found = (await session.execute(_ASKED, {"of_turn": turn_id})).one_or_none()
     if found is None:
         return None
-    contact_id, wrapped = found
+    contact_id, wrapped, seq, steps = found
     if wrapped:
-        return contact_id, await vault.unwrap(session, conversation.tenant_id, contact_id, wrapped)
-    return contact_id, await vault.cipher(session, conversation.tenant_id, contact_id)
-
-
-async def abandon(session: AsyncSession, conversation_id: UUID, message_ids: Sequence[UUID], why: str) -> UUID | None:
-    """These messages get no answer; a turn that still thinks about them, which is told, may not give one either."""
-    conversation = await changed(session, conversation_id)
-    turn_id, conversation.turn_id = conversation.turn_id, None
-    await session.execute(
-        update(Message)
-        .where(col(Message.conversation_id) == conversation_id, col(Message.id).in_(message_ids))
-        .where(col(Message.state).in_(("received", "taken")))
-        .values(state=why, settled_at=utc_now())
-    )
-    await session.execute(
-        update(Message)
-        .where(col(Message.conversation_id) == conversation_id, col(Message.direction) == "outbound")
-        .where(col(Message.state) == "pending", col(Message.purpose) == "reply")
-        .values(state="discarded", settled_at=utc_now())
-    )
-    audit.record(
-        session,
-        tenant_id=conversation.tenant_id,
-        conversation_id=conversation_id,
-        actor="contact" if why == "stopped" else "runtime",
-        action=f"turn.{why}",
-        messages=[str(message_id) for message_id in message_ids],
-    )
-    return turn_id
+        cipher = await vault.unwrap(session, conversation.tenant_id, contact_id, wrapped)
+    else:
+        cipher = await vault.cipher(session, conversation.tenant_id, contact_id)
+    return Asker(contact_id, cipher, seq, steps)
 
 
 async def lock(session: AsyncSession, conversation_id: UUID) -> Conversation:

@@ -183,6 +183,8 @@ def _judged(error: Exception, server: McpServer, *, has_called: bool) -> WebErro
     match error:
         case WebUncertain() if not has_called:
             return WebUnreachable("The MCP server did not answer to the end.")
+        case WebRefused(may_have_acted=True) if not has_called:
+            return WebRefused(str(error))
         case WebError() | ToolFailed():
             return error
         case ServerError() if has_called:
@@ -192,7 +194,8 @@ def _judged(error: Exception, server: McpServer, *, has_called: bool) -> WebErro
         case ServerError(status=status) | BadStatus(status=status):
             return _of_status(status, has_called=has_called)
         case Nonsense() if has_called:
-            return WebRefused("The MCP server's answer makes no sense. It may have done what it was asked.")
+            told = "The MCP server's answer makes no sense. It may have done what it was asked."
+            return WebRefused(told, may_have_acted=True)
         case Nonsense():
             return WebRefused("What answers at this address is no MCP server. Check the address.")
     return _of_transport(error, has_called=has_called)

@@ -199,7 +199,8 @@ class McpSession:
     async def _refuse(self, request: JSONRPCRequest, count: int) -> None:
         """Sampling, elicitation, roots: this client said that it has none of them."""
         if count > MOST_REQUESTS_REFUSED:
-            raise WebRefused("The MCP server keeps asking for what it is not offered. It may have acted all the same.")
+            told = "The MCP server keeps asking for what it is not offered. It may have acted all the same."
+            raise WebRefused(told, may_have_acted=True)
         answer: dict[str, JsonValue] = {"jsonrpc": "2.0", "id": request.id}
         if request.method == "ping":
             answer["result"] = {}
@@ -266,7 +267,8 @@ async def _bytes(response: httpx2.Response, most_bytes: int) -> AsyncGenerator[b
     async for chunk in response.aiter_raw():
         size += len(chunk)
         if size > most_bytes:
-            raise WebRefused(f"The MCP server did answer, with more than {most_bytes:,} bytes, which is not taken in.")
+            told = f"The MCP server did answer, with more than {most_bytes:,} bytes, which is not taken in."
+            raise WebRefused(told, may_have_acted=True)
         yield chunk
 
 
@@ -287,7 +289,8 @@ def _check(response: httpx2.Response) -> None:
             "The MCP server sends whoever asks to another address. Give that one instead, if you trust it."
         )
     if response.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
-        raise WebRefused("The MCP server compresses its answers unasked, which is not taken in.")
+        told = "The MCP server compresses its answers unasked, which is not taken in."
+        raise WebRefused(told, may_have_acted=True)
 
 
 def _header(value: str) -> str:

@@ -183,6 +183,9 @@ class SafeWeb:
         try:
             async with asyncio.timeout(time_limit):
                 return await self._follow(request, journey, most_bytes, redirects)
+        except WebRefused as error:
+            error.may_have_acted = journey.is_sent
+            raise
         except (httpx2.InvalidURL, httpx2.UnsupportedProtocol):
             raise WebRefused("This is no web address; it should begin with https:// and a host.") from None
         except (httpx2.LocalProtocolError, UnicodeError):

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 _REFERENCE = re.compile(r"[ \t]?\[(\d{1,4}(?:\s*[,;]\s*\d{1,4})*)\](?!\()")
 _WORD = re.compile(r"\w{2,}")
@@ -65,7 +65,7 @@ def _is_from(answer: str, source: Source) -> bool:
 def _linked(title: str, link: str | None) -> str:
     """As Markdown whose parts cannot become anything else."""
     plain = " ".join(_NOT_IN_TITLES.sub(" ", title).split())[:_LONGEST_TITLE] or "Document"
-    if link is None or urlsplit(link).scheme not in ("http", "https"):
+    if link is None or not link.lower().startswith(("http://", "https://")):
         return plain
     return f"[{plain}]({quote(link, safe=_SAFE)})"
 

@@ -26,6 +26,7 @@ from konstruct.manifest.sections import (
     SlackConnection,
     Source,
 )
+from konstruct.tools.builtin import BUILTINS
 from konstruct.tools.http_definition import Auth
 from konstruct.tools.policy import Risk, may_be
 
@@ -123,6 +124,8 @@ def _check_together(manifest: Manifest, document: Document) -> None:
         if (source.kind == "files") != (source.url is None):
             document.complain(("knowledge", key, "url"), "is for a page or a sitemap, which need it; files have none")
     for key, tool in manifest.tools.items():
+        if key in BUILTINS:
+            document.complain(("tools", key), "is what a built-in tool is called; give it a name of its own")
         needs_secret = isinstance(tool, HttpTool) and tool.auth.kind != "none"
         if needs_secret and tool.secret is None:
             document.complain(("tools", key, "secret"), "is missing: auth says where it goes")

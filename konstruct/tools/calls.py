@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 from pydantic import JsonValue
-from sqlalchemy import and_, bindparam, func, or_, update
+from sqlalchemy import bindparam, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
@@ -180,10 +180,13 @@ async def keep_step(
         return Kept("superseded")
     if (stored := await stored_step(session, turn_id, number)) is not None:
         return stored
+    if await conversations.stored_reply(session, turn_id):
+        # Another attempt, taken for dead or thought to be cancelled, was answered without these calls.
+        return Kept("superseded")
     asker = await conversations.asker(session, vault, conversation, turn_id)
     if conversation.owner != "employee" or asker is None:
         return Kept("nothing")
-    contact_id, cipher = asker
+    contact_id, cipher = asker.contact_id, asker.cipher
     step = Step(
         tenant_id=conversation.tenant_id,
         turn_id=turn_id,
@@ -270,28 +273,6 @@ async def cancel_turn(session: AsyncSession, turn_id: UUID, by: str) -> None:
         _record(session, call, "tool.cancelled")
 
 
-async def searches_before(session: AsyncSession, call: ToolCall, tool: str) -> int:
-    """How many calls of ``tool`` this turn made before this one."""
-    earlier = or_(
-        col(ToolCall.step) < call.step, and_(col(ToolCall.step) == call.step, col(ToolCall.position) < call.position)
-    )
-    count = await session.scalar(
-        select(func.count())
-        .select_from(ToolCall)
-        .where(col(ToolCall.turn_id) == call.turn_id, col(ToolCall.tool) == tool, earlier)
-    )
-    return count or 0
-
-
-async def whole_result(session: AsyncSession, vault: Vault, conversation_id: UUID, call_id: UUID) -> str | None:
-    """All of a result of this conversation that was too long to be shown; None when there is no such result."""
-    call = (await session.execute(_CALL, {"call_id": call_id})).scalar_one_or_none()
-    if call is None or call.conversation_id != conversation_id or call.sealed_whole is None:
-        return None
-    ciphers = await vault.ciphers(session, [call.contact_id])
-    return ciphers[call.contact_id].open(WHOLE, call.id, call.sealed_whole) if call.contact_id in ciphers else None
-
-
 async def get(session: AsyncSession, call_id: UUID, *, lock: bool = False) -> ToolCall:
     """Raises NotFound when the session's tenant has no such call."""
     query = _CALL.with_for_update(key_share=True).execution_options(populate_existing=True) if lock else _CALL
@@ -326,8 +307,9 @@ def _row(conversation: Conversation, cipher: ContactCipher, step: Step, position
         turn_id=step.turn_id,
         step=step.number,
         position=position,
-        model_call_id=proposal.model_call_id,
-        tool=proposal.name[:100],
+        # A model may write anything there.
+        model_call_id=results.as_text(proposal.model_call_id),
+        tool=results.as_text(proposal.name)[:100],
         tool_id=tool.tool_id if tool else None,
         risk=tool.risk if tool else "harmless",
         sealed_arguments=cipher.seal(ARGUMENTS, call_id, proposal.arguments),

@@ -79,11 +79,11 @@ async def put(
         fields += [name for name, value in definition.content.items() if tool.definition.get(name) != value]
         fields += [name for name in tool.definition if name not in definition.content]
         tool.definition = dict(definition.content)
-    if tool.status in ("removed", "refused"):
-        tool.status, tool.status_reason, tool.status_changed_at = "active", None, utc_now()
     fields += await _keep_secret(session, vault, tool, definition.secret)
     if is_new or fields:
         tool.looked_at = None
+        if tool.status in ("removed", "refused"):
+            tool.status, tool.status_reason, tool.status_changed_at = "active", None, utc_now()
         _record(session, tool, "tool.created" if is_new else "tool.changed", actor, fields=fields)
     return tool, None if is_new else fields
 
@@ -116,20 +116,22 @@ def server(tool: Tool, opened: Mapping[str, SecretStr]) -> McpServer:
     return McpServer(tool.definition["url"], headers)
 
 
-async def keep_listing(session: AsyncSession, tool_id: UUID, offered: Sequence[McpTool]) -> list[str]:
-    """Takes in what a server offers. What is new is accepted, since no employee has it before somebody gives it to one;
+async def keep_listing(
+    session: AsyncSession, tool_id: UUID, offered: Sequence[McpTool], *, url: str | None = None
+) -> list[str]:
+    """Takes in what a server offers, unless it is no longer the one at ``url``, which was asked. What is new is accepted, since no employee has it before somebody gives it to one;
     what is no longer what was accepted is put aside until an operator looks at it. Gives the names of those."""
     tool = (await session.execute(_TOOL.with_for_update(key_share=True), {"tool_id": tool_id})).scalar_one()
+    if url not in (None, tool.definition.get("url")):
+        return []
     by_name = {each.name: each for each in offered}
     listing: dict[str, Any] = {}
     for name in [*tool.listing, *(name for name in by_name if name not in tool.listing)]:
         known, now = tool.listing.get(name), by_name.get(name)
         if now is None:
             listing[name] = {**tool.listing[name], "state": "gone"}
-        elif known is None:
+        elif known is None or known["digest"] == now.digest:
             listing[name] = _entry(now)
-        elif known["digest"] == now.digest:
-            listing[name] = {**known, "state": "accepted"}
         else:
             listing[name] = {**known, "state": "changed", "offered": _entry(now)}
     changed = sorted(
@@ -190,7 +192,7 @@ async def _keep_secret(session: AsyncSession, vault: Vault, tool: Tool, secret: 
     tool.sealed_secrets = None
     if secret is not None:
         tool.sealed_secrets = await vault.seal(session, tool.tenant_id, SECRETS, tool.id, {AUTH: secret})
-    return ["secret"]
+    return ["secret replaced" if known and secret else "secret"]
 
 
 def _record(session: AsyncSession, tool: Tool, action: str, actor: str, **detail: Any) -> None:

@@ -32,7 +32,8 @@ def propose(
         proposal = _judged(call, toolbox, made, is_untrusted=is_untrusted)
         if position >= MOST_CALLS:
             told = f"Not done: {MOST_CALLS} calls at once are the most. Call it again if it is still needed."
-            proposal = Proposal(call.id, call.name, proposal.arguments, "invalid", proposal.tool, told)
+            # Refused, not invalid: it was not the model that was wrong.
+            proposal = Proposal(call.id, call.name, proposal.arguments, "refused", proposal.tool, told)
         made[(proposal.name, proposal.arguments)] += 1
         proposals.append(proposal)
     return proposals

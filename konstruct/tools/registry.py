@@ -72,7 +72,7 @@ def model_name(key: str, name: str) -> str:
     plain = f"{key}__{_NOT_IN_NAMES.sub('_', name)}"
     if len(plain) <= _LONGEST_NAME and plain == f"{key}__{name}":
         return plain
-    return f"{plain[: _LONGEST_NAME - 9]}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return f"{plain[: _LONGEST_NAME - 9]}_{hashlib.sha256(f'{key}/{name}'.encode()).hexdigest()[:8]}"
 
 
 async def toolbox(session: AsyncSession, version: EmployeeVersion) -> dict[str, Tool]:

@@ -7,6 +7,8 @@ from pydantic import JsonValue
 
 LONGEST_SHOWN: Final = 9_000
 """Characters of a result that a model is shown at once."""
+LONGEST_PART: Final = 8_800
+"""Characters that are read on at once: with the line above them they must be shown whole."""
 LONGEST_KEPT: Final = 1_000_000
 """Characters that are kept of a result, to be read on."""
 _ITEMS: Final = 5
@@ -38,7 +40,8 @@ def shown(result: JsonValue, reference: str) -> tuple[str, str | None]:
 
 def part(whole: str, start: int) -> str:
     """As much of a kept result as is shown at once, from a place on, and how it goes on."""
-    end = min(start + LONGEST_SHOWN, len(whole))
+    start = min(start, len(whole))
+    end = min(start + LONGEST_PART, len(whole))
     rest = f"It goes on at {end}." if end < len(whole) else "This is the end."
     return f"Characters {start} to {end} of {len(whole)}. {rest}\n{whole[start:end]}"
 

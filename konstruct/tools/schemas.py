@@ -21,6 +21,7 @@ LONGEST_PROBLEM: Final = 300
 # Keywords that would have it look elsewhere, or change what its own references mean.
 _ELSEWHERE: Final = frozenset({"$id", "$dynamicRef", "$dynamicAnchor", "$schema"})
 _PATTERNS: Final = frozenset({"pattern", "patternProperties"})
+_BY_NAME: Final = frozenset({"properties", "$defs", "definitions", "dependentSchemas"})
 _NOWHERE: Final[Registry[Any]] = Registry()
 
 
@@ -44,8 +45,17 @@ def check(schema: Mapping[str, JsonValue]) -> None:
 def without_patterns(schema: JsonValue) -> JsonValue:
     """A stranger's pattern can take for ever to match; the stranger checks it anyway."""
     if isinstance(schema, dict):
-        return {name: without_patterns(value) for name, value in schema.items() if name not in _PATTERNS}
+        return {
+            name: _each_without_patterns(value) if name in _BY_NAME else without_patterns(value)
+            for name, value in schema.items()
+            if name not in _PATTERNS
+        }
     return [without_patterns(each) for each in schema] if isinstance(schema, list) else schema
+
+
+def _each_without_patterns(schemas: JsonValue) -> JsonValue:
+    """Of schemas by names that a stranger chose, one of which may be "pattern"."""
+    return {name: without_patterns(each) for name, each in schemas.items()} if isinstance(schemas, dict) else schemas
 
 
 def arguments(text: str, schema: Mapping[str, Any]) -> dict[str, JsonValue]:

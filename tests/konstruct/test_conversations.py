@@ -2,7 +2,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from konstruct import conversations, inbox, notices
+from konstruct import conversations, inbox, notices, withdrawing
 from konstruct.conversations import Finished, Said, Turn
 from konstruct.errors import NotFound
 from konstruct.identity import new_id
@@ -233,7 +233,7 @@ async def test_an_abandoned_turn_may_not_answer_any_more(office: Office, why: st
     await begun(office, asked, turn_id)
     [ready] = (await office.finish(asked, turn_id, "Ready to go")).reply_ids
     async with office.session() as session:
-        await conversations.abandon(session, asked.conversation_id, [asked.message_id], why)
+        await withdrawing.abandon(session, asked.conversation_id, [asked.message_id], why)
 
     assert await office.states() == [why, "discarded"]
     assert await office.begin_send(asked, ready) == "superseded"
@@ -250,7 +250,7 @@ async def test_abandoning_leaves_what_was_answered(office: Office) -> None:
     asked = await office.say()
     await send(office, asked, *await office.answer(asked))
     async with office.session() as session:
-        await conversations.abandon(session, asked.conversation_id, [asked.message_id], "stopped")
+        await withdrawing.abandon(session, asked.conversation_id, [asked.message_id], "stopped")
     assert await office.states() == ["answered", "sent"]
 
 
@@ -258,7 +258,7 @@ async def test_the_next_turn_knows_what_was_stopped(office: Office) -> None:
     asked = await office.say("Stop this")
     await begun(office, asked)
     async with office.session() as session:
-        await conversations.abandon(session, asked.conversation_id, [asked.message_id], "stopped")
+        await withdrawing.abandon(session, asked.conversation_id, [asked.message_id], "stopped")
     turn = await begun(office, await office.say("Something else"))
     assert [line.text for line in turn.said] == ["Stop this", "Something else"]
 

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from konstruct import contacts, conversations, inbox, memory
+from konstruct import contacts, conversations, inbox, memory, withdrawing
 from konstruct.identity import new_id
 from konstruct.inbox import Accepted
 from konstruct.memory import Fact, due, work
@@ -82,7 +82,7 @@ async def test_memory_that_hangs_holds_up_no_conversation(office: Office, asked:
             turn_id = new_id()
             await office.say("Three")
             await conversations.begin_turn(other, office.vault, again.conversation_id, turn_id)
-            await conversations.abandon(other, again.conversation_id, [again.message_id], "stopped")
+            await withdrawing.abandon(other, again.conversation_id, [again.message_id], "stopped")
     assert await office.states() == [*["answered", "sent"] * 4, "taken"]
 
 

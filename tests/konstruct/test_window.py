@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlmodel import col, select
 
-from konstruct import connections, contacts, conversations, inbox, memory, outbox, window
+from konstruct import connections, contacts, conversations, inbox, memory, outbox, window, withdrawing
 from konstruct.conversations import Said, Turn
 from konstruct.db import Database
 from konstruct.errors import ChannelRefused
@@ -270,7 +270,7 @@ class History:
         await self._office.begin(asked, new_id())
         taken = [message.id for message in await self._in_state("taken")]
         async with self._office.session() as session:
-            await conversations.abandon(session, asked.conversation_id, taken, "stopped")
+            await withdrawing.abandon(session, asked.conversation_id, taken, "stopped")
 
     async def forget(self, number: int) -> None:
         messages = await self._office.rows(Message)

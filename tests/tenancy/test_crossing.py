@@ -35,6 +35,7 @@ from konstruct import (
     temporal,
     tenants,
     usage,
+    withdrawing,
 )
 from konstruct.adapters.reading.reader import SubprocessReader
 from konstruct.adapters.web import SafeWeb, open_client
@@ -164,13 +165,13 @@ ATTEMPTS: dict[str, tuple[Attempt, object]] = {
         lambda s, a, b: notices.add_notice(s, b.asked.conversation_id, new_id(), "x"),
         NotFound,
     ),
-    "conversations.abandon": (
-        lambda s, a, b: conversations.abandon(s, b.waiting.conversation_id, [b.waiting.message_id], "stopped"),
+    "withdrawing.abandon": (
+        lambda s, a, b: withdrawing.abandon(s, b.waiting.conversation_id, [b.waiting.message_id], "stopped"),
         NotFound,
     ),
-    "conversations.abandon with messages of b": (
-        lambda s, a, b: conversations.abandon(s, a.waiting.conversation_id, [b.waiting.message_id], "stopped"),
-        None,
+    "withdrawing.abandon with messages of b": (
+        lambda s, a, b: withdrawing.abandon(s, a.waiting.conversation_id, [b.waiting.message_id], "stopped"),
+        set(),
     ),
     "conversations.lock": (lambda s, a, b: conversations.lock(s, b.asked.conversation_id), NotFound),
     "conversations.whereabouts": (

@@ -1,0 +1,67 @@
+"""What is not to be done any more: turns that were given up, and whatever waits for a contact who is erased."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from konstruct import audit
+from konstruct.conversations import changed
+from konstruct.tables import Approval, Message, ToolCall
+from konstruct.tables.base import utc_now
+
+
+async def abandon(session: AsyncSession, conversation_id: UUID, message_ids: Sequence[UUID], why: str) -> set[UUID]:
+    """These messages get no answer; a turn that still thinks about them, which is told, may not give one either.
+
+    Gives the turns that end with it.
+    """
+    conversation = await changed(session, conversation_id)
+    given_up = await session.scalars(
+        update(Message)
+        .where(col(Message.conversation_id) == conversation_id, col(Message.id).in_(message_ids))
+        .where(col(Message.state).in_(("received", "taken")))
+        .values(state=why, settled_at=utc_now())
+        .returning(col(Message.turn_id))
+    )
+    # Forgetting something takes the conversation its turn; the messages still know theirs.
+    turn_ids = {turn_id for turn_id in (conversation.turn_id, *given_up) if turn_id is not None}
+    conversation.turn_id = None
+    await session.execute(
+        update(Message)
+        .where(col(Message.conversation_id) == conversation_id, col(Message.direction) == "outbound")
+        .where(col(Message.state) == "pending", col(Message.purpose) == "reply")
+        .values(state="discarded", settled_at=utc_now())
+    )
+    audit.record(
+        session,
+        tenant_id=conversation.tenant_id,
+        conversation_id=conversation_id,
+        actor="contact" if why == "stopped" else "runtime",
+        action=f"turn.{why}",
+        messages=[str(message_id) for message_id in message_ids],
+    )
+    return turn_ids
+
+
+async def withdraw(session: AsyncSession, contact_ids: Sequence[UUID]) -> None:
+    """Nothing that was not begun for these contacts is done any more, and nobody decides on it. Their conversations
+    must be locked; workflows that wait for a decision learn of it from a sweep."""
+    approvals = await session.scalars(
+        select(Approval)
+        .where(col(Approval.contact_id).in_(contact_ids), col(Approval.state) == "waiting")
+        .order_by(col(Approval.id))
+        .with_for_update(key_share=True)
+    )
+    for approval in approvals:
+        approval.state, approval.decided_by, approval.decided_at = "denied", "erasure", utc_now()
+    calls = await session.scalars(
+        select(ToolCall)
+        .where(col(ToolCall.contact_id).in_(contact_ids), col(ToolCall.state).in_(("ready", "waiting")))
+        .order_by(col(ToolCall.id))
+        .with_for_update(key_share=True)
+    )
+    for call in calls:
+        call.state, call.settled_at = "cancelled", utc_now()
