@@ -123,17 +123,21 @@ def _check_together(manifest: Manifest, document: Document) -> None:
     for key, source in manifest.knowledge.items():
         if (source.kind == "files") != (source.url is None):
             document.complain(("knowledge", key, "url"), "is for a page or a sitemap, which need it; files have none")
+    _check_tools(manifest, document)
+    asking = manifest.approvals
+    if (asking.connection is None) != (asking.channel is None):
+        document.complain(("approvals",), "needs both connection and channel, or neither")
+    if asking.connection is not None and not isinstance(manifest.connections.get(asking.connection), SlackConnection):
+        document.complain(("approvals", "connection"), "is no Slack connection of this file")
+
+
+def _check_tools(manifest: Manifest, document: Document) -> None:
     for key, tool in manifest.tools.items():
         if key in BUILTINS:
             document.complain(("tools", key), "is what a built-in tool is called; give it a name of its own")
         needs_secret = isinstance(tool, HttpTool) and tool.auth.kind != "none"
         if needs_secret and tool.secret is None:
             document.complain(("tools", key, "secret"), "is missing: auth says where it goes")
-    asking = manifest.approvals
-    if (asking.connection is None) != (asking.channel is None):
-        document.complain(("approvals",), "needs both connection and channel, or neither")
-    if asking.connection is not None and not isinstance(manifest.connections.get(asking.connection), SlackConnection):
-        document.complain(("approvals", "connection"), "is no Slack connection of this file")
     for name, employee in manifest.employees.items():
         for place, chosen in enumerate(employee.tools):
             risk = _risk(manifest, chosen)

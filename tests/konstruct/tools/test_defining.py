@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from konstruct.db import Database
-from konstruct.errors import NotFound
+from konstruct.errors import Conflict, NotFound
 from konstruct.identity import new_id
 from konstruct.ports import McpTool
 from konstruct.tables import Tool
@@ -183,10 +183,12 @@ async def test_an_operator_accepts_what_is_offered_now(office: Office) -> None:
     async with office.session() as session:
         for key, name in (("crm", "find"), ("crm", "none"), ("other", "find")):
             with pytest.raises(NotFound):
-                await defining.accept(session, key, name, "test")
+                await defining.accept(session, key, name, "find-1", "test")
     await take_in(office, "crm", offered("find", "Finds!", "2"))
     async with office.session() as session:
-        await defining.accept(session, "crm", "find", "ops")
+        with pytest.raises(Conflict):
+            await defining.accept(session, "crm", "find", "find-1", "ops")
+        await defining.accept(session, "crm", "find", "find-2", "ops")
     entry = (await tool_row(office, "crm")).listing["find"]
     assert (entry["state"], entry["description"], entry["digest"]) == ("accepted", "Finds!", "find-2")
     assert await take_in(office, "crm", offered("find", "Finds!", "2")) == []

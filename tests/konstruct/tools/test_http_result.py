@@ -63,9 +63,11 @@ def test_whether_there_may_be_nothing_is_for_the_schema_to_say() -> None:
 @pytest.mark.parametrize(
     "schema",
     [
-        {"$ref": "#/$defs/nowhere"},
-        {"$ref": "#"},
-        {"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"},
+        {"properties": {"data": {"$ref": "#/$defs/nowhere"}}},
+        {
+            "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}},
+            "properties": {"data": {"$ref": "#/$defs/a"}},
+        },
     ],
 )
 def test_a_schema_that_leads_nowhere_fails_the_tool_and_nothing_else(schema: JsonValue) -> None:

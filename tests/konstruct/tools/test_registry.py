@@ -145,7 +145,7 @@ async def test_of_a_server_is_had_what_it_offers_as_it_was_accepted(office: Offi
         await defining.keep_listing(session, tool_id, [offered("find", digest="2"), offered("send it")])
     assert set(await toolbox(office, asked)) == {sent, "read_result"}
     async with office.session() as session:
-        await defining.accept(session, "crm", "find", "test")
+        await defining.accept(session, "crm", "find", "find-2", "test")
     assert (await toolbox(office, asked))["crm__find"].digest != found["crm__find"].digest
 
 
