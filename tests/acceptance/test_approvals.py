@@ -128,8 +128,11 @@ async def test_what_is_stopped_by_the_one_who_wanted_it_cannot_be_approved_any_m
     # What was stopped stands before the next word, and this model would take it up again.
     town.models.when("anthropic", "One last thing.", Behaviour())
     assert await talk.heard_nothing_more_than(0) == []
-    # Nor was the model told of a no that nobody said, which begins a turn.
-    assert [call["state"] for call in await shop.calls(talk)] == ["cancelled"]
+    [call] = await shop.calls(talk)
+    assert call["state"] == "cancelled"
+    # Nor was the model told of a no that nobody said.
+    said = [row for row in await shop.office.rows("messages") if row["conversation_id"] == call["conversation_id"]]
+    assert {row["author"] for row in said} == {"contact", "employee"}
 
 
 async def test_a_tool_that_an_employee_lost_before_the_yes_is_not_used_and_that_is_told(town: Town, shop: Shop) -> None:
