@@ -5,6 +5,7 @@ The only place that searches it. Each statement names the tenant besides row sec
 
 import math
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -20,8 +21,8 @@ from konstruct.searching import EXACT_UP_TO, INDEXED, PREPARE, vector_text
 
 CANDIDATES: Final = 60
 """Of each kind of search, before they are fused."""
-MOST_WORDS: Final = 60
-"""Of a question, the rarest so many are looked for."""
+MOST_WORDS: Final = 32
+"""Of a question that are looked for; nobody asks more at once."""
 
 # Weights and floor found on the half of a labelled set that is for this; see benchmarks/knowledge.
 MEANING: Final = 0.6
@@ -90,8 +91,8 @@ _INDEXED: Final = {dimensions: _near_by_index(dimensions) for dimensions in INDE
 
 @cache
 def _by_words(count: int) -> TextClause:
-    """One look at each chunk, whether it has each of so many words, and how rare that makes them; then the best,
-    with how often they have them. Chunks have few words and mostly once, so that none that matters is left out.
+    """One look at each chunk, whether it has each of so many words, and how rare that makes them; then the best, with
+    how often they have them. Chunks are short and have most words once, so that none that matters is left out.
     """
     has = ", ".join(f"c.words @@ cast(:word{number} as tsquery) as has{number}" for number in range(count))
     frequency = ", ".join(f"count(*) filter (where has{number}) as found{number}" for number in range(count))
@@ -100,20 +101,24 @@ def _by_words(count: int) -> TextClause:
     rarities = ", ".join(rarity.format(number) for number in range(count))
     return sql(
         f"""
-        with chunks as materialized (
+        with hits as materialized (
           select c.id, c.length, {has} from knowledge_chunks c
           where c.tenant_id = :tenant_id and (cast(:source_ids as uuid[]) is null or c.source_id = any(:source_ids))
+            and c.words @@ cast(:any_word as tsquery)
         ),
-        size as (select count(*) as texts, greatest(avg(length), 1) as length, {frequency} from chunks),
-        best as (
-          select chunks.id, {value} as value from chunks, size where {" or ".join(f"has{n}" for n in range(count))}
-          order by value desc, chunks.id limit :at_most
-        )
-        select c.id, c.length / size.length as length, word.lexeme, cardinality(word.positions) as times,
+        size as (
+          select greatest(avg(length), 1) as length, {frequency}, (
+              select count(*) from knowledge_chunks c
+              where c.tenant_id = :tenant_id and (cast(:source_ids as uuid[]) is null or c.source_id = any(:source_ids))
+            ) as texts
+          from hits
+        ),
+        best as (select hits.id, {value} as value from hits, size order by value desc, hits.id limit :at_most)
+        select c.id, c.length / size.length as length, word.lexeme, coalesce(cardinality(word.positions), 1) as times,
           array[{rarities}] as rarities
         from best join knowledge_chunks c on c.tenant_id = :tenant_id and c.id = best.id cross join size,
           unnest(c.words) word
-        where word.lexeme = any(:words)
+        where word.lexeme = any(:forms)
         """  # noqa: S608  # Only numbers and the text above get in.
     )
 
@@ -203,24 +208,34 @@ async def _near(
 
 async def _worded(session: AsyncSession, text: str, where: Mapping[str, Any]) -> dict[UUID, float]:
     """BM25, as a share of what a chunk would get that has all of the words, many times over."""
-    [asked] = await words(session, [text])
-    lexemes = list(asked.places)[:MOST_WORDS]
-    if not lexemes:
+    [said] = await words(session, [text])
+    asked = list(dict.fromkeys(said.forms))[:MOST_WORDS]
+    if not asked:
         return {}
-    named = {f"word{number}": quoted(lexeme) for number, lexeme in enumerate(lexemes)}
-    rows = (
-        await session.execute(_by_words(len(lexemes)), {**where, **named, "words": lexemes, "at_most": 3 * CANDIDATES})
-    ).all()
+    queries = [" | ".join(map(quoted, forms)) for forms in asked]
+    values = {
+        **{f"word{number}": query for number, query in enumerate(queries)},
+        "any_word": " | ".join(queries),
+        "forms": list({form for forms in asked for form in forms}),
+        "at_most": 3 * CANDIDATES,
+    }
+    rows = (await session.execute(_by_words(len(asked)), {**where, **values})).all()
     if not rows:
         return {}
-    rarity = dict(zip(lexemes, map(float, rows[0].rarities), strict=True))
-    whole = sum(rarity.values())
-    scores: dict[UUID, float] = {}
+    rarities = list(map(float, rows[0].rarities))
+    found: dict[UUID, dict[str, float]] = defaultdict(dict)
     for row in rows:
-        often = row.times / (row.times + _SATURATION * (1 - _LENGTH_MATTERS + _LENGTH_MATTERS * float(row.length)))
-        scores[row.id] = scores.get(row.id, 0.0) + rarity[row.lexeme] * often / whole
-    best = sorted(scores.items(), key=lambda entry: (-entry[1], entry[0]))[:CANDIDATES]
-    return dict(best)
+        beside = _SATURATION * (1 - _LENGTH_MATTERS + _LENGTH_MATTERS * float(row.length))
+        found[row.id][row.lexeme] = row.times / (row.times + beside)
+    scores = {
+        chunk_id: sum(
+            rarity * max((often.get(form, 0.0) for form in forms), default=0.0)
+            for rarity, forms in zip(rarities, asked, strict=True)
+        )
+        / sum(rarities)
+        for chunk_id, often in found.items()
+    }
+    return dict(sorted(scores.items(), key=lambda entry: (-entry[1], entry[0]))[:CANDIDATES])
 
 
 async def _distinct(

@@ -18,6 +18,9 @@ LONGEST_WORD: Final = 64
 BEGINNING: Final = 5
 """Characters by which an inflected word is found."""
 
+MOST_PLACES: Final = 200
+"""Of one word in a text; Postgres keeps few more."""
+
 # Python's \w leaves out the signs that most scripts of India and South-East Asia write vowels with.
 _SIGNS: Final = (
     "\u0300-\u036f\u0483-\u0489\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed"
@@ -40,15 +43,25 @@ _STEMS: Final = sql("select word, ts_lexize('english_stem', word) from unnest(ca
 
 @dataclass(frozen=True)
 class Words:
-    """``places``: where each lexeme stands, counted from 1. ``length``: how many words there are."""
+    """The words of a text in their order, each with the forms by which it is found. What says nothing is left out."""
 
-    places: Mapping[str, Sequence[int]]
-    length: int
+    forms: tuple[tuple[str, ...], ...]
+
+    @property
+    def length(self) -> int:
+        return len(self.forms)
 
     @property
     def vector(self) -> str:
-        """As Postgres reads a tsvector."""
-        return " ".join(f"{quoted(lexeme)}:{','.join(map(str, at))}" for lexeme, at in self.places.items())
+        """As Postgres reads a tsvector; it notes places only of what is there more than once, for their number."""
+        places: dict[str, list[int]] = {}
+        for place, forms in enumerate(self.forms, 1):
+            for form in forms:
+                places.setdefault(form, []).append(place)
+        return " ".join(
+            quoted(form) + (f":{','.join(map(str, at[:MOST_PLACES]))}" if len(at) > 1 else "")
+            for form, at in places.items()
+        )
 
 
 def quoted(lexeme: str) -> str:
@@ -60,20 +73,7 @@ async def words(session: AsyncSession, texts: Sequence[str]) -> list[Words]:
     """Of each text, in their order."""
     cut = [list(_cut(fold(text))) for text in texts]
     stems = await _stemmed(session, {form for places in cut for forms in places for form in forms[:1]})
-    found = []
-    for places in cut:
-        at: dict[str, list[int]] = {}
-        length = 0
-        for forms in places:
-            # No lexeme is found, of a word that says nothing by itself.
-            lexemes = _lexemes(forms, stems)
-            length += bool(lexemes)
-            for lexeme in lexemes:
-                # Postgres keeps no more of either.
-                if length < 16_000 and len(at.setdefault(lexeme, [])) < 250:
-                    at[lexeme].append(length)
-        found.append(Words({lexeme: at_places for lexeme, at_places in at.items() if at_places}, length))
-    return found
+    return [Words(tuple(kept for forms in places if (kept := _kept(forms, stems)))) for places in cut]
 
 
 def fold(text: str) -> str:
@@ -125,6 +125,6 @@ async def _stemmed(session: AsyncSession, distinct: set[str]) -> dict[str, str |
     return {word: (found[0] if found else None) for word, found in rows}
 
 
-def _lexemes(forms: tuple[str, ...], stems: Mapping[str, str | None]) -> list[str]:
+def _kept(forms: tuple[str, ...], stems: Mapping[str, str | None]) -> tuple[str, ...]:
     stem = stems.get(forms[0], forms[0])
-    return [] if stem is None else list(dict.fromkeys((stem, *forms)))
+    return () if stem is None else tuple(dict.fromkeys((stem, *forms[1:])))

@@ -93,7 +93,7 @@ async def _shelf(office: Office, vectors: Any) -> Shelf:
             "position": number,
             "text": f"Passage {number}",
             "digest": chunk_id.bytes,
-            "words": f"'{number}':1 'passag':2",
+            "words": f"'{number}' 'passag' 'passa*'",
             "length": 2,
             "embedded_with": MODEL,
         }

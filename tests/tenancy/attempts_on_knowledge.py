@@ -114,5 +114,5 @@ ON_KNOWLEDGE: dict[str, tuple[Attempt, object]] = {
     "knowledge.search.known_models": (lambda s, a, b: search.known_models(s, b.tenant_id), []),
     "knowledge.search.search": (_search, []),
     # It reads no row of anybody's.
-    "knowledge.words.words": (lambda s, a, b: words.words(s, [""]), [Words({}, 0)]),
+    "knowledge.words.words": (lambda s, a, b: words.words(s, [""]), [Words(())]),
 }
