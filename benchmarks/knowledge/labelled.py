@@ -1,4 +1,4 @@
-"""Reads the labelled set: documents, questions with the passage that answers each, and questions that nothing answers."""
+"""Reads the labelled set: documents, questions with the passage that answers each, and questions without an answer."""
 
 import json
 from dataclasses import dataclass

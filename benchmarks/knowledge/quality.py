@@ -1,4 +1,4 @@
-"""How often, and how far up, a search finds the passage that answers; and how well its scores tell when nothing does."""
+"""How often, and how far up, a search finds the passage that answers; and how well scores tell when nothing does."""
 
 import statistics
 import unicodedata
