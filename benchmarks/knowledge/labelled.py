@@ -1,4 +1,4 @@
-"""Reads the labelled set: documents, questions with the passage that answers each, and questions without an answer."""
+"""Reads the labelled set: documents, questions with the passage that answers each, and some that nothing answers."""
 
 import json
 from dataclasses import dataclass

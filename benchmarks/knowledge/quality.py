@@ -1,4 +1,4 @@
-"""How often, and how far up, a search finds the passage that answers; and how well scores tell when nothing does."""
+"""How often and how far up a search finds the passage that answers, and what its scores say when none does."""
 
 import statistics
 import unicodedata
@@ -21,12 +21,12 @@ class Scores:
     """For each question, where the right passage stood, from 1; None if it was not found."""
 
     def recall(self, cut: int) -> float:
-        return statistics.mean(place is not None and place <= cut for place in self.places)
+        return statistics.fmean(place is not None and place <= cut for place in self.places)
 
     @property
     def reciprocal(self) -> float:
         """The mean of one over the place (MRR); what was not found counts as nothing."""
-        return statistics.mean(1 / place if place else 0.0 for place in self.places)
+        return statistics.fmean(1 / place if place else 0.0 for place in self.places)
 
     def row(self) -> dict[str, float]:
         recalls = {f"R@{cut}": round(self.recall(cut), 3) for cut in CUTS}
@@ -83,4 +83,4 @@ def threshold(answerable: Sequence[float], unanswerable: Sequence[float], *, kep
     """
     descending = sorted(answerable, reverse=True)
     lowest = next(score for count, score in enumerate(descending, 1) if count / len(descending) >= kept)
-    return lowest, statistics.mean(score < lowest for score in unanswerable)
+    return lowest, statistics.fmean(score < lowest for score in unanswerable)
