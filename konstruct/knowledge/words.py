@@ -89,12 +89,10 @@ def _cut(text: str) -> "list[tuple[str, ...]]":
         word = match[0]
         rest = 0
         for run in _UNSPACED.finditer(word):
-            if run.start() > rest:
-                places.append(_forms(word[rest : run.start()]))
+            places += _words(word[rest : run.start()])
             places += _pairs(run[0])
             rest = run.end()
-        if rest < len(word):
-            places.append(_forms(word[rest:]))
+        places += _words(word[rest:])
     # A code is one word more, however it is punctuated.
     for match in _CODE.finditer(text):
         if any(character.isdigit() for character in match[0]):
@@ -108,14 +106,14 @@ def _pairs(run: str) -> "list[tuple[str, ...]]":
     return [(run[place : place + 2],) for place in range(len(run) - 1)]
 
 
-def _forms(word: str) -> tuple[str, ...]:
+def _words(word: str) -> "list[tuple[str, ...]]":
+    """Where digits stand beside letters, each part is a word besides: how rare it is, is its own."""
     word = word[:LONGEST_WORD]
     if any(character.isdigit() for character in word):
-        parts = _PARTS.findall(word)
-        return (word, *parts) if len(parts) > 1 else (word,)
+        return [(part,) for part in dict.fromkeys((word, *_PARTS.findall(word)))]
     if len(word) > BEGINNING:
-        return (word, f"{word[:BEGINNING]}*")
-    return (word,)
+        return [(word, f"{word[:BEGINNING]}*")]
+    return [(word,)] if word else []
 
 
 async def _stemmed(session: AsyncSession, distinct: set[str]) -> dict[str, str | None]:

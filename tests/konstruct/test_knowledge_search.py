@@ -116,7 +116,10 @@ async def test_only_the_sources_that_may_be_searched_are(office: Office) -> None
 
 
 async def test_what_says_the_same_is_found_once_and_one_number_is_a_difference(office: Office) -> None:
-    say = "A tyre of 28 inches costs 30 euros, and is fitted while you wait by one of us."
+    say = (
+        "A tyre of 28 inches costs 30 euros, and is fitted while you wait by one of us, who will also look whether your"
+        " brakes, lights and bell do what they should, for which we take nothing more."
+    )
     await fill(office, "web", {"u": content(say, title="A")}, settings=SITEMAP)
     await fill(office, "mine", {"f": content(f"{say}!", title="A")}, settings=SourceSettings("files", is_trusted=True))
     await fill(office, "old", {"f": content(say.replace("30", "25"), title="A")})
