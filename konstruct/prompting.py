@@ -1,5 +1,6 @@
 """What a model is sent in a turn: who it is, what is remembered, what was said, and what it did with tools so far."""
 
+import re
 from collections.abc import Sequence
 from importlib import resources
 from string import Template
@@ -22,6 +23,7 @@ _PROMPTS = resources.files("konstruct.prompts")
 _WITH_TOOLS = _PROMPTS.joinpath("tools.md").read_text().strip()
 _LAST_STEP = _PROMPTS.joinpath("last_step.md").read_text().strip()
 _NOTE = Template(_PROMPTS.joinpath("note.md").read_text().strip())
+_NOTE_MARKS = re.compile(r"\[(?:A note of the system|End of the note)[^\]]*\]", re.IGNORECASE)
 _PASSAGES = Template(_PROMPTS.joinpath("passages_short.md").read_text().strip())
 
 
@@ -72,7 +74,10 @@ def _talk(turn: Turn, steps: Sequence[PastStep]) -> list[ChatMessage]:
 def _line(said: Said) -> ChatMessage:
     if said.author == "system":
         return ChatMessage("user", _NOTE.substitute(note=said.text))
-    return ChatMessage("assistant" if said.is_answer else "user", said.text)
+    if said.is_answer:
+        return ChatMessage("assistant", said.text)
+    # Nobody but the product may seem to write a note of it.
+    return ChatMessage("user", _NOTE_MARKS.sub(lambda mark: f"({mark[0][1:-1]})", said.text))
 
 
 def _step(step: PastStep) -> list[ChatMessage]:
