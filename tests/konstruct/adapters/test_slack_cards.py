@@ -10,15 +10,14 @@ from uuid import UUID
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from pydantic import SecretStr
 
 from konstruct.adapters import slack_cards
 from konstruct.adapters.console import ConsoleMessenger
-from konstruct.adapters.slack import BOT_TOKEN, SlackMessenger, open_session
+from konstruct.adapters.slack import SlackMessenger, open_session
 from konstruct.errors import ChannelRefused, ChannelUnavailable, SendUncertain
-from konstruct.identity import ConnectionId, TenantId, new_id
 from konstruct.ports import ApprovalCard, ChannelAccount
 from konstruct.visible import visible
+from tests.konstruct.adapters.test_slack import account_of
 from tests.konstruct.adapters.test_slack_manifest import MANIFEST
 from tests.support.slack_double import Json, SlackDouble
 from tests.support.slack_double.rules import check_content
@@ -55,16 +54,7 @@ async def messenger(slack: SlackDouble) -> AsyncIterator[SlackMessenger]:
 @pytest.fixture
 def account(slack: SlackDouble) -> ChannelAccount:
     [workspace] = slack.world.workspaces.values()
-    return ChannelAccount(
-        tenant_id=TenantId(new_id()),
-        connection_id=ConnectionId(new_id()),
-        kind="slack",
-        is_active=True,
-        team_id=workspace.team_id,
-        bot_user_id=workspace.bot_user_id,
-        bot_id=workspace.bot_id,
-        secrets={BOT_TOKEN: SecretStr(workspace.bot_token)},
-    )
+    return account_of(workspace)
 
 
 def parts(value: object, kind: str) -> Iterator[Json]:
