@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
 from temporalio.client import Client
@@ -20,6 +21,16 @@ from konstruct.embedded.supervisor import Supervisor
 from konstruct.settings import Settings
 from konstruct.vault import Vault
 from tests.support.doubles import RecordingMessenger, ScriptedModel
+
+# As it comes, structlog draws each traceback with all variables, which can take longer than a webhook may.
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.format_exc_info,
+        structlog.dev.ConsoleRenderer(colors=False),
+    ]
+)
 
 ENCRYPTION_KEY = SecretStr(Fernet.generate_key().decode())
 
