@@ -47,6 +47,7 @@ class ToolServers:
     async def _look_at(self, tenant_id: UUID, tool_id: UUID) -> None:
         async with self._database.tenant_session(tenant_id) as session:
             await defining.note_looked(session, tool_id)
+        async with self._database.tenant_session(tenant_id) as session:
             tool = await defining.get(session, tool_id)
             server = defining.server(tool, await defining.secrets(session, self._vault, tool))
         try:

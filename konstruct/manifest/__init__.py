@@ -44,6 +44,11 @@ _MESSAGES: Final = {
     "model_type": "must hold names and values",
     "model_attributes_type": "must hold names and values",
     "bool_type": "must be true or false",
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
 }
 
 
@@ -135,9 +140,11 @@ def _check_tools(manifest: Manifest, document: Document) -> None:
     for key, tool in manifest.tools.items():
         if key in BUILTINS:
             document.complain(("tools", key), "is what a built-in tool is called; give it a name of its own")
-        needs_secret = isinstance(tool, HttpTool) and tool.auth.kind != "none"
-        if needs_secret and tool.secret is None:
-            document.complain(("tools", key, "secret"), "is missing: auth says where it goes")
+        if isinstance(tool, HttpTool) and (tool.auth.kind == "none") != (tool.secret is None):
+            lacks = "is missing: auth says where it goes"
+            document.complain(
+                ("tools", key, "secret"), lacks if tool.secret is None else "is given, and auth says not where it goes"
+            )
     for name, employee in manifest.employees.items():
         for place, chosen in enumerate(employee.tools):
             risk = _risk(manifest, chosen)
@@ -165,7 +172,11 @@ def _explain(problem: ErrorDetails) -> tuple[Loc, str]:
     if loc[-1:] == ("[key]",):
         loc = loc[:-1]
     if kind in _MESSAGES:
-        return loc, _MESSAGES[kind].format(most=problem.get("ctx", {}).get("max_length"))
+        context = problem.get("ctx", {})
+        return loc, _MESSAGES[kind].format(most=context.get("max_length"), **context)
+    if len(loc) == 3 and loc[-1] in KINDS.get(str(loc[0]), ()):
+        # What is wrong with all of it: the kind that the schema was chosen by is no part of the file.
+        loc = loc[:-1]
     return loc, problem["msg"]
 
 

@@ -124,7 +124,7 @@ def _check_source(value: str, info: ValidationInfo[Any]) -> str:
 def _check_zone(value: str) -> str:
     try:
         ZoneInfo(value)
-    except (ValueError, OSError):
+    except (KeyError, ValueError, OSError):
         raise PydanticCustomError("zone", "must be a time zone as the IANA names it, such as Europe/Vienna") from None
     return value
 

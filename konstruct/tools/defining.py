@@ -119,9 +119,11 @@ def server(tool: Tool, opened: Mapping[str, SecretStr]) -> McpServer:
 async def keep_listing(
     session: AsyncSession, tool_id: UUID, offered: Sequence[McpTool], *, url: str | None = None
 ) -> list[str]:
-    """Takes in what a server offers, unless it is no longer the one at ``url`` that was asked. What is new is accepted,
-    since no employee has it before somebody gives it to one; what is no longer what was accepted is put aside until an
-    operator looks at it. Gives the names of those."""
+    """Takes in what a server offers, unless it is no longer the one at ``url``, which was asked.
+
+    What is new is accepted, since no employee has it before somebody gives it to one; what is no longer what was
+    accepted is put aside until an operator looks at it. Gives the names of those.
+    """
     tool = (await session.execute(_TOOL.with_for_update(key_share=True), {"tool_id": tool_id})).scalar_one()
     if url not in (None, tool.definition.get("url")):
         return []

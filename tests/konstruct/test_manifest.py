@@ -69,7 +69,8 @@ def test_a_whole_manifest_is_read() -> None:
 
 def test_the_example_and_the_demo_are_good() -> None:
     example = Path(__file__).parents[2] / "docs" / "tenant.example.yaml"
-    acme = manifest.read(example, {"ACME_SLACK_BOT_TOKEN": TOKEN})
+    environ = {"ACME_SLACK_BOT_TOKEN": TOKEN, "ACME_SHOP_KEY": "sk-canary", "ACME_CRM_TOKEN": "canary"}
+    acme = manifest.read(example, environ)
     assert set(acme.employees) == {"ada", "bert"}
 
     demo = resources.files("konstruct.embedded").joinpath("demo.yaml").read_text()

@@ -18,11 +18,12 @@ from konstruct.tables import Approval, Employee, EmployeeVersion, Tenant
 from konstruct.tables import Tool as ToolRow
 from konstruct.tables import ToolCall as CallRow
 from konstruct.tools import calls, defining, proposing, registry
-from konstruct.tools.calls import Kept, PastStep
+from konstruct.tools.calls import Kept, PastStep, Proposal
 from konstruct.tools.defining import Definition
 from konstruct.tools.registry import Tool
 from tests.support.office import Office
 
+DAYS = timedelta(days=3)
 OBJECT: dict[str, Any] = {"type": "object"}
 
 
@@ -90,7 +91,7 @@ class Job:
     steps: int = 0
 
     async def step(
-        self, *wanted: ToolCall | str, text: str = "", is_untrusted: bool = False, expires_in: timedelta | None = None
+        self, *wanted: ToolCall | str, text: str = "", is_untrusted: bool = False, expires_in: timedelta = DAYS
     ) -> Kept:
         """A name alone is a call without arguments."""
         turn = await self.office.begin(self.asked, self.turn_id)
@@ -102,8 +103,16 @@ class Job:
         proposals = proposing.propose(
             named, await toolbox(self.office, self.asked), await self.past(), is_untrusted=is_untrusted
         )
+        kept = await self.keep(*proposals, text=text, after_seq=turn.asked_seqs[-1], expires_in=expires_in)
+        self.steps += 1
+        return kept
+
+    async def keep(
+        self, *proposals: Proposal, text: str = "", after_seq: int = 1, expires_in: timedelta = DAYS
+    ) -> Kept:
+        """As an attempt does that has thought to its end, whatever became of its turn meanwhile."""
         async with self.office.session() as session:
-            kept = await calls.keep_step(
+            return await calls.keep_step(
                 session,
                 self.office.vault,
                 self.asked.conversation_id,
@@ -111,12 +120,10 @@ class Job:
                 self.steps,
                 text=text,
                 link="openai/gpt-5.4",
-                after_seq=turn.asked_seqs[-1],
+                after_seq=after_seq,
                 proposals=proposals,
-                expires_after=expires_in or timedelta(days=3),
+                expires_after=expires_in,
             )
-        self.steps += 1
-        return kept
 
     async def past(self) -> list[PastStep]:
         async with self.office.session() as session:
