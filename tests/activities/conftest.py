@@ -2,15 +2,21 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 
 import asyncpg
 import pytest
 from pydantic import SecretStr
 
+from activities.builtin_tools import BuiltinTools
 from activities.delivery import Delivery
 from activities.remembering import Remembering
 from activities.thinking import Thinking
+from activities.tool_use import ToolUse
+from konstruct.adapters.mcp import HttpMcp
+from konstruct.adapters.web import SafeWeb, open_client
 from konstruct.db import Database
+from konstruct.embedded.loopback import free_port
 from konstruct.settings import Settings
 from konstruct.vault import Vault
 from tests.support.doubles import (
@@ -21,6 +27,8 @@ from tests.support.doubles import (
     ScriptedModel,
     WordEmbedder,
 )
+from tests.support.mcp_server import McpDouble
+from tests.support.odd_shop import OddShop
 from tests.support.office import Office, open_office
 
 MODELS = ("anthropic/claude-sonnet-4-6", "openai/gpt-5.4")
@@ -106,3 +114,39 @@ def remembering(database: Database, vault: Vault, model: ScriptedModel, embedder
         embedding_model=embedder.name,
     )
     return Remembering(settings, database, vault, model, NothingCools(), GivenEmbedders({embedder.name: embedder}))
+
+
+@pytest.fixture
+async def shop() -> AsyncIterator[OddShop]:
+    shop = OddShop()
+    async with shop.running():
+        yield shop
+
+
+@pytest.fixture
+def closed_shop() -> OddShop:
+    """One that may be asked, and is not there until it is run."""
+    return OddShop(port=free_port())
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[McpDouble]:
+    double = McpDouble()
+    async with double.running():
+        yield double
+        double.may_answer.set()
+
+
+@pytest.fixture
+async def tool_use(
+    database: Database,
+    vault: Vault,
+    embedder: WordEmbedder,
+    shop: OddShop,
+    closed_shop: OddShop,
+    server: McpDouble,
+) -> AsyncIterator[ToolUse]:
+    builtin = BuiltinTools(database, vault, GivenEmbedders({embedder.name: embedder}), NothingCools())
+    allowed = [shop.place, closed_shop.place, f"127.0.0.1:{server.port}"]
+    async with open_client(allowed) as client:
+        yield ToolUse(database, vault, builtin, SafeWeb(client), HttpMcp(partial(open_client, allowed)))

@@ -22,7 +22,7 @@ tools:
     secret: ${KEY}
   crm:
     kind: mcp
-    url: https://crm.example.com/mcp
+    url: https://127.0.0.1/crm
     tools: {find: {risk: reads}}
 knowledge:
   handbook: {kind: files, title: Handbook}

@@ -124,15 +124,15 @@ async def test_an_erasure_waits_for_the_word_that_is_being_told(shop: Office, da
     async with shop.session() as telling:
         note_id = await approvals.report(telling, shop.vault, approval_id)
         erasing = asyncio.create_task(erase(shop, row.contact_id))
-        while not await waits(database):
-            await asyncio.sleep(0)
+        await until_somebody_waits(database)
     await erasing
     assert note_id is not None
     assert (await shop.message(note_id)).state == "deleted"
 
 
-async def waits(database: Database) -> bool:
-    """Whether somebody waits for a lock of another."""
-    async with database.system_session() as session:
-        count = await session.scalar(text("select count(*) from pg_locks where not granted"))
-    return bool(count)
+async def until_somebody_waits(database: Database) -> None:
+    """For a lock of another; nothing but asking Postgres tells."""
+    while True:
+        async with database.system_session() as session:
+            if await session.scalar(text("select count(*) from pg_locks where not granted")):
+                return

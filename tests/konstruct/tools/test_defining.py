@@ -16,7 +16,7 @@ from tests.support.office import Office
 from tests.support.workshop import at_server, define, offered, over_http, tool_row
 
 SHOP = "https://shop.example.com/orders"
-CRM = "https://crm.example.com/mcp"
+CRM = "https://127.0.0.1/crm"
 
 
 async def put(office: Office, key: str, definition: Definition) -> list[str] | None:
@@ -77,17 +77,17 @@ async def test_a_server_at_another_address_has_offered_nothing_yet(office: Offic
     await take_in(office, "crm", offered("find"))
     await put(office, "crm", at_server(CRM, find={"risk": "reads"}))
     assert await states(office, "crm") == {"find": "accepted"}
-    await put(office, "crm", at_server("https://evil.example.com/mcp"))
+    await put(office, "crm", at_server("https://127.0.0.1/evil"))
     assert await states(office, "crm") == {}
     assert (await tool_row(office, "crm")).listed_at is None
 
 
 async def test_what_the_server_before_said_is_not_taken_for_the_new_ones(office: Office) -> None:
     """It was asked, and answered after the operator had named another one."""
-    await put(office, "crm", at_server("https://new.example.com/mcp"))
+    await put(office, "crm", at_server("https://127.0.0.1/new"))
     assert await take_in(office, "crm", offered("find"), url=CRM) == []
     assert await states(office, "crm") == {}
-    await take_in(office, "crm", offered("find"), url="https://new.example.com/mcp")
+    await take_in(office, "crm", offered("find"), url="https://127.0.0.1/new")
     assert await states(office, "crm") == {"find": "accepted"}
 
 

@@ -124,7 +124,7 @@ async def test_a_tool_that_was_removed_is_not_had(office: Office, asked: Accepte
 async def test_of_a_server_is_had_what_it_offers_as_it_was_accepted(office: Office, asked: Accepted) -> None:
     schema = {"type": "object", "properties": {"sum": {"type": "number"}}}
     tool_id = await define(
-        office, "crm", at_server("https://crm.example.com/mcp", find={"risk": "reads"}, pay={"repeatable": True})
+        office, "crm", at_server("https://127.0.0.1/crm", find={"risk": "reads"}, pay={"repeatable": True})
     )
     async with office.session() as session:
         await defining.keep_listing(
@@ -153,7 +153,7 @@ async def test_of_a_server_is_had_what_it_offers_as_it_was_accepted(office: Offi
 async def test_tools_of_a_server_that_lets_nobody_in_are_not_had(
     office: Office, asked: Accepted, status: str, is_had: bool
 ) -> None:
-    tool_id = await define(office, "crm", at_server("https://crm.example.com/mcp"))
+    tool_id = await define(office, "crm", at_server("https://127.0.0.1/crm"))
     async with office.session() as session:
         await defining.keep_listing(session, tool_id, [offered("find")])
         await defining.mark(session, tool_id, status, "So it is.")
@@ -162,8 +162,8 @@ async def test_tools_of_a_server_that_lets_nobody_in_are_not_had(
 
 async def test_operators_are_shown_all_tools_with_how_they_stand(office: Office) -> None:
     await define(office, "look", over_http(SHOP))
-    crm = await define(office, "crm", at_server("https://crm.example.com/mcp", find={"risk": "reads"}))
-    await define(office, "new", at_server("https://new.example.com/mcp"))
+    crm = await define(office, "crm", at_server("https://127.0.0.1/crm", find={"risk": "reads"}))
+    await define(office, "new", at_server("https://127.0.0.1/new"))
     async with office.session() as session:
         await defining.keep_listing(session, crm, [offered("find"), offered("pay")])
         await defining.keep_listing(session, crm, [offered("find", digest="2")])
