@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
-_REFERENCE = re.compile(r"[ \t]?\[(\d{1,4}(?:\s*[,;]\s*\d{1,4})*)\](?!\()")
+# Several in a row are one: passages of one document have one number, which is told once.
+_REFERENCES = re.compile(r"(?:[ \t]?\[\d{1,4}(?:\s*[,;]\s*\d{1,4})*\](?!\())+")
 _WORD = re.compile(r"\w{2,}")
 _NOT_IN_TITLES = re.compile(r"[\[\]()<>`*_~|\x00-\x1f\x7f]+")
 _LONGEST_TITLE: Final = 120
@@ -37,14 +38,14 @@ def cite(answer: str, sources: Sequence[Source]) -> str:
         return places.setdefault((source.title, source.link), len(places) + 1)
 
     def renumbered(found: re.Match[str]) -> str:
-        numbers = [int(number) for number in re.split(r"\s*[,;]\s*", found[1])]
+        numbers = [int(number) for number in re.findall(r"\d+", found[0])]
         known = [by_number[number] for number in numbers if number in by_number]
         if not known:
             return "" if sources else found[0]
         marks = "".join(f"[{number}]" for number in dict.fromkeys(map(place, known)))
         return f"{' ' if found[0][:1].isspace() else ''}{marks}"
 
-    text = _REFERENCE.sub(renumbered, answer)
+    text = _REFERENCES.sub(renumbered, answer)
     if not places:
         for source in sources:
             if _is_from(answer, source):

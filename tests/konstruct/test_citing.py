@@ -18,7 +18,9 @@ def test_references_are_numbered_anew_in_the_order_of_the_answer() -> None:
     )
 
 
-@pytest.mark.parametrize("reference", ["[1, 3]", "[1,3]", "[1; 3]", "[1][3]", "[1, 2, 3, 1]"])
+@pytest.mark.parametrize(
+    "reference", ["[1, 3]", "[1,3]", "[1; 3]", "[1][3]", "[1, 2, 3, 1]", "[1] [2] [3]", "[2][1] [3,9]"]
+)
 def test_several_at_once_stand_one_by_one(reference: str) -> None:
     assert cite(f"So it is {reference}.", ALL).startswith("So it is [1][2].\n\n[1] [Returns]")
 
