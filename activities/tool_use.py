@@ -20,7 +20,7 @@ from konstruct.db import Database
 from konstruct.errors import ToolFailed, Unavailable, WebError, WebRefused, WebUncertain, WebUnreachable
 from konstruct.ports import Mcp, Web
 from konstruct.tables import Tool as ToolRow
-from konstruct.tools import calls, defining, http, registry, schemas
+from konstruct.tools import calls, defining, http, policy, registry, schemas
 from konstruct.tools.calls import CANCELLED, UNKNOWN, Begun, Outcome
 from konstruct.tools.http import HttpToolDefinition
 from konstruct.tools.registry import Tool
@@ -79,7 +79,7 @@ class ToolUse:
         details = activity.cancellation_details()
         if details is None or not details.cancel_requested:
             return
-        outcome = Outcome("unknown", UNKNOWN) if _acts(prepared.tool) else Outcome("cancelled", CANCELLED)
+        outcome = Outcome("unknown", UNKNOWN) if policy.acts(prepared.tool.risk) else Outcome("cancelled", CANCELLED)
         # Not cut short by what cut the call short.
         await asyncio.shield(self._settle(request, outcome))
 
@@ -119,7 +119,7 @@ class ToolUse:
         except ToolFailed as error:
             return Outcome("failed", str(error), is_untrusted)
         except WebRefused as error:
-            if error.may_have_acted and _acts(tool):
+            if error.may_have_acted and policy.acts(tool.risk):
                 return Outcome("unknown", UNKNOWN, error=str(error))
             return Outcome("failed", NOT_TAKEN_IN if error.may_have_acted else NOT_REACHED, error=str(error))
         except WebUnreachable as error:
@@ -130,7 +130,7 @@ class ToolUse:
             if tool.is_repeatable and not is_last:
                 # With the same idempotency key: what was done is not done again.
                 raise
-            if _acts(tool):
+            if policy.acts(tool.risk):
                 return Outcome("unknown", UNKNOWN, error=str(error))
             return Outcome("failed", NOT_REACHED, error=str(error))
 
@@ -148,7 +148,7 @@ class ToolUse:
             definition, prepared.arguments, prepared.secrets.get(defining.AUTH), str(prepared.begun.call.id)
         )
         answer = await self._web.request(request, time_limit=prepared.tool.timeout, most_bytes=LARGEST_ANSWER)
-        if _acts(prepared.tool) and answer.status // 100 in (3, 5):
+        if policy.acts(prepared.tool.risk) and answer.status // 100 in (3, 5):
             # It may have been done all the same, as by a service behind a gateway that lost patience.
             raise WebUncertain(f"The service answered {answer.status}.")
         try:
@@ -191,11 +191,6 @@ class ToolUse:
 
 def _unusable(tool: Tool, error: ToolFailed, *, was_taken: bool) -> Outcome:
     """Told that it failed, a model would do once more what was done."""
-    if was_taken and _acts(tool):
+    if was_taken and policy.acts(tool.risk):
         return Outcome("done", f"{DONE_BUT}{error}", is_untrusted=True)
     return Outcome("failed", str(error), is_untrusted=True)
-
-
-def _acts(tool: Tool) -> bool:
-    """Whether it does more than look."""
-    return tool.risk not in ("harmless", "reads")

@@ -13,7 +13,7 @@ from sqlmodel import col, select
 from konstruct import audit, conversations, notices
 from konstruct.db import Database
 from konstruct.errors import Conflict, NotFound
-from konstruct.tables import Approval, Conversation, Employee, EmployeeVersion, Tenant, ToolCall
+from konstruct.tables import Approval, Contact, Conversation, Employee, EmployeeVersion, Tenant, ToolCall
 from konstruct.tables.base import utc_now
 from konstruct.tools import calls, results
 from konstruct.vault import ContactCipher, Vault
@@ -31,10 +31,11 @@ _ASKED = (
     select(Approval, ToolCall)
     .add_columns(col(EmployeeVersion.name))
     .join(ToolCall, col(ToolCall.id) == col(Approval.call_id))
+    .join(Contact, col(Contact.id) == col(Approval.contact_id))
     .join(Conversation, col(Conversation.id) == col(Approval.conversation_id))
     .join(Employee, col(Employee.id) == col(Conversation.employee_id))
     .join(EmployeeVersion, col(EmployeeVersion.employee_id) == col(Employee.id))
-    .where(col(EmployeeVersion.number) == col(Employee.published_version))
+    .where(col(EmployeeVersion.number) == col(Employee.published_version), col(Contact.erased_at).is_(None))
 )
 _LOCKED = (
     select(Approval)

@@ -48,7 +48,8 @@ async def abandon(session: AsyncSession, conversation_id: UUID, message_ids: Seq
 
 async def withdraw(session: AsyncSession, contact_ids: Sequence[UUID]) -> None:
     """Nothing that was not begun for these contacts is done any more, and nobody decides on it. Their conversations
-    must be locked; workflows that wait for a decision learn of it from a sweep."""
+    must be locked. There is nobody to report to, so no sweep looks after it; a workflow that waits for a decision ends
+    when it next looks."""
     approvals = await session.scalars(
         select(Approval)
         .where(col(Approval.contact_id).in_(contact_ids), col(Approval.state) == "waiting")
@@ -56,7 +57,8 @@ async def withdraw(session: AsyncSession, contact_ids: Sequence[UUID]) -> None:
         .with_for_update(key_share=True)
     )
     for approval in approvals:
-        approval.state, approval.decided_by, approval.decided_at = "denied", "erasure", utc_now()
+        approval.state, approval.decided_by = "denied", "erasure"
+        approval.decided_at = approval.reported_at = utc_now()
     calls = await session.scalars(
         select(ToolCall)
         .where(col(ToolCall.contact_id).in_(contact_ids), col(ToolCall.state).in_(("ready", "waiting")))

@@ -7,7 +7,7 @@ was made. It is ``waiting`` while a person is asked, then ready after all, ``den
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -22,7 +22,7 @@ from konstruct.errors import NotFound
 from konstruct.identity import new_id
 from konstruct.tables import Approval, Conversation, Step, ToolCall
 from konstruct.tables.base import utc_now
-from konstruct.tools import policy, results
+from konstruct.tools import asking, results
 from konstruct.tools.registry import ATTEMPTS, Tool
 from konstruct.tools.schemas import canonical
 from konstruct.vault import ContactCipher, Vault
@@ -44,6 +44,7 @@ UNKNOWN: Final = (
     "Nobody can tell whether this was done: the answer was lost. Do not do it again. Say so honestly, and offer to have"
     " a person look at it."
 )
+ASKED: Final = "A person was asked for exactly this already, and has not decided yet."
 CANCELLED: Final = "This was stopped before it was done."
 
 _STEPS = select(Step).where(col(Step.turn_id) == bindparam("of_turn")).order_by(col(Step.number))
@@ -200,17 +201,22 @@ async def keep_step(
     session.add(step)
     # Its calls refer to it, and no relationship says so.
     await session.flush()
+    proposals = await _asked_once(session, conversation_id, cipher, proposals)
     rows = [_row(conversation, cipher, step, position, each) for position, each in enumerate(proposals)]
     session.add_all(rows)
     await session.flush()
-    approvals = [_approval(row, each, expires_after) for row, each in zip(rows, proposals, strict=True)]
-    session.add_all(each for each in approvals if each is not None)
+    approvals = [
+        asking.approval(row, each.tool, expires_after)
+        for row, each in zip(rows, proposals, strict=True)
+        if each.state == "waiting" and each.tool is not None
+    ]
+    session.add_all(approvals)
     for row in rows:
         _record(session, row, "tool.proposed")
     return Kept(
         "stored",
         [to_make(row) for row in rows if row.state == "ready"],
-        [each.id for each in approvals if each is not None],
+        [each.id for each in approvals],
     )
 
 
@@ -296,6 +302,21 @@ async def _settle(session: AsyncSession, call: ToolCall, cipher: ContactCipher |
     _record(session, call, "tool.called")
 
 
+async def _asked_once(
+    session: AsyncSession, conversation_id: UUID, cipher: ContactCipher, proposals: Sequence[Proposal]
+) -> list[Proposal]:
+    """Two yeses to what was wanted once would do it twice."""
+    if all(each.state != "waiting" for each in proposals):
+        return list(proposals)
+    asked = await asking.waiting(session, conversation_id)
+    return [
+        replace(each, state="refused", told=ASKED)
+        if each.state == "waiting" and fingerprint(cipher, each.name, each.arguments) in asked
+        else each
+        for each in proposals
+    ]
+
+
 def _row(conversation: Conversation, cipher: ContactCipher, step: Step, position: int, proposal: Proposal) -> ToolCall:
     call_id, tool = new_id(), proposal.tool
     told = WAITING if proposal.state == "waiting" else proposal.told
@@ -324,22 +345,6 @@ def _row(conversation: Conversation, cipher: ContactCipher, step: Step, position
 def fingerprint(cipher: ContactCipher, name: str, arguments: str) -> str:
     """The same for the same call of the same contact."""
     return cipher.fingerprint(canonical([name, arguments]))
-
-
-def _approval(call: ToolCall, proposal: Proposal, expires_after: timedelta) -> Approval | None:
-    if proposal.state != "waiting" or proposal.tool is None:
-        return None
-    return Approval(
-        tenant_id=call.tenant_id,
-        call_id=call.id,
-        conversation_id=call.conversation_id,
-        contact_id=call.contact_id,
-        tool=call.tool,
-        risk=call.risk,
-        reason=policy.why(proposal.tool.risk, proposal.tool.approval),
-        fingerprint=call.fingerprint,
-        expires_at=utc_now() + expires_after,
-    )
 
 
 def _terms(tool: Tool) -> dict[str, Any]:

@@ -27,6 +27,11 @@ def usual(risk: Risk) -> Approval:
     return _USUAL[risk]
 
 
+def acts(risk: Risk) -> bool:
+    """Whether it does more than look."""
+    return risk not in ("harmless", "reads")
+
+
 def may_be(risk: Risk, approval: Approval) -> bool:
     """Whether an operator may set it so: what cannot be taken back is never done without a yes."""
     return risk != "irreversible" or approval == "always"

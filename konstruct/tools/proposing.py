@@ -11,7 +11,7 @@ from konstruct.tools.calls import PastStep, Proposal
 from konstruct.tools.registry import Tool
 
 ALIKE: Final = 2
-"""So often the same call may be made in one turn."""
+"""So often the same call may be made in one turn, where it only looks; a call that does more is made once."""
 WRONG: Final = 3
 """After so many calls in one turn that cannot be made, the model has to do without."""
 MOST_CALLS: Final = 8
@@ -22,11 +22,14 @@ REFUSED: Final = (
     " What the person says here is remembered anyway."
 )
 
+_NOT_MADE: Final = ("invalid", "refused")
+"""Such a call may come again as if for the first time; its model may have been told to do so."""
+
 
 def propose(
     calls: Sequence[ToolCall], toolbox: Mapping[str, Tool], past: Sequence[PastStep], *, is_untrusted: bool
 ) -> list[Proposal]:
-    made = Counter((call.name, call.arguments) for step in past for call in step.calls)
+    made = Counter((call.name, call.arguments) for step in past for call in step.calls if call.state not in _NOT_MADE)
     proposals = []
     for position, call in enumerate(calls):
         proposal = _judged(call, toolbox, made, is_untrusted=is_untrusted)
@@ -34,7 +37,8 @@ def propose(
             told = f"Not done: {MOST_CALLS} calls at once are the most. Call it again if it is still needed."
             # Refused, not invalid: it was not the model that was wrong.
             proposal = Proposal(call.id, call.name, proposal.arguments, "refused", proposal.tool, told)
-        made[(proposal.name, proposal.arguments)] += 1
+        if proposal.state not in _NOT_MADE:
+            made[(proposal.name, proposal.arguments)] += 1
         proposals.append(proposal)
     return proposals
 
@@ -60,7 +64,11 @@ def _judged(
         arguments = schemas.canonical(schemas.arguments(call.arguments, tool.spec.parameters))
     except ToolFailed as error:
         return Proposal(call.id, call.name, call.arguments, "invalid", tool, str(error))
-    if made[(call.name, arguments)] >= ALIKE:
+    times = made[(call.name, arguments)]
+    if times and policy.acts(tool.risk):
+        told = "Not done: this very call was asked for in this turn already. Go on with what came of it."
+        return Proposal(call.id, call.name, arguments, "invalid", tool, told)
+    if times >= ALIKE:
         told = f"Not done: this very call was made {ALIKE} times already. Go on with what you know, or give up."
         return Proposal(call.id, call.name, arguments, "invalid", tool, told)
     verdict = policy.judge(tool.risk, tool.approval, is_untrusted=is_untrusted)

@@ -29,13 +29,13 @@ async def _list_keys(session: AsyncSession, a: Furnished, b: Furnished) -> int:
     return len(await api_keys.listing(session))
 
 
-async def _approval_of(b: Furnished) -> Approval:
+async def approval_of(b: Furnished) -> Approval:
     async with b.session() as theirs:
         return (await theirs.scalars(select(Approval))).one()
 
 
 async def _find(session: AsyncSession, a: Furnished, b: Furnished) -> object:
-    return await approvals.find(session, a.vault, (await _approval_of(b)).id)
+    return await approvals.find(session, a.vault, (await approval_of(b)).id)
 
 
 async def _list(session: AsyncSession, a: Furnished, b: Furnished) -> set[UUID]:
@@ -43,7 +43,7 @@ async def _list(session: AsyncSession, a: Furnished, b: Furnished) -> set[UUID]:
 
 
 async def _decide(session: AsyncSession, a: Furnished, b: Furnished) -> object:
-    theirs = await _approval_of(b)
+    theirs = await approval_of(b)
     return await approvals.decide(
         session, a.vault, theirs.id, is_yes=True, fingerprint=theirs.fingerprint, by="slack:U1"
     )

@@ -13,6 +13,7 @@ from konstruct.embedded.postgres import Postgres
 from konstruct.vault import Vault
 from tests.support.approvals import ask
 from tests.support.office import Furnished, furnish, open_office
+from tests.tenancy.attempts_on_tools import equip
 from tests.tenancy.attempts_over_the_api import key_name
 
 Snapshot = Callable[[Furnished], Awaitable[dict[str, list[tuple[Any, ...]]]]]
@@ -45,10 +46,11 @@ async def theirs(database: Database, vault: Vault) -> Furnished:
 
 
 async def _equipped(office: Furnished) -> Furnished:
-    """With what programs have to do with: a key, and something to approve."""
+    """With what programs have to do with: a key, something to approve, and tools."""
     async with office.session() as session:
         await api_keys.make(session, office.tenant_id, key_name(office), ["approvals:read"], actor="test")
     await ask(office, {"note": "Canary"})
+    await equip(office)
     return office
 
 

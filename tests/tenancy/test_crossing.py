@@ -1,4 +1,4 @@
-"""Every function of the core and every activity, tried by one tenant on what another one has."""
+"""Every function of the core, tried by one tenant on what another one has."""
 
 import importlib
 import inspect
@@ -13,15 +13,9 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy.exc import DBAPIError, IntegrityError, NoResultFound
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col, select, update
-from temporalio.testing import ActivityEnvironment
+from sqlmodel import col, update
 
-import activities
 import konstruct
-from activities.delivery import Delivery
-from activities.ingesting import Ingesting
-from activities.remembering import Remembering
-from activities.thinking import Thinking
 from konstruct import (
     audit,
     connections,
@@ -37,35 +31,23 @@ from konstruct import (
     usage,
     withdrawing,
 )
-from konstruct.adapters.reading.reader import SubprocessReader
-from konstruct.adapters.web import SafeWeb, open_client
 from konstruct.audit import exporting, sealing
 from konstruct.audit.signing import Signatures
 from konstruct.connections import ConnectionRef
-from konstruct.contracts.conversation import (
-    AbandonRequest,
-    AdmitRequest,
-    Delivered,
-    DeliverRequest,
-    ThinkRequest,
-)
-from konstruct.contracts.knowledge import Progress, SyncRequest
-from konstruct.contracts.memory import RememberRequest
 from konstruct.db import Database
 from konstruct.errors import ChannelRefused, Conflict, Misconfigured, NotFound
 from konstruct.identity import new_id
 from konstruct.inbox import Inbound
 from konstruct.models import ModelCall
 from konstruct.ports import Tokens
-from konstruct.settings import Settings
-from konstruct.tables import Connection, Conversation, EmployeeVersion, Message
+from konstruct.tables import Connection, Conversation, Message
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
 from tests.conftest import ENCRYPTION_KEY
-from tests.support.doubles import GivenEmbedders, KeptWindows, NothingCools, RecordingMessenger, ScriptedModel
 from tests.support.office import Allowing, Furnished
 from tests.tenancy.attempts_on_knowledge import ON_KNOWLEDGE
 from tests.tenancy.attempts_on_memory import ON_MEMORY
+from tests.tenancy.attempts_on_tools import ON_TOOLS
 from tests.tenancy.attempts_over_the_api import OVER_THE_API
 from tests.tenancy.conftest import Snapshot
 
@@ -76,7 +58,7 @@ REFUSED = ChannelRefused("It is archived.", "is_archived")
 
 async def _record_usage(session: AsyncSession, a: Furnished, b: Furnished) -> None:
     async with b.session() as theirs:
-        version = (await theirs.execute(select(EmployeeVersion))).scalar_one()
+        version = await employees.serving(theirs, b.asked.conversation_id)
     call = ModelCall("openai/gpt", "openai", "gpt", "ok", utc_now(), tokens=Tokens(1, 1), cost=Decimal(1))
     usage.record(session, version, b.asked.conversation_id, new_id(), [call])
     await session.flush()
@@ -222,6 +204,7 @@ ATTEMPTS: dict[str, tuple[Attempt, object]] = {
     **ON_MEMORY,
     **OVER_THE_API,
     **ON_KNOWLEDGE,
+    **ON_TOOLS,
 }
 
 
@@ -284,110 +267,6 @@ async def test_another_tenants_secret_does_not_open(ours: Furnished, theirs: Fur
     async with ours.session() as session:
         with pytest.raises(Misconfigured):
             await ours.vault.open(session, ours.tenant_id, connections.SECRETS, theirs.connection_id, sealed)
-
-
-@pytest.fixture
-def acts(
-    settings: Settings, database: Database, vault: Vault, model: ScriptedModel, messenger: RecordingMessenger
-) -> dict[str, Callable[[Any], Awaitable[object]]]:
-    thinking = Thinking(
-        settings, database, vault, model, NothingCools(), {"slack": messenger}, KeptWindows(), GivenEmbedders()
-    )
-    delivery = Delivery(database, vault, {"slack": messenger}, KeptWindows())
-    return {
-        "think": thinking.think,
-        "admit": thinking.admit,
-        "abandon": thinking.abandon,
-        "deliver": delivery.deliver,
-        "remember": Remembering(settings, database, vault, model, NothingCools(), GivenEmbedders()).remember,
-    }
-
-
-OF_ALL_TENANTS = {"sweep", "seal", "claim_memory_work", "embed_memories", "start_syncs", "embed_chunks"}
-OF_KNOWLEDGE = {"list_source", "read_documents", "fail_sync"}
-
-Request = Callable[[Furnished, UUID, UUID, UUID], object]
-
-REQUESTS: dict[str, Request] = {
-    "think": lambda a, conversation, asked, reply: ThinkRequest(a.tenant_id, conversation, new_id(), [asked]),
-    "admit": lambda a, conversation, asked, reply: AdmitRequest(a.tenant_id, conversation, new_id(), "down"),
-    "abandon": lambda a, conversation, asked, reply: AbandonRequest(a.tenant_id, conversation, [asked], "stopped"),
-    "deliver": lambda a, conversation, asked, reply: DeliverRequest(a.tenant_id, conversation, [reply], True),
-    "remember": lambda a, conversation, asked, reply: RememberRequest(a.tenant_id, conversation),
-}
-
-
-@pytest.mark.parametrize("name", REQUESTS)
-async def test_an_activity_finds_no_conversation_of_another_tenant(
-    acts: dict[str, Callable[[Any], Awaitable[object]]],
-    messenger: RecordingMessenger,
-    model: ScriptedModel,
-    ours: Furnished,
-    theirs: Furnished,
-    snapshot: Snapshot,
-    name: str,
-) -> None:
-    before = await snapshot(theirs)
-    request = REQUESTS[name](ours, theirs.waiting.conversation_id, theirs.waiting.message_id, theirs.reply_id)
-    with pytest.raises(NotFound):
-        await ActivityEnvironment().run(acts[name], request)
-    assert (messenger.told, model.prompts) == ([], [])
-    assert await snapshot(theirs) == before
-
-
-async def test_an_activity_takes_no_message_of_another_tenant(
-    acts: dict[str, Callable[[Any], Awaitable[object]]],
-    messenger: RecordingMessenger,
-    model: ScriptedModel,
-    ours: Furnished,
-    theirs: Furnished,
-    snapshot: Snapshot,
-) -> None:
-    before = await snapshot(theirs)
-    stolen = (ours.waiting.conversation_id, theirs.waiting.message_id, theirs.reply_id)
-    with pytest.raises(NotFound):
-        await ActivityEnvironment().run(acts["deliver"], REQUESTS["deliver"](ours, *stolen))
-    await ActivityEnvironment().run(acts["abandon"], REQUESTS["abandon"](ours, *stolen))
-    assert (messenger.sent, model.prompts) == ([], [])
-    assert await snapshot(theirs) == before
-
-
-async def test_an_answer_goes_out_with_its_own_tenants_token(
-    acts: dict[str, Callable[[Any], Awaitable[object]]],
-    messenger: RecordingMessenger,
-    ours: Furnished,
-    theirs: Furnished,
-) -> None:
-    for office in (ours, theirs):
-        request = DeliverRequest(office.tenant_id, office.asked.conversation_id, [office.reply_id])
-        assert await ActivityEnvironment().run(acts["deliver"], request) == Delivered("sent")
-    tokens = [account.secrets["bot_token"].get_secret_value() for account in messenger.accounts]
-    assert tokens == [ours.bot_token, theirs.bot_token]
-
-
-@pytest.mark.parametrize("name", sorted(OF_KNOWLEDGE))
-async def test_an_activity_finds_no_source_of_another_tenant(
-    settings: Settings, database: Database, ours: Furnished, theirs: Furnished, snapshot: Snapshot, name: str
-) -> None:
-    before = await snapshot(theirs)
-    async with open_client() as web:
-        ingesting = Ingesting(
-            settings, database, await temporal.connect(settings), SafeWeb(web), SubprocessReader(), GivenEmbedders()
-        )
-        for sync_id in (theirs.sync.sync_id, new_id()):
-            request = SyncRequest(ours.tenant_id, theirs.sync.source_id, sync_id)
-            outcome = await ActivityEnvironment().run(getattr(ingesting, name), request)
-            assert outcome == (None if name == "fail_sync" else Progress(is_over=True))
-    assert await snapshot(theirs) == before
-
-
-def test_every_activity_of_a_tenant_is_tried() -> None:
-    """Some have none: they go through all tenants, and work for each in a session of its own."""
-    names = set()
-    for module in pkgutil.iter_modules(activities.__path__, "activities."):
-        for _, owner in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
-            names |= {name for name, member in vars(owner).items() if hasattr(member, "__temporal_activity_definition")}
-    assert names - OF_ALL_TENANTS - OF_KNOWLEDGE == set(REQUESTS)
 
 
 def test_a_workflow_belongs_to_one_tenant() -> None:

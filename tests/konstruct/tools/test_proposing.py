@@ -85,7 +85,7 @@ def test_arguments_that_do_not_fit_go_back_as_they_were_written() -> None:
     assert proposal.told == "The arguments do not fit: at $.order: 17 is not of type 'string'."
 
 
-def test_the_same_call_is_made_twice_and_no_more() -> None:
+def test_the_same_look_is_taken_twice_and_no_more() -> None:
     proposals = judged(
         *[call("look", '{"order":"A-17"}' + " " * spaces) for spaces in range(4)], call("look", '{"order":"B-1"}')
     )
@@ -97,6 +97,27 @@ def test_calls_of_earlier_steps_count() -> None:
     past = done(("look", '{"order":"A-17"}'), ("look", '{"order":"A-17"}'), ("look", '{"order":"B-1"}'))
     assert [each.state for each in judged(call("look"), past=past)] == ["invalid"]
     assert [each.state for each in judged(call("look", '{"order":"B-1"}'), past=past)] == ["ready"]
+    assert [each.state for each in judged(call("refund"), past=past)] == ["waiting"]
+
+
+@pytest.mark.parametrize(
+    ("risk", "times"),
+    [("harmless", 2), ("reads", 2), ("memory", 1), ("changes", 1), ("sends", 1), ("irreversible", 1)],
+)
+def test_what_does_more_than_look_is_done_once_in_a_turn(risk: Risk, times: int) -> None:
+    toolbox = {"it": tool("it", risk, "always" if risk == "irreversible" else "never")}
+    at_once = propose([call("it")] * 3, toolbox, [], is_untrusted=False)
+    assert [each.state == "invalid" for each in at_once] == [place >= times for place in range(3)]
+    past = done(("it", '{"order":"A-17"}'))
+    [later] = propose([call("it")], toolbox, past, is_untrusted=False)
+    assert (later.state == "invalid") == (times == 1)
+    assert later.told.startswith("Not done: this very call") == (times == 1)
+    [other] = propose([call("it", '{"order":"B-1"}')], toolbox, past, is_untrusted=False)
+    assert other.state != "invalid"
+
+
+def test_what_was_refused_was_not_done_yet() -> None:
+    past = done(("refund", '{"order":"A-17"}'), state="refused")
     assert [each.state for each in judged(call("refund"), past=past)] == ["waiting"]
 
 
