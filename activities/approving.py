@@ -1,6 +1,7 @@
 """Approvals: people are told, what they say is taken down, and the conversation learns of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 from uuid import UUID
 
 import structlog
@@ -22,6 +23,8 @@ from konstruct.tables import Connection
 from konstruct.tables.base import utc_now
 from konstruct.tools import calls
 from konstruct.vault import Vault
+
+WITHDRAWN: Final = "The person whom it was for was erased; it was not done."
 
 log = structlog.get_logger(__name__)
 
@@ -89,23 +92,42 @@ class Approving:
             async with self._database.tenant_session(state.tenant_id) as session:
                 asked = await approvals.find(session, self._vault, state.approval_id)
         except NotFound:
-            # Whom it was about was erased.
+            await self._blank_cards(state)
             return
         await self._renew_cards(asked)
 
+    async def _blank_cards(self, state: ApprovalState) -> None:
+        """Whom it was about was erased: nothing of them stays where people were asked."""
+        async with self._database.tenant_session(state.tenant_id) as session:
+            approval = await approvals.get(session, state.approval_id)
+        card = ApprovalCard(
+            approval_id=approval.id,
+            fingerprint=approval.fingerprint,
+            employee="",
+            tool=approval.tool,
+            reason="",
+            arguments="{}",
+            expires_at=approval.expires_at,
+            outcome=WITHDRAWN,
+        )
+        await self._renew(approval.tenant_id, approval.cards, card)
+
     async def _renew_cards(self, asked: Asked) -> None:
         """Says on each card what came of it; a card that cannot be renewed says so when it is pressed."""
-        for card in asked.cards:
-            async with self._database.tenant_session(asked.tenant_id) as session:
+        await self._renew(asked.tenant_id, asked.cards, card_of(asked))
+
+    async def _renew(self, tenant_id: UUID, places: Sequence[Mapping[str, Any]], renewed: ApprovalCard) -> None:
+        for card in places:
+            async with self._database.tenant_session(tenant_id) as session:
                 account = await connections.open_account(
                     session, self._vault, ConnectionId(UUID(card["connection_id"]))
                 )
             try:
                 await self._messengers[account.kind].renew_approval(
-                    account, card["channel"], card["external_id"], card_of(asked)
+                    account, card["channel"], card["external_id"], renewed
                 )
             except ChannelError as error:
-                log.warning("approval_card_stale", tenant_id=str(asked.tenant_id), error=type(error).__name__)
+                log.warning("approval_card_stale", tenant_id=str(tenant_id), error=type(error).__name__)
 
     async def _account(self, session: AsyncSession, key: str | None) -> ChannelAccount | None:
         found = await session.scalar(select(col(Connection.id)).where(col(Connection.key) == key)) if key else None

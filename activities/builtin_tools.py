@@ -12,7 +12,7 @@ from sqlmodel import col, select
 
 from activities.librarian import PASSAGES, Librarian
 from activities.locating import Locator
-from konstruct import audit, employees, memory
+from konstruct import audit, conversations, employees, memory
 from konstruct.db import Database
 from konstruct.errors import ToolFailed
 from konstruct.memory import Question, asking
@@ -103,10 +103,11 @@ class BuiltinTools:
         question = Question(call.contact_id, about, await self._locator.locate(about, names))
         async with self._database.tenant_session(call.tenant_id) as session:
             found = await memory.recall(session, self._vault, call.tenant_id, question, at_most=FOUND_TO_FORGET)
+            is_untrusted = await conversations.is_untrusted(session, [each.message_id for each in found])
         if not found:
             return Outcome("done", "Nothing is remembered of this.")
         lines = (f"{each.memory_id} ({each.happened_at:%Y-%m-%d}): {' '.join(each.text.split())}" for each in found)
-        return Outcome("done", "\n".join(["Remembered, each with its id:", *lines]))
+        return Outcome("done", "\n".join(["Remembered, each with its id:", *lines]), is_untrusted)
 
     async def _forget_these(self, call: ToolCall, ids: list[UUID]) -> Outcome:
         async with self._database.tenant_session(call.tenant_id) as session:

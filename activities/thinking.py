@@ -123,10 +123,19 @@ class Thinking:
                 kept = await calls_.stored_step(session, request.turn_id, request.step)
                 if kept is not None:
                     return _to_use_tools(kept)
+            await self._end_before(session, request, turn)
             begun = await self._prepare(session, request, turn)
         if turn.window is not None and (copy := window.dump(turn.window)) is not None:
             await self._windows.put(*where, copy)
         return begun
+
+    async def _end_before(self, session: AsyncSession, request: ThinkRequest, turn: Turn) -> None:
+        """A turn that this one takes over before it was answered: what it asked for is asked for anew, if at all."""
+        before = turn.before
+        if before is None or before == request.turn_id or not turn.employee.tools:
+            return
+        if not await conversations.stored_reply(session, before):
+            await calls_.cancel_turn(session, before, by="a newer message")
 
     async def _prepare(self, session: AsyncSession, request: ThinkRequest, turn: Turn) -> "_Begun":
         toolbox = await registry.toolbox(session, turn.employee) if turn.employee.tools else {}

@@ -1,10 +1,12 @@
 """Using tools: one call, made once as far as that can be known, its result kept for the step that asked for it."""
 
 import asyncio
+import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
+from urllib.parse import quote
 from uuid import UUID
 
 import structlog
@@ -17,7 +19,7 @@ from activities.heartbeat import heartbeat
 from konstruct import employees
 from konstruct.contracts.conversation import ToolCallRequest
 from konstruct.db import Database
-from konstruct.errors import ToolFailed, Unavailable, WebError, WebRefused, WebUncertain, WebUnreachable
+from konstruct.errors import Misconfigured, ToolFailed, Unavailable, WebError, WebRefused, WebUncertain, WebUnreachable
 from konstruct.ports import Mcp, Web
 from konstruct.tables import Tool as ToolRow
 from konstruct.tools import calls, defining, http, policy, registry, schemas
@@ -72,7 +74,7 @@ class ToolUse:
             except asyncio.CancelledError:
                 await self._note_stopped(request, prepared)
                 raise
-            await self._settle(request, outcome)
+            await self._settle(request, replace(outcome, told=_without(outcome.told, prepared.secrets)))
 
     async def _note_stopped(self, request: ToolCallRequest, prepared: _Prepared) -> None:
         """Somebody stopped the turn. A worker that ends, or was taken for dead, leaves it to the next attempt."""
@@ -126,6 +128,9 @@ class ToolUse:
             if not is_last:
                 raise
             return Outcome("failed", NOT_REACHED, error=str(error))
+        except Misconfigured as error:
+            # Found out while the request was made, before anything was sent.
+            return Outcome("failed", NOT_REACHED, error=str(error))
         except WebUncertain as error:
             if tool.is_repeatable and not is_last:
                 # With the same idempotency key: what was done is not done again.
@@ -169,8 +174,9 @@ class ToolUse:
                 idempotency_key=str(prepared.begun.call.id),
             )
         except WebError as error:
-            if not (isinstance(error, WebRefused) and error.may_have_acted):
-                await self._note(row, "refused" if isinstance(error, WebRefused) else "down", str(error))
+            # What one call is refused says nothing of the others; whether we are let in is looked at once in a while.
+            if not isinstance(error, WebRefused):
+                await self._note(row, "down", str(error))
             raise
         if row.status != "active":
             await self._note(row, "active", None)
@@ -187,6 +193,20 @@ class ToolUse:
     async def _note(self, row: ToolRow, status: str, reason: str | None) -> None:
         async with self._database.tenant_session(row.tenant_id) as session:
             await defining.mark(session, row.id, status, reason)
+
+
+def _without(told: JsonValue, secrets: Mapping[str, SecretStr]) -> JsonValue:
+    """A service may repeat its key in what it answers, as in a complaint about it."""
+    if isinstance(told, dict):
+        return {name: _without(value, secrets) for name, value in told.items()}
+    if isinstance(told, list):
+        return [_without(each, secrets) for each in told]
+    if isinstance(told, str):
+        for secret in secrets.values():
+            key = secret.get_secret_value()
+            for form in (key, base64.b64encode(key.encode()).decode(), quote(key, safe="")):
+                told = told.replace(form, "[secret]")
+    return told
 
 
 def _unusable(tool: Tool, error: ToolFailed, *, was_taken: bool) -> Outcome:

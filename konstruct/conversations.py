@@ -87,6 +87,8 @@ class Turn:
     """Whether more is remembered of the asker than is said here."""
     window: Window | None = None
     """For the cache, whose copy was stale or gone."""
+    before: UUID | None = None
+    """The turn that was the conversation's until now: an earlier one, or this one."""
 
 
 # Statements of every turn are built once: building one takes longer than running it.
@@ -210,7 +212,7 @@ async def begin_turn(
     asked = sorted((line for line in claimed if not line.is_answer), key=lambda line: line.seq)[-window.LONGEST :]
     if not asked:
         return []
-    conversation.turn_id = turn_id
+    before, conversation.turn_id = conversation.turn_id, turn_id
     askers = window.contacts_in(asked)
     asker = askers.pop() if len(askers) == 1 else None
     summarised_for, summary, after_seq, can_recall = (
@@ -237,6 +239,7 @@ async def begin_turn(
         after_seq=after_seq,
         can_recall=can_recall and asker is not None and bool(questions),
         window=None if is_cached else cached,
+        before=before,
     )
 
 

@@ -26,8 +26,8 @@ async def abandon(session: AsyncSession, conversation_id: UUID, message_ids: Seq
         .values(state=why, settled_at=utc_now())
         .returning(col(Message.turn_id))
     )
-    # Forgetting something takes the conversation its turn; the messages still know theirs.
-    turn_ids = {turn_id for turn_id in (conversation.turn_id, *given_up) if turn_id is not None}
+    # Not the conversation's own turn, which may have been answered long ago; or forgetting something took it away.
+    turn_ids = {turn_id for turn_id in given_up if turn_id is not None}
     conversation.turn_id = None
     await session.execute(
         update(Message)
@@ -48,8 +48,7 @@ async def abandon(session: AsyncSession, conversation_id: UUID, message_ids: Seq
 
 async def withdraw(session: AsyncSession, contact_ids: Sequence[UUID]) -> None:
     """Nothing that was not begun for these contacts is done any more, and nobody decides on it. Their conversations
-    must be locked. There is nobody to report to, so no sweep looks after it; a workflow that waits for a decision ends
-    when it next looks."""
+    must be locked. Workflows that wait for a decision learn of it from a sweep."""
     approvals = await session.scalars(
         select(Approval)
         .where(col(Approval.contact_id).in_(contact_ids), col(Approval.state) == "waiting")
@@ -57,8 +56,7 @@ async def withdraw(session: AsyncSession, contact_ids: Sequence[UUID]) -> None:
         .with_for_update(key_share=True)
     )
     for approval in approvals:
-        approval.state, approval.decided_by = "denied", "erasure"
-        approval.decided_at = approval.reported_at = utc_now()
+        approval.state, approval.decided_by, approval.decided_at = "denied", "erasure", utc_now()
     calls = await session.scalars(
         select(ToolCall)
         .where(col(ToolCall.contact_id).in_(contact_ids), col(ToolCall.state).in_(("ready", "waiting")))

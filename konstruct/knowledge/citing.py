@@ -41,7 +41,8 @@ def cite(answer: str, sources: Sequence[Source]) -> str:
         numbers = [int(number) for number in re.findall(r"\d+", found[0])]
         known = [by_number[number] for number in numbers if number in by_number]
         if not known:
-            return "" if sources else found[0]
+            is_part_of_a_word = found.start() > 0 and found.string[found.start() - 1].isalnum() and found[0][0] == "["
+            return found[0] if is_part_of_a_word or not sources else ""
         marks = "".join(f"[{number}]" for number in dict.fromkeys(map(place, known)))
         return f"{' ' if found[0][:1].isspace() else ''}{marks}"
 

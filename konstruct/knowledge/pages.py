@@ -67,6 +67,10 @@ class Visit:
             return "gone"
         _expect_content(answer)
         if answer.url != task.name:
+            if _site(answer.url) != _site(task.name):
+                raise Unreadable(
+                    f"It redirects to {_host(answer.url)}, which is another site; name that one if it is meant."
+                )
             await self._check(answer.url)
         headers = answer.headers
         return Page(
@@ -84,7 +88,8 @@ class Visit:
             while (further := walk.next()) is not None and len(walk.pages) < MOST_PAGES:
                 answer = await self._ask(further, {}, most_bytes=sitemap.MOST_BYTES)
                 _expect_content(answer)
-                walk.take(answer.content)
+                # Apart from the loop, in which others' work gives its signs of life.
+                await asyncio.to_thread(walk.take, answer.content)
         except BadInput as error:
             raise Unreadable(str(error)) from error
         allowed = [page.url for page in walk.pages if rules.allows(page.url)]
@@ -153,6 +158,11 @@ def _reason(forbidden: int, allowed: int) -> str | None:
 def _origin(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def _site(url: str) -> str:
+    """Whose page it is."""
+    return _host(url).removeprefix("www.")
 
 
 def _host(url: str) -> str:

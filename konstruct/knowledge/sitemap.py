@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import BytesIO
+from itertools import islice
 from typing import Final
 from urllib.parse import urljoin, urlsplit
 from xml.parsers import expat
@@ -16,6 +18,9 @@ MOST_BYTES: Final = 50 * 1024 * 1024
 """Of one sitemap, unpacked."""
 MOST_PAGES: Final = 50_000
 """Of one sitemap, and of one site."""
+MOST_LINES: Final = 2 * MOST_PAGES
+MOST_ELEMENTS: Final = 1_000_000
+"""Of one sitemap: twenty for each page that it may hold."""
 MOST_SITEMAPS: Final = 500
 DEEPEST: Final = 3
 """A sitemap that is named in one that is named in one."""
@@ -104,6 +109,7 @@ class _Reader:
     def __init__(self) -> None:
         self._namespace = ""
         self._path: list[str] = []
+        self._elements = 0
         self._text = ""
         self._url = ""
         self._changed = ""
@@ -136,6 +142,9 @@ class _Reader:
             self._namespace = namespace
             if local not in ("urlset", "sitemapindex"):
                 raise Unreadable(f"This is no sitemap but XML or HTML that begins with <{local[:40]}>.")
+        self._elements += 1
+        if self._elements > MOST_ELEMENTS:
+            raise Unreadable("The sitemap holds far more than its pages; it should be split.")
         self._path.append(local if namespace == self._namespace else name)
         self._text = ""
 
@@ -162,7 +171,8 @@ class _Reader:
 
 
 def _plain(content: bytes) -> Sitemap:
-    lines = (line.strip() for line in content.decode("utf-8-sig", "replace").splitlines())
+    # Line by line: of millions of them no list is made.
+    lines = (line.decode("utf-8-sig", "replace").strip() for line in islice(BytesIO(content), MOST_LINES))
     pages = [Page(_without_fragment(line)) for line in lines if _host(line)]
     if not pages:
         raise Unreadable("This is no sitemap: neither XML nor a list of addresses, one a line.")

@@ -40,6 +40,8 @@ WAITING: Final = (
     "Not done yet: a person of the business must say yes first, and was asked. The outcome will come here as a note of"
     " the system. Tell the person you talk with that you asked, and promise nothing."
 )
+UNKNOWN_TOOL: Final = "unknown"
+"""What a call of no tool is called."""
 UNKNOWN: Final = (
     "Nobody can tell whether this was done: the answer was lost. Do not do it again. Say so honestly, and offer to have"
     " a person look at it."
@@ -138,8 +140,11 @@ async def stored_step(session: AsyncSession, turn_id: UUID, number: int) -> Kept
     rows = list(calls)
     if not rows:
         return None
-    asked = await session.scalars(select(col(Approval.id)).where(col(Approval.call_id).in_([row.id for row in rows])))
-    return Kept("stored", [to_make(row) for row in rows if row.state in ("ready", "running")], list(asked))
+    asked = await session.scalars(select(Approval).where(col(Approval.call_id).in_([row.id for row in rows])))
+    # What people are asked about is made by whoever waits for their yes.
+    approved = {approval.call_id: approval.id for approval in asked}
+    to_do = [row for row in rows if row.state in ("ready", "running") and row.id not in approved]
+    return Kept("stored", [to_make(row) for row in to_do], list(approved.values()))
 
 
 async def of_turn(session: AsyncSession, vault: Vault, turn_id: UUID) -> list[PastStep]:
@@ -330,7 +335,8 @@ def _row(conversation: Conversation, cipher: ContactCipher, step: Step, position
         position=position,
         # A model may write anything there.
         model_call_id=results.as_text(proposal.model_call_id),
-        tool=results.as_text(proposal.name)[:100],
+        # What a model makes up may be anything, and the trail would keep it for ever.
+        tool=proposal.name if tool else UNKNOWN_TOOL,
         tool_id=tool.tool_id if tool else None,
         risk=tool.risk if tool else "harmless",
         sealed_arguments=cipher.seal(ARGUMENTS, call_id, proposal.arguments),

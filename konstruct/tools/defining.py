@@ -13,10 +13,11 @@ from sqlmodel import col, select
 
 from konstruct import audit
 from konstruct.db import Database
-from konstruct.errors import Conflict, NotFound
+from konstruct.errors import BadInput, Conflict, NotFound
 from konstruct.ports import McpServer, McpTool
 from konstruct.tables import Tool
 from konstruct.tables.base import utc_now
+from konstruct.tools import schemas
 from konstruct.tools.schemas import without_patterns
 from konstruct.vault import Vault
 
@@ -127,7 +128,7 @@ async def keep_listing(
     tool = (await session.execute(_TOOL.with_for_update(key_share=True), {"tool_id": tool_id})).scalar_one()
     if url not in (None, tool.definition.get("url")):
         return []
-    by_name = {each.name: each for each in offered}
+    by_name = {each.name: each for each in offered if _is_usable(each)}
     listing: dict[str, Any] = {}
     for name in [*tool.listing, *(name for name in by_name if name not in tool.listing)]:
         known, now = tool.listing.get(name), by_name.get(name)
@@ -176,6 +177,17 @@ async def accept(session: AsyncSession, key: str, name: str, digest: str, actor:
         raise Conflict(f"{key}/{name} is not offered with this digest (any more): look at it again.")
     tool.listing = {**tool.listing, name: entry["offered"]}
     _record(session, tool, "tool.accepted", actor, name=name, digest=entry["offered"]["digest"])
+
+
+def _is_usable(offered: McpTool) -> bool:
+    """What has a schema that is none, or that takes for ever, is not offered to any model."""
+    try:
+        for schema in (offered.parameters, offered.result_schema):
+            if schema is not None:
+                schemas.check(schema)
+    except BadInput:
+        return False
+    return True
 
 
 def _entry(offered: McpTool) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def _judged(
     except ToolFailed as error:
         return Proposal(call.id, call.name, call.arguments, "invalid", tool, str(error))
     times = made[(call.name, arguments)]
-    if times and policy.acts(tool.risk):
+    if times and policy.acts(tool.risk) and tool.risk != "memory":
         told = "Not done: this very call was asked for in this turn already. Go on with what came of it."
         return Proposal(call.id, call.name, arguments, "invalid", tool, told)
     if times >= ALIKE:

@@ -17,7 +17,7 @@ from konstruct.tables import EmployeeVersion
 from konstruct.tables import Tool as ToolRow
 from konstruct.tools.builtin import BUILTINS, READ_RESULT, SEARCH_KNOWLEDGE
 from konstruct.tools.http import HttpToolDefinition
-from konstruct.tools.policy import Approval, Risk, may_be, usual
+from konstruct.tools.policy import Approval, Risk, acts, may_be, usual
 from konstruct.tools.schemas import canonical
 
 ATTEMPTS: Final = 3
@@ -146,7 +146,7 @@ def _http(row: ToolRow) -> Tool:
         risk=risk,
         approval=usual(risk),
         is_untrusted=True,
-        is_repeatable=definition.method == "GET" or definition.sends_idempotency_key,
+        is_repeatable=definition.sends_idempotency_key or (definition.method in ("GET", "HEAD") and not acts(risk)),
         timeout=definition.timeout_seconds,
         tool_id=row.id,
         result_schema=definition.result_schema,

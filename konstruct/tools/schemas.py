@@ -1,11 +1,14 @@
 """JSON Schemas of tools: whether one can be used, and what precisely is wrong with a value. Nothing is fetched."""
 
 import json
+import time
 from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from typing import Any, Final
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, ValidationError
+from jsonschema.validators import extend
 from pydantic import JsonValue
 from referencing import Registry
 from referencing.exceptions import Unresolvable
@@ -17,12 +20,16 @@ LONGEST_SCHEMA: Final = 32_000
 LONGEST_ARGUMENTS: Final = 50_000
 MOST_PROBLEMS: Final = 5
 LONGEST_PROBLEM: Final = 300
+LONGEST_CHECK: Final = 0.5
+"""Seconds: all conversations of a process wait meanwhile."""
+LONGEST_UNIQUE: Final = 500
 
 # Keywords that would have it look elsewhere, or change what its own references mean.
 _ELSEWHERE: Final = frozenset({"$id", "$dynamicRef", "$dynamicAnchor", "$schema"})
 _PATTERNS: Final = frozenset({"pattern", "patternProperties"})
 _BY_NAME: Final = frozenset({"properties", "$defs", "definitions", "dependentSchemas"})
 _NOWHERE: Final[Registry[Any]] = Registry()
+_ENDS_AT: Final[ContextVar[float]] = ContextVar("ends_at")
 
 
 def check(schema: Mapping[str, JsonValue]) -> None:
@@ -38,7 +45,7 @@ def check(schema: Mapping[str, JsonValue]) -> None:
         raise BadInput(f"is no JSON Schema: at {error.json_path} {_cut(error.message)}") from None
     except Unresolvable:
         raise BadInput("refers to a part of itself that it does not have") from None
-    except RecursionError:
+    except (RecursionError, _TooLong):
         raise BadInput("is nested too deeply for a JSON Schema, or leads in a circle") from None
 
 
@@ -78,12 +85,42 @@ def arguments(text: str, schema: Mapping[str, Any]) -> dict[str, JsonValue]:
     return value
 
 
+class _TooLong(Exception):
+    """A schema may be small and yet have a value looked at for ever."""
+
+
+def _timed(check: Any) -> Any:
+    def timed(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+        if time.monotonic() > _ENDS_AT.get():
+            raise _TooLong
+        yield from check(validator, value, instance, schema) or ()
+
+    return timed
+
+
+def _unique(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    """Each is compared with each, so long lists are let pass."""
+    if not isinstance(instance, list) or len(instance) <= LONGEST_UNIQUE:
+        yield from Draft202012Validator.VALIDATORS["uniqueItems"](validator, value, instance, schema) or ()
+
+
+_Validator: Final = extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator,
+    {name: _timed(check) for name, check in {**Draft202012Validator.VALIDATORS, "uniqueItems": _unique}.items()},
+)
+
+
 def complaint(schema: Mapping[str, JsonValue], value: JsonValue) -> str | None:
     """What is wrong with a value, and where in it; None if it keeps to the schema, which `check` let pass."""
     try:
         found = [error for error, _ in zip(_errors(schema, value), range(MOST_PROBLEMS), strict=False)]
     except (RecursionError, Unresolvable):
         return "the schema leads in a circle, or the value is nested too deeply"
+    except _TooLong:
+        return "it takes too long to be checked"
+    except Exception:
+        # Of a schema that is none. What went wrong would quote the value.
+        return "the schema cannot be used"
     return "; ".join(f"at {error.json_path}: {_cut(error.message)}" for error in found) or None
 
 
@@ -93,8 +130,11 @@ def canonical(value: JsonValue) -> str:
 
 
 def _errors(schema: Mapping[str, JsonValue], value: JsonValue) -> Iterator[ValidationError]:
-    errors: Iterator[ValidationError] = Draft202012Validator(schema, registry=_NOWHERE).iter_errors(value)
-    return errors
+    ends_at = _ENDS_AT.set(time.monotonic() + LONGEST_CHECK)
+    try:
+        yield from _Validator(schema, registry=_NOWHERE).iter_errors(value)
+    finally:
+        _ENDS_AT.reset(ends_at)
 
 
 def _look_for_elsewhere(schema: object) -> None:

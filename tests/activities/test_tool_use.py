@@ -233,7 +233,7 @@ async def test_a_tool_that_was_changed_since_is_not_used(
     office: Office, turn: Job, shop: OddShop, tool_use: ToolUse
 ) -> None:
     await has(turn, "pay", "/ok", shop)
-    kept = await turn.step("pay", "pay")
+    kept = await turn.step(*(ToolCall(f"call_{number}", "pay", f'{{"part": {number}}}') for number in (1, 2)))
     await has(turn, "pay", "/ok", shop, query={"more": "1"})
     assert (await call(tool_use, office, kept.calls[0].call_id)).state == "failed"
     async with office.session() as session:

@@ -112,7 +112,7 @@ async def test_they_are_listed_newest_first_by_page_and_state(turn: Job) -> None
     assert await listed() == [3, 2, 1, 0]
     assert await listed(state="waiting") == [3, 2, 0]
     assert await listed(state="denied") == [1]
-    assert await listed(limit=3) == [3, 2]
+    assert await listed(limit=3) == [3, 2, 1]
     assert await listed(limit=2, before=ids[3]) == [2, 1]
     with pytest.raises(NotFound):
         await find(office, erased)

@@ -102,7 +102,7 @@ def test_calls_of_earlier_steps_count() -> None:
 
 @pytest.mark.parametrize(
     ("risk", "times"),
-    [("harmless", 2), ("reads", 2), ("memory", 1), ("changes", 1), ("sends", 1), ("irreversible", 1)],
+    [("harmless", 2), ("reads", 2), ("memory", 2), ("changes", 1), ("sends", 1), ("irreversible", 1)],
 )
 def test_what_does_more_than_look_is_done_once_in_a_turn(risk: Risk, times: int) -> None:
     toolbox = {"it": tool("it", risk, "always" if risk == "irreversible" else "never")}
