@@ -22,14 +22,12 @@ REFUSED: Final = (
     " What the person says here is remembered anyway."
 )
 
-_NOT_MADE: Final = ("invalid", "refused")
-"""Such a call may come again as if for the first time; its model may have been told to do so."""
-
 
 def propose(
     calls: Sequence[ToolCall], toolbox: Mapping[str, Tool], past: Sequence[PastStep], *, is_untrusted: bool
 ) -> list[Proposal]:
-    made = Counter((call.name, call.arguments) for step in past for call in step.calls if call.state not in _NOT_MADE)
+    # One that was refused was not made, and its model may have been told to call again.
+    made = Counter((call.name, call.arguments) for step in past for call in step.calls if call.state != "refused")
     proposals = []
     for position, call in enumerate(calls):
         proposal = _judged(call, toolbox, made, is_untrusted=is_untrusted)
@@ -37,8 +35,7 @@ def propose(
             told = f"Not done: {MOST_CALLS} calls at once are the most. Call it again if it is still needed."
             # Refused, not invalid: it was not the model that was wrong.
             proposal = Proposal(call.id, call.name, proposal.arguments, "refused", proposal.tool, told)
-        if proposal.state not in _NOT_MADE:
-            made[(proposal.name, proposal.arguments)] += 1
+        made[(proposal.name, proposal.arguments)] += 1
         proposals.append(proposal)
     return proposals
 
