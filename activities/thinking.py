@@ -135,7 +135,7 @@ class Thinking:
         if before is None or before == request.turn_id or not turn.employee.tools:
             return
         if not await conversations.stored_reply(session, before):
-            await calls_.cancel_turn(session, before, by="a newer message")
+            await withdrawing.cancel_turn(session, before, by="a newer message")
 
     async def _prepare(self, session: AsyncSession, request: ThinkRequest, turn: Turn) -> "_Begun":
         toolbox = await registry.toolbox(session, turn.employee) if turn.employee.tools else {}
@@ -332,7 +332,7 @@ class Thinking:
         async with self._database.tenant_session(request.tenant_id) as session:
             over = await withdrawing.abandon(session, request.conversation_id, request.message_ids, request.why)
             for turn_id in over:
-                await calls_.cancel_turn(session, turn_id, by=WITHDRAWN_BY[request.why])
+                await withdrawing.cancel_turn(session, turn_id, by=WITHDRAWN_BY[request.why])
             found = await conversations.whereabouts(session, self._vault, request.conversation_id)
         await self._messengers[found.account.kind].show_idle(found.account, found.thread)
 

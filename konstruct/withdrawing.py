@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import update
+from sqlalchemy import ColumnElement, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
@@ -57,11 +57,38 @@ async def withdraw(session: AsyncSession, contact_ids: Sequence[UUID]) -> None:
     )
     for approval in approvals:
         approval.state, approval.decided_by, approval.decided_at = "denied", "erasure", utc_now()
+    await _cancel(session, col(ToolCall.contact_id).in_(contact_ids))
+
+
+async def cancel_turn(session: AsyncSession, turn_id: UUID, by: str) -> None:
+    """What was not begun of this turn is not to be done any more, and nobody need be asked for it. The conversation
+    must be locked; whoever asks people finds it out when told to look, or from a sweep."""
+    waiting = select(col(ToolCall.id)).where(col(ToolCall.turn_id) == turn_id, col(ToolCall.state) == "waiting")
+    await session.execute(
+        update(Approval)
+        .where(col(Approval.call_id).in_(waiting), col(Approval.state) == "waiting")
+        .values(state="denied", decided_by=by, decided_at=utc_now())
+    )
+    await _cancel(session, col(ToolCall.turn_id) == turn_id)
+
+
+async def _cancel(session: AsyncSession, which: ColumnElement[bool]) -> None:
     calls = await session.scalars(
         select(ToolCall)
-        .where(col(ToolCall.contact_id).in_(contact_ids), col(ToolCall.state).in_(("ready", "waiting")))
+        .where(which, col(ToolCall.state).in_(("ready", "waiting")))
         .order_by(col(ToolCall.id))
         .with_for_update(key_share=True)
     )
     for call in calls:
         call.state, call.settled_at = "cancelled", utc_now()
+        audit.record(
+            session,
+            tenant_id=call.tenant_id,
+            conversation_id=call.conversation_id,
+            actor="employee",
+            action="tool.cancelled",
+            subject_id=call.contact_id,
+            call_id=str(call.id),
+            turn_id=str(call.turn_id),
+            tool=call.tool,
+        )

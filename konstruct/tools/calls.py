@@ -269,21 +269,6 @@ async def settle(session: AsyncSession, vault: Vault, call_id: UUID, outcome: Ou
     await _settle(session, call, ciphers.get(call.contact_id), outcome)
 
 
-async def cancel_turn(session: AsyncSession, turn_id: UUID, by: str) -> None:
-    """What was not begun of this turn is not to be done any more, and nobody need be asked for it. The conversation
-    must be locked; whoever asks people finds it out when told to look, or from a sweep."""
-    waiting = select(col(ToolCall.id)).where(col(ToolCall.turn_id) == turn_id, col(ToolCall.state) == "waiting")
-    await session.execute(
-        update(Approval)
-        .where(col(Approval.call_id).in_(waiting), col(Approval.state) == "waiting")
-        .values(state="denied", decided_by=by, decided_at=utc_now())
-    )
-    not_begun = _CALLS.where(col(ToolCall.state).in_(("ready", "waiting"))).with_for_update(key_share=True)
-    for call in await session.scalars(not_begun, {"of_turn": turn_id}):
-        call.state, call.settled_at = "cancelled", utc_now()
-        _record(session, call, "tool.cancelled")
-
-
 async def get(session: AsyncSession, call_id: UUID, *, lock: bool = False) -> ToolCall:
     """Raises NotFound when the session's tenant has no such call."""
     query = _CALL.with_for_update(key_share=True).execution_options(populate_existing=True) if lock else _CALL

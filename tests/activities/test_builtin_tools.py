@@ -10,7 +10,7 @@ from activities.builtin_tools import HANDED_OFF, NOTHING_FOUND
 from activities.librarian import PASSAGES
 from activities.remembering import Remembering
 from activities.tool_use import ToolUse
-from konstruct import contacts
+from konstruct import contacts, conversations
 from konstruct.identity import new_id
 from konstruct.knowledge.sources import SourceSettings
 from konstruct.ports import ToolCall
@@ -18,7 +18,7 @@ from konstruct.tables import Contact, Memory
 from konstruct.tables.base import utc_now
 from konstruct.tools import calls
 from konstruct.tools.calls import Outcome
-from tests.activities.memories import NO_FACTS
+from tests.activities.memories import NO_FACTS, remember
 from tests.activities.tools import call, use
 from tests.support import library
 from tests.support.doubles import ScriptedModel, WordEmbedder
@@ -135,6 +135,18 @@ async def test_what_a_joined_contact_said_is_found_and_forgotten_and_a_strangers
     _, told = await use(tool_use, turn, "forget", f'{{"ids": {wanted}}}')
     assert told == "1 of 2 are forgotten."
     assert [row.contact_id for row in await facts(office)] == [by_external["U3"]]
+
+
+async def test_what_is_found_to_be_forgotten_brings_strangers_words_along(
+    office: Office, turn: Job, tool_use: ToolUse, remembering: Remembering, model: ScriptedModel
+) -> None:
+    model.script(NO_FACTS)
+    before = await office.exchange("My bicycle is a green Peregrine.", root="7.0")
+    async with office.session() as session:
+        await conversations.mark_untrusted(session, before.conversation_id)
+    await remember(remembering, office, before)
+    await use(tool_use, turn, "forget", '{"about": "Peregrine"}')
+    assert await is_tainted(office, turn.asked)
 
 
 @pytest.mark.parametrize(

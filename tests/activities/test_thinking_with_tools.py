@@ -284,3 +284,32 @@ async def test_what_is_recalled_from_where_strangers_words_were_read_counts_as_t
     await Turn(office, thinking, asked).step()
     assert "Peregrine" in model.prompts[-1][0].content
     assert await call_states(office) == ["refused"]
+
+
+async def test_a_step_that_no_workflow_knows_of_is_taken_back_by_the_turn_that_follows(
+    turn: Turn, office: Office, model: ScriptedModel
+) -> None:
+    """A message came in at the moment in which the step was kept: its calls are made by nobody."""
+    await define(office, "pay", over_http("https://127.0.0.1/", "POST", "changes"))
+    await publish(office, "current_time", "pay")
+    model.script(Calling((ToolCall("1", "pay", "{}"), ToolCall("2", "current_time", "{}"))), calling("pay"))
+    orphan = await turn.think()
+    [orphaned] = orphan.approvals
+    turn.id = new_id()
+
+    [asked] = (await turn.step()).approvals
+
+    assert await call_states(office) == ["cancelled", "cancelled", "waiting"]
+    assert (await approval_row(office, orphaned)).state == "denied"
+    assert (await approval_row(office, asked)).state == "waiting"
+
+
+async def test_what_an_answered_turn_asked_people_for_goes_on(turn: Turn, office: Office, model: ScriptedModel) -> None:
+    await define(office, "pay", over_http("https://127.0.0.1/", "POST", "changes"))
+    await publish(office, "pay")
+    model.script(calling("pay"), "I asked.", "Hello again!")
+    [asked] = (await turn.step()).approvals
+    await turn.answer()
+    following = Turn(office, turn.thinking, await office.say("And another thing"))
+    assert await following.answer() == "Hello again!"
+    assert (await approval_row(office, asked)).state == "waiting"

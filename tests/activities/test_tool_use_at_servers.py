@@ -2,6 +2,7 @@
 
 import pytest
 from mcp_types import Tool as McpTool
+from temporalio.testing import ActivityEnvironment
 
 from activities.tool_servers import ToolServers
 from activities.tool_use import DONE_BUT, NOT_REACHED, NOT_TAKEN_IN, ToolUse
@@ -109,6 +110,11 @@ async def test_a_server_that_lets_us_in_no_more_is_shown_to_its_operator(
     server.tokens.clear()
     row, told = await use(tool_use, turn, "crm__count")
     assert (row.state, told) == ("failed", NOT_REACHED)
+    # One call that is refused says nothing of the others; it is asked once more whether we are let in.
+    assert (await tool_row(office, "crm")).status == "active"
+    async with office.session() as session:
+        (await defining.called(session, "crm")).looked_at = None
+    await ActivityEnvironment().run(looking.look_at_servers)
     crm = await tool_row(office, "crm")
     assert crm.status == "refused"
     assert "refuses the credentials" in (crm.status_reason or "")

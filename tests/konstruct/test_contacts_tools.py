@@ -12,11 +12,9 @@ from sqlmodel import select
 
 from konstruct import approvals, contacts
 from konstruct.contacts import Erased
-from konstruct.db import Database
 from konstruct.errors import NotFound
 from konstruct.ports import ToolCall
 from konstruct.tables import ContactKey
-from konstruct.tables.base import utc_now
 from konstruct.tools import asking, calls, earlier
 from konstruct.tools.calls import ASKED, Outcome
 from tests.support.office import Office
@@ -120,7 +118,6 @@ async def test_what_people_were_to_decide_is_closed_and_never_done(shop: Office)
     row = await approval_row(shop, waiting)
     assert (row.state, row.decided_by) == ("denied", "erasure")
     assert row.decided_at is not None
-    assert row.reported_at is not None
     assert [(await approval_row(shop, each)).state for each in (approved, denied, other)] == [
         *("approved", "denied", "waiting"),
     ]
@@ -135,19 +132,6 @@ async def test_what_people_were_to_decide_is_closed_and_never_done(shop: Office)
         assert await approvals.settle(session, waiting) == "denied"
         assert await approvals.report(session, shop.vault, waiting) is None
     assert [message.author for message in await shop.messages("inbound")] == ["contact", "contact"]
-
-
-async def test_no_sweep_looks_after_what_an_erasure_closed(shop: Office, database: Database) -> None:
-    closed = await ask(await job(shop))
-    open_ = await ask(await job(shop, root="2.0", contact="U2"))
-    await erase(shop)
-    for approval_id in (closed, open_):
-        async with shop.session() as session:
-            row = await approvals.get(session, approval_id)
-            row.created_at = utc_now() - timedelta(minutes=1)
-            row.decided_at = row.decided_at and row.created_at
-    found = {each.approval_id for each in await approvals.unsettled(database, 10_000)}
-    assert found & {closed, open_} == {open_}
 
 
 async def test_an_erased_contacts_approvals_take_no_place_on_a_page(shop: Office) -> None:

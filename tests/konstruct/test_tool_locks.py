@@ -60,7 +60,7 @@ async def abandon(office: Office, turn: Job) -> None:
         for turn_id in await withdrawing.abandon(
             session, turn.asked.conversation_id, [turn.asked.message_id], "stopped"
         ):
-            await calls.cancel_turn(session, turn_id, by="whoever wanted it")
+            await withdrawing.cancel_turn(session, turn_id, by="whoever wanted it")
 
 
 async def erase(office: Office, contact_id: UUID) -> None:

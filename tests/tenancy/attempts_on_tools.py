@@ -159,7 +159,7 @@ async def _begin(session: AsyncSession, a: Furnished, b: Furnished) -> object:
 
 
 async def _cancel_turn(session: AsyncSession, a: Furnished, b: Furnished) -> None:
-    await calls.cancel_turn(session, (await call_of(b)).turn_id, "a")
+    await withdrawing.cancel_turn(session, (await call_of(b)).turn_id, "a")
 
 
 async def _get_call(session: AsyncSession, a: Furnished, b: Furnished) -> object:
@@ -285,7 +285,7 @@ ON_TOOLS: dict[str, tuple[Attempt, object]] = {
     "notices.add_note for our contact": (lambda s, a, b: _add_note(s, a, b, contact_id=a.contact_id), DBAPIError),
     "tools.asking.waiting": (_waiting, set()),
     "tools.calls.begin": (_begin, NotFound),
-    "tools.calls.cancel_turn": (_cancel_turn, None),
+    "withdrawing.cancel_turn": (_cancel_turn, None),
     "tools.calls.get": (_get_call, NotFound),
     "tools.calls.keep_step": (lambda s, a, b: _keep_step(s, a, b, at=b), NotFound),
     "tools.calls.keep_step of a turn of b": (lambda s, a, b: _keep_step(s, a, b, at=a), Kept("superseded")),

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from konstruct import contacts, conversations, inbox
+from konstruct import contacts, conversations, inbox, withdrawing
 from konstruct.errors import NotFound
 from konstruct.identity import new_id
 from konstruct.ports import ToolCall
@@ -364,7 +364,7 @@ async def test_a_stopped_turns_calls_are_not_made(shop: Office) -> None:
     look, mail = (each.call_id for each in kept.calls)
     await begin(shop, look)
     async with shop.session() as session:
-        await calls.cancel_turn(session, turn.turn_id, by="whoever wanted it")
+        await withdrawing.cancel_turn(session, turn.turn_id, by="whoever wanted it")
     assert await call_states(shop) == ["running", "cancelled", "cancelled", "ready", "waiting"]
     assert await begin(shop, mail) is None
     assert (await turn.past())[0].calls[1].result == CANCELLED

@@ -250,3 +250,9 @@ async def test_servers_are_asked_soon_and_those_that_are_away_sooner(office: Off
     await let_pass(minutes=10)
     assert await due() == {"new", "away", "fresh"}
     assert len(await defining.servers_to_look_at(database, 1)) == 1
+
+
+async def test_a_tool_whose_schema_is_none_is_shown_to_no_model(office: Office) -> None:
+    await put(office, "crm", at_server(CRM))
+    await take_in(office, "crm", offered("find"), offered("odd", parameters={"type": "object", "required": 5}))
+    assert list((await tool_row(office, "crm")).listing) == ["find"]

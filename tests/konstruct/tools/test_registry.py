@@ -95,11 +95,14 @@ async def test_a_tool_of_ones_own_is_as_its_definition_says(office: Office, aske
     tool_id = await define(office, "look", over_http(f"{SHOP}/{{order}}", parameters=parameters, timeout_seconds=7.5))
     await define(office, "pay", over_http(SHOP, "POST", "changes"))
     await define(office, "pay-once", over_http(SHOP, "POST", "changes", sends_idempotency_key=True))
-    found = await has(office, asked, "look", "pay", "pay-once")
+    await define(office, "get-paid", over_http(SHOP, "GET", "irreversible"))
+    found = await has(office, asked, "look", "pay", "pay-once", "get-paid")
     look = found["look"]
     assert (look.kind, look.tool_id, look.timeout, look.is_untrusted) == ("http", tool_id, 7.5, True)
     assert (look.spec.description, look.spec.parameters) == ("Asks GET.", parameters)
-    assert [found[name].is_repeatable for name in ("look", "pay", "pay-once")] == [True, False, True]
+    assert [found[name].is_repeatable for name in ("look", "pay", "pay-once", "get-paid")] == [
+        *(True, False, True, False)
+    ]
 
 
 async def test_another_definition_is_another_tool(office: Office, asked: Accepted) -> None:

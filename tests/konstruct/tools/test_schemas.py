@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from pydantic import JsonValue
 
 from konstruct.errors import BadInput, ToolFailed
 from konstruct.tools import schemas
@@ -130,3 +131,29 @@ def test_a_value_that_is_nested_without_end_is_told() -> None:
 def test_the_same_value_has_the_same_text() -> None:
     assert schemas.canonical({"b": [1, 2.5], "a": "é"}) == schemas.canonical({"a": "é", "b": [1, 2.5]})
     assert schemas.canonical({"b": 1, "a": "é"}) == '{"a":"é","b":1}'
+
+
+def doubling(levels: int) -> dict[str, JsonValue]:
+    """A small schema whose every level looks at the next one twice."""
+    parts: dict[str, JsonValue] = {
+        f"d{level}": {"allOf": 2 * [{"$ref": f"#/$defs/d{level + 1}"}]} for level in range(levels)
+    }
+    return {"type": "object", "allOf": [{"$ref": "#/$defs/d0"}], "$defs": {**parts, f"d{levels}": True}}
+
+
+def test_a_schema_that_would_be_looked_at_for_ever_is_found_out() -> None:
+    with pytest.raises(BadInput, match="nested too deeply"):
+        schemas.check(doubling(40))
+    assert schemas.complaint({"properties": {"a": doubling(40)}}, {"a": {}}) == "it takes too long to be checked"
+
+
+@pytest.mark.parametrize("schema", [{"type": "str"}, {"multipleOf": 0}, {"properties": 5}])
+def test_a_schema_that_is_none_fails_with_a_sentence(schema: dict[str, JsonValue]) -> None:
+    value: JsonValue = {} if "properties" in schema else 7
+    assert schemas.complaint(schema, value) == "the schema cannot be used"
+
+
+def test_long_lists_are_not_compared_with_themselves() -> None:
+    alike: list[JsonValue] = [{"a": 1}, {"a": 1}]
+    assert schemas.complaint({"uniqueItems": True}, alike) is not None
+    assert schemas.complaint({"uniqueItems": True}, alike * 10_000) is None
