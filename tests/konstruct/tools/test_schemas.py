@@ -133,18 +133,16 @@ def test_the_same_value_has_the_same_text() -> None:
     assert schemas.canonical({"b": 1, "a": "é"}) == '{"a":"é","b":1}'
 
 
-def doubling(levels: int) -> dict[str, JsonValue]:
+def doubling(levels: int) -> dict[str, Any]:
     """A small schema whose every level looks at the next one twice."""
-    parts: dict[str, JsonValue] = {
-        f"d{level}": {"allOf": 2 * [{"$ref": f"#/$defs/d{level + 1}"}]} for level in range(levels)
-    }
+    parts: dict[str, Any] = {f"d{level}": {"allOf": 2 * [{"$ref": f"#/$defs/d{level + 1}"}]} for level in range(levels)}
     return {"type": "object", "allOf": [{"$ref": "#/$defs/d0"}], "$defs": {**parts, f"d{levels}": True}}
 
 
 def test_a_schema_that_would_be_looked_at_for_ever_is_found_out() -> None:
     with pytest.raises(BadInput, match="nested too deeply"):
         schemas.check(doubling(40))
-    assert schemas.complaint({"properties": {"a": doubling(40)}}, {"a": {}}) == "it takes too long to be checked"
+    assert schemas.complaint(doubling(40), {}) == "it takes too long to be checked"
 
 
 @pytest.mark.parametrize("schema", [{"type": "str"}, {"multipleOf": 0}, {"properties": 5}])
