@@ -87,7 +87,7 @@ class Turn:
     """Whether more is remembered of the asker than is said here."""
     window: Window | None = None
     """For the cache, whose copy was stale or gone."""
-    before: UUID | None = None
+    before: UUID | None = field(default=None, compare=False)
     """The turn that was the conversation's until now: an earlier one, or this one."""
 
 
