@@ -239,3 +239,14 @@ def test_a_sitemap_that_cannot_be_read_does_not_end_the_walk() -> None:
     with pytest.raises(Unreadable):
         walking.take(b"nonsense")
     assert walking.next() == f"{SITE}/b.xml"
+
+
+def test_no_more_lines_are_read_than_a_plain_sitemap_may_have() -> None:
+    with pytest.raises(Unreadable, match="neither XML nor a list"):
+        sitemap.read(b"ab\n" * sitemap.MOST_LINES + b"https://example.com/late\n")
+
+
+def test_a_sitemap_of_elements_without_end_is_put_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sitemap, "MOST_ELEMENTS", 100)
+    with pytest.raises(Unreadable, match="far more than its pages"):
+        sitemap.read(b"<urlset>" + b"<url/>" * 101 + b"</urlset>")
