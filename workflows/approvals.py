@@ -22,10 +22,10 @@ class ApprovalWorkflow:
     @workflow.run
     async def run(self, state: ApprovalState) -> None:
         announcing = asyncio.create_task(self._announce())
-        standing = await self._stand()
+        words, standing = self._words, await self._stand()
         while standing.state == "waiting":
-            await self._wait(standing.seconds_left)
-            standing = await self._stand()
+            await self._wait(words, standing.seconds_left)
+            words, standing = self._words, await self._stand()
         announcing.cancel()
         await workflow.wait_condition(announcing.done)
         if standing.state == "approved":
@@ -45,9 +45,9 @@ class ApprovalWorkflow:
         )
         return standing
 
-    async def _wait(self, seconds: float) -> None:
-        """For somebody's word, which the database knows, or for the time to be over."""
-        words = self._words
+    async def _wait(self, words: int, seconds: float) -> None:
+        """For somebody's word, which the database knows, or for the time to be over. ``words``: how many there were
+        before it was last looked, for one that came meanwhile may not have been seen."""
         try:
             await workflow.wait_condition(
                 lambda: self._words != words, timeout=timedelta(seconds=max(seconds, policies.LEAST_WAIT_SECONDS))

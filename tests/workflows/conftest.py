@@ -2,11 +2,13 @@
 
 import asyncio
 import sysconfig
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 from uuid import UUID, uuid4
 
 import pytest
@@ -16,6 +18,8 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
+from konstruct.contracts import approvals
+from konstruct.contracts.approvals import ApprovalStanding, ApprovalState
 from konstruct.contracts.conversation import (
     DELIVER_MESSAGE,
     SEND_NOTICE,
@@ -29,13 +33,16 @@ from konstruct.contracts.conversation import (
     SendNotice,
     ThinkRequest,
     Thought,
+    ToolCallRequest,
 )
+from workflows.approvals import ApprovalWorkflow
 from workflows.conversation import ConversationWorkflow
 from workflows.sandbox import RUNNER
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 async def skipping() -> AsyncIterator[WorkflowEnvironment]:
+    """One for each test: a clock that others have moved years ahead ends what this one waits for."""
     server = Path(sysconfig.get_path("scripts")) / "temporal-test-server"
     async with await WorkflowEnvironment.start_time_skipping(test_server_existing_path=str(server)) as environment:
         yield environment
@@ -90,6 +97,95 @@ class Stage:
         await self.abandoned.put(request)
 
 
+Standing = tuple[Literal["waiting", "approved", "denied", "expired"], float]
+THREE_DAYS: Standing = ("waiting", timedelta(days=3).total_seconds())
+
+
+@dataclass
+class Desk:
+    """The activities around tools, played by a test: calls that are made, and people who are asked for some."""
+
+    calls: list[ToolCallRequest] = field(default_factory=list)
+    calling: asyncio.Queue[ToolCallRequest] = field(default_factory=asyncio.Queue)
+    hold: asyncio.Event | None = None
+    """When there is one, calls are answered once it is set."""
+    failing: Counter[UUID] = field(default_factory=Counter)
+    """So many attempts at a call die yet."""
+    cut_short: asyncio.Queue[UUID] = field(default_factory=asyncio.Queue)
+    """Calls, and approvals, that were cancelled while they were made or announced."""
+    given_up: list[UUID] = field(default_factory=list)
+    announced: asyncio.Queue[UUID] = field(default_factory=asyncio.Queue)
+    hold_announcing: asyncio.Event | None = None
+    announcing_fails: bool = False
+    standings: deque[Standing] = field(default_factory=lambda: deque([THREE_DAYS]))
+    """How an approval stands each time somebody looks, and for how many seconds yet; the last one for ever."""
+    looked: asyncio.Queue[UUID] = field(default_factory=asyncio.Queue)
+    reported: asyncio.Queue[UUID] = field(default_factory=asyncio.Queue)
+    reports_failing: int = 0
+    call_id: UUID = field(default_factory=uuid4)
+    """What an approval is for."""
+
+    def decide(self, standing: Standing) -> None:
+        self.standings = deque([standing])
+
+    @activity.defn(name="call_tool")
+    async def call_tool(self, request: ToolCallRequest) -> None:
+        self.calls.append(request)
+        await self.calling.put(request)
+        if self.hold is not None:
+            await self._be_held(request.call_id, self.hold)
+        if self.failing[request.call_id]:
+            self.failing[request.call_id] -= 1
+            raise ApplicationError("It died.")
+
+    async def _be_held(self, what: UUID, hold: asyncio.Event) -> None:
+        waiting = asyncio.create_task(hold.wait())
+        try:
+            while not waiting.done():
+                # A cancellation comes with the answer to a sign of life.
+                activity.heartbeat()
+                await asyncio.wait([waiting], timeout=0.05)
+        except asyncio.CancelledError:
+            waiting.cancel()
+            await self.cut_short.put(what)
+            raise
+
+    @activity.defn(name="give_up_call")
+    async def give_up_call(self, request: ToolCallRequest) -> None:
+        self.given_up.append(request.call_id)
+
+    @activity.defn(name="announce_approval")
+    async def announce_approval(self, state: ApprovalState) -> None:
+        await self.announced.put(state.approval_id)
+        if self.hold_announcing is not None:
+            await self._be_held(state.approval_id, self.hold_announcing)
+        if self.announcing_fails:
+            raise ApplicationError("The channel is away.", non_retryable=True)
+
+    @activity.defn(name="settle_approval")
+    async def settle_approval(self, state: ApprovalState) -> ApprovalStanding:
+        standing, seconds = self.standings.popleft() if len(self.standings) > 1 else self.standings[0]
+        await self.looked.put(state.approval_id)
+        return ApprovalStanding(standing, seconds, uuid4(), self.call_id, timeout_seconds=40.0, attempts=3)
+
+    @activity.defn(name="report_approval")
+    async def report_approval(self, state: ApprovalState) -> None:
+        if self.reports_failing:
+            self.reports_failing -= 1
+            raise ApplicationError("The database does not answer.")
+        await self.reported.put(state.approval_id)
+
+    @property
+    def activities(self) -> list[Callable[..., Awaitable[object]]]:
+        return [
+            self.call_tool,
+            self.give_up_call,
+            self.announce_approval,
+            self.settle_approval,
+            self.report_approval,
+        ]
+
+
 @dataclass
 class Conversation:
     environment: WorkflowEnvironment
@@ -120,6 +216,16 @@ class Conversation:
     async def say_again(self, message_id: UUID) -> None:
         await self._tell(DELIVER_MESSAGE, DeliverMessage(message_id))
 
+    async def ask_people(self) -> WorkflowHandle[ApprovalWorkflow, None]:
+        """The workflow of an approval of its own, as a sweep starts one."""
+        state = ApprovalState(self.tenant_id, uuid4())
+        return await self.environment.client.start_workflow(
+            ApprovalWorkflow.run,
+            state,
+            id=approvals.workflow_id(state.tenant_id, state.approval_id),
+            task_queue=self.queue,
+        )
+
     async def notice(self) -> UUID:
         message_id = uuid4()
         await self._tell(SEND_NOTICE, SendNotice(message_id))
@@ -138,14 +244,17 @@ class Conversation:
 
 
 @asynccontextmanager
-async def playing(environment: WorkflowEnvironment, stage: Stage) -> AsyncIterator[Conversation]:
+async def playing(
+    environment: WorkflowEnvironment, stage: Stage, desk: Desk | None = None
+) -> AsyncIterator[Conversation]:
     queue = f"test-{uuid4()}"
     async with Worker(
         environment.client,
         task_queue=queue,
-        workflows=[ConversationWorkflow],
-        activities=[stage.think, stage.deliver, stage.admit, stage.abandon],
+        workflows=[ConversationWorkflow, ApprovalWorkflow],
+        activities=[stage.think, stage.deliver, stage.admit, stage.abandon, *(desk or Desk()).activities],
         workflow_runner=RUNNER,
+        max_heartbeat_throttle_interval=timedelta(milliseconds=100),
     ):
         yield Conversation(environment, queue, stage)
 
@@ -156,6 +265,11 @@ def stage() -> Stage:
 
 
 @pytest.fixture
-async def conversation(skipping: WorkflowEnvironment, stage: Stage) -> AsyncIterator[Conversation]:
-    async with playing(skipping, stage) as started:
+def desk() -> Desk:
+    return Desk()
+
+
+@pytest.fixture
+async def conversation(skipping: WorkflowEnvironment, stage: Stage, desk: Desk) -> AsyncIterator[Conversation]:
+    async with playing(skipping, stage, desk) as started:
         yield started
