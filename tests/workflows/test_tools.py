@@ -1,6 +1,7 @@
 """Turns that use tools, and people who are asked for a yes; on a server whose clock skips.
 
-Each test sees its workflows end: one that is left with something to do keeps the clock from skipping for all others.
+An announcement is over, or held, when a decision is made: the server of these tests loses a workflow that cancels an
+activity in the moment in which it ends, which the real one does not.
 """
 
 import asyncio
@@ -224,6 +225,8 @@ async def test_what_was_decided_is_done_or_not_and_told(conversation: Conversati
     asking = await conversation.ask_people()
     await desk.announced.get()
     await desk.looked.get()
+    await asking.signal(approvals.DECIDED)
+    await desk.looked.get()
     desk.decide(("approved" if is_yes else "denied", 1.0))
     await asking.signal(approvals.DECIDED)
     await asking.result()
@@ -275,6 +278,7 @@ async def test_after_a_word_that_changes_nothing_it_is_waited_on(conversation: C
 
 
 async def test_a_report_is_tried_until_it_is_told(conversation: Conversation, desk: Desk) -> None:
+    desk.hold_announcing = asyncio.Event()
     desk.decide(("denied", 1.0))
     desk.reports_failing = 5
     await (await conversation.ask_people()).result()
@@ -285,6 +289,8 @@ async def test_where_nobody_can_be_told_it_can_be_decided_all_the_same(conversat
     desk.announcing_fails = True
     asking = await conversation.ask_people()
     await desk.looked.get()
+    await asking.signal(approvals.DECIDED)
+    await desk.looked.get()
     desk.decide(("approved", 1.0))
     await asking.signal(approvals.DECIDED)
     await asking.result()
@@ -294,6 +300,7 @@ async def test_where_nobody_can_be_told_it_can_be_decided_all_the_same(conversat
 async def test_what_was_approved_and_dies_each_time_is_given_up_and_told(
     conversation: Conversation, desk: Desk
 ) -> None:
+    desk.hold_announcing = asyncio.Event()
     desk.decide(("approved", 1.0))
     desk.failing[desk.call_id] = 3
     await (await conversation.ask_people()).result()
