@@ -23,6 +23,8 @@ class Tenant(SQLModel, table=True):
     """Of the business, as the IANA names it."""
     approvals: dict[str, Any] = document()
     """Where people are asked, who of them may decide, and for how long it is waited."""
+    desk: dict[str, Any] = document()
+    """The people who take conversations over, in groups, with their hours and what is done when nobody comes."""
     created_at: datetime = moment()
 
 

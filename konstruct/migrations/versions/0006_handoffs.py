@@ -1,0 +1,18 @@
+"""Handoffs: who owns a conversation, what agents wrote in it, and what was judged of it."""
+
+from pathlib import Path
+
+import asyncpg
+from alembic import op
+from sqlalchemy.util import await_only
+
+revision = "0006"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    script = Path(__file__).with_suffix(".sql").read_text()
+    driver: asyncpg.Connection = op.get_bind().connection.driver_connection
+    await_only(driver.execute(script))

@@ -1,0 +1,1 @@
+alter table tenants add column desk jsonb not null default '{}';
