@@ -173,6 +173,7 @@ class _Run:
             "limits": self.manifest.limits.model_dump(exclude_none=True),
             "time_zone": self.manifest.time_zone,
             "approvals": self.manifest.approvals.content(),
+            "desk": self.manifest.desk.content(),
         }
 
     async def publish_employees(self) -> dict[str, UUID]:

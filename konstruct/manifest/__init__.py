@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from konstruct.documents import Document, Loc
 from konstruct.errors import BadInput
+from konstruct.manifest.desk import Desk, Group, Hours, Person, problems
 from konstruct.manifest.fields import Key, Line, ModelName, Section, TimeZone, instead, like
 from konstruct.manifest.sections import (
     KINDS,
@@ -61,6 +62,7 @@ class Manifest(Section):
     limits: Limits = Limits()
     time_zone: TimeZone = "UTC"
     approvals: Approvals = Approvals()
+    desk: Desk = Desk()
     tools: dict[Key, Annotated[HttpTool | McpTools, Field(discriminator="kind")]] = Field(default_factory=dict)
     knowledge: dict[Key, Source] = Field(default_factory=dict)
     employees: Annotated[dict[Key, Employee], Field(min_length=1)]
@@ -129,11 +131,14 @@ def _check_together(manifest: Manifest, document: Document) -> None:
         if (source.kind == "files") != (source.url is None):
             document.complain(("knowledge", key, "url"), "is for a page or a sitemap, which need it; files have none")
     _check_tools(manifest, document)
-    asking = manifest.approvals
-    if (asking.connection is None) != (asking.channel is None):
-        document.complain(("approvals",), "needs both connection and channel, or neither")
-    if asking.connection is not None and not isinstance(manifest.connections.get(asking.connection), SlackConnection):
-        document.complain(("approvals", "connection"), "is no Slack connection of this file")
+    for section, shown in (("approvals", manifest.approvals), ("desk", manifest.desk)):
+        if (shown.connection is None) != (shown.channel is None):
+            document.complain((section,), "needs both connection and channel, or neither")
+        if shown.connection is not None and not isinstance(manifest.connections.get(shown.connection), SlackConnection):
+            document.complain((section, "connection"), "is no Slack connection of this file")
+    escalations = {key: employee.content()["escalation"] for key, employee in manifest.employees.items()}
+    for where, message in problems(manifest.desk, escalations):
+        document.complain(where, message)
 
 
 def _check_tools(manifest: Manifest, document: Document) -> None:
@@ -187,6 +192,10 @@ def _fields(loc: Loc) -> Iterable[str]:
             return Manifest.model_fields
         case ("connections" | "tools" as section, _, str(kind), *inner):
             found: type[BaseModel] = KINDS[section][kind]
+        case ("desk", "people", _, *inner):
+            found = Person
+        case ("desk", "groups", _, *inner):
+            found = Hours if inner else Group
         case (str(section), *inner):
             found = _SECTIONS[section]
         case _:
@@ -196,6 +205,7 @@ def _fields(loc: Loc) -> Iterable[str]:
 
 _SECTIONS: Final[dict[str, type[Section]]] = {
     "approvals": Approvals,
+    "desk": Desk,
     "employees": Employee,
     "knowledge": Source,
     "limits": Limits,
