@@ -1,5 +1,6 @@
 """Delivery: from the outbox to the channel, so that nothing is lost and nothing is sent blindly twice."""
 
+import time
 from collections.abc import Mapping
 from typing import Literal
 from uuid import UUID
@@ -51,27 +52,48 @@ class Delivery:
         await self._messengers[found.account.kind].show_idle(found.account, found.thread)
 
     async def _send(self, request: DeliverRequest, message_id: UUID) -> Literal["sent", "superseded", "failed"]:
-        async with self._database.tenant_session(request.tenant_id) as session:
-            send = await outbox.begin_send(session, self._vault, request.conversation_id, message_id)
+        began, send = await self._begin(request, message_id)
+        was_resent = False
+        if isinstance(send, Send) and send.is_uncertain:
+            # An error of this look leaves the message as it is: the next attempt looks again.
+            external_id = await self._messengers[send.account.kind].find(send.account, send.thread, send.message)
+            if external_id is not None:
+                return await self._settle_sent(request, message_id, external_id, was_resent=False)
+            if send.may_still_arrive:
+                raise SendUncertain("An earlier attempt may yet reach the channel; the next one looks again.")
+            was_resent = True
+            await self._settle_unsent(request, message_id)
+            began, send = await self._begin(request, message_id)
         if not isinstance(send, Send):
             return send
-        messenger = self._messengers[send.account.kind]
-        # An error of this look leaves the message as it is: the next attempt looks again.
-        external_id = await messenger.find(send.account, send.thread, send.message) if send.is_uncertain else None
-        was_resent = send.is_uncertain and external_id is None
-        if was_resent and send.may_still_arrive:
-            raise SendUncertain("An earlier attempt may yet reach the channel; the next one looks again.")
         try:
-            if external_id is None:
-                external_id = await messenger.send(send.account, send.thread, send.message)
+            if time.monotonic() - began > outbox.SEND_BEGINS_WITHIN.total_seconds():
+                raise ChannelUnavailable("It was held up for too long; whether it may be sent is looked at again.")
+            external_id = await self._messengers[send.account.kind].send(send.account, send.thread, send.message)
         except (ChannelRateLimited, ChannelUnavailable):
-            async with self._database.tenant_session(request.tenant_id) as session:
-                await outbox.settle_unsent(session, request.conversation_id, message_id)
+            await self._settle_unsent(request, message_id)
             raise
         except ChannelRefused as error:
             async with self._database.tenant_session(request.tenant_id) as session:
                 await outbox.settle_refused(session, request.conversation_id, message_id, error)
             return "failed"
+        return await self._settle_sent(request, message_id, external_id, was_resent=was_resent)
+
+    async def _begin(
+        self, request: DeliverRequest, message_id: UUID
+    ) -> tuple[float, Send | Literal["sent", "superseded", "failed"]]:
+        """Along with when it began, by the clock that only goes forward."""
+        began = time.monotonic()
+        async with self._database.tenant_session(request.tenant_id) as session:
+            return began, await outbox.begin_send(session, self._vault, request.conversation_id, message_id)
+
+    async def _settle_unsent(self, request: DeliverRequest, message_id: UUID) -> None:
+        async with self._database.tenant_session(request.tenant_id) as session:
+            await outbox.settle_unsent(session, request.conversation_id, message_id)
+
+    async def _settle_sent(
+        self, request: DeliverRequest, message_id: UUID, external_id: str, *, was_resent: bool
+    ) -> Literal["sent"]:
         async with self._database.tenant_session(request.tenant_id) as session:
             await outbox.settle_sent(session, request.conversation_id, message_id, external_id, was_resent=was_resent)
         return "sent"

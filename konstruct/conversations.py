@@ -2,7 +2,7 @@
 
 States of an inbound message: ``received`` (durable, nobody works on it), ``taken`` (a turn thinks about it), then
 ``answered``, or ``refused`` (over a limit), ``deleted`` (taken back), ``stopped`` (a person stopped the turn),
-``failed`` (no answer could be given for too long).
+``passed`` (it is an agent's to answer), ``failed`` (no answer could be given for too long).
 States of an outbound message: ``pending``, ``sending`` (the channel may have it), ``sent``, ``failed``, or
 ``discarded`` (the conversation moved on before it was sent).
 All functions that change a conversation lock its row first.
@@ -10,7 +10,6 @@ All functions that change a conversation lock its row first.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Literal
 from uuid import UUID
 
@@ -22,7 +21,7 @@ from sqlmodel import col, select
 from konstruct import window
 from konstruct.connections import unsealed
 from konstruct.errors import NotFound
-from konstruct.inbox import outgoing_reply
+from konstruct.inbox import REMEMBER_AFTER, outgoing_reply
 from konstruct.ports import ChannelAccount, Thread
 from konstruct.tables import (
     Connection,
@@ -41,9 +40,6 @@ from konstruct.tables.base import utc_now
 from konstruct.vault import ContactCipher, Vault
 from konstruct.window import LINE, Line, Window
 
-REMEMBER_AFTER = timedelta(seconds=2)
-"""What was said is remembered this long after it was answered, along with what else was said until then."""
-
 SUMMARY = "summary"
 """What ciphers call the purpose of a summary's text."""
 
@@ -55,10 +51,8 @@ class Said:
     author: str
     text: str
     seq: int = 0
-
-    @property
-    def is_answer(self) -> bool:
-        return self.author in ("employee", "agent")
+    signed: str | None = None
+    """The name of the agent who wrote it."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +87,9 @@ class Turn:
 
 # Statements of every turn are built once: building one takes longer than running it.
 _IS_INBOUND = col(Message.direction) == "inbound"
-_IS_REPLY = and_(col(Message.direction) == "outbound", col(Message.purpose) == "reply")
+_IS_REPLY = and_(
+    col(Message.direction) == "outbound", col(Message.purpose) == "reply", col(Message.author) == "employee"
+)
 _STORED = (
     select(col(Message.id), col(Message.state))
     .where(col(Message.turn_id) == bindparam("of_turn"), _IS_REPLY)
@@ -194,9 +190,17 @@ _WHEREABOUTS = (
 )
 
 
+@dataclass(frozen=True)
+class Owned:
+    """The queue or an agent has the conversation, since ``epoch``."""
+
+    handoff_id: UUID | None
+    epoch: int
+
+
 async def begin_turn(
     session: AsyncSession, vault: Vault, conversation_id: UUID, turn_id: UUID, cached: Window | None = None
-) -> Turn | list[UUID]:
+) -> Turn | Owned | list[UUID]:
     """Claims all that waits for an answer, even what its workflow was not told of yet: so what was said is answered in
     its order. When an earlier attempt of this turn stored its answer, or there is nothing to answer, gives the ids of
     the messages to send instead. ``cached`` is used as long as nothing changed since it was read."""
@@ -206,7 +210,7 @@ async def begin_turn(
     if conversation.turn_id == turn_id and (stored := await stored_reply(session, turn_id)):
         return stored
     if conversation.owner != "employee":
-        return []
+        return Owned(conversation.handoff_id, conversation.epoch)
     claim = {"of_conversation": conversation_id, "of_turn": turn_id, "at": utc_now()}
     claimed = [Line.of_row(row) for row in (await session.execute(_CLAIM, claim)).all()]
     asked = sorted((line for line in claimed if not line.is_answer), key=lambda line: line.seq)[-window.LONGEST :]
@@ -273,7 +277,7 @@ async def latest_window(session: AsyncSession, conversation_id: UUID) -> Window:
 
 def _opened(lines: Sequence[Line], ciphers: Mapping[UUID, ContactCipher]) -> tuple[Said, ...]:
     texts = ((line, line.text(ciphers)) for line in lines)
-    return tuple(Said(line.author, text, line.seq) for line, text in texts if text is not None)
+    return tuple(Said(line.author, text, line.seq, line.signed) for line, text in texts if text is not None)
 
 
 async def stored_reply(session: AsyncSession, turn_id: UUID) -> list[UUID]:

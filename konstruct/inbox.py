@@ -1,6 +1,7 @@
 """What comes in: one durable write for each message, whatever a channel repeats, edits or takes back."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +30,9 @@ from konstruct.tables import (
 from konstruct.tables.base import utc_now
 from konstruct.vault import ContactCipher, Vault
 from konstruct.window import MESSAGE
+
+REMEMBER_AFTER = timedelta(seconds=2)
+"""What was said is remembered this long after it was settled, along with what else was said until then."""
 
 MAX_BODY = 40_000
 """Characters of one message that are kept, in and out; Slack's own limit."""
@@ -100,6 +104,8 @@ class Accepted:
     notice_id: MessageId | None = None
     """Set when the message was over a limit and the contact is to be told so: the notice to send."""
     is_refused: bool = False
+    handoff_id: UUID | None = None
+    """Set when it is for people, who are to be shown it."""
 
 
 async def accept(
@@ -157,6 +163,11 @@ async def _store(
         else await vault.cipher(session, connection.tenant_id, contact_id)
     )
     message_id = new_id()
+    is_passed = verdict.allowed and conversation.owner != "employee"
+    if is_passed:
+        # No turn will settle it, so it counts as said from now on.
+        conversation.revision += 1
+        conversation.memory_due_at = conversation.memory_due_at or utc_now() + REMEMBER_AFTER
     message = Message(
         tenant_id=connection.tenant_id,
         id=message_id,
@@ -168,7 +179,8 @@ async def _store(
         contact_id=contact_id,
         sealed=cipher.seal(MESSAGE, message_id, _storable(inbound.text)),
         external_id=inbound.external_id,
-        state="received" if verdict.allowed else "refused",
+        state="passed" if is_passed else "received" if verdict.allowed else "refused",
+        settled_at=utc_now() if is_passed else None,
         detail={} if verdict.allowed else {"limit": verdict.scope},
     )
     session.add(message)
@@ -194,6 +206,7 @@ async def _store(
         is_new=True,
         notice_id=MessageId(notice.id) if notice else None,
         is_refused=not verdict.allowed,
+        handoff_id=conversation.handoff_id if is_passed else None,
     )
 
 
@@ -213,6 +226,23 @@ def outgoing_reply(
         purpose="reply",
         author="employee",
         turn_id=turn_id,
+        contact_id=contact_id,
+        sealed=cipher.seal(MESSAGE, message_id, _storable(text)),
+    )
+
+
+def outgoing_words(
+    conversation: Conversation, cipher: ContactCipher, contact_id: UUID, text: str, *, signed: str
+) -> Message:
+    """A part of what an agent says to the contact, which no change of owner holds back. The conversation's row must be
+    locked."""
+    message_id = new_id()
+    return _outgoing(
+        conversation,
+        id=message_id,
+        purpose="reply",
+        author="agent",
+        signed=signed,
         contact_id=contact_id,
         sealed=cipher.seal(MESSAGE, message_id, _storable(text)),
     )
@@ -379,13 +409,14 @@ class Unsettled:
     conversation_id: UUID
     message_id: UUID
     is_notice: bool
+    """It only waits to be sent: a notice, or what an agent wrote."""
 
 
 async def unsettled(database: Database, at_most: int) -> list[Unsettled]:
     """Messages of all tenants that have waited longer than any signal takes, oldest first."""
     async with database.system_session() as session:
         rows = await session.execute(sql("select * from unsettled_messages(:at_most)"), {"at_most": at_most})
-        return [Unsettled(row.tenant_id, row.conversation_id, row.message_id, row.purpose == "notice") for row in rows]
+        return [Unsettled(row.tenant_id, row.conversation_id, row.message_id, row.is_notice) for row in rows]
 
 
 async def note_swept(database: Database, message: Unsettled) -> None:

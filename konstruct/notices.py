@@ -29,10 +29,18 @@ async def add_notice(session: AsyncSession, conversation_id: UUID, turn_id: UUID
 
 
 async def add_note(
-    session: AsyncSession, vault: Vault, conversation: Conversation, contact_id: UUID, text: str, external_id: str
+    session: AsyncSession,
+    vault: Vault,
+    conversation: Conversation,
+    contact_id: UUID,
+    text: str,
+    external_id: str,
+    *,
+    is_to_be_answered: bool = True,
 ) -> UUID | None:
-    """Something that the employee is to be told, and to tell: it begins a turn as a message does. Once for each
-    ``external_id``; None when the contact was erased. The conversation must be locked."""
+    """Something that the employee is to be told, and to tell: it begins a turn as a message does, where the employee
+    owns the conversation. Once for each ``external_id``; None when the contact was erased. The conversation must be
+    locked."""
     ciphers = await vault.ciphers(session, [contact_id])
     if contact_id not in ciphers:
         return None
@@ -57,7 +65,7 @@ async def add_note(
             contact_id=contact_id,
             sealed=ciphers[contact_id].seal(MESSAGE, message_id, text),
             external_id=external_id,
-            state="received",
+            state="received" if is_to_be_answered and conversation.owner == "employee" else "passed",
         )
     )
     return message_id

@@ -10,10 +10,10 @@ from typing import Final, Literal
 from uuid import UUID
 
 import structlog
-from sqlalchemy import bindparam, exists, or_, update
+from sqlalchemy import and_, bindparam, exists, or_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
-from sqlmodel import col
+from sqlmodel import col, select
 
 from konstruct import audit, connections
 from konstruct.conversations import Whereabouts, changed, lock, whereabouts
@@ -30,11 +30,24 @@ log = structlog.get_logger(__name__)
 SEND_ENDS_WITHIN: Final = timedelta(seconds=15)
 """Longer than any messenger waits for its channel: after that nothing more comes of an attempt that was cut off."""
 
+SEND_BEGINS_WITHIN: Final = timedelta(seconds=2)
+"""After it was marked as being sent: a process that stood still for longer does not begin any more, so that whoever
+changes the owner knows when nothing begins."""
+
 _BEGIN = (
     update(Message)
     .where(col(Message.id) == bindparam("message_id"), col(Message.conversation_id) == bindparam("of_conversation"))
-    .where(col(Message.state) == "pending", col(Message.epoch) == bindparam("of_epoch"))
-    .where(or_(col(Message.purpose) == "notice", col(Message.turn_id) == bindparam("of_turn")))
+    .where(col(Message.state) == "pending")
+    .where(
+        or_(
+            # What a person said goes out, whoever owns the conversation by now.
+            col(Message.author) == "agent",
+            and_(
+                col(Message.epoch) == bindparam("of_epoch"),
+                or_(col(Message.purpose) == "notice", col(Message.turn_id) == bindparam("of_turn")),
+            ),
+        )
+    )
     .values(state="sending", sending_at=bindparam("at"))
     .returning(*LINE)
     .execution_options(synchronize_session=False)
@@ -133,6 +146,10 @@ async def begin_send(
     )
 
 
+def _is_fenced(conversation: Conversation, message: Message) -> bool:
+    return message.author != "agent" and message.epoch != conversation.epoch
+
+
 async def _text(session: AsyncSession, vault: Vault, line: Line) -> str | None:
     """None when it was erased."""
     if line.sealed is None or line.contact_id is None:
@@ -190,11 +207,24 @@ async def settle_sent(
 
 
 async def settle_unsent(session: AsyncSession, conversation_id: UUID, message_id: UUID) -> None:
-    """The channel certainly does not have it: it may be sent as if for the first time."""
+    """The channel certainly does not have it: it may be sent as if for the first time, if its time is not over."""
     conversation = await changed(session, conversation_id)
     message = await _get(session, conversation, message_id)
-    if message.state == "sending":
+    if message.state == "sending" and _is_fenced(conversation, message):
+        message.state, message.settled_at = "discarded", utc_now()
+    elif message.state == "sending":
         message.state = "pending"
+
+
+async def is_sending(session: AsyncSession, conversation_id: UUID) -> bool:
+    """Whether a send of the employee's may still begin, though the owner has changed since it was marked."""
+    earliest = utc_now() - SEND_BEGINS_WITHIN - timedelta(seconds=1)
+    under_way = (
+        select(Message.id)
+        .where(col(Message.conversation_id) == conversation_id, col(Message.author) != "agent")
+        .where(col(Message.state) == "sending", col(Message.sending_at) > earliest)
+    )
+    return (await session.execute(under_way.limit(1))).first() is not None
 
 
 async def settle_refused(session: AsyncSession, conversation_id: UUID, message_id: UUID, error: ChannelRefused) -> None:

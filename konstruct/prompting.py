@@ -23,7 +23,10 @@ _PROMPTS = resources.files("konstruct.prompts")
 _WITH_TOOLS = _PROMPTS.joinpath("tools.md").read_text().strip()
 _LAST_STEP = _PROMPTS.joinpath("last_step.md").read_text().strip()
 _NOTE = Template(_PROMPTS.joinpath("note.md").read_text().strip())
-_NOTE_MARKS = re.compile(r"\[(?:A note of the system|End of the note)[^\]]*\]", re.IGNORECASE)
+_AGENT = Template(_PROMPTS.joinpath("agent_line.md").read_text().strip())
+_MARKS = re.compile(
+    r"\[(?:A note of the system|End of the note|Written to the person|End of what)[^\]]*\]", re.IGNORECASE
+)
 _PASSAGES = Template(_PROMPTS.joinpath("passages_short.md").read_text().strip())
 
 
@@ -74,10 +77,17 @@ def _talk(turn: Turn, steps: Sequence[PastStep]) -> list[ChatMessage]:
 def _line(said: Said) -> ChatMessage:
     if said.author == "system":
         return ChatMessage("user", _NOTE.substitute(note=said.text))
-    if said.is_answer:
+    if said.author == "employee":
         return ChatMessage("assistant", said.text)
-    # Nobody but the product may seem to write a note of it.
-    return ChatMessage("user", _NOTE_MARKS.sub(lambda mark: f"({mark[0][1:-1]})", said.text))
+    if said.author == "agent":
+        name = _unmarked(said.signed or "a colleague")
+        return ChatMessage("user", _AGENT.substitute(name=name, text=_unmarked(said.text)))
+    return ChatMessage("user", _unmarked(said.text))
+
+
+def _unmarked(text: str) -> str:
+    """Nobody but the product may seem to write a note of it, or to speak for the team."""
+    return _MARKS.sub(lambda mark: f"({mark[0][1:-1]})", text)
 
 
 def _step(step: PastStep) -> list[ChatMessage]:

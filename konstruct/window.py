@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 from pydantic import ConfigDict, TypeAdapter
-from sqlalchemy import bindparam, or_
+from sqlalchemy import and_, bindparam, or_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
@@ -23,10 +23,10 @@ MESSAGE: Final = "message"
 LONGEST: Final = 400
 """Lines that are read at most. A summary is made of what is older long before; a model's own window cuts further."""
 
-_Dumped = tuple[UUID, int, UUID | None, str, UUID | None, bytes, datetime]
+_Dumped = tuple[UUID, int, UUID | None, str, UUID | None, bytes, datetime, str | None]
 # The first number is the format's own: it is raised with every change of what a copy holds.
-_COPY: Final[TypeAdapter[tuple[Literal[1], UUID, int, int, tuple[_Dumped, ...]]]] = TypeAdapter(
-    tuple[Literal[1], UUID, int, int, tuple[_Dumped, ...]], config=ConfigDict(val_json_bytes="base64", strict=True)
+_COPY: Final[TypeAdapter[tuple[Literal[2], UUID, int, int, tuple[_Dumped, ...]]]] = TypeAdapter(
+    tuple[Literal[2], UUID, int, int, tuple[_Dumped, ...]], config=ConfigDict(val_json_bytes="base64", strict=True)
 )
 
 LINE = (
@@ -38,12 +38,19 @@ LINE = (
     col(Message.sealed),
     col(Message.body),
     col(Message.created_at),
+    col(Message.signed),
 )
 _SETTLED = (
     select(*LINE[:4])
     .add_columns(*LINE[4:])
     .where(col(Message.conversation_id) == bindparam("conversation_id"), col(Message.seq) > bindparam("after_seq"))
-    .where(col(Message.state).in_(("answered", "stopped", "failed", "sending", "sent")))
+    .where(
+        or_(
+            col(Message.state).in_(("answered", "stopped", "failed", "passed", "sending", "sent")),
+            # What an agent wrote is said, wherever it is on its way.
+            and_(col(Message.author) == "agent", col(Message.state) == "pending"),
+        )
+    )
     .where(col(Message.purpose) == "reply", col(Message.forgotten_at).is_(None))
     .where(or_(col(Message.sealed).is_not(None), col(Message.body).is_not(None)))
     .limit(LONGEST)
@@ -64,6 +71,8 @@ class Line:
     sealed: bytes | None
     body: str | None
     at: datetime
+    signed: str | None = None
+    """The name of the agent who wrote it."""
 
     @classmethod
     def of(cls, message: Message) -> "Line":
@@ -76,6 +85,7 @@ class Line:
             message.sealed,
             message.body,
             message.created_at,
+            message.signed,
         )
 
     @classmethod
@@ -154,7 +164,7 @@ def dump(window: Window) -> str | None:
     if any(line.sealed is None for line in window.lines):
         return None
     lines = [_dumped(line) for line in window.lines]
-    return json.dumps([1, window.conversation_id.hex, window.revision, window.after_seq, lines])
+    return json.dumps([2, window.conversation_id.hex, window.revision, window.after_seq, lines])
 
 
 def load(text: str) -> Window | None:
@@ -174,8 +184,9 @@ def _dumped(line: Line) -> list[Any]:
         line.contact_id and line.contact_id.hex,
         base64.b64encode(line.sealed or b"").decode(),
         line.at.isoformat(),
+        line.signed,
     ]
 
 
 def _loaded(_: int, conversation_id: UUID, revision: int, after_seq: int, lines: tuple[_Dumped, ...]) -> Window:
-    return Window(conversation_id, revision, after_seq, tuple(Line(*line[:6], None, line[6]) for line in lines))
+    return Window(conversation_id, revision, after_seq, tuple(Line(*line[:6], None, *line[6:]) for line in lines))

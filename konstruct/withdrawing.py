@@ -32,7 +32,7 @@ async def abandon(session: AsyncSession, conversation_id: UUID, message_ids: Seq
     await session.execute(
         update(Message)
         .where(col(Message.conversation_id) == conversation_id, col(Message.direction) == "outbound")
-        .where(col(Message.state) == "pending", col(Message.purpose) == "reply")
+        .where(col(Message.state) == "pending", col(Message.purpose) == "reply", col(Message.author) == "employee")
         .values(state="discarded", settled_at=utc_now())
     )
     audit.record(

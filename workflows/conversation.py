@@ -1,11 +1,16 @@
-"""One conversation: its mailbox, in order, and the turns that empty it. Handlers only note; ``run`` alone awaits."""
+"""One conversation: its mailbox, in order, the turns that empty it, and who owns it.
+
+Handlers of signals only note, and ``run`` does. An agent's act is judged by the database at once, beside what ``run``
+does: of two results the one with the greater epoch holds.
+"""
 
 import asyncio
 from uuid import UUID
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, ApplicationError, WorkflowAlreadyStartedError
 
+from konstruct.contracts import handoffs
 from konstruct.contracts.conversation import (
     ConversationState,
     Delivered,
@@ -13,6 +18,7 @@ from konstruct.contracts.conversation import (
     DeliverRequest,
     SendNotice,
 )
+from konstruct.contracts.handoffs import AgentAct, HandOff, HandoffState, OwnerChange, OwnerState, Resume
 from workflows import policies
 from workflows.turn import Mailbox, Turn
 
@@ -25,6 +31,8 @@ class ConversationWorkflow:
         self._conversation_id = state.conversation_id
         self._mailbox = Mailbox(list(state.mailbox))
         self._notices = list(state.notices)
+        self._ownership = state.ownership
+        self._changes = list(state.changes)
         self._turns = 0
         self._is_silent = False
 
@@ -32,25 +40,38 @@ class ConversationWorkflow:
     async def run(self, state: ConversationState) -> None:
         silence = asyncio.create_task(self._watch_silence())
         while await self._has_work():
+            await self._change_owner()
             await self._send_notices()
             if self._mailbox.waiting:
-                await Turn(self._tenant_id, self._conversation_id, self._mailbox).run()
+                await self._take_turn()
             self._turns += 1
             self._is_silent = False
             if self._turns >= policies.TURNS_IN_A_RUN or workflow.info().is_continue_as_new_suggested():
                 await workflow.wait_condition(workflow.all_handlers_finished)
                 workflow.continue_as_new(
                     ConversationState(
-                        self._tenant_id, self._conversation_id, list(self._mailbox.waiting), self._notices
+                        self._tenant_id,
+                        self._conversation_id,
+                        list(self._mailbox.waiting),
+                        self._notices,
+                        self._ownership,
+                        self._changes,
                     )
                 )
         silence.cancel()
 
     async def _has_work(self) -> bool:
         """Waits for something to do; False when the conversation has fallen silent."""
-        await workflow.wait_condition(lambda: bool(self._mailbox.waiting or self._notices or self._is_silent))
+        await workflow.wait_condition(lambda: self._is_something_waiting() or self._may_end())
         # A message may have come in the very task in which the silence ended.
-        return bool(self._mailbox.waiting or self._notices)
+        return self._is_something_waiting()
+
+    def _is_something_waiting(self) -> bool:
+        return bool(self._mailbox.waiting or self._notices or self._changes)
+
+    def _may_end(self) -> bool:
+        """While people have it there is somebody to come back to, however long they take."""
+        return self._is_silent and self._ownership.owner == "employee" and workflow.all_handlers_finished()
 
     async def _watch_silence(self) -> None:
         """Looks once in a while instead of timing each pause, which would cost two events a turn."""
@@ -58,6 +79,56 @@ class ConversationWorkflow:
             turns = self._turns
             await workflow.sleep(policies.SILENCE_ENDS_AFTER)
             self._is_silent = self._turns == turns
+
+    async def _take_turn(self) -> None:
+        turn = Turn(self._tenant_id, self._conversation_id, self._mailbox)
+        await turn.run()
+        for handoff_id in turn.told:
+            await self._attend(handoff_id)
+        if turn.handed_off is not None:
+            self._learn(turn.handed_off)
+            if turn.handed_off.handoff_id is not None:
+                await self._attend(turn.handed_off.handoff_id)
+        elif not self._mailbox.is_paused and self._ownership.owner != "employee":
+            # It answered, so it has the conversation back; whoever gave it back did not say so here.
+            self._ownership = OwnerState("employee", self._ownership.epoch)
+
+    async def _attend(self, handoff_id: UUID) -> None:
+        """In a workflow of its own, which tells people and waits for them."""
+        try:
+            await workflow.start_child_workflow(
+                handoffs.WORKFLOW,
+                HandoffState(self._tenant_id, handoff_id),
+                id=handoffs.workflow_id(self._tenant_id, handoff_id),
+                parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+            )
+        except WorkflowAlreadyStartedError:
+            # A sweep was earlier, or the conversation had been handed off before this turn began.
+            return
+
+    async def _change_owner(self) -> None:
+        while self._changes:
+            try:
+                await self._changed(self._changes.pop(0))
+            except ActivityError as error:
+                workflow.logger.warning("A change of owner was refused: %s", error.cause)
+
+    async def _changed(self, change: OwnerChange) -> OwnerState:
+        changed: OwnerState = await workflow.execute_activity(
+            "change_owner", change, result_type=OwnerState, **policies.CHANGING_OWNER
+        )
+        self._learn(changed)
+        return changed
+
+    def _learn(self, ownership: OwnerState) -> None:
+        """Results may come in another order than what they tell of came about."""
+        if ownership.epoch < self._ownership.epoch:
+            return
+        self._ownership = ownership
+        if ownership.owner != "employee":
+            self._mailbox.pause()
+        elif ownership.answer_id is not None:
+            self._mailbox.put(ownership.answer_id)
 
     async def _send_notices(self) -> None:
         notices, self._notices = self._notices, []
@@ -81,6 +152,83 @@ class ConversationWorkflow:
     def stop_turn(self) -> None:
         self._mailbox.stop_turn()
 
+    @workflow.signal
+    def handoff(self, wish: HandOff) -> None:
+        # What is being thought is cut off; the database has the last word on what still goes out.
+        self._changes.append(OwnerChange(self._tenant_id, self._conversation_id, "hand_off", wish=wish))
+        self._mailbox.interrupt()
+
+    @workflow.signal
+    def resume(self, resume: Resume) -> None:
+        self._changes.append(OwnerChange(self._tenant_id, self._conversation_id, "resume", resume=resume))
+
+    @workflow.update
+    async def claim(self, act: AgentAct) -> OwnerState:
+        return await self._act("claim", act)
+
+    @workflow.update
+    async def transfer(self, act: AgentAct) -> OwnerState:
+        return await self._act("transfer", act)
+
+    @workflow.update
+    async def release(self, act: AgentAct) -> OwnerState:
+        return await self._act("release", act)
+
+    @workflow.update
+    async def resolve(self, act: AgentAct) -> OwnerState:
+        return await self._act("resolve", act)
+
+    @workflow.update
+    async def hand_back(self, act: AgentAct) -> OwnerState:
+        return await self._act("hand_back", act)
+
+    async def _act(self, action: handoffs.Action, act: AgentAct) -> OwnerState:
+        try:
+            return await self._changed(OwnerChange(self._tenant_id, self._conversation_id, action, act=act))
+        except ActivityError as error:
+            if isinstance(error.cause, ApplicationError):
+                # With its sentence, which tells the agent who was earlier.
+                raise error.cause from error
+            raise
+
+    @claim.validator
+    def _check_claim(self, act: AgentAct) -> None:
+        _be_said(act.by, "Say which agent takes it.")
+
+    @transfer.validator
+    def _check_transfer(self, act: AgentAct) -> None:
+        self._be_of_handoff(act)
+        _be_said(act.to, "Say to whom it is transferred.")
+
+    @release.validator
+    def _check_release(self, act: AgentAct) -> None:
+        self._be_of_handoff(act)
+
+    @resolve.validator
+    def _check_resolve(self, act: AgentAct) -> None:
+        self._be_of_handoff(act)
+
+    @hand_back.validator
+    def _check_hand_back(self, act: AgentAct) -> None:
+        self._be_of_handoff(act)
+
+    def _be_of_handoff(self, act: AgentAct) -> None:
+        _be_said(act.by, "Say which agent it is.")
+        if act.handoff_id is None:
+            raise ApplicationError("Say which handoff it is.", type="BadInput")
+        known = self._ownership.handoff_id
+        if known is not None and known != act.handoff_id:
+            raise ApplicationError("This is over: the conversation has been handed off anew since.", type="Conflict")
+
     @workflow.query
     def waiting_messages(self) -> list[UUID]:
         return self._mailbox.waiting
+
+    @workflow.query
+    def ownership(self) -> OwnerState:
+        return self._ownership
+
+
+def _be_said(what: str | None, sentence: str) -> None:
+    if not what:
+        raise ApplicationError(sentence, type="BadInput")

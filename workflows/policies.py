@@ -43,6 +43,25 @@ BOOKKEEPING = ActivityOptions(
     retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=20)),
 )
 
+# A change of owner waits for sends that are about to begin. A person waits for it, and may be told to try again.
+CHANGING_OWNER = ActivityOptions(
+    start_to_close_timeout=timedelta(seconds=15),
+    retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=10)),
+)
+# Cards, threads and timers of a handoff: tried until it works, since people wait.
+ATTENDING = ActivityOptions(
+    start_to_close_timeout=timedelta(minutes=2),
+    heartbeat_timeout=timedelta(seconds=10),
+    retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1)),
+)
+# Without a summary or a draft the handoff is what it is, only less comfortable.
+ASSISTING = ActivityOptions(
+    start_to_close_timeout=timedelta(minutes=3),
+    heartbeat_timeout=timedelta(seconds=10),
+    retry_policy=RetryPolicy(initial_interval=timedelta(seconds=2), maximum_attempts=3),
+)
+HANDOFF_STEPS_IN_A_RUN = 500
+
 TOOL_CALL_SLACK = timedelta(seconds=30)
 """What a call may take beside its tool: for the database, and to be told that it is cancelled."""
 

@@ -19,6 +19,7 @@ from konstruct.contracts.conversation import (
     ThinkRequest,
     Thought,
 )
+from konstruct.contracts.handoffs import OwnerState
 from workflows import policies
 from workflows.tool_calls import make
 
@@ -30,6 +31,8 @@ class Mailbox:
         self.waiting = waiting
         self.news = 0
         self.is_stopped = False
+        self.is_paused = False
+        self.is_interrupted = False
 
     def put(self, message_id: UUID) -> None:
         if message_id not in self.waiting:
@@ -39,6 +42,22 @@ class Mailbox:
     def stop_turn(self) -> None:
         self.is_stopped = True
         self.news += 1
+
+    def interrupt(self) -> None:
+        """The turn ends here, since somebody is to have the conversation; what waits goes on waiting."""
+        self.is_interrupted = True
+        self.news += 1
+
+    def pause(self) -> None:
+        """People have the conversation: what waited here is theirs."""
+        self.waiting = []
+        self.is_paused = True
+        self.news += 1
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether the turn is not to go on."""
+        return self.is_stopped or self.is_paused or self.is_interrupted
 
     def take(self, messages: list[UUID]) -> None:
         self.waiting = [message for message in self.waiting if message not in messages]
@@ -55,13 +74,23 @@ class Turn:
         self._turn_id = UUID(int=0)
         self._steps = 0
         self._approvals: list[UUID] = []
+        self.handed_off: OwnerState | None = None
+        self.told: list[UUID] = []
+        """Handoffs of which people are only to be told."""
 
     async def run(self) -> None:
-        """Goes on until the messages that wait are answered or given up."""
-        self._mailbox.is_stopped = False
+        """Goes on until the messages that wait are answered or given up, or people have the conversation."""
+        self._mailbox.is_stopped = self._mailbox.is_paused = self._mailbox.is_interrupted = False
         while self._mailbox.waiting:
             news, messages = self._mailbox.news, list(self._mailbox.waiting)
             thought = await self._next_thought(news, messages)
+            if thought is not None and thought.told_handoff_id is not None:
+                self.told.append(thought.told_handoff_id)
+            if self._mailbox.is_paused or self._mailbox.is_interrupted:
+                return await self._end_status()
+            if thought is not None and thought.decision == "handed_off":
+                self.handed_off = thought.ownership
+                return await self._end_status()
             if self._mailbox.is_stopped:
                 return await self._abandon("stopped")
             if workflow.now() - self._began > policies.GIVE_UP_AFTER:
@@ -121,7 +150,9 @@ class Turn:
         for approval_id in thought.approvals:
             await self._ask_people(approval_id)
         calls = [asyncio.create_task(make(self._tenant_id, call)) for call in thought.calls]
-        await workflow.wait_condition(lambda: all(call.done() for call in calls) or self._mailbox.is_stopped)
+        await workflow.wait_condition(
+            lambda: all(call.done() for call in calls) or self._mailbox.is_cut_off
+        )
         for call in calls:
             call.cancel()
         await workflow.wait_condition(lambda: all(call.done() for call in calls))
@@ -150,6 +181,10 @@ class Turn:
             workflow.logger.warning("An answer could not be delivered in a day.")
             return True
         return delivered.outcome != "superseded"
+
+    async def _end_status(self) -> None:
+        """Nobody is at work on it here any more, whatever the channel may still show."""
+        await self._deliver([], end_status=True)
 
     async def _wait_out(self, news: int, turn_id: UUID, reason: str) -> None:
         """Tells the contact once that the answer has to wait, then waits longer each time, or for something new."""

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 from uuid import UUID
 
+from konstruct.contracts.handoffs import OwnerChange, OwnerState
+
 WORKFLOW = "ConversationWorkflow"
 DELIVER_MESSAGE = "deliver_message"
 SEND_NOTICE = "send_notice"
@@ -18,6 +20,8 @@ class ConversationState:
     conversation_id: UUID
     mailbox: list[UUID] = field(default_factory=list)
     notices: list[UUID] = field(default_factory=list)
+    ownership: OwnerState = OwnerState()
+    changes: list[OwnerChange] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -52,10 +56,10 @@ class ToolCallToMake:
 
 @dataclass(frozen=True)
 class Thought:
-    """``nothing``: all of it was answered, taken back or is not the employee's to answer. ``superseded``: another turn
-    has begun meanwhile, and what this one thought was not kept. ``tools``: it goes on when these are done."""
+    """``nothing``: all of it was answered or taken back. ``superseded``: another turn has begun meanwhile, and what this
+    one thought was not kept. ``tools``: it goes on when these are done. ``handed_off``: people have the conversation."""
 
-    decision: Literal["reply", "nothing", "superseded", "tools"]
+    decision: Literal["reply", "nothing", "superseded", "tools", "handed_off"]
     reply_ids: list[UUID] = field(default_factory=list)
     showed_status: bool = False
     """Whether the channel shows that somebody is at work, which is to be ended after the reply."""
@@ -64,6 +68,10 @@ class Thought:
     """That people are to be asked for, while the turn goes on."""
     is_repeated: bool = False
     """An earlier attempt had thought of it already, without what has come in since."""
+    ownership: OwnerState | None = None
+    """Who has it, where it was handed off."""
+    told_handoff_id: UUID | None = None
+    """The handoff of which people are only to be told."""
 
 
 @dataclass(frozen=True)

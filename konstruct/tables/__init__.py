@@ -3,6 +3,7 @@
 from konstruct.tables.audit import AuditEvent, AuditHead, AuditSeal, AuditSealLeaf
 from konstruct.tables.conversations import Contact, ContactKey, Conversation, Message
 from konstruct.tables.employees import Employee, EmployeeBinding, EmployeeVersion
+from konstruct.tables.handoffs import Handoff, HandoffEntry, Judgement
 from konstruct.tables.knowledge import (
     KnowledgeChunk,
     KnowledgeContent,
@@ -30,6 +31,9 @@ __all__ = [
     "Employee",
     "EmployeeBinding",
     "EmployeeVersion",
+    "Handoff",
+    "HandoffEntry",
+    "Judgement",
     "KnowledgeChunk",
     "KnowledgeContent",
     "KnowledgeDocument",

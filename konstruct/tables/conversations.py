@@ -64,6 +64,13 @@ class Conversation(Owned, table=True):
     channel: str
     root: str
     owner: str = "employee"
+    """The employee, the queue (it waits for a person) or an agent: see ``konstruct.handoffs``."""
+    agent: str | None = None
+    """Which agent, if one does."""
+    handoff_id: UUID | None = None
+    """The handoff that is not over."""
+    counted_since: datetime | None = moment(optional=True)
+    """What escalation rules count is counted from here on: since it was last handed back."""
     epoch: int = 0
     """Raised at every change of owner; a send must be of the epoch that its turn began with."""
     turn_id: UUID | None = None
@@ -130,6 +137,8 @@ class Message(Owned, table=True):
     """The channel's id: unique in a connection, so that a repeated delivery changes nothing."""
     state: str
     purpose: str = "reply"
+    signed: str | None = None
+    """The name of the agent who wrote it."""
     turn_id: UUID | None = None
     epoch: int = 0
     maybe_duplicate: bool = False

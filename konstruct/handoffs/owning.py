@@ -1,0 +1,426 @@
+"""Changes of a conversation's owner. Each is one transaction under the lock of its row, and one event of the trail."""
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal, cast
+from uuid import UUID
+
+from sqlalchemy import bindparam, exists, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from konstruct import audit, notices
+from konstruct.conversations import changed
+from konstruct.desk import people
+from konstruct.desk.people import Desk
+from konstruct.errors import Conflict, NotAllowed, NotFound
+from konstruct.handoffs import told
+from konstruct.tables import Approval, Conversation, Handoff, Message, ToolCall
+from konstruct.tables.base import utc_now
+from konstruct.vault import Vault
+
+REASON: Final = "handoff reason"
+"""What ciphers call the purpose of why people are asked."""
+LINES_BEFORE: Final = 10
+"""So many of the conversation's last messages stand in a card's thread from the beginning."""
+
+Owner = Literal["employee", "queue", "agent"]
+Priority = Literal["low", "normal", "high", "urgent"]
+Cause = Literal["rule", "employee", "agent", "outside"]
+
+_LOCKED = (
+    select(Handoff)
+    .where(col(Handoff.id) == bindparam("handoff_id"))
+    .with_for_update(key_share=True)
+    .execution_options(populate_existing=True)
+)
+
+
+@dataclass(frozen=True)
+class Agent:
+    """A person who takes conversations over, by the key under which the tenant's desk knows them."""
+
+    key: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Why a person is wanted, and who."""
+
+    cause: Cause
+    requested_by: str
+    """Who the trail says it was."""
+    reason: str
+    """A sentence, as people read it."""
+    rule: str | None = None
+    target: str | None = None
+    priority: Priority = "normal"
+
+
+@dataclass(frozen=True)
+class Ownership:
+    """Who owns a conversation since ``epoch``."""
+
+    conversation_id: UUID
+    owner: Owner
+    epoch: int
+    handoff_id: UUID | None
+    agent: str | None = None
+    answer_id: UUID | None = None
+    """The note that the employee is to answer at once."""
+
+
+async def agent(session: AsyncSession, key: str) -> Agent:
+    """Raises NotAllowed for who is not at the desk of the session's tenant, where it names people at all."""
+    at = await people.settings(session)
+    person = at.agent(key)
+    if person is None and at.people:
+        raise NotAllowed(f"{key} is not among the people of the desk.")
+    return Agent(key, person.name if person else key)
+
+
+async def slack_agent(session: AsyncSession, user: str) -> Agent:
+    """Raises NotAllowed for who is not at the desk of the session's tenant."""
+    person = (await people.settings(session)).agent_for_slack(user)
+    if person is None:
+        raise NotAllowed("You are not among the people of the desk. Whoever runs this employee can add you.")
+    return Agent(person.key, person.name)
+
+
+async def hand_off(session: AsyncSession, vault: Vault, conversation_id: UUID, wish: Wish) -> Ownership:
+    """The queue gets the conversation. Where people are asked already, or have it, nothing changes."""
+    conversation = await changed(session, conversation_id)
+    if conversation.owner != "employee":
+        return _ownership(conversation)
+    handoff = await _opened(session, vault, conversation, wish)
+    await _leave_employee(session, vault, conversation, handoff, wish.reason)
+    _own(conversation, "queue", handoff)
+    _record(session, conversation, handoff, "handoff.opened", wish.requested_by, cause=wish.cause, rule=wish.rule)
+    return _ownership(conversation)
+
+
+async def tell(session: AsyncSession, vault: Vault, conversation_id: UUID, wish: Wish) -> UUID | None:
+    """People are told, and the employee carries on; once for each rule until it is dealt with. Gives the handoff."""
+    conversation = await changed(session, conversation_id)
+    known = await session.scalar(
+        select(Handoff.id)
+        .where(col(Handoff.conversation_id) == conversation_id, col(Handoff.rule) == wish.rule)
+        .where(col(Handoff.created_at) >= (conversation.counted_since or conversation.created_at))
+    )
+    if known is not None or conversation.owner != "employee":
+        return None
+    handoff = await _opened(session, vault, conversation, wish, state="told")
+    _record(session, conversation, handoff, "handoff.told", wish.requested_by, cause=wish.cause, rule=wish.rule)
+    return handoff.id
+
+
+async def take_over(session: AsyncSession, vault: Vault, conversation_id: UUID, by: Agent) -> Ownership:
+    """An agent takes a conversation that nobody offered; or claims it, where it is offered.
+
+    Raises:
+        Conflict: another agent has it.
+        NotFound: there is no such conversation.
+    """
+    conversation = await changed(session, conversation_id)
+    if conversation.handoff_id is not None:
+        return await claim(session, vault, conversation.handoff_id, by)
+    wish = Wish("agent", by.key, f"{by.name} took over.")
+    handoff = await _opened(session, vault, conversation, wish)
+    return await _claim(session, vault, conversation, handoff, by)
+
+
+async def claim(session: AsyncSession, vault: Vault, handoff_id: UUID, by: Agent) -> Ownership:
+    """One agent gets what waits, or what people were only told of. Claiming what one has changes nothing.
+
+    Raises:
+        Conflict: it is another agent's, or over.
+        NotFound: there is no such handoff.
+    """
+    conversation, handoff = await _locked(session, handoff_id)
+    if handoff.state == "owned" and handoff.agent == by.key:
+        return _ownership(conversation)
+    await _be_open(session, handoff)
+    if handoff.state == "owned":
+        raise Conflict(f"{await _name(session, handoff.agent)} has it already.")
+    if handoff.state == "told" and conversation.handoff_id is not None:
+        raise Conflict("This conversation has been handed off since: see its other card.")
+    return await _claim(session, vault, conversation, handoff, by)
+
+
+async def transfer(session: AsyncSession, handoff_id: UUID, by: Agent, to: Agent) -> Ownership:
+    """Raises Conflict unless it is ``by`` who has it, or for who has it already."""
+    conversation, handoff = await _locked(session, handoff_id)
+    await _be_mine(session, handoff, by)
+    if to.key == by.key:
+        raise Conflict("You have it already.")
+    handoff.agent, handoff.claimed_at = to.key, utc_now()
+    _own(conversation, "agent", handoff)
+    _record(session, conversation, handoff, "handoff.transferred", by.key, to=to.key)
+    return _ownership(conversation)
+
+
+async def release(session: AsyncSession, handoff_id: UUID, by: Agent) -> Ownership:
+    """Back to the queue, where people are asked anew. Raises Conflict unless it is ``by`` who has it."""
+    conversation, handoff = await _locked(session, handoff_id)
+    await _be_mine(session, handoff, by)
+    handoff.state, handoff.progress = "waiting", {}
+    _own(conversation, "queue", handoff)
+    _record(session, conversation, handoff, "handoff.released", by.key)
+    return _ownership(conversation)
+
+
+async def resolve(session: AsyncSession, vault: Vault, handoff_id: UUID, by: Agent, note: str = "") -> Ownership:
+    """It is dealt with: the employee answers what is said next. Raises Conflict unless it waits or ``by`` has it."""
+    conversation, handoff = await _locked(session, handoff_id)
+    await _be_mine_or_nobodys(session, handoff, by)
+    words = told.resolved(by.name, note)
+    return await _end(session, vault, conversation, handoff, words, how="resolved", by=by.key, at_once=False)
+
+
+async def hand_back(
+    session: AsyncSession, vault: Vault, handoff_id: UUID, by: Agent, note: str = "", *, at_once: bool = False
+) -> Ownership:
+    """The employee goes on, with all that was said meanwhile; ``at_once`` without waiting for the contact.
+
+    Raises Conflict unless it waits or ``by`` has it.
+    """
+    conversation, handoff = await _locked(session, handoff_id)
+    await _be_mine_or_nobodys(session, handoff, by)
+    words = told.handed_back(by.name, note)
+    return await _end(session, vault, conversation, handoff, words, how="handed_back", by=by.key, at_once=at_once)
+
+
+async def resume(
+    session: AsyncSession, vault: Vault, conversation_id: UUID, by: str, note: str = "", *, at_once: bool = False
+) -> Ownership:
+    """As ``hand_back``, by whoever may speak to the conversation's workflow, and whoever has it. Nothing changes where
+    it is the employee's."""
+    conversation = await changed(session, conversation_id)
+    if conversation.handoff_id is None:
+        return _ownership(conversation)
+    handoff = await _lock(session, conversation.handoff_id)
+    words = told.handed_back("The team", note)
+    return await _end(session, vault, conversation, handoff, words, how="handed_back", by=by, at_once=at_once)
+
+
+async def give_up(session: AsyncSession, vault: Vault, handoff_id: UUID) -> Ownership:
+    """Nobody came: the employee goes on at once. Nothing changes where somebody came after all."""
+    conversation, handoff = await _locked(session, handoff_id)
+    if handoff.state != "waiting":
+        return _ownership(conversation)
+    words = told.nobody_came()
+    return await _end(session, vault, conversation, handoff, words, how="nobody_came", by="runtime", at_once=True)
+
+
+async def get(session: AsyncSession, handoff_id: UUID) -> Handoff:
+    """Raises NotFound when the session's tenant has no such handoff."""
+    handoff = await session.scalar(select(Handoff).where(col(Handoff.id) == handoff_id))
+    if handoff is None:
+        raise NotFound("There is no such handoff.")
+    return handoff
+
+
+async def _opened(
+    session: AsyncSession, vault: Vault, conversation: Conversation, wish: Wish, state: str = "waiting"
+) -> Handoff:
+    contact_id = await _whom(session, conversation)
+    cipher = await vault.cipher(session, conversation.tenant_id, contact_id)
+    handoff = Handoff(
+        tenant_id=conversation.tenant_id,
+        conversation_id=conversation.id,
+        contact_id=contact_id,
+        state=state,
+        target=wish.target,
+        priority=wish.priority,
+        cause=wish.cause,
+        rule=wish.rule,
+        requested_by=wish.requested_by[:200],
+        sealed_reason=b"",
+        began_seq=conversation.last_seq,
+        mirrored_seq=max(0, conversation.last_seq - LINES_BEFORE),
+    )
+    handoff.sealed_reason = cipher.seal(REASON, handoff.id, wish.reason[:2_000])
+    session.add(handoff)
+    return handoff
+
+
+async def _whom(session: AsyncSession, conversation: Conversation) -> UUID:
+    """The one who wrote last, in a thread of several."""
+    last = await session.scalar(
+        select(Message.contact_id)
+        .where(col(Message.conversation_id) == conversation.id, col(Message.author) == "contact")
+        .where(col(Message.state) != "deleted", col(Message.contact_id).is_not(None))
+        .order_by(col(Message.seq).desc())
+        .limit(1)
+    )
+    return last or conversation.contact_id
+
+
+async def _claim(
+    session: AsyncSession, vault: Vault, conversation: Conversation, handoff: Handoff, by: Agent
+) -> Ownership:
+    if conversation.owner == "employee":
+        handoff.began_seq = conversation.last_seq
+        handoff.mirrored_seq = max(handoff.mirrored_seq, conversation.last_seq - LINES_BEFORE)
+        await _leave_employee(session, vault, conversation, handoff, f"{by.name} took over.")
+    handoff.state, handoff.agent, handoff.claimed_at = "owned", by.key, utc_now()
+    _own(conversation, "agent", handoff)
+    _record(session, conversation, handoff, "handoff.claimed", by.key)
+    return _ownership(conversation)
+
+
+async def _leave_employee(
+    session: AsyncSession, vault: Vault, conversation: Conversation, handoff: Handoff, reason: str
+) -> None:
+    """Takes away what the employee was to answer, to send and to do, and marks where people begin."""
+    of_conversation = col(Message.conversation_id) == conversation.id
+    await session.execute(
+        update(Message)
+        .where(of_conversation, col(Message.direction) == "inbound", col(Message.state).in_(("received", "taken")))
+        .values(state="passed", turn_id=None, settled_at=utc_now())
+        .execution_options(synchronize_session=False)
+    )
+    await session.execute(
+        update(Message)
+        .where(of_conversation, col(Message.direction) == "outbound", col(Message.state) == "pending")
+        .where(col(Message.purpose) == "reply", col(Message.author) == "employee")
+        .values(state="discarded", settled_at=utc_now())
+        .execution_options(synchronize_session=False)
+    )
+    # What people said yes to is done all the same.
+    calls = await session.scalars(
+        select(ToolCall)
+        .where(col(ToolCall.conversation_id) == conversation.id, col(ToolCall.state) == "ready")
+        .where(~exists().where(col(Approval.call_id) == col(ToolCall.id)))
+        .order_by(col(ToolCall.id))
+        .with_for_update(key_share=True)
+    )
+    for call in calls:
+        call.state, call.settled_at = "cancelled", utc_now()
+    conversation.turn_id = None
+    await notices.add_note(
+        session,
+        vault,
+        conversation,
+        handoff.contact_id,
+        told.began(reason),
+        external_id=f"handoff-{handoff.id}",
+        is_to_be_answered=False,
+    )
+
+
+async def _end(
+    session: AsyncSession,
+    vault: Vault,
+    conversation: Conversation,
+    handoff: Handoff,
+    words: str,
+    *,
+    how: str,
+    by: str,
+    at_once: bool,
+) -> Ownership:
+    handoff.state, handoff.ended_how, handoff.ended_at = "over", how, utc_now()
+    handoff.next_due_at = None
+    conversation.owner, conversation.agent, conversation.handoff_id = "employee", None, None
+    conversation.epoch += 1
+    conversation.counted_since = utc_now()
+    note_id = await notices.add_note(
+        session,
+        vault,
+        conversation,
+        handoff.contact_id,
+        told.ended(words, at_once=at_once),
+        external_id=f"handback-{handoff.id}",
+        is_to_be_answered=at_once,
+    )
+    action = "handoff.resolved" if how == "resolved" else "handoff.handed_back"
+    _record(session, conversation, handoff, action, by, how=how, at_once=at_once)
+    return _ownership(conversation, answer_id=note_id if at_once else None)
+
+
+def _own(conversation: Conversation, owner: Owner, handoff: Handoff) -> None:
+    conversation.owner, conversation.handoff_id = owner, handoff.id
+    conversation.agent = handoff.agent if owner == "agent" else None
+    conversation.epoch += 1
+
+
+def _ownership(conversation: Conversation, answer_id: UUID | None = None) -> Ownership:
+    return Ownership(
+        conversation.id,
+        cast(Owner, conversation.owner),
+        conversation.epoch,
+        conversation.handoff_id,
+        conversation.agent,
+        answer_id,
+    )
+
+
+async def _locked(session: AsyncSession, handoff_id: UUID) -> tuple[Conversation, Handoff]:
+    """The conversation before the rest, as everybody locks them."""
+    conversation_id = (await get(session, handoff_id)).conversation_id
+    return await changed(session, conversation_id), await _lock(session, handoff_id)
+
+
+async def _lock(session: AsyncSession, handoff_id: UUID) -> Handoff:
+    return (await session.execute(_LOCKED, {"handoff_id": handoff_id})).scalar_one()
+
+
+async def _be_open(session: AsyncSession, handoff: Handoff) -> None:
+    if handoff.state == "over":
+        raise Conflict(await _why_over(session, handoff))
+
+
+async def _why_over(session: AsyncSession, handoff: Handoff) -> str:
+    ends = {
+        "resolved": f"{await _name(session, handoff.agent)} has dealt with it.",
+        "handed_back": "It was handed back to the employee.",
+        "nobody_came": "Nobody came in time; the employee went on.",
+        "erased": "The person whom it was about was erased.",
+    }
+    return f"This is over: {ends.get(handoff.ended_how or '', 'nobody is needed any more.')}"
+
+
+async def _be_mine(session: AsyncSession, handoff: Handoff, by: Agent) -> None:
+    await _be_open(session, handoff)
+    if handoff.state != "owned":
+        raise Conflict("Nobody has it yet: take it over first.")
+    if handoff.agent != by.key:
+        raise Conflict(f"{await _name(session, handoff.agent)} has it: only they can do that.")
+
+
+async def _be_mine_or_nobodys(session: AsyncSession, handoff: Handoff, by: Agent) -> None:
+    if handoff.state == "told":
+        raise Conflict("The employee has it: take it over first.")
+    if handoff.state != "waiting":
+        await _be_mine(session, handoff, by)
+
+
+async def _name(session: AsyncSession, key: str | None) -> str:
+    return name_of(await people.settings(session), key)
+
+
+def name_of(at: Desk, key: str | None) -> str:
+    """As people know the agent; who left the desk by the key that is left of them."""
+    if key is None:
+        return "Somebody"
+    person = at.agent(key)
+    return person.name if person else key
+
+
+def _record(
+    session: AsyncSession, conversation: Conversation, handoff: Handoff, action: str, actor: str, **detail: Any
+) -> None:
+    audit.record(
+        session,
+        tenant_id=conversation.tenant_id,
+        conversation_id=conversation.id,
+        actor=actor,
+        action=action,
+        subject_id=handoff.contact_id,
+        handoff_id=str(handoff.id),
+        epoch=conversation.epoch,
+        owner=conversation.owner,
+        agent=conversation.agent,
+        **detail,
+    )

@@ -1,0 +1,133 @@
+"""Handoffs, what agents wrote in them, and what was judged of turns."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, LargeBinary, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
+
+from konstruct.tables.base import Owned, document, moment
+
+
+class Handoff(Owned, table=True):
+    """One time that people are asked for in a conversation. ``state``: see ``konstruct.handoffs``."""
+
+    __tablename__ = "handoffs"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "conversation_id"], ["conversations.tenant_id", "conversations.id"], ondelete="CASCADE"
+        ),
+        ForeignKeyConstraint(["tenant_id", "contact_id"], ["contacts.tenant_id", "contacts.id"]),
+        Index("handoffs_by_time", "tenant_id", "state", "created_at"),
+        Index("handoffs_open", "created_at", postgresql_where=text("state <> 'over'")),
+        Index("handoffs_of_conversation", "tenant_id", "conversation_id"),
+        Index("handoffs_of_contact", "tenant_id", "contact_id"),
+        Index(
+            "handoffs_one_at_a_time",
+            "tenant_id",
+            "conversation_id",
+            unique=True,
+            postgresql_where=text("state in ('waiting', 'owned')"),
+        ),
+    )
+
+    conversation_id: UUID
+    contact_id: UUID
+    """Who is to be helped, and under whose key it is sealed."""
+    state: str = "waiting"
+    ended_how: str | None = None
+    target: str | None = None
+    """The group or the person who is asked; none where the tenant's desk has neither."""
+    priority: str = "normal"
+    cause: str
+    rule: str | None = None
+    requested_by: str
+    sealed_reason: bytes = Field(sa_type=LargeBinary)
+    sealed_packet: bytes | None = Field(default=None, sa_type=LargeBinary)
+    """Summary, what was tried and a suggested reply, once they were written."""
+    agent: str | None = None
+    """Who has it, or had it last."""
+    began_seq: int = Field(sa_type=BigInteger)
+    """The conversation's last message before."""
+    mirrored_seq: int = Field(sa_type=BigInteger)
+    """Up to here the conversation stands in the card's thread."""
+    mirroring_seq: int | None = Field(default=None, sa_type=BigInteger)
+    """What was being put there last: it is looked for before it is put there again."""
+    shown_state: str | None = None
+    """What the card showed last."""
+    cards: list[dict[str, Any]] = document(list)
+    """Where people are shown it: connection, channel and the channel's id of the message."""
+    progress: dict[str, Any] = document()
+    """What was done of the desk's plan: who was rung and reminded, what the contact was told, and when."""
+    created_at: datetime = moment()
+    claimed_at: datetime | None = moment(optional=True)
+    replied_at: datetime | None = moment(optional=True)
+    ended_at: datetime | None = moment(optional=True)
+    next_due_at: datetime | None = moment(optional=True)
+    """When the desk's plan has something to do next."""
+    attended_at: datetime | None = moment(optional=True)
+    swept_at: datetime | None = moment(optional=True)
+
+
+class HandoffEntry(Owned, table=True):
+    """One thing that an agent wrote, or had written: ``source`` and ``external_id`` say which, however often it comes."""
+
+    __tablename__ = "handoff_entries"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "source", "external_id", "kind"),
+        ForeignKeyConstraint(["tenant_id", "handoff_id"], ["handoffs.tenant_id", "handoffs.id"], ondelete="CASCADE"),
+        ForeignKeyConstraint(
+            ["tenant_id", "conversation_id"], ["conversations.tenant_id", "conversations.id"], ondelete="CASCADE"
+        ),
+        ForeignKeyConstraint(["tenant_id", "contact_id"], ["contacts.tenant_id", "contacts.id"]),
+        Index("handoff_entries_of_handoff", "tenant_id", "handoff_id", "created_at"),
+        Index("handoff_entries_of_contact", "tenant_id", "contact_id"),
+        Index(
+            "handoff_entries_of_message",
+            "tenant_id",
+            "message_id",
+            postgresql_where=text("message_id is not null"),
+        ),
+    )
+
+    handoff_id: UUID
+    conversation_id: UUID
+    contact_id: UUID
+    kind: str
+    agent: str
+    source: str
+    external_id: str
+    sealed: bytes | None = Field(default=None, sa_type=LargeBinary)
+    """Of a reply, nothing: it is the message's."""
+    message_id: UUID | None = None
+    state: str = "kept"
+    posting_at: datetime | None = moment(optional=True)
+    """When it was last being put into the card's thread: it is looked for before it is put there again."""
+    posted_at: datetime | None = moment(optional=True)
+    """Since when it stands in the card's thread; what was written there does from the beginning."""
+    created_at: datetime = moment()
+
+
+class Judgement(SQLModel, table=True):
+    """What was judged of one turn."""
+
+    __tablename__ = "judgements"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "conversation_id"], ["conversations.tenant_id", "conversations.id"], ondelete="CASCADE"
+        ),
+        Index("judgements_of_conversation", "tenant_id", "conversation_id", "created_at"),
+    )
+
+    tenant_id: UUID = Field(primary_key=True)
+    turn_id: UUID = Field(primary_key=True)
+    conversation_id: UUID
+    asked_for_human: bool
+    has_failed: bool
+    """Whether what the contact wants was once more not done."""
+    mood: str
+    outside_policy: bool
+    topics: list[str] = document(list)
+    confidence: float | None = None
+    created_at: datetime = moment()
