@@ -15,6 +15,8 @@ from activities.locating import Locator
 from konstruct import audit, conversations, employees, memory
 from konstruct.db import Database
 from konstruct.errors import ToolFailed
+from konstruct.handoffs import owning
+from konstruct.handoffs.owning import Wish
 from konstruct.memory import Question, asking
 from konstruct.ports import Cooldowns, Embedders
 from konstruct.tables import Tenant, ToolCall
@@ -27,10 +29,7 @@ FOUND_TO_FORGET: Final = 10
 NOTHING_FOUND: Final = (
     "The documents of the business say nothing about this. Say that you do not know; do not make something up."
 )
-HANDED_OFF: Final = (
-    "The wish for a person was written down for the business. Say that truthfully, and promise no time; go on helping"
-    " where you can."
-)
+HANDED_OFF: Final = "The conversation was handed to the people of the business, who are being asked."
 
 
 @dataclass(frozen=True)
@@ -123,8 +122,9 @@ class BuiltinTools:
 
     async def _hand_off(self, given: Given) -> Outcome:
         call = given.call
+        wish = Wish("employee", "employee", given.text("reason"))
         async with self._database.tenant_session(call.tenant_id) as session:
-            self._record(session, call, "handoff.asked")
+            await owning.hand_off(session, self._vault, call.conversation_id, wish)
         return Outcome("done", HANDED_OFF)
 
     async def _read_result(self, given: Given) -> Outcome:

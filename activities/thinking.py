@@ -21,7 +21,8 @@ from konstruct.contracts.conversation import (
     Thought,
     ToolCallToMake,
 )
-from konstruct.conversations import Turn
+from konstruct.contracts.handoffs import OwnerState
+from konstruct.conversations import Owned, Turn
 from konstruct.db import Database
 from konstruct.employees import Caps
 from konstruct.errors import Unavailable
@@ -115,6 +116,8 @@ class Thinking:
             turn = await conversations.begin_turn(
                 session, self._vault, request.conversation_id, request.turn_id, cached
             )
+            if isinstance(turn, Owned):
+                return Thought("handed_off", ownership=OwnerState(turn.owner, turn.epoch, turn.handoff_id))
             if isinstance(turn, list):
                 # Stored by an attempt that died: it may have shown a status that nobody ended.
                 is_repeated = bool(turn) or activity.info().attempt > 1

@@ -18,6 +18,7 @@ from konstruct.contracts.conversation import DELIVER_MESSAGE, SEND_NOTICE, Deliv
 from konstruct.contracts.upkeep import Sealed
 from konstruct.db import Database
 from konstruct.errors import Unavailable
+from konstruct.handoffs import attending
 from konstruct.inbox import Unsettled
 from konstruct.tables import AuditSeal
 
@@ -52,6 +53,7 @@ class Upkeep:
                 else:
                     signalled += 1
             signalled += await self._tell_approvals()
+            signalled += await self._tell_handoffs()
         return Swept(signalled)
 
     async def _tell_approvals(self) -> int:
@@ -64,6 +66,19 @@ class Upkeep:
                 continue
             async with self._database.tenant_session(approval.tenant_id) as session:
                 await approvals.note_swept(session, approval.approval_id)
+            told += 1
+        return told
+
+    async def _tell_handoffs(self) -> int:
+        told = 0
+        for handoff in await attending.unsettled(self._database, AT_MOST):
+            try:
+                await temporal.tell_of_handoff(self._client, handoff.tenant_id, handoff.handoff_id)
+            except Unavailable as error:
+                log.warning("sweep_failed", handoff_id=str(handoff.handoff_id), error=str(error))
+                continue
+            async with self._database.tenant_session(handoff.tenant_id) as session:
+                await attending.note_swept(session, handoff.handoff_id)
             told += 1
         return told
 

@@ -194,8 +194,9 @@ _WHEREABOUTS = (
 class Owned:
     """The queue or an agent has the conversation, since ``epoch``."""
 
-    handoff_id: UUID | None
+    owner: Literal["queue", "agent"]
     epoch: int
+    handoff_id: UUID | None
 
 
 async def begin_turn(
@@ -210,7 +211,9 @@ async def begin_turn(
     if conversation.turn_id == turn_id and (stored := await stored_reply(session, turn_id)):
         return stored
     if conversation.owner != "employee":
-        return Owned(conversation.handoff_id, conversation.epoch)
+        return Owned(
+            "agent" if conversation.owner == "agent" else "queue", conversation.epoch, conversation.handoff_id
+        )
     claim = {"of_conversation": conversation_id, "of_turn": turn_id, "at": utc_now()}
     claimed = [Line.of_row(row) for row in (await session.execute(_CLAIM, claim)).all()]
     asked = sorted((line for line in claimed if not line.is_answer), key=lambda line: line.seq)[-window.LONGEST :]

@@ -17,19 +17,22 @@ from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
-from temporalio.client import Client
+from temporalio.client import Client, WithStartWorkflowOperation, WorkflowUpdateFailedError
 from temporalio.common import Priority, WorkflowIDConflictPolicy
 from temporalio.converter import (
     DataConverter,
     DefaultFailureConverterWithEncodedAttributes,
     PayloadCodec,
 )
+from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from konstruct.contracts import approvals as approval_contracts
 from konstruct.contracts import conversation as contracts
+from konstruct.contracts import handoffs as handoff_contracts
 from konstruct.contracts import knowledge
-from konstruct.errors import Misconfigured, Unavailable
+from konstruct.contracts.handoffs import AgentAct, OwnerState
+from konstruct.errors import BadInput, Conflict, KonstructError, Misconfigured, NotAllowed, NotFound, Unavailable
 from konstruct.inbox import Accepted
 from konstruct.settings import Settings, needed
 
@@ -46,6 +49,11 @@ _ENCODING = b"binary/encrypted"
 _NONCE_BYTES = 12
 # A webhook must be answered within three seconds, whatever Temporal does; the sweep takes over from there.
 _SIGNAL_TIMEOUT = timedelta(seconds=1.5)
+# Whoever takes a conversation over waits for sends that are about to begin, and for a worker.
+_ACT_TIMEOUT = timedelta(seconds=20)
+_REFUSALS: dict[str | None, type[KonstructError]] = {
+    error.__name__: error for error in (BadInput, Conflict, NotAllowed, NotFound)
+}
 # A crashed worker's conversation is picked up after this; the default of ten seconds is felt by the contact.
 _TASK_TIMEOUT = timedelta(seconds=5)
 
@@ -182,6 +190,8 @@ async def notify(client: Client, tenant_id: UUID, accepted: Accepted) -> None:
         if accepted.notice_id is not None:
             notice = contracts.SendNotice(accepted.notice_id)
             await tell(client, tenant_id, accepted.conversation_id, contracts.SEND_NOTICE, notice)
+        elif accepted.handoff_id is not None:
+            await mention_handoff(client, tenant_id, accepted.handoff_id)
         elif accepted.is_new and not accepted.is_refused:
             message = contracts.DeliverMessage(accepted.message_id)
             await tell(client, tenant_id, accepted.conversation_id, contracts.DELIVER_MESSAGE, message)
@@ -213,6 +223,66 @@ async def tell_decided(client: Client, tenant_id: UUID, approval_id: UUID) -> No
         await tell_approval(client, tenant_id, approval_id)
     except Unavailable:
         log.warning("temporal_unreachable", approval_id=str(approval_id))
+
+
+async def tell_of_handoff(client: Client, tenant_id: UUID, handoff_id: UUID) -> None:
+    """Has a handoff's workflow look at what is new, starting it if it does not run.
+
+    Raises:
+        Unavailable: Temporal cannot be reached in time.
+    """
+    async with _in_time():
+        await client.start_workflow(
+            handoff_contracts.WORKFLOW,
+            handoff_contracts.HandoffState(tenant_id, handoff_id),
+            id=handoff_contracts.workflow_id(tenant_id, handoff_id),
+            task_queue=CONVERSATIONS,
+            start_signal=handoff_contracts.CHANGED,
+            priority=Priority(fairness_key=str(tenant_id)),
+            rpc_timeout=_SIGNAL_TIMEOUT,
+        )
+
+
+async def mention_handoff(client: Client, tenant_id: UUID, handoff_id: UUID) -> None:
+    """Has people shown what is new in a handoff. When Temporal is away the sweep does so later."""
+    try:
+        await tell_of_handoff(client, tenant_id, handoff_id)
+    except Unavailable:
+        log.warning("temporal_unreachable", handoff_id=str(handoff_id))
+
+
+async def act(
+    client: Client, tenant_id: UUID, conversation_id: UUID, action: handoff_contracts.Action, act: AgentAct
+) -> OwnerState:
+    """What an agent does with a conversation: judged and done when this returns, and nothing of the employee's begins
+    to be sent afterwards.
+
+    Raises:
+        Conflict, NotFound, NotAllowed, BadInput: it was refused, with the sentence that says why.
+        Unavailable: it is not known in time whether it was done; the same again does no harm.
+    """
+    start: WithStartWorkflowOperation[object, object] = WithStartWorkflowOperation(
+        contracts.WORKFLOW,
+        contracts.ConversationState(tenant_id, conversation_id),
+        id=workflow_id(tenant_id, conversation_id),
+        task_queue=CONVERSATIONS,
+        task_timeout=_TASK_TIMEOUT,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        priority=Priority(fairness_key=str(tenant_id)),
+    )
+    try:
+        async with asyncio.timeout(_ACT_TIMEOUT.total_seconds()):
+            done: OwnerState = await client.execute_update_with_start_workflow(
+                action, act, start_workflow_operation=start, result_type=OwnerState
+            )
+            return done
+    except WorkflowUpdateFailedError as error:
+        cause = error.cause
+        if isinstance(cause, ApplicationError) and cause.type in _REFUSALS:
+            raise _REFUSALS[cause.type](cause.message) from error
+        raise Unavailable("It could not be done just now: try again.") from error
+    except (RPCError, RuntimeError, TimeoutError) as error:
+        raise Unavailable("It is not known whether it was done: look, and try again.") from error
 
 
 async def stop_turn(client: Client, tenant_id: UUID, conversation_id: UUID) -> None:

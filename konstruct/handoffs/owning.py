@@ -136,23 +136,23 @@ async def claim(session: AsyncSession, vault: Vault, handoff_id: UUID, by: Agent
         Conflict: it is another agent's, or over.
         NotFound: there is no such handoff.
     """
-    conversation, handoff = await _locked(session, handoff_id)
+    conversation, handoff = await locked(session, handoff_id)
     if handoff.state == "owned" and handoff.agent == by.key:
         return _ownership(conversation)
     await _be_open(session, handoff)
     if handoff.state == "owned":
-        raise Conflict(f"{await _name(session, handoff.agent)} has it already.")
+        raise Conflict(f"{await name(session, handoff.agent)} has it already.")
     if handoff.state == "told" and conversation.handoff_id is not None:
         raise Conflict("This conversation has been handed off since: see its other card.")
     return await _claim(session, vault, conversation, handoff, by)
 
 
 async def transfer(session: AsyncSession, handoff_id: UUID, by: Agent, to: Agent) -> Ownership:
-    """Raises Conflict unless it is ``by`` who has it, or for who has it already."""
-    conversation, handoff = await _locked(session, handoff_id)
+    """Raises Conflict unless it is ``by`` who has it. Who has it already may be given it again."""
+    conversation, handoff = await locked(session, handoff_id)
+    if handoff.state == "owned" and handoff.agent == to.key:
+        return _ownership(conversation)
     await _be_mine(session, handoff, by)
-    if to.key == by.key:
-        raise Conflict("You have it already.")
     handoff.agent, handoff.claimed_at = to.key, utc_now()
     _own(conversation, "agent", handoff)
     _record(session, conversation, handoff, "handoff.transferred", by.key, to=to.key)
@@ -160,18 +160,23 @@ async def transfer(session: AsyncSession, handoff_id: UUID, by: Agent, to: Agent
 
 
 async def release(session: AsyncSession, handoff_id: UUID, by: Agent) -> Ownership:
-    """Back to the queue, where people are asked anew. Raises Conflict unless it is ``by`` who has it."""
-    conversation, handoff = await _locked(session, handoff_id)
+    """Back to the queue, where people are asked anew. Raises Conflict unless it is, or was last, ``by`` who has it."""
+    conversation, handoff = await locked(session, handoff_id)
+    if handoff.state == "waiting" and handoff.agent == by.key:
+        return _ownership(conversation)
     await _be_mine(session, handoff, by)
-    handoff.state, handoff.progress = "waiting", {}
+    handoff.state, handoff.progress = "waiting", {"waiting": {"since": utc_now().isoformat()}}
     _own(conversation, "queue", handoff)
     _record(session, conversation, handoff, "handoff.released", by.key)
     return _ownership(conversation)
 
 
 async def resolve(session: AsyncSession, vault: Vault, handoff_id: UUID, by: Agent, note: str = "") -> Ownership:
-    """It is dealt with: the employee answers what is said next. Raises Conflict unless it waits or ``by`` has it."""
-    conversation, handoff = await _locked(session, handoff_id)
+    """It is dealt with: the employee answers what is said next. Raises Conflict unless it waits or ``by`` has it, or
+    has done so before."""
+    conversation, handoff = await locked(session, handoff_id)
+    if handoff.ended_how == "resolved" and handoff.agent == by.key:
+        return _ownership(conversation)
     await _be_mine_or_nobodys(session, handoff, by)
     words = told.resolved(by.name, note)
     return await _end(session, vault, conversation, handoff, words, how="resolved", by=by.key, at_once=False)
@@ -182,9 +187,12 @@ async def hand_back(
 ) -> Ownership:
     """The employee goes on, with all that was said meanwhile; ``at_once`` without waiting for the contact.
 
-    Raises Conflict unless it waits or ``by`` has it.
+    Raises Conflict unless it waits or ``by`` has it, or has done so before.
     """
-    conversation, handoff = await _locked(session, handoff_id)
+    conversation, handoff = await locked(session, handoff_id)
+    if handoff.ended_how == "handed_back" and handoff.agent == by.key:
+        # Where it was to be answered at once and nobody heard of it, a sweep puts the note on its way.
+        return _ownership(conversation)
     await _be_mine_or_nobodys(session, handoff, by)
     words = told.handed_back(by.name, note)
     return await _end(session, vault, conversation, handoff, words, how="handed_back", by=by.key, at_once=at_once)
@@ -205,7 +213,7 @@ async def resume(
 
 async def give_up(session: AsyncSession, vault: Vault, handoff_id: UUID) -> Ownership:
     """Nobody came: the employee goes on at once. Nothing changes where somebody came after all."""
-    conversation, handoff = await _locked(session, handoff_id)
+    conversation, handoff = await locked(session, handoff_id)
     if handoff.state != "waiting":
         return _ownership(conversation)
     words = told.nobody_came()
@@ -356,7 +364,7 @@ def _ownership(conversation: Conversation, answer_id: UUID | None = None) -> Own
     )
 
 
-async def _locked(session: AsyncSession, handoff_id: UUID) -> tuple[Conversation, Handoff]:
+async def locked(session: AsyncSession, handoff_id: UUID) -> tuple[Conversation, Handoff]:
     """The conversation before the rest, as everybody locks them."""
     conversation_id = (await get(session, handoff_id)).conversation_id
     return await changed(session, conversation_id), await _lock(session, handoff_id)
@@ -373,7 +381,7 @@ async def _be_open(session: AsyncSession, handoff: Handoff) -> None:
 
 async def _why_over(session: AsyncSession, handoff: Handoff) -> str:
     ends = {
-        "resolved": f"{await _name(session, handoff.agent)} has dealt with it.",
+        "resolved": f"{await name(session, handoff.agent)} has dealt with it.",
         "handed_back": "It was handed back to the employee.",
         "nobody_came": "Nobody came in time; the employee went on.",
         "erased": "The person whom it was about was erased.",
@@ -386,7 +394,7 @@ async def _be_mine(session: AsyncSession, handoff: Handoff, by: Agent) -> None:
     if handoff.state != "owned":
         raise Conflict("Nobody has it yet: take it over first.")
     if handoff.agent != by.key:
-        raise Conflict(f"{await _name(session, handoff.agent)} has it: only they can do that.")
+        raise Conflict(f"{await name(session, handoff.agent)} has it: only they can do that.")
 
 
 async def _be_mine_or_nobodys(session: AsyncSession, handoff: Handoff, by: Agent) -> None:
@@ -396,7 +404,7 @@ async def _be_mine_or_nobodys(session: AsyncSession, handoff: Handoff, by: Agent
         await _be_mine(session, handoff, by)
 
 
-async def _name(session: AsyncSession, key: str | None) -> str:
+async def name(session: AsyncSession, key: str | None) -> str:
     return name_of(await people.settings(session), key)
 
 

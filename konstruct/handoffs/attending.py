@@ -1,0 +1,275 @@
+"""What is due for a handoff: what its people are to be shown, and what the contact is told while it waits.
+
+What happens in the database happens here, once. What is to be done outside is written down as a task first and crossed
+out afterwards, so that an activity that is cut off in between finds it, and looks before it does it again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
+from uuid import UUID, uuid5
+
+from pydantic import TypeAdapter
+from sqlalchemy import and_, exists, or_
+from sqlalchemy import text as sql
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from konstruct.db import Database
+from konstruct.desk import people, texts
+from konstruct.desk.people import Desk, Group
+from konstruct.desk.plan import Action, Email, GiveUp, Remind, Ring, TellContact, Waiting, applied, plan
+from konstruct.handoffs import entries, owning
+from konstruct.inbox import outgoing_notice
+from konstruct.ports import DeskEntry
+from konstruct.tables import Handoff, HandoffEntry, Message
+from konstruct.tables.base import utc_now
+from konstruct.vault import Vault
+from konstruct.window import MESSAGE
+
+LINES_AT_ONCE: Final = 50
+KONSTRUCT: Final = "Konstruct"
+_WAITING: Final = TypeAdapter(Waiting)
+
+_KINDS: Final[dict[str, Literal["contact", "agent", "employee", "system"]]] = {
+    "contact": "contact",
+    "agent": "agent",
+    "employee": "employee",
+    "system": "system",
+}
+
+
+@dataclass(frozen=True)
+class Task:
+    """Something to be done outside: people are rung or reminded in the thread, or written to."""
+
+    id: UUID
+    kind: Literal["ring", "remind", "email"]
+    people: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Advanced:
+    """``notice_ids``: of what the contact is told. ``answer_id``: what the employee is to answer, where it has the
+    conversation back."""
+
+    conversation_id: UUID
+    tasks: tuple[Task, ...]
+    notice_ids: tuple[UUID, ...] = ()
+    answer_id: UUID | None = None
+
+
+@dataclass(frozen=True)
+class Post:
+    """One line for the thread of the card."""
+
+    entry: DeskEntry
+    seq: int | None
+    """Of a message; None of what is an entry of the handoff's own."""
+    is_uncertain: bool
+    """Somebody may have put it there already, and did not say so."""
+
+
+async def advance(session: AsyncSession, vault: Vault, handoff_id: UUID, now: datetime) -> Advanced:
+    """Does what is due by now, as far as the database goes, and writes down the rest. The same again does nothing."""
+    conversation, handoff = await owning.locked(session, handoff_id)
+    handoff.attended_at = now
+    desk = await people.settings(session)
+    group = desk.group_for(handoff.target)
+    if handoff.state == "told" and not handoff.progress:
+        # Once: the employee carries on, so nobody is waited for.
+        handoff.progress = {"count": 0}
+        _note_tasks(handoff, [Ring(tuple(person.key for person in group.people))])
+    if handoff.state != "waiting":
+        handoff.next_due_at = None
+        return Advanced(conversation.id, _tasks(handoff))
+    waiting = waiting_of(handoff)
+    due = plan(group, waiting, now)
+    notices = [
+        outgoing_notice(conversation, text) for action in due.actions if (text := _told(action, group)) is not None
+    ]
+    session.add_all(notices)
+    _note_tasks(handoff, due.actions)
+    handoff.progress = handoff.progress | {"waiting": _dumped(applied(waiting, due.actions, now))}
+    handoff.next_due_at = due.next_at
+    answer_id = None
+    if GiveUp("hand_back") in due.actions:
+        answer_id = (await owning.give_up(session, vault, handoff_id)).answer_id
+    return Advanced(conversation.id, _tasks(handoff), tuple(notice.id for notice in notices), answer_id)
+
+
+def waiting_of(handoff: Handoff) -> Waiting:
+    """What was done for it since it began to wait, which is anew after a release."""
+    kept = handoff.progress.get("waiting")
+    return _WAITING.validate_python(kept) if kept else Waiting(since=handoff.created_at)
+
+
+async def cross_out(session: AsyncSession, handoff_id: UUID, task_id: UUID) -> None:
+    """It was done."""
+    _, handoff = await owning.locked(session, handoff_id)
+    left = [task for task in handoff.progress.get("tasks", []) if task["id"] != str(task_id)]
+    handoff.progress = handoff.progress | {"tasks": left}
+
+
+async def not_now(session: AsyncSession, handoff_id: UUID, agent: str) -> None:
+    """The agent cannot take it now: the next one is asked. Nothing comes of it where it no longer waits."""
+    _, handoff = await owning.locked(session, handoff_id)
+    if handoff.state != "waiting":
+        return
+    waiting = waiting_of(handoff)
+    declined = _dumped(waiting) | {"not_now": sorted({*waiting.not_now, agent})}
+    handoff.progress = handoff.progress | {"waiting": declined}
+    handoff.next_due_at = utc_now()
+
+
+async def next_posts(session: AsyncSession, vault: Vault, handoff: Handoff, desk: Desk) -> list[Post]:
+    """What is said in the conversation and does not stand in the thread yet, then what else is to stand there."""
+    cipher = (await vault.ciphers(session, [handoff.contact_id])).get(handoff.contact_id)
+    posts = [post for row in await _unmirrored(session, handoff) if (post := await _line(session, vault, handoff, row))]
+    if cipher is None:
+        return posts
+    for entry in await _unposted(session, handoff):
+        author = owning.name_of(desk, entry.agent)
+        text = entries.opened(entry, cipher) if entry.state == "kept" else "No model could write this just now."
+        kind: Any = entry.kind if entry.state == "kept" else "system"
+        shown = DeskEntry(entry.id, author if kind == entry.kind else KONSTRUCT, text, kind, entry.created_at)
+        posts.append(Post(shown, None, entry.posting_at is not None))
+    return posts
+
+
+async def begin_post(session: AsyncSession, handoff_id: UUID, post: Post) -> None:
+    if post.seq is None:
+        (await entries.get(session, post.entry.entry_id)).posting_at = utc_now()
+        return
+    handoff = await owning.get(session, handoff_id)
+    handoff.mirroring_seq = post.seq
+
+
+async def end_post(session: AsyncSession, handoff_id: UUID, post: Post) -> None:
+    if post.seq is None:
+        (await entries.get(session, post.entry.entry_id)).posted_at = utc_now()
+        return
+    handoff = await owning.get(session, handoff_id)
+    handoff.mirrored_seq = max(handoff.mirrored_seq, post.seq)
+
+
+async def undelivered(session: AsyncSession, handoff: Handoff) -> list[HandoffEntry]:
+    """Replies that the channel did not take, which nobody was told of."""
+    found = await session.scalars(
+        select(HandoffEntry)
+        .join(Message, col(Message.id) == col(HandoffEntry.message_id))
+        .where(col(HandoffEntry.handoff_id) == handoff.id, col(HandoffEntry.state) == "kept")
+        .where(col(Message.state) == "failed")
+        .order_by(col(HandoffEntry.id))
+    )
+    return list(found)
+
+
+async def wanted(session: AsyncSession, handoff_id: UUID) -> list[UUID]:
+    """What a model is to write."""
+    found = await session.scalars(
+        select(col(HandoffEntry.id))
+        .where(col(HandoffEntry.handoff_id) == handoff_id, col(HandoffEntry.state) == "wanted")
+        .order_by(col(HandoffEntry.id))
+    )
+    return list(found)
+
+
+def task_entry_id(handoff_id: UUID, task: Task) -> UUID:
+    return uuid5(handoff_id, f"{task.kind}-{task.id}")
+
+
+@dataclass(frozen=True)
+class Unsettled:
+    tenant_id: UUID
+    handoff_id: UUID
+
+
+async def unsettled(database: Database, at_most: int) -> list[Unsettled]:
+    """Handoffs of all tenants that have waited longer for their workflow than it takes to tell it."""
+    async with database.system_session() as session:
+        rows = await session.execute(sql("select * from handoffs_unsettled(:at_most)"), {"at_most": at_most})
+        return [Unsettled(row.tenant_id, row.handoff_id) for row in rows]
+
+
+async def note_swept(session: AsyncSession, handoff_id: UUID) -> None:
+    (await owning.get(session, handoff_id)).swept_at = utc_now()
+
+
+def _told(action: Action, group: Group) -> str | None:
+    match action:
+        case TellContact(kind, until):
+            return texts.told(kind, until=until, time_zone=group.time_zone)
+        case GiveUp("apologise"):
+            return texts.told("apologise")
+    # Where the employee has it back, it says so itself.
+    return None
+
+
+def _note_tasks(handoff: Handoff, actions: Sequence[Action]) -> None:
+    kinds: dict[type, str] = {Ring: "ring", Remind: "remind", Email: "email"}
+    number, tasks = handoff.progress.get("count", 0), list(handoff.progress.get("tasks", []))
+    for action in actions:
+        if isinstance(action, Ring | Remind | Email) and action.people:
+            number += 1
+            task_id = uuid5(handoff.id, f"task-{number}")
+            tasks.append({"id": str(task_id), "kind": kinds[type(action)], "people": list(action.people)})
+    handoff.progress = handoff.progress | {"count": number, "tasks": tasks}
+
+
+def _tasks(handoff: Handoff) -> tuple[Task, ...]:
+    kept = handoff.progress.get("tasks", [])
+    return tuple(Task(UUID(task["id"]), task["kind"], tuple(task["people"])) for task in kept)
+
+
+def _dumped(waiting: Waiting) -> dict[str, Any]:
+    dumped: dict[str, Any] = _WAITING.dump_python(waiting, mode="json")
+    return dumped
+
+
+async def _unmirrored(session: AsyncSession, handoff: Handoff) -> Sequence[Message]:
+    written_there = exists().where(
+        col(HandoffEntry.message_id) == col(Message.id), col(HandoffEntry.source) == "slack"
+    )
+    query = (
+        select(Message)
+        .where(col(Message.conversation_id) == handoff.conversation_id, col(Message.seq) > handoff.mirrored_seq)
+        .where(col(Message.state).not_in(("deleted", "refused", "discarded")), ~written_there)
+        # What the employee is told of people is nothing for people.
+        .where(or_(col(Message.author) != "system", col(Message.direction) == "outbound"))
+        .order_by(col(Message.seq))
+        .limit(LINES_AT_ONCE)
+    )
+    if handoff.ended_at is not None:
+        query = query.where(col(Message.created_at) <= handoff.ended_at)
+    return (await session.scalars(query)).all()
+
+
+async def _line(session: AsyncSession, vault: Vault, handoff: Handoff, message: Message) -> Post | None:
+    text = message.body
+    if message.sealed is not None and message.contact_id is not None:
+        cipher = (await vault.ciphers(session, [message.contact_id])).get(message.contact_id)
+        text = cipher.open(MESSAGE, message.id, message.sealed) if cipher else None
+    if not text:
+        return None
+    authors = {"contact": "Contact", "agent": message.signed or "", "employee": "Employee", "system": KONSTRUCT}
+    kind = _KINDS[message.author]
+    entry = DeskEntry(message.id, authors[message.author], text, kind, message.created_at)
+    return Post(entry, message.seq, message.seq == handoff.mirroring_seq)
+
+
+async def _unposted(session: AsyncSession, handoff: Handoff) -> Sequence[HandoffEntry]:
+    found = await session.scalars(
+        select(HandoffEntry)
+        .where(col(HandoffEntry.handoff_id) == handoff.id, col(HandoffEntry.posted_at).is_(None))
+        .where(
+            col(HandoffEntry.kind) != "reply",
+            or_(and_(col(HandoffEntry.state) == "kept", col(HandoffEntry.sealed).is_not(None)),
+                col(HandoffEntry.state) == "failed",
+            ),
+        )
+        .order_by(col(HandoffEntry.id))
+        .limit(LINES_AT_ONCE)
+    )
+    return found.all()

@@ -1,0 +1,228 @@
+"""What agents write: replies that go to the contact, notes that never do, and what they have a model write for them.
+
+Whatever channel it comes through, it is kept before it counts as taken, and once however often it comes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+from uuid import UUID
+
+from sqlalchemy import or_
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from konstruct import audit
+from konstruct.errors import BadInput, Conflict, NotFound
+from konstruct.handoffs import notes, owning
+from konstruct.handoffs.owning import Agent
+from konstruct.inbox import MAX_BODY, outgoing_words
+from konstruct.tables import Handoff, HandoffEntry
+from konstruct.tables.base import utc_now
+from konstruct.vault import ContactCipher, Vault
+
+ENTRY: Final = "handoff entry"
+"""What ciphers call the purpose of what is not a message."""
+
+Source = Literal["slack", "api"]
+ERASED: Final = "The person whom this was about was erased."
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where something was written, so that it counts once."""
+
+    source: Source
+    external_id: str
+
+
+@dataclass(frozen=True)
+class Written:
+    conversation_id: UUID
+    message_ids: list[UUID] = field(default_factory=list)
+    """To be sent to the contact, in this order."""
+    entry_ids: list[UUID] = field(default_factory=list)
+    is_new: bool = True
+    """False for a repetition, which changed nothing."""
+
+
+async def write(
+    session: AsyncSession,
+    vault: Vault,
+    handoff_id: UUID,
+    by: Agent,
+    text: str,
+    origin: Origin,
+    split: Callable[[str], list[str]],
+) -> Written:
+    """Takes down what an agent wrote: what is no note goes to the contact. ``split``: as the channel needs it.
+
+    Raises:
+        NotFound: there is no such handoff, or its contact was erased.
+        Conflict: some of it is for the contact, and the conversation is not the agent's; nothing was kept.
+        BadInput: it is empty or too long.
+    """
+    _be_writable(text)
+    conversation, handoff = await owning.locked(session, handoff_id)
+    if known := await _known(session, origin):
+        return _written(handoff, known, is_new=False)
+    cipher = await _cipher(session, vault, handoff)
+    divided = notes.split(text)
+    entries: list[HandoffEntry] = []
+    if divided.says:
+        if handoff.state != "owned" or handoff.agent != by.key:
+            raise Conflict(await _not_yours(session, handoff))
+        for number, part in enumerate(split(divided.says)):
+            message = outgoing_words(conversation, cipher, handoff.contact_id, part, signed=by.name)
+            session.add(message)
+            of_part = Origin(origin.source, f"{origin.external_id}#{number}" if number else origin.external_id)
+            entries.append(_entry(handoff, "reply", by, of_part, message_id=message.id))
+        handoff.replied_at = handoff.replied_at or utc_now()
+        _record(session, handoff, "handoff.replied", by.key, messages=[str(each.message_id) for each in entries])
+    if divided.note:
+        entries.append(_noted(session, handoff, cipher, by, divided.note, origin))
+    session.add_all(entries)
+    return _written(handoff, entries, is_new=True)
+
+
+async def note(
+    session: AsyncSession, vault: Vault, handoff_id: UUID, by: Agent, text: str, origin: Origin
+) -> Written:
+    """Keeps all of it among people, whoever has the conversation. Raises as ``write`` does, but for Conflict."""
+    _be_writable(text)
+    _, handoff = await owning.locked(session, handoff_id)
+    if known := await _known(session, origin):
+        return _written(handoff, known, is_new=False)
+    entry = _noted(session, handoff, await _cipher(session, vault, handoff), by, text, origin)
+    session.add(entry)
+    return _written(handoff, [entry], is_new=True)
+
+
+async def ask(
+    session: AsyncSession, handoff_id: UUID, by: Agent, kind: Literal["draft", "summary"], origin: Origin
+) -> UUID:
+    """Something that a model is to write for the agent. Gives the entry in which it will stand."""
+    _, handoff = await owning.locked(session, handoff_id)
+    if known := await _known(session, origin):
+        return known[0].id
+    if handoff.state == "over":
+        raise Conflict("This is over: nothing is written for it any more.")
+    entry = _entry(handoff, kind, by, origin, state="wanted")
+    session.add(entry)
+    _record(session, handoff, f"handoff.{kind}_asked", by.key, entry_id=str(entry.id))
+    return entry.id
+
+
+async def of_handoff(session: AsyncSession, handoff_id: UUID) -> list[HandoffEntry]:
+    """In the order in which they were written."""
+    found = await session.scalars(
+        select(HandoffEntry).where(col(HandoffEntry.handoff_id) == handoff_id).order_by(col(HandoffEntry.id))
+    )
+    return list(found)
+
+
+async def get(session: AsyncSession, entry_id: UUID) -> HandoffEntry:
+    """Raises NotFound when the session's tenant has no such entry."""
+    entry = await session.scalar(select(HandoffEntry).where(col(HandoffEntry.id) == entry_id))
+    if entry is None:
+        raise NotFound("There is no such entry.")
+    return entry
+
+
+async def text(session: AsyncSession, vault: Vault, entry_id: UUID) -> str:
+    """Of a note. Raises NotFound as ``get`` does, and where the contact was erased."""
+    entry = await get(session, entry_id)
+    cipher = (await vault.ciphers(session, [entry.contact_id])).get(entry.contact_id)
+    if cipher is None:
+        raise NotFound(ERASED)
+    return opened(entry, cipher)
+
+
+def opened(entry: HandoffEntry, cipher: ContactCipher) -> str:
+    return cipher.open(ENTRY, entry.id, entry.sealed) if entry.sealed else ""
+
+
+def _be_writable(text: str) -> None:
+    if not text.strip():
+        raise BadInput("There is nothing to say: write something.")
+    if len(text) > MAX_BODY:
+        raise BadInput(f"This is too long: at most {MAX_BODY:,} characters go out at once.")
+
+
+async def _cipher(session: AsyncSession, vault: Vault, handoff: Handoff) -> ContactCipher:
+    cipher = (await vault.ciphers(session, [handoff.contact_id])).get(handoff.contact_id)
+    if cipher is None:
+        raise NotFound(ERASED)
+    return cipher
+
+
+async def _known(session: AsyncSession, origin: Origin) -> list[HandoffEntry]:
+    found = await session.scalars(
+        select(HandoffEntry)
+        .where(col(HandoffEntry.source) == origin.source)
+        .where(
+            or_(
+                col(HandoffEntry.external_id) == origin.external_id,
+                # The further parts of a reply that was too long for one message.
+                col(HandoffEntry.external_id).startswith(f"{origin.external_id}#", autoescape=True),
+            )
+        )
+        .order_by(col(HandoffEntry.id))
+    )
+    return list(found)
+
+
+async def _not_yours(session: AsyncSession, handoff: Handoff) -> str:
+    if handoff.state == "over":
+        return "This is over: what you write here no longer goes to the contact. Take the conversation over first."
+    if handoff.state == "owned":
+        return f"{await owning.name(session, handoff.agent)} has the conversation: only what they write goes out."
+    return "Nobody has the conversation: take it over first, then what you write goes out."
+
+
+def _noted(
+    session: AsyncSession, handoff: Handoff, cipher: ContactCipher, by: Agent, text: str, origin: Origin
+) -> HandoffEntry:
+    entry = _entry(handoff, "note", by, origin)
+    entry.sealed = cipher.seal(ENTRY, entry.id, text)
+    _record(session, handoff, "handoff.noted", by.key, entry_id=str(entry.id))
+    return entry
+
+
+def _entry(handoff: Handoff, kind: str, by: Agent, origin: Origin, **more: Any) -> HandoffEntry:
+    # What was written in the card's thread stands there already.
+    posted_at = utc_now() if origin.source == "slack" and kind in ("reply", "note") else None
+    return HandoffEntry(
+        tenant_id=handoff.tenant_id,
+        handoff_id=handoff.id,
+        conversation_id=handoff.conversation_id,
+        contact_id=handoff.contact_id,
+        kind=kind,
+        agent=by.key,
+        source=origin.source,
+        external_id=origin.external_id,
+        posted_at=posted_at,
+        **more,
+    )
+
+
+def _written(handoff: Handoff, entries: list[HandoffEntry], *, is_new: bool) -> Written:
+    return Written(
+        handoff.conversation_id,
+        [entry.message_id for entry in entries if entry.message_id is not None],
+        [entry.id for entry in entries],
+        is_new,
+    )
+
+
+def _record(session: AsyncSession, handoff: Handoff, action: str, actor: str, **detail: Any) -> None:
+    audit.record(
+        session,
+        tenant_id=handoff.tenant_id,
+        conversation_id=handoff.conversation_id,
+        actor=actor,
+        action=action,
+        subject_id=handoff.contact_id,
+        handoff_id=str(handoff.id),
+        **detail,
+    )
