@@ -20,8 +20,9 @@ from konstruct.knowledge.chunking import chunks
 from konstruct.knowledge.indexing import Content, Outcome
 from konstruct.knowledge.pages import Page, Visit
 from konstruct.knowledge.syncs import Sync, Task
-from konstruct.ports import DocumentReader, Embedders, Web
+from konstruct.ports import Embedders
 from konstruct.settings import Settings
+from konstruct.source_ports import DocumentReader, Web
 
 READ_FOR: Final = timedelta(seconds=60)
 """After this no further document is begun, and the next attempt goes on."""

@@ -10,7 +10,7 @@ from temporalio import activity
 from activities.heartbeat import heartbeat
 from konstruct.db import Database
 from konstruct.errors import KonstructError, ToolFailed, WebError, WebRefused
-from konstruct.ports import Mcp
+from konstruct.source_ports import Mcp
 from konstruct.tools import defining
 from konstruct.vault import Vault
 

@@ -20,7 +20,7 @@ from konstruct import employees
 from konstruct.contracts.conversation import ToolCallRequest
 from konstruct.db import Database
 from konstruct.errors import Misconfigured, ToolFailed, Unavailable, WebError, WebRefused, WebUncertain, WebUnreachable
-from konstruct.ports import Mcp, Web
+from konstruct.source_ports import Mcp, Web
 from konstruct.tables import Tool as ToolRow
 from konstruct.tools import calls, defining, http, policy, registry, schemas
 from konstruct.tools.calls import CANCELLED, UNKNOWN, Begun, Outcome

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, Literal, Protocol
 from uuid import UUID
 
-from pydantic import JsonValue, SecretStr
+from pydantic import SecretStr
 
 from konstruct.identity import ConnectionId, MessageId, TenantId
 
@@ -228,6 +228,70 @@ class Messenger(Protocol):
 
 
 @dataclass(frozen=True)
+class HandoffCard:
+    """What agents are shown of a conversation that waits for one of them, or that one of them has.
+
+    All of its text may have been written by strangers.
+    """
+
+    handoff_id: UUID
+    headline: str
+    """Which desk, and what is wanted of it: ``Support: a person is needed``."""
+    employee: str
+    contact: str
+    reason: str = field(repr=False)
+    priority: str
+    summary: str = field(repr=False)
+    tried: str = field(repr=False)
+    """What was done about it before a person was asked."""
+    suggestion: str = field(repr=False)
+    """What might be answered."""
+    standing: str
+    """A sentence: since when it waits, who has it, or how it ended."""
+    state: Literal["waiting", "owned", "over", "told"]
+    """``told``: the employee carries on, and a person may step in."""
+    ring: tuple[str, ...] = ()
+    """The channel's ids of those who are called by it."""
+
+
+@dataclass(frozen=True)
+class DeskEntry:
+    """One line in the thread under a card."""
+
+    entry_id: UUID
+    """Ours; travels with the line so that an uncertain post can be found again."""
+    author: str
+    """``Contact``, an agent's or the employee's name, or ``Konstruct``."""
+    text: str = field(repr=False)
+    kind: Literal["contact", "agent", "employee", "note", "draft", "summary", "system"]
+    created_at: datetime
+
+
+class Deskroom(Protocol):
+    """Where agents see what waits for them. Methods raise ChannelError's subclasses and nothing else; none retries."""
+
+    async def show_handoff(self, account: ChannelAccount, channel: str, card: HandoffCard) -> str:
+        """Shows it to whoever reads the channel, and calls those who are to come; returns the channel's id of it."""
+
+    async def find_handoff(
+        self, account: ChannelAccount, channel: str, card: HandoffCard, since: datetime
+    ) -> str | None:
+        """The channel's id of a card that may have been shown at ``since`` or later; None: it certainly was not."""
+
+    async def renew_handoff(self, account: ChannelAccount, channel: str, external_id: str, card: HandoffCard) -> None:
+        """Shows the card as it is now. The same again does no harm."""
+
+    async def post_entry(self, account: ChannelAccount, channel: str, thread: str, entry: DeskEntry) -> str:
+        """Adds to the thread of the card whose external id is ``thread``; returns the channel's id of the line."""
+
+    async def find_entry(self, account: ChannelAccount, channel: str, thread: str, entry: DeskEntry) -> str | None:
+        """The channel's id of a line whose post was uncertain; None when it is certainly not there."""
+
+    async def whisper(self, account: ChannelAccount, channel: str, thread: str | None, user: str, text: str) -> None:
+        """Shows something to one person alone, who must be in the channel. It is kept nowhere and cannot be found."""
+
+
+@dataclass(frozen=True)
 class Limit:
     """``amount`` messages in ``period``, as a bucket of that size which refills evenly."""
 
@@ -267,131 +331,6 @@ class Windows(Protocol):
 
     async def drop(self, tenant_id: UUID, conversation_ids: Sequence[UUID]) -> bool:
         """Whether they are certainly gone."""
-
-
-@dataclass(frozen=True)
-class WebRequest:
-    """``headers`` may hold secrets, which go to this address's own host and to no other."""
-
-    method: str
-    url: str = field(repr=False)
-    """May hold a secret too, in its query."""
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    body: bytes | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True)
-class WebAnswer:
-    url: str = field(repr=False)
-    """Where it came from, after redirects."""
-    status: int
-    headers: Mapping[str, str]
-    """By lower-case names."""
-    content: bytes = field(repr=False)
-
-
-class Web(Protocol):
-    """The public internet, and nothing else. Never retries; raises WebError's subclasses and nothing else."""
-
-    async def request(
-        self, request: WebRequest, *, time_limit: float, most_bytes: int, redirects: int = 0
-    ) -> WebAnswer:
-        """``time_limit``: seconds for all of it, redirects included. An answer of any status is an answer; one of more
-        than ``most_bytes`` is refused."""
-
-
-@dataclass(frozen=True)
-class McpServer:
-    """Where somebody's tools are, and what opens them. Lives for one call, is never logged."""
-
-    url: str
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """May hold secrets, which go to this address and to no other."""
-
-
-@dataclass(frozen=True)
-class McpTool:
-    """A tool as its server describes it: all of it is a stranger's text, without control characters."""
-
-    name: str
-    """What the server calls it, in whatever letters."""
-    description: str = field(repr=False)
-    parameters: Mapping[str, JsonValue] = field(repr=False)
-    """JSON Schema of an object."""
-    result_schema: Mapping[str, JsonValue] | None = field(repr=False)
-    """JSON Schema of ``McpResult.structured``, if the tool promises one."""
-    digest: str
-    """SHA-256 of all of the above; another one is another tool, whatever it is called."""
-
-
-@dataclass(frozen=True)
-class McpResult:
-    text: str = field(repr=False)
-    """What of it can be read; images, sounds and files are named, and are not in it."""
-    structured: JsonValue = field(repr=False)
-    """As the server sent it, held against no schema yet. None: nothing."""
-    is_error: bool
-    """The tool itself says that it failed, and ``text`` says why."""
-
-
-class Mcp(Protocol):
-    """Servers of the Model Context Protocol. Never retries; raises what is said here and nothing else."""
-
-    async def tools(self, server: McpServer, *, time_limit: float) -> list[McpTool]:
-        """In the server's order; those that are too large or malformed are left out. ``time_limit``: seconds in all.
-
-        Raises:
-            WebRefused: there is no MCP server, or it does not let us in.
-            WebUnreachable: it may be tried again.
-        """
-
-    async def call(
-        self,
-        server: McpServer,
-        tool: str,
-        arguments: Mapping[str, JsonValue],
-        *,
-        time_limit: float,
-        most_bytes: int,
-        idempotency_key: str,
-    ) -> McpResult:
-        """``tool``: the server's own name of it. ``most_bytes``: of the answer as it is sent, encoded images included.
-
-        Raises:
-            WebRefused: it may not be asked, or its answer may not be taken in; the sentence says if it may have acted.
-            WebUnreachable: the tool was certainly not called.
-            WebUncertain: the tool may have been called.
-            ToolFailed: the server says that the call is wrong or went wrong, in words of its own.
-        """
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of a document under one heading, as plain text with Markdown for lists and tables."""
-
-    headings: tuple[str, ...]
-    """From the outermost to its own."""
-    text: str
-    page: int | None = None
-    """Where it begins, in what has pages; counted from 1."""
-
-
-@dataclass(frozen=True)
-class ReadDocument:
-    title: str
-    """What the document calls itself, or else its name."""
-    media_type: str
-    """What it is, whatever it was said to be."""
-    sections: tuple[Section, ...] = field(repr=False)
-
-
-class DocumentReader(Protocol):
-    async def read(self, content: bytes, *, name: str, media_type: str | None = None) -> ReadDocument:
-        """``media_type``: what whoever sent it says it is, which is no more than a hint.
-
-        Raises:
-            Unreadable: what is in it cannot be read, with a sentence that an operator understands.
-        """
 
 
 class Clock(Protocol):

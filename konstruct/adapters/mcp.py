@@ -17,7 +17,7 @@ from pydantic import JsonValue
 
 from konstruct.adapters.mcp_wire import BadStatus, McpSession, Nonsense, ServerError, WireError
 from konstruct.errors import ToolFailed, WebError, WebRefused, WebUncertain, WebUnreachable
-from konstruct.ports import McpResult, McpServer, McpTool
+from konstruct.source_ports import McpResult, McpServer, McpTool
 
 log = structlog.get_logger(__name__)
 

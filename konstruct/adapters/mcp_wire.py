@@ -28,7 +28,7 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERS
 from pydantic import JsonValue, ValidationError
 
 from konstruct.errors import WebError, WebRefused, WebUnreachable
-from konstruct.ports import McpServer
+from konstruct.source_ports import McpServer
 
 CLIENT: Final[dict[str, JsonValue]] = {"name": "Konstruct", "version": "1"}
 

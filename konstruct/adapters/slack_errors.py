@@ -63,6 +63,7 @@ REFUSED: Final = {
     "thread_locked": "The thread was locked by an administrator.",
     "thread_not_found": "The message that started the thread is gone.",
     "user_is_deactivated": "The person's account is deactivated.",
+    "user_not_in_channel": "The person is not a member of the channel; invite them.",
     # The message.
     "invalid_blocks": "Slack does not accept the message's blocks.",
     "invalid_blocks_format": "Slack does not accept the message's blocks.",
@@ -84,6 +85,10 @@ REFUSED: Final = {
     "invalid_client_id": "Slack does not know the client id.",
     "invalid_code": "The installation took too long or was completed before; start it again.",
 }
+
+BLOCKS_REFUSED: Final = frozenset({"invalid_blocks", "invalid_blocks_format"})
+TOO_MUCH: Final = BLOCKS_REFUSED | {"msg_blocks_too_long", "msg_too_long"}
+"""What Slack may say of a message that is within its limits as we count them; less of it may be taken."""
 
 
 def channel_error(status: int, headers: Mapping[str, str], body: object) -> ChannelError:

@@ -67,10 +67,14 @@ def split(text: str) -> list[str]:
 def fallback(part: str) -> str:
     """What a notification shows of a part: its beginning without marks, as escaped mrkdwn on one line."""
     plain = " ".join(_MARKS.sub("", _HEADING.sub(r"\1", _LINK.sub(r"\1", part))).split())
-    beginning = next(_fill(_cut(plain, FALLBACK_SIZE, (_WORD,), stored_length), FALLBACK_SIZE, stored_length))
-    if beginning != plain:
-        plain = beginning.rstrip() + "…"
-    return html.escape(plain, quote=False) or "…"
+    return html.escape(beginning(plain, FALLBACK_SIZE), quote=False) or "…"
+
+
+def beginning(text: str, most: int) -> str:
+    """The text, or as many whole words of it as fit and an ellipsis; ``most``: as ``stored_length`` counts."""
+    if stored_length(text) <= most:
+        return text
+    return next(_fill(_cut(text, most - 1, (_WORD,), stored_length), most - 1, stored_length)).rstrip() + "…"
 
 
 def sections(part: str) -> list[str]:
@@ -155,7 +159,7 @@ def _code(lines: Sequence[str], fence: re.Match[str]) -> _Block:
 
 
 def _parts(text: str, limit: int) -> list[str]:
-    return [part.strip("\n") for part in _fill(_pieces(text, limit), limit, _weight) if _is_visible(part)]
+    return [part.strip("\n") for part in _fill(_pieces(text, limit), limit, _weight) if is_visible(part)]
 
 
 def _pieces(text: str, limit: int) -> Iterator[str]:
@@ -230,5 +234,5 @@ def _weight(piece: str) -> int:
     return stored_length(piece) + headings * HEADING_WEIGHT
 
 
-def _is_visible(text: str) -> bool:
+def is_visible(text: str) -> bool:
     return any(char.isprintable() and not char.isspace() for char in text)

@@ -1,4 +1,4 @@
-"""Asks addresses that somebody gave, on the public internet alone: `ports.Web`, and a client for whoever needs one.
+"""Asks addresses that somebody gave, on the public internet alone: `source_ports.Web`, and a client of it.
 
 A name is looked up and judged at the moment of connecting, and what was judged is what is connected to: a name that
 changes its answer in between leads nowhere. Connections are kept by scheme, name and port, so that none that was
@@ -20,7 +20,7 @@ import httpx2
 from konstruct.adapters.web_addresses import Allowed, Resolver, is_host, system_resolver
 from konstruct.errors import WebError, WebRefused, WebUncertain, WebUnreachable
 from konstruct.knowledge import robots
-from konstruct.ports import WebAnswer, WebRequest
+from konstruct.source_ports import WebAnswer, WebRequest
 
 CONNECT_SECONDS: Final = 5.0
 """For the look-up, for each address that is tried, and for TLS."""
@@ -171,7 +171,7 @@ class _Stream(httpcore2.AsyncNetworkStream):
 
 
 class SafeWeb:
-    """`ports.Web` over a client of `open_client`, which stays its maker's to close."""
+    """`source_ports.Web` over a client of `open_client`, which stays its maker's to close."""
 
     def __init__(self, client: httpx2.AsyncClient) -> None:
         self._client = client

@@ -11,7 +11,7 @@ from hashlib import sha256
 from itertools import groupby, pairwise, zip_longest
 from typing import Final
 
-from konstruct.ports import ReadDocument, Section
+from konstruct.source_ports import ReadDocument, Section
 
 # Of what `size` says. The built-in embedding model reads 512 tokens, the headings among them.
 TARGET: Final = 900

@@ -9,7 +9,7 @@ from konstruct.errors import BadInput, Unavailable, Unreadable, WebError, WebUnr
 from konstruct.knowledge import robots, sitemap
 from konstruct.knowledge.robots import Robots
 from konstruct.knowledge.syncs import Task
-from konstruct.ports import Web, WebAnswer, WebRequest
+from konstruct.source_ports import Web, WebAnswer, WebRequest
 
 PAUSE: Final = 0.5
 """Seconds between two requests to one site, unless its robots.txt wants more."""

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from protego import Protego
 
 from konstruct.errors import BadInput, Unavailable
-from konstruct.ports import WebAnswer
+from konstruct.source_ports import WebAnswer
 
 NAME: Final = "Konstruct"
 """The name that a site knows us by, in its robots.txt and in its logs."""

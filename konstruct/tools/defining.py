@@ -14,7 +14,7 @@ from sqlmodel import col, select
 from konstruct import audit
 from konstruct.db import Database
 from konstruct.errors import BadInput, Conflict, NotFound
-from konstruct.ports import McpServer, McpTool
+from konstruct.source_ports import McpServer, McpTool
 from konstruct.tables import Tool
 from konstruct.tables.base import utc_now
 from konstruct.tools import schemas

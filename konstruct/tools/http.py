@@ -19,7 +19,7 @@ from pydantic import JsonValue, SecretStr
 
 from konstruct.errors import Misconfigured, ToolFailed
 from konstruct.log import redact
-from konstruct.ports import WebAnswer, WebRequest
+from konstruct.source_ports import WebAnswer, WebRequest
 from konstruct.tools import schemas
 from konstruct.tools.http_definition import PLACEHOLDER, UNSTORABLE, Auth, HttpToolDefinition, names_in
 

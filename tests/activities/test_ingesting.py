@@ -18,8 +18,8 @@ from konstruct.db import Database
 from konstruct.identity import new_id
 from konstruct.knowledge import documents, sources
 from konstruct.knowledge.sources import SourceSettings
-from konstruct.ports import ReadDocument
 from konstruct.settings import Settings
+from konstruct.source_ports import ReadDocument
 from konstruct.tables import KnowledgeChunk, KnowledgeDocument, KnowledgeSource
 from konstruct.vault import Vault
 from tests.support.doubles import GivenEmbedders, WordEmbedder

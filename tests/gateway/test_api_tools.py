@@ -3,7 +3,7 @@
 import pytest
 
 from konstruct.db import Database
-from konstruct.ports import McpTool
+from konstruct.source_ports import McpTool
 from konstruct.tools import defining
 from konstruct.tools.defining import Definition
 from konstruct.vault import Vault

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from konstruct.knowledge.chunking import LONGEST, TARGET, Chunk, chunks, embeddable, size
-from konstruct.ports import ReadDocument, Section
+from konstruct.source_ports import ReadDocument, Section
 
 SENTENCE = "This is sentence number {} of a long and quiet paragraph."
 

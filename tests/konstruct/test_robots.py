@@ -4,7 +4,7 @@ import pytest
 
 from konstruct.errors import BadInput, Unavailable
 from konstruct.knowledge.robots import LONGEST_DELAY, MOST_BYTES, Robots, address
-from konstruct.ports import WebAnswer
+from konstruct.source_ports import WebAnswer
 
 PAGE = "https://www.example.com/private/page"
 

@@ -10,7 +10,7 @@ from konstruct.knowledge.indexing import Content, Outcome
 from konstruct.knowledge.search import Passage, Query
 from konstruct.knowledge.sources import SourceSettings
 from konstruct.knowledge.syncs import Sync
-from konstruct.ports import ReadDocument, Section
+from konstruct.source_ports import ReadDocument, Section
 from konstruct.tables import KnowledgeChunk, KnowledgeDocument, KnowledgeSource
 from tests.support.office import Office
 

@@ -13,7 +13,8 @@ from konstruct import conversations, employees
 from konstruct.conversations import Turn
 from konstruct.identity import new_id
 from konstruct.inbox import Accepted
-from konstruct.ports import McpTool, ToolCall
+from konstruct.ports import ToolCall
+from konstruct.source_ports import McpTool
 from konstruct.tables import Approval, Employee, EmployeeVersion, Tenant
 from konstruct.tables import Tool as ToolRow
 from konstruct.tables import ToolCall as CallRow

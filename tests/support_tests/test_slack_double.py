@@ -212,6 +212,17 @@ async def test_a_whisper_reaches_one_member_and_is_no_message(slack: SlackDouble
     assert slack.bot_messages("C1") == []
 
 
+async def test_only_its_own_messages_can_be_deleted(
+    slack: SlackDouble, team: Workspace, client: AsyncWebClient
+) -> None:
+    mine = await client.chat_postMessage(channel="C1", text="hi")
+    await client.chat_delete(channel="C1", ts=mine["ts"])
+    assert slack.bot_messages("C1") == []
+    assert (await refusal(client.chat_delete(channel="C1", ts=mine["ts"])))["error"] == "message_not_found"
+    theirs = root(slack, team)
+    assert (await refusal(client.chat_delete(channel="C1", ts=theirs)))["error"] == "cant_delete_message"
+
+
 async def test_the_agent_surface(slack: SlackDouble, team: Workspace, client: AsyncWebClient) -> None:
     thread_ts = root(slack, team)
     where: dict[str, Any] = {"channel_id": "C1", "thread_ts": thread_ts}

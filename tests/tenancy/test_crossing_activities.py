@@ -39,8 +39,8 @@ from konstruct.contracts.memory import RememberRequest
 from konstruct.db import Database
 from konstruct.errors import NotFound
 from konstruct.identity import new_id
-from konstruct.ports import McpResult, McpServer, McpTool
 from konstruct.settings import Settings
+from konstruct.source_ports import McpResult, McpServer, McpTool
 from konstruct.vault import Vault
 from tests.support.doubles import GivenEmbedders, KeptWindows, NothingCools, RecordingMessenger, ScriptedModel
 from tests.support.office import Furnished, open_office

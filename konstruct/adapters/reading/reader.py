@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 import konstruct
 from konstruct.errors import Unavailable, Unreadable
-from konstruct.ports import ReadDocument
+from konstruct.source_ports import ReadDocument
 
 log = structlog.get_logger(__name__)
 

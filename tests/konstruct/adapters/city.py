@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from konstruct.adapters.web import SafeWeb, open_client
-from konstruct.ports import WebAnswer, WebRequest
+from konstruct.source_ports import WebAnswer, WebRequest
 from tests.support.streets import INSIDE, OUTSIDE, Authority, Names, Server, Speak, answer, saying, server
 
 

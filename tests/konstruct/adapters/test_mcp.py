@@ -15,7 +15,7 @@ from pydantic import JsonValue
 
 from konstruct.adapters.mcp import LARGEST_SCHEMA_BYTES, LONGEST_DESCRIPTION, MOST_TOOLS, HttpMcp
 from konstruct.errors import ToolFailed, WebRefused, WebUncertain, WebUnreachable
-from konstruct.ports import McpResult, McpServer
+from konstruct.source_ports import McpResult, McpServer
 from tests.support.mcp_server import NO_ARGUMENTS, SUM, TOOLS, Manner, McpDouble
 
 TLS = ssl.create_default_context()

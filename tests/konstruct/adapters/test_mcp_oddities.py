@@ -15,7 +15,7 @@ from pydantic import JsonValue
 
 from konstruct.adapters.mcp import MOST_PAGES, HttpMcp
 from konstruct.errors import ToolFailed, WebError, WebRefused, WebUncertain, WebUnreachable
-from konstruct.ports import McpResult, McpServer
+from konstruct.source_ports import McpResult, McpServer
 from tests.support.http import reset_connection, serve
 
 Json = dict[str, Any]

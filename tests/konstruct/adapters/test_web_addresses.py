@@ -5,7 +5,7 @@ import pytest
 from konstruct.adapters.web import SafeWeb, open_client
 from konstruct.adapters.web_addresses import Allowed, is_public
 from konstruct.errors import Misconfigured, WebRefused
-from konstruct.ports import WebRequest
+from konstruct.source_ports import WebRequest
 from tests.support.streets import Names
 
 GOOD = (

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from konstruct.errors import WebRefused, WebUncertain, WebUnreachable
-from konstruct.ports import WebRequest
+from konstruct.source_ports import WebRequest
 from tests.konstruct.adapters.city import city
 from tests.support.streets import Asked, answer, saying
 

@@ -7,7 +7,7 @@ import pytest
 
 from konstruct.adapters.web import SafeWeb, open_client
 from konstruct.errors import WebRefused, WebUnreachable
-from konstruct.ports import WebRequest
+from konstruct.source_ports import WebRequest
 from tests.konstruct.adapters.city import city
 from tests.support.streets import INSIDE, OUTSIDE, answer, saying, server
 

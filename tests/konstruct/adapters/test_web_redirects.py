@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from konstruct.errors import WebRefused, WebUncertain
-from konstruct.ports import WebRequest
+from konstruct.source_ports import WebRequest
 from tests.konstruct.adapters.city import city
 from tests.support.streets import INSIDE, OUTSIDE, Asked, answer, saying, server
 

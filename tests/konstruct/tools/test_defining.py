@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from konstruct.db import Database
 from konstruct.errors import Conflict, NotFound
 from konstruct.identity import new_id
-from konstruct.ports import McpTool
+from konstruct.source_ports import McpTool
 from konstruct.tables import Tool
 from konstruct.tools import defining
 from konstruct.tools.defining import AUTH, Definition

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import JsonValue, SecretStr
 
 from konstruct.errors import Misconfigured, ToolFailed
-from konstruct.ports import WebRequest
+from konstruct.source_ports import WebRequest
 from konstruct.tools.http import HttpToolDefinition, request
 
 NAMES = ("a", "b", "c", "d")

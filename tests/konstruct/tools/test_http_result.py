@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from konstruct.errors import ToolFailed
-from konstruct.ports import WebAnswer
+from konstruct.source_ports import WebAnswer
 from konstruct.tools.http import DEEPEST, LONGEST_TEXT, HttpToolDefinition, result
 
 ORDER: dict[str, JsonValue] = {

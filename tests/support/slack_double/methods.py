@@ -132,12 +132,25 @@ def update_message(caller: Caller, args: Json) -> Json:
     return {"channel": channel.id, "ts": message["ts"], "text": message["text"], "message": message}
 
 
+def delete_message(caller: Caller, args: Json) -> Json:
+    workspace, channel = caller.channel(args.get("channel"))
+    message = channel.messages.get(str(args.get("ts")))
+    if message is None:
+        raise SlackError("message_not_found")
+    if message.get("bot_id") != workspace.bot_id:
+        raise SlackError("cant_delete_message")
+    caller.world.delete(channel, message["ts"])
+    return {"channel": channel.id, "ts": message["ts"]}
+
+
 def post_ephemeral(caller: Caller, args: Json) -> Json:
     """Only one person sees it, and it is kept nowhere."""
     _, channel = _writable(caller, args.get("channel"))
     check_content(args)
     if args["user"] not in channel.members:
         raise SlackError("user_not_in_channel")
+    if args.get("thread_ts"):
+        check_ts(args["thread_ts"], "invalid_thread_ts")
     caller.world.whispers.append((channel.id, args["user"], args.get("text") or ""))
     return {"message_ts": caller.world.next_ts()}
 
@@ -285,6 +298,7 @@ METHODS: dict[str, Method] = {
     "auth.test": Method(auth_test, takes_json=True),
     "chat.postMessage": Method(post_message, ("chat:write",), takes_json=True),
     "chat.postEphemeral": Method(post_ephemeral, ("chat:write",), ("channel", "user"), takes_json=True),
+    "chat.delete": Method(delete_message, ("chat:write",), ("channel", "ts"), takes_json=True),
     "chat.update": Method(update_message, ("chat:write",), takes_json=True),
     "conversations.replies": Method(replies, required=("channel", "ts")),
     "conversations.history": Method(history, required=("channel",)),
