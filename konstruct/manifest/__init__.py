@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from konstruct.documents import Document, Loc
 from konstruct.errors import BadInput
+from konstruct.escalation.rules import Action, Condition, HandOff, Rule, Tell
 from konstruct.manifest.desk import Desk, Group, Hours, Person, problems
 from konstruct.manifest.fields import Key, Line, ModelName, Section, TimeZone, instead, like
 from konstruct.manifest.sections import (
@@ -210,5 +211,15 @@ _SECTIONS: Final[dict[str, type[Section]]] = {
     "knowledge": Source,
     "limits": Limits,
 }
-_INNER: Final[dict[object, type[BaseModel]]] = {"caps": Caps, "auth": Auth}
+_INNER: Final[dict[object, type[BaseModel]]] = {
+    "caps": Caps,
+    "auth": Auth,
+    "escalation": Rule,
+    "when": Condition,
+    "all": Condition,
+    "any": Condition,
+    "then": Action,
+    "hand_off": HandOff,
+    "tell": Tell,
+}
 """Sections within others, by the name of the field that they are in."""

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
+from konstruct.escalation.rules import Rules
 from konstruct.manifest.fields import (
     ONE_LINE,
     AppId,
@@ -71,13 +72,14 @@ class Employee(Section):
     tools: Annotated[list[EmployeeTool], Field(max_length=100)] = []
     knowledge: Annotated[list[SourceKey], Field(max_length=100)] = []
     caps: Caps = Caps()
-    escalation: list[dict[str, JsonValue]] = []
+    escalation: Rules = []
 
     def content(self) -> dict[str, Any]:
         """As a version keeps it."""
-        kept = self.model_dump(exclude={"tools", "caps"})
+        kept = self.model_dump(exclude={"tools", "caps", "escalation"})
         tools = [tool.model_dump(exclude_none=True) for tool in self.tools]
-        return kept | {"tools": tools, "caps": self.caps.model_dump(exclude_none=True)}
+        rules = [rule.content() for rule in self.escalation]
+        return kept | {"tools": tools, "caps": self.caps.model_dump(exclude_none=True), "escalation": rules}
 
 
 class SlackConnection(Section):

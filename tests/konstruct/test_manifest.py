@@ -133,6 +133,16 @@ def test_unknown_fields_are_found_in_every_section(old: str, new: str, complaint
             f"10: employees.ada.tools{'[0]' * 18}: is nested too deep",
         ),
         ("    persona:", "    tools: search", "10: employees.ada.tools: must be a list"),
+        (
+            "    persona:",
+            "    escalation: [{name: a, when: {all: [{moood: angry}]}, then: {tell: {to: desk}}}]\n",
+            '10: employees.ada.escalation[0].when.all[0].moood: unknown field; did you mean "mood"?',
+        ),
+        (
+            "    persona:",
+            "    escalation: [{name: a, when: {turns: 3}, then: {hand_off: {too: desk}}}]\n",
+            '10: employees.ada.escalation[0].then.hand_off.too: unknown field; did you mean "to"?',
+        ),
         ("    persona:", "    escalation:\n    - x\n", "11: employees.ada.escalation[0]: must hold names and values"),
         ("local/smollm2", "smollm2", "3: models[1]: must be provider/model"),
         ("local/smollm2", "bedrock/x", "3: models[1]: must be provider/model"),
@@ -202,10 +212,26 @@ def test_aliases_are_refused_before_they_multiply() -> None:
     assert "tenant.yaml:2: b[0]: aliases (*name) are not read here; write the value out" in complaints(bomb)
 
 
-def test_rules_of_escalation_keep_numbers_and_truths() -> None:
-    rules = "    escalation: [{after: 3, share: 0.5, on: true, day: 2020-01-01, most: .inf, none: ~}]\n    persona:"
-    assert parse(changed("    persona:", rules)).employees["ada"].escalation == [
-        {"after": 3, "share": 0.5, "on": True, "day": "2020-01-01", "most": ".inf", "none": None}
+def test_rules_of_escalation_are_kept_as_they_are_read_again() -> None:
+    rules = """    escalation:
+    - name: stuck
+      when: {any: [{failed_attempts: 2}, {confidence_below: 0.5}, {asked_for_human: true}, {tool_failed: true}]}
+      then: {hand_off: {to: support}}
+    persona:"""
+    kept = parse(changed("    persona:", rules)).employees["ada"].content()["escalation"]
+    assert kept == [
+        {
+            "name": "stuck",
+            "when": {
+                "any": [
+                    {"failed_attempts": 2},
+                    {"confidence_below": 0.5},
+                    {"asked_for_human": True},
+                    {"tool_failed": ["*"]},
+                ]
+            },
+            "then": {"hand_off": {"to": "support", "priority": "normal"}},
+        }
     ]
 
 
