@@ -26,12 +26,13 @@ class Delivery:
 
     @activity.defn(name="deliver")
     async def deliver(self, request: DeliverRequest) -> Delivered:
-        """Sends the messages in order, up to the first that may not or cannot be sent."""
+        """Sends the messages in order; parts of one answer up to the first that may not or cannot be sent."""
         outcome: Literal["sent", "superseded", "failed"] = "sent"
         async with heartbeat():
             for message_id in request.message_ids:
-                outcome = await self._send(request, message_id)
-                if outcome != "sent":
+                sent = await self._send(request, message_id)
+                outcome = sent if sent != "sent" else outcome
+                if sent != "sent" and not request.are_apart:
                     break
             if request.end_status:
                 await self._end_status(request)

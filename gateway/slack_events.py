@@ -19,9 +19,11 @@ from temporalio.client import Client
 
 from gateway import bodies, slack_socket
 from gateway.slack_approvals import SlackApprovals
+from gateway.slack_handoffs import SlackHandoffs
 from gateway.slack_listeners import SlackListeners
 from konstruct import connections, inbox
 from konstruct.adapters.slack import SlackMessenger
+from konstruct.adapters.slack_handoffs import SlackDeskroom
 from konstruct.connections import ConnectionRef
 from konstruct.db import Database
 from konstruct.errors import KonstructError, NotFound
@@ -42,12 +44,14 @@ class SlackEvents:
         limiter: Limiter,
         temporal_client: Client,
         messenger: SlackMessenger,
+        deskroom: SlackDeskroom,
         settings: Settings,
     ) -> None:
         self._database = database
         self._vault = vault
         self._app_token = settings.slack_app_token
-        self._listeners = SlackListeners(database, vault, limiter, temporal_client, messenger)
+        self._handoffs = SlackHandoffs(database, vault, temporal_client, messenger, deskroom)
+        self._listeners = SlackListeners(database, vault, limiter, temporal_client, messenger, self._handoffs)
         self._approvals = SlackApprovals(database, vault, temporal_client, messenger)
         self._bolt = self._make_bolt(settings.slack_api_url)
         self._open = AsyncExitStack()
@@ -55,6 +59,7 @@ class SlackEvents:
     async def __aenter__(self) -> Self:
         self._open.push_async_callback(self._listeners.close)
         self._open.push_async_callback(self._approvals.close)
+        self._open.push_async_callback(self._handoffs.close)
         if self._app_token is not None:
             await self._open.enter_async_context(slack_socket.listening(self._bolt, self._app_token, self.receive))
         return self
@@ -107,6 +112,7 @@ class SlackEvents:
         app.use(_ignore_dead_connections)
         self._listeners.register(app)
         self._approvals.register(app)
+        self._handoffs.register(app)
         return app
 
     async def _find_connection(self, context: AsyncBoltContext, next_: Callable[[], Awaitable[None]]) -> None:

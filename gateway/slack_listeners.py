@@ -10,6 +10,7 @@ from slack_bolt.app.async_app import AsyncApp
 from temporalio.client import Client
 
 from gateway.bodies import Json
+from gateway.slack_handoffs import SlackHandoffs
 from gateway.slack_plain import SlackMessage, mentions, plain_text
 from konstruct import connections, employees, inbox, temporal
 from konstruct.adapters.slack import Prompt, SlackMessenger
@@ -32,13 +33,20 @@ class SlackListeners:
     """Bolt fills their arguments by name; ``connection`` and ``account`` come from the look-up before them."""
 
     def __init__(
-        self, database: Database, vault: Vault, limiter: Limiter, temporal_client: Client, messenger: SlackMessenger
+        self,
+        database: Database,
+        vault: Vault,
+        limiter: Limiter,
+        temporal_client: Client,
+        messenger: SlackMessenger,
+        handoffs: SlackHandoffs,
     ) -> None:
         self._database = database
         self._vault = vault
         self._limiter = limiter
         self._temporal = temporal_client
         self._messenger = messenger
+        self._handoffs = handoffs
         self._prompting: set[asyncio.Task[None]] = set()
 
     def register(self, app: AsyncApp) -> None:
@@ -61,6 +69,8 @@ class SlackListeners:
         message = SlackMessage.model_validate(event)
         person = _author(message, account)
         if person is None:
+            return
+        if message.root != message.ts and await self._handoffs.take(message, connection, account, person):
             return
         if event["type"] != "app_mention" and not await self._is_addressed(message, connection, account):
             return

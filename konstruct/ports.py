@@ -265,6 +265,8 @@ class DeskEntry:
     text: str = field(repr=False)
     kind: Literal["contact", "agent", "employee", "note", "draft", "summary", "system"]
     created_at: datetime
+    ring: tuple[str, ...] = ()
+    """The channel's ids of those who are called by it."""
 
 
 class Deskroom(Protocol):

@@ -199,6 +199,15 @@ async def notify(client: Client, tenant_id: UUID, accepted: Accepted) -> None:
         log.warning("temporal_unreachable", conversation_id=str(accepted.conversation_id))
 
 
+async def send(client: Client, tenant_id: UUID, conversation_id: UUID, message_ids: Sequence[UUID]) -> None:
+    """Puts what is durable and only waits to be sent on its way, in order. When Temporal is away the sweep does so."""
+    try:
+        for message_id in message_ids:
+            await tell(client, tenant_id, conversation_id, contracts.SEND_NOTICE, contracts.SendNotice(message_id))
+    except Unavailable:
+        log.warning("temporal_unreachable", conversation_id=str(conversation_id))
+
+
 async def tell_approval(client: Client, tenant_id: UUID, approval_id: UUID) -> None:
     """Has an approval's workflow look at how it stands, starting it if it does not run.
 

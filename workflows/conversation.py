@@ -8,7 +8,7 @@ import asyncio
 from uuid import UUID
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, WorkflowAlreadyStartedError
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError, WorkflowAlreadyStartedError
 
 from konstruct.contracts import handoffs
 from konstruct.contracts.conversation import (
@@ -133,11 +133,25 @@ class ConversationWorkflow:
     async def _send_notices(self) -> None:
         notices, self._notices = self._notices, []
         if notices:
-            request = DeliverRequest(self._tenant_id, self._conversation_id, notices)
+            request = DeliverRequest(self._tenant_id, self._conversation_id, notices, are_apart=True)
             try:
-                await workflow.execute_activity("deliver", request, result_type=Delivered, **policies.DELIVERY)
+                delivered: Delivered = await workflow.execute_activity(
+                    "deliver", request, result_type=Delivered, **policies.DELIVERY
+                )
             except ActivityError:
                 workflow.logger.warning("A notice could not be sent in a day.")
+                return
+            if delivered.outcome == "failed" and self._ownership.handoff_id is not None:
+                await self._mention_failure(self._ownership.handoff_id)
+
+    async def _mention_failure(self, handoff_id: UUID) -> None:
+        """Has the agent told that something did not reach the contact."""
+        attending = workflow.get_external_workflow_handle(handoffs.workflow_id(self._tenant_id, handoff_id))
+        try:
+            await attending.signal(handoffs.CHANGED)
+        except FailureError:
+            # It does not run, so a sweep starts it.
+            return
 
     @workflow.signal
     def deliver_message(self, message: DeliverMessage) -> None:

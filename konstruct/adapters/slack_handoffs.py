@@ -5,7 +5,7 @@ What contacts wrote stands there too. So all text is shown and not read, but for
 
 import html
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -135,7 +135,7 @@ def entry_text(entry: DeskEntry) -> str:
 def card_blocks(card: HandoffCard, *, most: int = SIZE) -> list[Block]:
     """``most``: characters of its long texts together."""
     blocks: list[Block] = [{"type": "header", "text": plain(_line(card.headline, HEADLINE_SIZE))}]
-    if mentions := _mentions(card):
+    if mentions := _mentions(card.ring):
         # Verbatim: nothing else is looked up.
         blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": mentions, "verbatim": True}})
     blocks.append({"type": "rich_text", "elements": list(_about(card, most // 3))})
@@ -163,7 +163,7 @@ def _about(card: HandoffCard, most: int) -> Iterator[Block]:
 def _card(card: HandoffCard, most: int) -> dict[str, Any]:
     said = slack_text.fallback(slack_text.harmless(f"{card.headline} {card.standing}"))
     return {
-        "text": f"{_mentions(card)} {said}".strip(),
+        "text": f"{_mentions(card.ring)} {said}".strip(),
         "blocks": card_blocks(card, most=most),
         "metadata": carrying(HANDOFF_EVENT, card.handoff_id),
     }
@@ -172,8 +172,10 @@ def _card(card: HandoffCard, most: int) -> dict[str, Any]:
 def _entry(entry: DeskEntry, most: int) -> dict[str, Any]:
     """What was said is quoted, so that nothing in it looks like the beginning of another line."""
     elements = [section(text(_head(entry), bold=True)), _quote(_long(entry.text, most))]
+    if called := [{"type": "user", "user_id": user} for user in _users(entry.ring)]:
+        elements.insert(0, section(*called))
     return {
-        "text": slack_text.fallback(entry_text(entry)),
+        "text": f"{_mentions(entry.ring)} {slack_text.fallback(entry_text(entry))}".strip(),
         "blocks": [{"type": "rich_text", "elements": elements}],
         "metadata": carrying(ENTRY_EVENT, entry.entry_id),
     }
@@ -183,9 +185,13 @@ def _head(entry: DeskEntry) -> str:
     return _HEADS[entry.kind].format(author=_line(entry.author, NAME_SIZE))
 
 
-def _mentions(card: HandoffCard) -> str:
+def _mentions(ring: Sequence[str]) -> str:
+    return " ".join(f"<@{user}>" for user in _users(ring))
+
+
+def _users(ring: Sequence[str]) -> list[str]:
     """What is no id of a user is left out: it would be markup."""
-    return " ".join(f"<@{user}>" for user in card.ring[:MOST_RUNG] if _USER_ID.fullmatch(user))
+    return [user for user in ring[:MOST_RUNG] if _USER_ID.fullmatch(user)]
 
 
 def _button(card: HandoffCard, action: str, label: str) -> Block:

@@ -88,6 +88,8 @@ class DeliverRequest:
     conversation_id: UUID
     message_ids: list[UUID]
     end_status: bool = False
+    are_apart: bool = False
+    """Each is sent, whatever becomes of the others; else they are parts, which end with the first that is not."""
 
 
 @dataclass(frozen=True)

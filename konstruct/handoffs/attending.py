@@ -47,6 +47,7 @@ class Task:
     id: UUID
     kind: Literal["ring", "remind", "email"]
     people: tuple[str, ...]
+    noted_at: datetime
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,17 @@ class Post:
     """One line for the thread of the card."""
 
     entry: DeskEntry
-    seq: int | None
-    """Of a message; None of what is an entry of the handoff's own."""
     is_uncertain: bool
     """Somebody may have put it there already, and did not say so."""
+    seq: int = 0
+    """Of a message of the conversation."""
+    entry_id: UUID | None = None
+    """Of an entry of the handoff's own."""
+    is_refusal: bool = False
+    """It says that the entry, a reply, did not reach the contact."""
+
+
+_TASK: Final = TypeAdapter(Task)
 
 
 async def advance(session: AsyncSession, vault: Vault, handoff_id: UUID, now: datetime) -> Advanced:
@@ -129,41 +137,35 @@ async def next_posts(session: AsyncSession, vault: Vault, handoff: Handoff, desk
     posts = [post for row in await _unmirrored(session, handoff) if (post := await _line(session, vault, handoff, row))]
     if cipher is None:
         return posts
+    for entry in await _undelivered(session, handoff):
+        told = "The channel did not take this: it has not reached the contact."
+        shown = DeskEntry(uuid5(entry.id, "refused"), KONSTRUCT, told, "system", entry.created_at)
+        posts.append(Post(shown, entry.posting_at is not None, entry_id=entry.id, is_refusal=True))
     for entry in await _unposted(session, handoff):
         author = owning.name_of(desk, entry.agent)
         text = entries.opened(entry, cipher) if entry.state == "kept" else "No model could write this just now."
         kind: Any = entry.kind if entry.state == "kept" else "system"
         shown = DeskEntry(entry.id, author if kind == entry.kind else KONSTRUCT, text, kind, entry.created_at)
-        posts.append(Post(shown, None, entry.posting_at is not None))
+        posts.append(Post(shown, entry.posting_at is not None, entry_id=entry.id))
     return posts
 
 
 async def begin_post(session: AsyncSession, handoff_id: UUID, post: Post) -> None:
-    if post.seq is None:
-        (await entries.get(session, post.entry.entry_id)).posting_at = utc_now()
+    if post.entry_id is not None:
+        (await entries.get(session, post.entry_id)).posting_at = utc_now()
         return
     handoff = await owning.get(session, handoff_id)
     handoff.mirroring_seq = post.seq
 
 
 async def end_post(session: AsyncSession, handoff_id: UUID, post: Post) -> None:
-    if post.seq is None:
-        (await entries.get(session, post.entry.entry_id)).posted_at = utc_now()
+    if post.entry_id is not None:
+        entry = await entries.get(session, post.entry_id)
+        entry.state = "failed" if post.is_refusal else entry.state
+        entry.posted_at = utc_now()
         return
     handoff = await owning.get(session, handoff_id)
     handoff.mirrored_seq = max(handoff.mirrored_seq, post.seq)
-
-
-async def undelivered(session: AsyncSession, handoff: Handoff) -> list[HandoffEntry]:
-    """Replies that the channel did not take, which nobody was told of."""
-    found = await session.scalars(
-        select(HandoffEntry)
-        .join(Message, col(Message.id) == col(HandoffEntry.message_id))
-        .where(col(HandoffEntry.handoff_id) == handoff.id, col(HandoffEntry.state) == "kept")
-        .where(col(Message.state) == "failed")
-        .order_by(col(HandoffEntry.id))
-    )
-    return list(found)
 
 
 async def wanted(session: AsyncSession, handoff_id: UUID) -> list[UUID]:
@@ -214,13 +216,14 @@ def _note_tasks(handoff: Handoff, actions: Sequence[Action]) -> None:
         if isinstance(action, Ring | Remind | Email) and action.people:
             number += 1
             task_id = uuid5(handoff.id, f"task-{number}")
-            tasks.append({"id": str(task_id), "kind": kinds[type(action)], "people": list(action.people)})
+            task = {"id": str(task_id), "kind": kinds[type(action)], "people": list(action.people)}
+            tasks.append(task | {"noted_at": utc_now().isoformat()})
     handoff.progress = handoff.progress | {"count": number, "tasks": tasks}
 
 
 def _tasks(handoff: Handoff) -> tuple[Task, ...]:
     kept = handoff.progress.get("tasks", [])
-    return tuple(Task(UUID(task["id"]), task["kind"], tuple(task["people"])) for task in kept)
+    return tuple(_TASK.validate_python(task) for task in kept)
 
 
 def _dumped(waiting: Waiting) -> dict[str, Any]:
@@ -256,7 +259,23 @@ async def _line(session: AsyncSession, vault: Vault, handoff: Handoff, message: 
     authors = {"contact": "Contact", "agent": message.signed or "", "employee": "Employee", "system": KONSTRUCT}
     kind = _KINDS[message.author]
     entry = DeskEntry(message.id, authors[message.author], text, kind, message.created_at)
-    return Post(entry, message.seq, message.seq == handoff.mirroring_seq)
+    return Post(entry, message.seq == handoff.mirroring_seq, message.seq)
+
+
+async def _undelivered(session: AsyncSession, handoff: Handoff) -> Sequence[HandoffEntry]:
+    """Replies that the channel did not take, which nobody was told of."""
+    found = await session.scalars(
+        select(HandoffEntry)
+        .join(
+            Message,
+            and_(col(Message.tenant_id) == col(HandoffEntry.tenant_id), col(Message.id) == col(HandoffEntry.message_id)),
+        )
+        .where(col(HandoffEntry.handoff_id) == handoff.id, col(HandoffEntry.state) == "kept")
+        .where(col(Message.state) == "failed")
+        .order_by(col(HandoffEntry.id))
+        .limit(LINES_AT_ONCE)
+    )
+    return found.all()
 
 
 async def _unposted(session: AsyncSession, handoff: Handoff) -> Sequence[HandoffEntry]:

@@ -228,6 +228,16 @@ async def get(session: AsyncSession, handoff_id: UUID) -> Handoff:
     return handoff
 
 
+async def with_card(session: AsyncSession, connection_id: UUID, channel: str, external_id: str) -> Handoff | None:
+    """The handoff whose card this message of a channel is."""
+    found: Handoff | None = await session.scalar(
+        select(Handoff)
+        .where(col(Handoff.card_channel) == channel, col(Handoff.card_external_id) == external_id)
+        .where(col(Handoff.card_connection_id) == connection_id)
+    )
+    return found
+
+
 async def _opened(
     session: AsyncSession, vault: Vault, conversation: Conversation, wish: Wish, state: str = "waiting"
 ) -> Handoff:

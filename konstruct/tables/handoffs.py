@@ -24,6 +24,13 @@ class Handoff(Owned, table=True):
         Index("handoffs_of_conversation", "tenant_id", "conversation_id"),
         Index("handoffs_of_contact", "tenant_id", "contact_id"),
         Index(
+            "handoffs_by_card",
+            "tenant_id",
+            "card_channel",
+            "card_external_id",
+            postgresql_where=text("card_channel is not null"),
+        ),
+        Index(
             "handoffs_one_at_a_time",
             "tenant_id",
             "conversation_id",
@@ -56,8 +63,10 @@ class Handoff(Owned, table=True):
     """What was being put there last: it is looked for before it is put there again."""
     shown_state: str | None = None
     """What the card showed last."""
-    cards: list[dict[str, Any]] = document(list)
-    """Where people are shown it: connection, channel and the channel's id of the message."""
+    card_connection_id: UUID | None = None
+    card_channel: str | None = None
+    card_external_id: str | None = None
+    """Where people are shown it: through which connection, in which channel, as which message."""
     progress: dict[str, Any] = document()
     """What was done of the desk's plan: who was rung and reminded, what the contact was told, and when."""
     created_at: datetime = moment()

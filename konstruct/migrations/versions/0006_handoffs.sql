@@ -38,7 +38,9 @@ create table handoffs (
   mirrored_seq bigint not null,
   mirroring_seq bigint,
   shown_state text,
-  cards jsonb not null,
+  card_connection_id uuid,
+  card_channel text,
+  card_external_id text,
   progress jsonb not null,
   created_at timestamptz not null,
   claimed_at timestamptz,
@@ -54,6 +56,7 @@ create table handoffs (
 create index handoffs_by_time on handoffs (tenant_id, state, created_at);
 create index handoffs_open on handoffs (created_at) where state <> 'over';
 create index handoffs_of_conversation on handoffs (tenant_id, conversation_id);
+create index handoffs_by_card on handoffs (tenant_id, card_channel, card_external_id) where card_channel is not null;
 create index handoffs_of_contact on handoffs (tenant_id, contact_id);
 create unique index handoffs_one_at_a_time on handoffs (tenant_id, conversation_id) where state in ('waiting', 'owned');
 
