@@ -12,9 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.service import RPCError
 
 from konstruct import models, temporal
+from konstruct.adapters import mail
 from konstruct.adapters.redis import Circuit, connect
 from konstruct.db import Database
-from konstruct.errors import KonstructError, Unavailable
+from konstruct.errors import KonstructError, MailError, Misconfigured, Unavailable
 from konstruct.models import EmbeddingLink
 from konstruct.ports import ModelLink
 from konstruct.settings import Settings, needed
@@ -42,6 +43,7 @@ Part = Literal[
     "gateway",
     "portal",
     "slack",
+    "mail",
 ]
 WAITING_VECTORS = 500
 """So many are a busy minute's."""
@@ -74,6 +76,7 @@ async def examine(settings: Settings) -> list[Finding]:
             _bounded("gateway", _server("gateway", settings.gateway_url, "no webhooks come in", http)),
             _bounded("portal", _server("portal", settings.portal_url, "there are no web pages", http)),
             _bounded("slack", _slack(settings)),
+            _bounded("mail", _mail(settings)),
         )
     return [finding for findings in examinations for finding in findings]
 
@@ -257,3 +260,15 @@ async def _slack(settings: Settings) -> AsyncIterator[Finding]:
         yield Finding("slack", "ok", "webhooks at /slack/events")
     else:
         yield Finding("slack", "warning", "No app is configured: the README has the five steps.")
+
+
+async def _mail(settings: Settings) -> AsyncIterator[Finding]:
+    try:
+        mailer = mail.mailer(settings, time_limit=timedelta(seconds=PATIENCE))
+        if mailer is None:
+            yield Finding("mail", "warning", "Nobody is mailed: set KONSTRUCT_SMTP_URL and KONSTRUCT_MAIL_FROM.")
+            return
+        await mailer.greet()
+        yield Finding("mail", "ok", f"{mailer.server.host}:{mailer.server.port} lets us in")
+    except (MailError, Misconfigured) as error:
+        yield Finding("mail", "warning", f"Nobody is mailed: {error}")

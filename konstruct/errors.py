@@ -24,6 +24,9 @@ KonstructError
     SendUncertain         nobody knows whether the send happened                 retryable, after a look
     ChannelRefused        this message can never be sent (archived, too old)
     ConnectionDead        this connection's credentials are no longer good
+  MailError               what comes of handing a mail to the mail server        502
+    MailUnavailable       it may be tried again; it may have been sent already   retryable
+    MailRefused           this mail, or any from us, will not be taken
 """
 
 from datetime import timedelta
@@ -145,3 +148,17 @@ class ChannelRefused(ChannelError):
 
 class ConnectionDead(ChannelRefused):
     """The connection is to be marked and shown to its operator, not tried again."""
+
+
+class MailError(KonstructError):
+    status = 502
+
+
+class MailUnavailable(MailError):
+    """Sent again, a mail keeps its Message-ID: whoever gets it twice can tell."""
+
+    retryable = True
+
+
+class MailRefused(MailError):
+    pass

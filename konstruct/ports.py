@@ -335,5 +335,27 @@ class Windows(Protocol):
         """Whether they are certainly gone."""
 
 
+@dataclass(frozen=True)
+class Mail:
+    message_id: UUID
+    """Ours; the same mail sent again has the same, and so the same Message-ID."""
+    to: tuple[str, ...]
+    """Bare addresses, who see one another."""
+    subject: str = field(repr=False)
+    text: str = field(repr=False)
+
+
+class Mailer(Protocol):
+    """Mails in the deployment's name. Never retries."""
+
+    async def send(self, mail: Mail) -> None:
+        """It is sent when the server takes it for one of the addresses at least; those it refuses are left out.
+
+        Raises:
+            MailUnavailable: it may be tried again, and may have been sent.
+            MailRefused: trying again will not help.
+        """
+
+
 class Clock(Protocol):
     def now(self) -> datetime: ...

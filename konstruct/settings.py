@@ -98,6 +98,13 @@ class Settings(BaseSettings):
         None, description="Bot token (xoxb-…) of one workspace: `konstruct up` connects it to the demo tenant."
     )
 
+    smtp_url: SecretStr | None = Field(
+        None,
+        description="Mail server: smtp://user:password@host:587 (STARTTLS, unless it is on this machine) or "
+        "smtps://user:password@host:465. Unset: nobody is mailed.",
+    )
+    mail_from: str | None = Field(None, description="Whom mails are from, e.g. Konstruct <konstruct@example.com>.")
+
     web_allowed: CommaList = Field(
         (),
         description="What knowledge and tools may reach besides https on the public internet: host:port, or a network, "

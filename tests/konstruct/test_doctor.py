@@ -15,6 +15,7 @@ from konstruct.db import Database
 from konstruct.doctor import Finding
 from konstruct.settings import Settings
 from konstruct.vault import Vault
+from tests.support.mail_double import open_mail_double
 from tests.support.model_doubles import ModelDoubles
 from tests.support.office import furnish, open_office
 
@@ -99,6 +100,25 @@ async def test_without_a_background_worker_replies_go_on_and_somebody_should_loo
         await client.execute_workflow(Idle.run, id=f"test-{uuid4()}", task_queue=temporal.MEMORY)
         after = await finding()
     assert (after.state, after.says) == ("ok", "1 at work")
+
+
+async def test_the_mail_server_is_asked_whether_it_lets_us_in(settings: Settings) -> None:
+    async def finding(url: str | None, sender: str | None = "konstruct@example.com") -> tuple[str, str]:
+        smtp_url = None if url is None else SecretStr(url)
+        here = settings.model_copy(update={"smtp_url": smtp_url, "mail_from": sender})
+        [found] = [finding for finding in await doctor.examine(here) if finding.part == "mail"]
+        return found.state, found.says
+
+    async with open_mail_double() as mails:
+        address = f"localhost:{mails.port}"
+        assert await finding(f"smtp://{address}") == ("ok", f"{address} lets us in")
+        refused = await finding(f"smtp://konstruct:canary@{address}")
+        assert refused[0] == "warning"
+        assert f"Nobody is mailed: {address} does not take our user name and password" in refused[1]
+        assert "canary" not in refused[1]
+    assert (await finding(f"smtp://{address}"))[1] == f"Nobody is mailed: {address} cannot be connected to."
+    assert (await finding(None))[0] == "warning"
+    assert "KONSTRUCT_MAIL_FROM" in (await finding(f"smtp://{address}", None))[1]
 
 
 async def behind_the_scenes(settings: Settings, part: str) -> list[str]:
