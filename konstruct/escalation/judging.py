@@ -69,7 +69,7 @@ def judge_prompt(
 
 
 def read_judgement(answer: str, topics: Sequence[str]) -> Judgement | None:
-    """None if it holds no judgement. What is missing or of a wrong kind counts as not found; other topics are dropped."""
+    """None if it holds no judgement. What is missing or of a wrong kind is not found; only ``topics`` are kept."""
     found = _object(answer[:LONGEST_ANSWER])
     if found is None:
         return None

@@ -1,4 +1,4 @@
-"""How people ask for a person, in languages of Europe that are written with Latin letters.
+"""How people ask for a person, in the Germanic and Romance languages of Western Europe.
 
 Expressions are matched against words with one space between them, without case and accents. ``<who>`` stands for the
 tongue's people with what may stand before them, and ``<3>`` for up to three words of any kind.

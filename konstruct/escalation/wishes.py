@@ -10,7 +10,8 @@ from functools import cache
 from typing import Final
 
 from konstruct.escalation.wish_words import LATIN, REFUSES_BOT, Tongue
-from konstruct.escalation.wish_words_more import MORE
+from konstruct.escalation.wish_words_latin import MORE_LATIN
+from konstruct.escalation.wish_words_scripts import OTHER_SCRIPTS
 from konstruct.knowledge.words import fold
 
 LONGEST: Final = 4_000
@@ -80,7 +81,7 @@ def _is_nothing_else(tongue: _Compiled, words: list[str]) -> bool:
 
 @cache
 def _tongues() -> tuple[_Compiled, ...]:
-    return tuple(map(_compile, (*LATIN, *MORE)))
+    return tuple(map(_compile, (*LATIN, *MORE_LATIN, *OTHER_SCRIPTS)))
 
 
 @cache
