@@ -1,1 +1,1 @@
-"""When people are brought in: an employee's rules, what they look at, and which of them fires. Nothing here does I/O."""
+"""When people are brought in: an employee's rules, what they look at, and which of them fires. Without I/O."""

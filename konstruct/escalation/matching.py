@@ -1,7 +1,7 @@
 """Words and patterns of an operator, looked for in what a contact wrote.
 
-A pattern is matched by the ``regex`` library, which can be given a time limit. The standard library's ``re`` cannot, and
-no look at a pattern tells for sure how long it may take.
+A pattern is matched by the ``regex`` library, which can be given a time limit. The standard library's ``re`` cannot,
+and no look at a pattern tells for sure how long it may take.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Rules that say when people are brought in, as a manifest has them and a published version of an employee keeps them."""
+"""Rules that say when people are brought in, as a manifest has them and an employee's version keeps them."""
 
 import re
 from collections import Counter
