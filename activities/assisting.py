@@ -17,7 +17,6 @@ from konstruct.db import Database
 from konstruct.errors import ModelsUnavailable
 from konstruct.handoffs import asking, cards, entries, owning
 from konstruct.handoffs import packet as packet_
-from konstruct.handoffs.packet import Packet
 from konstruct.models import ModelCall
 from konstruct.ports import ChatMessage, ChatModel, Cooldowns
 from konstruct.settings import Settings

@@ -155,9 +155,7 @@ class Attending:
             return False
         return True
 
-    async def _show_card(
-        self, state: HandoffState, seen: _Seen, room: _Room, rings: list[Task]
-    ) -> tuple[_Room, bool]:
+    async def _show_card(self, state: HandoffState, seen: _Seen, room: _Room, rings: list[Task]) -> tuple[_Room, bool]:
         ring = _users(seen.desk, rings)
         async with self._database.tenant_session(state.tenant_id) as session:
             card = await cards.card(session, self._vault, seen.handoff, seen.desk, ring)

@@ -39,9 +39,7 @@ class ChangingOwner:
         for handoff_id in {before, ownership.handoff_id}:
             if handoff_id is not None:
                 await temporal.mention_handoff(self._client, change.tenant_id, handoff_id)
-        return OwnerState(
-            ownership.owner, ownership.epoch, ownership.handoff_id, ownership.agent, ownership.answer_id
-        )
+        return OwnerState(ownership.owner, ownership.epoch, ownership.handoff_id, ownership.agent, ownership.answer_id)
 
     async def _handoff_of(self, session: AsyncSession, change: OwnerChange) -> UUID | None:
         """The one that it may end."""

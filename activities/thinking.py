@@ -22,7 +22,7 @@ from konstruct.contracts.conversation import (
     ToolCallToMake,
 )
 from konstruct.contracts.handoffs import OwnerState
-from konstruct.conversations import Owned, Turn
+from konstruct.conversations import HandedOff, Turn
 from konstruct.db import Database
 from konstruct.employees import Caps
 from konstruct.errors import Unavailable
@@ -116,7 +116,7 @@ class Thinking:
             turn = await conversations.begin_turn(
                 session, self._vault, request.conversation_id, request.turn_id, cached
             )
-            if isinstance(turn, Owned):
+            if isinstance(turn, HandedOff):
                 return Thought("handed_off", ownership=OwnerState(turn.owner, turn.epoch, turn.handoff_id))
             if isinstance(turn, list):
                 # Stored by an attempt that died: it may have shown a status that nobody ended.

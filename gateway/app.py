@@ -11,11 +11,14 @@ from gateway import health, slack, slack_install
 from gateway.api import app as api
 from gateway.slack_events import SlackEvents
 from konstruct import temporal
+from konstruct.adapters.console import ConsoleMessenger
 from konstruct.adapters.redis import Circuit, RedisLimiter, connect
 from konstruct.adapters.slack import SlackMessenger, open_session
+from konstruct.adapters.slack_handoffs import SlackDeskroom
 from konstruct.db import Database
 from konstruct.errors import KonstructError
 from konstruct.limits import LocalLimiter
+from konstruct.ports import Messenger
 from konstruct.settings import Settings, needed
 from konstruct.vault import Vault
 
@@ -38,11 +41,13 @@ def build(settings: Settings) -> FastAPI:
             http = await stack.enter_async_context(open_session())
             client = await temporal.connect(settings)
             app.include_router(health.router(database, redis, circuit, client))
-            app.mount("/api/v1", api.build(database, vault, limiter, client))
+            messenger = SlackMessenger(http, settings.slack_api_url)
+            messengers: dict[str, Messenger] = {"slack": messenger, "console": ConsoleMessenger()}
+            app.mount("/api/v1", api.build(database, vault, limiter, client, messengers))
             if settings.slack_signing_secret is not None or settings.slack_app_token is not None:
-                messenger = SlackMessenger(http, settings.slack_api_url)
+                deskroom = SlackDeskroom(http, settings.slack_api_url)
                 events = await stack.enter_async_context(
-                    SlackEvents(database, vault, limiter, client, messenger, settings)
+                    SlackEvents(database, vault, limiter, client, messenger, deskroom, settings)
                 )
                 if settings.slack_signing_secret is not None:
                     app.include_router(slack.router(events, settings.slack_signing_secret))

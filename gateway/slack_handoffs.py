@@ -1,4 +1,4 @@
-"""What agents do in Slack: buttons of a card, and what they write in its thread. Who may do what is decided elsewhere."""
+"""What agents do in Slack: buttons of a card, and lines in its thread. Who may do what is decided elsewhere."""
 
 import asyncio
 import re
@@ -103,9 +103,7 @@ class SlackHandoffs:
         self._do(place, self._press(connection, place, what, str(action.get("value", "")), origin))
         await ack()
 
-    async def _press(
-        self, connection: ConnectionRef, place: _Place, what: str, value: str, origin: Origin
-    ) -> None:
+    async def _press(self, connection: ConnectionRef, place: _Place, what: str, value: str, origin: Origin) -> None:
         if _VALUE.fullmatch(value) is None:
             raise NotFound("This card cannot be used any more.")
         async with self._database.tenant_session(connection.tenant_id) as session:
@@ -138,9 +136,7 @@ class SlackHandoffs:
                 self._do(place, _refuse(error))
         return True
 
-    async def _write(
-        self, connection: ConnectionRef, place: _Place, message: SlackMessage, handoff: Handoff
-    ) -> None:
+    async def _write(self, connection: ConnectionRef, place: _Place, message: SlackMessage, handoff: Handoff) -> None:
         text = plain_text(message.model_copy(update={"files": None}), place.account.bot_user_id)
         origin = Origin("slack", message.external_id)
         try:
@@ -157,9 +153,7 @@ class SlackHandoffs:
         if message.files:
             self._do(place, _refuse(Conflict(NO_FILES)))
 
-    async def _obey(
-        self, connection: ConnectionRef, place: _Place, message: SlackMessage, handoff: Handoff
-    ) -> None:
+    async def _obey(self, connection: ConnectionRef, place: _Place, message: SlackMessage, handoff: Handoff) -> None:
         """What somebody writes to the bot is an order, and never goes to the contact."""
         command = _COMMAND.fullmatch(plain_text(message, place.account.bot_user_id).strip())
         if command is None:

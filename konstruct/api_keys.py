@@ -22,7 +22,16 @@ from konstruct.identity import TenantId, new_id
 from konstruct.tables import ApiKey
 from konstruct.tables.base import utc_now
 
-Scope = Literal["approvals:read", "approvals:decide", "knowledge:read", "knowledge:write", "tools:read", "tools:write"]
+Scope = Literal[
+    "approvals:read",
+    "approvals:decide",
+    "handoffs:read",
+    "handoffs:act",
+    "knowledge:read",
+    "knowledge:write",
+    "tools:read",
+    "tools:write",
+]
 SCOPES: Final[tuple[str, ...]] = get_args(Scope)
 
 _PREFIX: Final = "kst_"

@@ -191,7 +191,7 @@ _WHEREABOUTS = (
 
 
 @dataclass(frozen=True)
-class Owned:
+class HandedOff:
     """The queue or an agent has the conversation, since ``epoch``."""
 
     owner: Literal["queue", "agent"]
@@ -201,7 +201,7 @@ class Owned:
 
 async def begin_turn(
     session: AsyncSession, vault: Vault, conversation_id: UUID, turn_id: UUID, cached: Window | None = None
-) -> Turn | Owned | list[UUID]:
+) -> Turn | HandedOff | list[UUID]:
     """Claims all that waits for an answer, even what its workflow was not told of yet: so what was said is answered in
     its order. When an earlier attempt of this turn stored its answer, or there is nothing to answer, gives the ids of
     the messages to send instead. ``cached`` is used as long as nothing changed since it was read."""
@@ -211,9 +211,8 @@ async def begin_turn(
     if conversation.turn_id == turn_id and (stored := await stored_reply(session, turn_id)):
         return stored
     if conversation.owner != "employee":
-        return Owned(
-            "agent" if conversation.owner == "agent" else "queue", conversation.epoch, conversation.handoff_id
-        )
+        owner: Literal["agent", "queue"] = "agent" if conversation.owner == "agent" else "queue"
+        return HandedOff(owner, conversation.epoch, conversation.handoff_id)
     claim = {"of_conversation": conversation_id, "of_turn": turn_id, "at": utc_now()}
     claimed = [Line.of_row(row) for row in (await session.execute(_CLAIM, claim)).all()]
     asked = sorted((line for line in claimed if not line.is_answer), key=lambda line: line.seq)[-window.LONGEST :]

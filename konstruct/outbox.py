@@ -5,7 +5,7 @@ found ``sending`` was cut off in between, and the channel must be asked before i
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final, Literal
 from uuid import UUID
 
@@ -116,7 +116,7 @@ async def begin_send(
     if begun is not None and found.account.is_active:
         text = await _text(session, vault, Line.of_row(begun))
         if text is not None:
-            return Send(found.account, found.thread, _outgoing(found, message_id, text, begun.created_at))
+            return Send(found.account, found.thread, _outgoing(found, Line.of_row(begun), text))
     message = await _get(session, conversation, message_id)
     if message.state == "sent":
         return "sent"
@@ -140,7 +140,7 @@ async def begin_send(
     return Send(
         found.account,
         found.thread,
-        _outgoing(found, message_id, text, message.created_at),
+        _outgoing(found, Line.of(message), text),
         is_uncertain=True,
         may_still_arrive=may_still_arrive,
     )
@@ -157,13 +157,14 @@ async def _text(session: AsyncSession, vault: Vault, line: Line) -> str | None:
     return line.text(await vault.ciphers(session, [line.contact_id]))
 
 
-def _outgoing(found: Whereabouts, message_id: UUID, text: str, created_at: datetime) -> Outgoing:
+def _outgoing(found: Whereabouts, line: Line, text: str) -> Outgoing:
+    """In the employee's name, or in that of the agent who wrote it."""
     return Outgoing(
-        message_id=MessageId(message_id),
+        message_id=MessageId(line.message_id),
         text=text,
-        author_name=found.employee.name,
-        author_role=found.employee.role,
-        created_at=created_at,
+        author_name=line.signed or found.employee.name,
+        author_role=found.tenant.name if line.signed else found.employee.role,
+        created_at=line.at,
     )
 
 

@@ -84,13 +84,10 @@ class Turn:
         while self._mailbox.waiting:
             news, messages = self._mailbox.news, list(self._mailbox.waiting)
             thought = await self._next_thought(news, messages)
-            if thought is not None and thought.told_handoff_id is not None:
-                self.told.append(thought.told_handoff_id)
-            if self._mailbox.is_paused or self._mailbox.is_interrupted:
-                return await self._end_status()
-            if thought is not None and thought.decision == "handed_off":
-                self.handed_off = thought.ownership
-                return await self._end_status()
+            if self._is_peoples(thought):
+                # Nobody is at work on it here any more, whatever the channel may still show.
+                await self._deliver([], end_status=True)
+                return None
             if self._mailbox.is_stopped:
                 return await self._abandon("stopped")
             if workflow.now() - self._began > policies.GIVE_UP_AFTER:
@@ -150,9 +147,7 @@ class Turn:
         for approval_id in thought.approvals:
             await self._ask_people(approval_id)
         calls = [asyncio.create_task(make(self._tenant_id, call)) for call in thought.calls]
-        await workflow.wait_condition(
-            lambda: all(call.done() for call in calls) or self._mailbox.is_cut_off
-        )
+        await workflow.wait_condition(lambda: all(call.done() for call in calls) or self._mailbox.is_cut_off)
         for call in calls:
             call.cancel()
         await workflow.wait_condition(lambda: all(call.done() for call in calls))
@@ -182,9 +177,13 @@ class Turn:
             return True
         return delivered.outcome != "superseded"
 
-    async def _end_status(self) -> None:
-        """Nobody is at work on it here any more, whatever the channel may still show."""
-        await self._deliver([], end_status=True)
+    def _is_peoples(self, thought: Thought | None) -> bool:
+        if thought is not None and thought.told_handoff_id is not None:
+            self.told.append(thought.told_handoff_id)
+        if thought is not None and thought.decision == "handed_off":
+            self.handed_off = thought.ownership
+            return True
+        return self._mailbox.is_paused or self._mailbox.is_interrupted
 
     async def _wait_out(self, news: int, turn_id: UUID, reason: str) -> None:
         """Tells the contact once that the answer has to wait, then waits longer each time, or for something new."""

@@ -20,7 +20,10 @@ from temporalio.service import RPCError
 from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig, WorkerDeploymentVersion
 
 from activities.approving import Approving
+from activities.assisting import Assisting
+from activities.attending import Attending
 from activities.builtin_tools import BuiltinTools
+from activities.changing_owner import ChangingOwner
 from activities.delivery import Delivery
 from activities.failures import FailureInterceptor
 from activities.ingesting import Ingesting
@@ -30,6 +33,7 @@ from activities.tool_servers import ToolServers
 from activities.tool_use import ToolUse
 from activities.upkeep import Sealing, Upkeep
 from konstruct import log, temporal
+from konstruct.adapters import mail
 from konstruct.adapters.console import ConsoleMessenger
 from konstruct.adapters.embedders import ConfiguredEmbedders
 from konstruct.adapters.litellm import LiteLLMChatModel
@@ -37,6 +41,7 @@ from konstruct.adapters.mcp import HttpMcp
 from konstruct.adapters.reading.reader import SubprocessReader
 from konstruct.adapters.redis import Circuit, Redis, RedisCooldowns, RedisWindows, connect
 from konstruct.adapters.slack import SlackMessenger, open_session
+from konstruct.adapters.slack_handoffs import SlackDeskroom
 from konstruct.adapters.web import SafeWeb, open_client
 from konstruct.audit.signing import Signatures
 from konstruct.db import Database
@@ -45,6 +50,7 @@ from konstruct.settings import Settings, needed
 from konstruct.vault import Vault
 from workflows.approvals import ApprovalWorkflow
 from workflows.conversation import ConversationWorkflow
+from workflows.handoffs import HandoffWorkflow
 from workflows.ingestion import EmbedKnowledgeWorkflow, StartSyncsWorkflow, SyncSourceWorkflow
 from workflows.memory import EmbedWorkflow, RememberWorkflow
 from workflows.sandbox import RUNNER
@@ -122,6 +128,11 @@ async def work(settings: Settings, *, until: asyncio.Event) -> None:
             Delivery(database, vault, messengers, windows),
             ToolUse(database, vault, builtin, SafeWeb(web_client), mcp),
             Approving(database, vault, messengers, client),
+            ChangingOwner(database, vault, client),
+            Attending(
+                database, vault, {"slack": SlackDeskroom(http, settings.slack_api_url)}, mail.mailer(settings), client
+            ),
+            Assisting(settings, database, vault, parts.model, parts.cooldowns),
         )
         sealing = Sealing(database, Signatures(settings.encryption_keys), settings.anchor_file)
         await schedule_upkeep(client)
@@ -158,6 +169,9 @@ class Turns:
     delivery: Delivery
     tool_use: ToolUse
     approving: Approving
+    changing_owner: ChangingOwner
+    attending: Attending
+    assisting: Assisting
 
 
 def conversations_worker(client: Client, turns: Turns) -> Worker:
@@ -165,7 +179,7 @@ def conversations_worker(client: Client, turns: Turns) -> Worker:
     return Worker(
         client,
         task_queue=temporal.CONVERSATIONS,
-        workflows=[ConversationWorkflow, ApprovalWorkflow],
+        workflows=[ConversationWorkflow, ApprovalWorkflow, HandoffWorkflow],
         activities=[
             thinking.think,
             thinking.admit,
@@ -176,6 +190,10 @@ def conversations_worker(client: Client, turns: Turns) -> Worker:
             approving.announce_approval,
             approving.settle_approval,
             approving.report_approval,
+            turns.changing_owner.change_owner,
+            turns.attending.attend_handoff,
+            turns.assisting.pack_handoff,
+            turns.assisting.assist_agent,
         ],
         workflow_runner=RUNNER,
         interceptors=[FailureInterceptor()],

@@ -1,6 +1,7 @@
 """The API as an app of its own below the gateway's: its routes, and one answer for each thing that goes wrong."""
 
 import math
+from collections.abc import Mapping
 from typing import Final
 
 import structlog
@@ -13,12 +14,12 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from temporalio.client import Client
 
-from gateway.api import approvals, documents, shapes, sources, tools
+from gateway.api import approvals, documents, handoff_acts, handoff_words, handoffs, shapes, sources, tools
 from gateway.api.access import LIMIT, Access
 from konstruct.db import Database
 from konstruct.errors import KonstructError, TooMany, Unauthentic, Unavailable
 from konstruct.identity import new_id
-from konstruct.ports import Limit, Limiter
+from konstruct.ports import Limit, Limiter, Messenger
 from konstruct.vault import Vault
 
 log = structlog.get_logger(__name__)
@@ -26,7 +27,15 @@ log = structlog.get_logger(__name__)
 BROKEN: Final = "Something went wrong on our side. Name the request's id when you ask for help."
 
 
-def build(database: Database, vault: Vault, limiter: Limiter, client: Client, *, limit: Limit = LIMIT) -> FastAPI:
+def build(
+    database: Database,
+    vault: Vault,
+    limiter: Limiter,
+    client: Client,
+    messengers: Mapping[str, Messenger],
+    *,
+    limit: Limit = LIMIT,
+) -> FastAPI:
     """``limit``: of the requests of one key."""
     access = Access(database, limiter, limit)
     app = FastAPI(
@@ -41,6 +50,9 @@ def build(database: Database, vault: Vault, limiter: Limiter, client: Client, *,
         redirect_slashes=False,
     )
     app.include_router(approvals.router(access, database, vault, client))
+    app.include_router(handoffs.router(access, database, vault))
+    app.include_router(handoff_acts.router(access, database, vault, client))
+    app.include_router(handoff_words.router(access, database, vault, client, messengers))
     app.include_router(sources.router(access, database, client))
     app.include_router(documents.router(access, database, client))
     app.include_router(tools.router(access, database))

@@ -20,7 +20,7 @@ class ConversationState:
     conversation_id: UUID
     mailbox: list[UUID] = field(default_factory=list)
     notices: list[UUID] = field(default_factory=list)
-    ownership: OwnerState = OwnerState()
+    ownership: OwnerState = field(default_factory=OwnerState)
     changes: list[OwnerChange] = field(default_factory=list)
 
 
@@ -56,8 +56,8 @@ class ToolCallToMake:
 
 @dataclass(frozen=True)
 class Thought:
-    """``nothing``: all of it was answered or taken back. ``superseded``: another turn has begun meanwhile, and what this
-    one thought was not kept. ``tools``: it goes on when these are done. ``handed_off``: people have the conversation."""
+    """``nothing``: all of it was answered or taken back. ``superseded``: another turn has begun meanwhile, and what
+    this one thought was not kept. ``tools``: it goes on when these are done. ``handed_off``: people have it."""
 
     decision: Literal["reply", "nothing", "superseded", "tools", "handed_off"]
     reply_ids: list[UUID] = field(default_factory=list)

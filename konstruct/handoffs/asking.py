@@ -69,7 +69,10 @@ def excerpt(packet: Packet) -> Written:
 def _record(packet: Packet) -> str:
     events = [(line.said_at, f"{_BY[line.author]}: {_flat(line.text)[:LONGEST_LINE]}") for line in packet.transcript]
     events += [
-        (call.called_at, f"tool {call.tool} with {_flat(call.arguments)[:500]} -> {call.state}: {_flat(call.result)[:500]}")
+        (
+            call.called_at,
+            f"tool {call.tool} with {_flat(call.arguments)[:500]} -> {call.state}: {_flat(call.result)[:500]}",
+        )
         for call in packet.tool_calls
     ]
     lines = [f"({at:%Y-%m-%d %H:%M}) {text}" for at, text in sorted(events, key=lambda event: event[0])]

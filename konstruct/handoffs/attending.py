@@ -232,9 +232,7 @@ def _dumped(waiting: Waiting) -> dict[str, Any]:
 
 
 async def _unmirrored(session: AsyncSession, handoff: Handoff) -> Sequence[Message]:
-    written_there = exists().where(
-        col(HandoffEntry.message_id) == col(Message.id), col(HandoffEntry.source) == "slack"
-    )
+    written_there = exists().where(col(HandoffEntry.message_id) == col(Message.id), col(HandoffEntry.source) == "slack")
     query = (
         select(Message)
         .where(col(Message.conversation_id) == handoff.conversation_id, col(Message.seq) > handoff.mirrored_seq)
@@ -268,7 +266,9 @@ async def _undelivered(session: AsyncSession, handoff: Handoff) -> Sequence[Hand
         select(HandoffEntry)
         .join(
             Message,
-            and_(col(Message.tenant_id) == col(HandoffEntry.tenant_id), col(Message.id) == col(HandoffEntry.message_id)),
+            and_(
+                col(Message.tenant_id) == col(HandoffEntry.tenant_id), col(Message.id) == col(HandoffEntry.message_id)
+            ),
         )
         .where(col(HandoffEntry.handoff_id) == handoff.id, col(HandoffEntry.state) == "kept")
         .where(col(Message.state) == "failed")
@@ -284,7 +284,8 @@ async def _unposted(session: AsyncSession, handoff: Handoff) -> Sequence[Handoff
         .where(col(HandoffEntry.handoff_id) == handoff.id, col(HandoffEntry.posted_at).is_(None))
         .where(
             col(HandoffEntry.kind) != "reply",
-            or_(and_(col(HandoffEntry.state) == "kept", col(HandoffEntry.sealed).is_not(None)),
+            or_(
+                and_(col(HandoffEntry.state) == "kept", col(HandoffEntry.sealed).is_not(None)),
                 col(HandoffEntry.state) == "failed",
             ),
         )

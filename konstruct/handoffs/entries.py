@@ -72,7 +72,7 @@ async def write(
     if divided.says:
         if handoff.state != "owned" or handoff.agent != by.key:
             raise Conflict(await _not_yours(session, handoff))
-        for number, part in enumerate(split(divided.says)):
+        for number, part in enumerate(_parts(split, divided.says)):
             message = outgoing_words(conversation, cipher, handoff.contact_id, part, signed=by.name)
             session.add(message)
             of_part = Origin(origin.source, f"{origin.external_id}#{number}" if number else origin.external_id)
@@ -85,9 +85,7 @@ async def write(
     return _written(handoff, entries, is_new=True)
 
 
-async def note(
-    session: AsyncSession, vault: Vault, handoff_id: UUID, by: Agent, text: str, origin: Origin
-) -> Written:
+async def note(session: AsyncSession, vault: Vault, handoff_id: UUID, by: Agent, text: str, origin: Origin) -> Written:
     """Keeps all of it among people, whoever has the conversation. Raises as ``write`` does, but for Conflict."""
     _be_writable(text)
     _, handoff = await owning.locked(session, handoff_id)
@@ -150,6 +148,13 @@ async def text(session: AsyncSession, vault: Vault, entry_id: UUID) -> str:
 
 def opened(entry: HandoffEntry, cipher: ContactCipher) -> str:
     return cipher.open(ENTRY, entry.id, entry.sealed) if entry.sealed else ""
+
+
+def _parts(split: Callable[[str], list[str]], text: str) -> list[str]:
+    try:
+        return split(text)
+    except ValueError:
+        raise BadInput("There is nothing in it that anybody could see.") from None
 
 
 def _be_writable(text: str) -> None:

@@ -1,4 +1,4 @@
-"""What of an agent's text is for the contact, and what is a note. Where in doubt, it is a note: one cannot be unsaid."""
+"""What of an agent's text is for the contact, and what is a note. In doubt it is a note: nothing said can be unsaid."""
 
 import re
 import unicodedata

@@ -14,7 +14,7 @@ from konstruct.desk import people
 from konstruct.desk.people import Desk
 from konstruct.errors import Conflict, NotAllowed, NotFound
 from konstruct.handoffs import told
-from konstruct.tables import Approval, Conversation, Handoff, Message, ToolCall
+from konstruct.tables import Approval, Connection, Conversation, Handoff, Message, ToolCall
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
 
@@ -226,6 +226,25 @@ async def get(session: AsyncSession, handoff_id: UUID) -> Handoff:
     if handoff is None:
         raise NotFound("There is no such handoff.")
     return handoff
+
+
+async def be_there(session: AsyncSession, conversation_id: UUID) -> None:
+    """Raises NotFound when the session's tenant has no such conversation."""
+    if await session.scalar(select(col(Conversation.id)).where(col(Conversation.id) == conversation_id)) is None:
+        raise NotFound("There is no such conversation.")
+
+
+async def channel_kind(session: AsyncSession, handoff_id: UUID) -> str:
+    """Of the channel that the contact writes in. Raises NotFound as ``get`` does."""
+    conversation_id = (await get(session, handoff_id)).conversation_id
+    kind: str = (
+        await session.execute(
+            select(col(Connection.kind))
+            .join(Conversation, col(Conversation.connection_id) == col(Connection.id))
+            .where(col(Conversation.id) == conversation_id)
+        )
+    ).scalar_one()
+    return kind
 
 
 async def with_card(session: AsyncSession, connection_id: UUID, channel: str, external_id: str) -> Handoff | None:

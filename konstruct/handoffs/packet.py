@@ -11,7 +11,6 @@ from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-
 from konstruct.desk import people
 from konstruct.errors import NotFound
 from konstruct.handoffs import cards, entries, owning
@@ -145,9 +144,7 @@ async def _ciphers(session: AsyncSession, vault: Vault, handoff: Handoff) -> Map
     return await vault.ciphers(session, {handoff.contact_id, *(each for each in wrote if each is not None)})
 
 
-async def _transcript(
-    session: AsyncSession, handoff: Handoff, ciphers: Mapping[UUID, ContactCipher]
-) -> list[Said]:
+async def _transcript(session: AsyncSession, handoff: Handoff, ciphers: Mapping[UUID, ContactCipher]) -> list[Said]:
     messages = await session.scalars(
         select(Message)
         .where(col(Message.conversation_id) == handoff.conversation_id)
@@ -170,9 +167,7 @@ def _text(message: Message, ciphers: Mapping[UUID, ContactCipher]) -> str:
     return cipher.open(MESSAGE, message.id, message.sealed) if cipher else ""
 
 
-async def _tool_calls(
-    session: AsyncSession, handoff: Handoff, ciphers: Mapping[UUID, ContactCipher]
-) -> list[Called]:
+async def _tool_calls(session: AsyncSession, handoff: Handoff, ciphers: Mapping[UUID, ContactCipher]) -> list[Called]:
     made = await session.scalars(
         select(ToolCall)
         .where(col(ToolCall.conversation_id) == handoff.conversation_id)

@@ -80,7 +80,7 @@ class Handoff(Owned, table=True):
 
 
 class HandoffEntry(Owned, table=True):
-    """One thing that an agent wrote, or had written: ``source`` and ``external_id`` say which, however often it comes."""
+    """One thing that an agent wrote, or had written; ``source`` and ``external_id`` tell a repetition."""
 
     __tablename__ = "handoff_entries"
     __table_args__ = (

@@ -18,6 +18,7 @@ from gateway import app as gateway_app
 from gateway import slack as slack_webhooks
 from gateway.slack_events import SlackEvents
 from konstruct.adapters.slack import SlackMessenger, open_session
+from konstruct.adapters.slack_handoffs import SlackDeskroom
 from konstruct.db import Database
 from konstruct.errors import KonstructError
 from konstruct.limits import LocalLimiter
@@ -82,7 +83,9 @@ def make_events(
         here = settings.model_copy(update={"slack_api_url": slack.api_url, **changed})
         async with open_session() as session:
             messenger = SlackMessenger(session, slack.api_url, cosmetic_time_limit=cosmetic_time_limit)
-            async with SlackEvents(database, vault, LocalLimiter(), temporal_client, messenger, here) as events:
+            deskroom = SlackDeskroom(session, slack.api_url)
+            made = SlackEvents(database, vault, LocalLimiter(), temporal_client, messenger, deskroom, here)
+            async with made as events:
                 yield events
 
     return make

@@ -74,7 +74,7 @@ def is_refused(answer: Answer, status: int, *words: str) -> bool:
 def test_the_description_knows_all_routes(
     database: Database, vault: Vault, temporal_client: Client, description: dict[str, Any]
 ) -> None:
-    app = api_app.build(database, vault, LocalLimiter(), temporal_client)
+    app = api_app.build(database, vault, LocalLimiter(), temporal_client, {})
     built = {(route.path, method) for route in iter_route_contexts(app.routes) for method in (route.methods or {"ANY"})}
     described = {(path, method.upper()) for path, methods in description["paths"].items() for method in methods}
     assert built - described == {("/openapi.json", "GET"), ("/openapi.json", "HEAD")}
@@ -140,7 +140,7 @@ async def test_a_key_that_is_used_too_often_has_to_wait(
 ) -> None:
     limit = Limit(3, timedelta(hours=1))
     gateway = FastAPI()
-    gateway.mount("/api/v1", api_app.build(database, vault, LocalLimiter(), temporal_client, limit=limit))
+    gateway.mount("/api/v1", api_app.build(database, vault, LocalLimiter(), temporal_client, {}, limit=limit))
     async with serve(gateway) as url:
         program, another = await program_of(office, url), await program_of(office, url, name="another")
 
@@ -179,7 +179,7 @@ async def test_what_breaks_on_our_side_is_no_business_of_the_caller(
             raise RuntimeError("canary")
 
     gateway = FastAPI()
-    gateway.mount("/api/v1", api_app.build(database, vault, Broken(), temporal_client))
+    gateway.mount("/api/v1", api_app.build(database, vault, Broken(), temporal_client, {}))
     async with serve(gateway) as url:
         with structlog.testing.capture_logs() as logs:
             answer = await Program(url, program.key).get("/approvals")
@@ -197,7 +197,7 @@ async def test_what_only_an_operator_can_mend_is_told_to_nobody_else(
     program, waiting = await program_of(office, api), await ask(office)
     keyless = Vault((SecretStr(Fernet.generate_key().decode()),))
     gateway = FastAPI()
-    gateway.mount("/api/v1", api_app.build(database, keyless, LocalLimiter(), temporal_client))
+    gateway.mount("/api/v1", api_app.build(database, keyless, LocalLimiter(), temporal_client, {}))
     async with serve(gateway) as url:
         with structlog.testing.capture_logs() as logs:
             answer = await Program(url, program.key).get(f"/approvals/{waiting.approval_id}")
@@ -213,7 +213,7 @@ async def test_without_a_database_the_same_may_be_asked_again(
     program = await program_of(office, api)
     nowhere = Database(SecretStr("postgresql://konstruct_app@127.0.0.1:1/konstruct"))
     gateway = FastAPI()
-    gateway.mount("/api/v1", api_app.build(nowhere, vault, LocalLimiter(), temporal_client))
+    gateway.mount("/api/v1", api_app.build(nowhere, vault, LocalLimiter(), temporal_client, {}))
     async with serve(gateway) as url:
         answer = await Program(url, program.key).get("/approvals")
 

@@ -49,7 +49,7 @@ async def test_a_turn_looks_back_on_what_was_really_said(office: Office) -> None
     turn = await begun(office, await office.say("Third"))
 
     assert [line.text for line in turn.said] == ["First", "Answer one", "Answer two", "Second", "Third"]
-    assert [line.is_answer for line in turn.said] == [False, True, True, False, False]
+    assert [line.author for line in turn.said] == ["contact", "employee", "employee", "contact", "contact"]
 
 
 async def test_a_turn_takes_all_that_waits(office: Office) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sqlmodel import col, select
 
 from konstruct import connections, contacts, conversations, inbox, memory, outbox, window, withdrawing
-from konstruct.conversations import Said, Turn
+from konstruct.conversations import HandedOff, Said, Turn
 from konstruct.db import Database
 from konstruct.errors import ChannelRefused
 from konstruct.identity import ConversationId, MessageId, new_id
@@ -117,7 +117,7 @@ class _NotKept(Exception):
 
 async def looked_back(office: Office, asked: Accepted, cached: Window | None = None) -> Turn:
     """What a turn that begins now is shown; nothing of it is kept."""
-    turn: Turn | list[UUID] = []
+    turn: Turn | HandedOff | list[UUID] = []
     try:
         async with office.session() as session:
             turn = await conversations.begin_turn(session, office.vault, asked.conversation_id, new_id(), cached)

@@ -17,7 +17,7 @@ from sqlmodel import col, select
 from konstruct import connections, conversations, inbox, memory, outbox, window
 from konstruct.audit import sealing
 from konstruct.connections import ConnectionRef
-from konstruct.conversations import Finished, Turn
+from konstruct.conversations import Finished, HandedOff, Turn
 from konstruct.db import Database
 from konstruct.identity import ConnectionId, TenantId, new_id
 from konstruct.inbox import Accepted, Inbound
@@ -92,7 +92,7 @@ class Office:
         inbound = Inbound(channel, root, external_id or secrets.token_hex(8), contact, text)
         return await inbox.accept(self.database, self.vault, limiter or Allowing(), self.ref, inbound)
 
-    async def begin(self, asked: Accepted, turn_id: UUID) -> Turn | list[UUID]:
+    async def begin(self, asked: Accepted, turn_id: UUID) -> Turn | HandedOff | list[UUID]:
         async with self.session() as session:
             return await conversations.begin_turn(session, self.vault, asked.conversation_id, turn_id)
 

@@ -1,0 +1,118 @@
+"""Routes of what agents write, and have written for them. Sent again under the same key, it changes nothing."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Request, Response
+from pydantic import BaseModel, Field
+from temporalio.client import Client
+
+from gateway.api import shapes
+from gateway.api.access import Access
+from gateway.api.handoff_acts import Act
+from konstruct import temporal
+from konstruct.api_keys import Principal
+from konstruct.db import Database
+from konstruct.handoffs import entries, owning
+from konstruct.handoffs.entries import Origin, Written
+from konstruct.ports import Messenger
+from konstruct.vault import Vault
+
+Key = Annotated[str, Field(min_length=1, max_length=100, description="As the desk knows the agent.")]
+Note = Annotated[str, Field(max_length=4_000, description="For the employee. The contact never sees it.")]
+Key = Annotated[
+    str,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        pattern="^[!-~]+$",
+        description="Of your choice, another one for each thing that is said: the same again changes nothing.",
+    ),
+]
+
+
+class Saying(Act):
+    text: Annotated[str, Field(min_length=1, max_length=40_000)]
+
+
+class Said(BaseModel):
+    entry_ids: list[UUID]
+    message_ids: list[UUID] = Field(description="Of what goes to the contact.")
+    is_new: bool = Field(description="False where this key was used before, and nothing was done.")
+
+
+class Asked(BaseModel):
+    entry_id: UUID = Field(description="The packet's entry in which it will stand.")
+
+
+def router(
+    access: Access, database: Database, vault: Vault, client: Client, messengers: Mapping[str, Messenger]
+) -> APIRouter:
+    routes = APIRouter(prefix="/handoffs/{handoff_id}", tags=["handoffs"])
+
+    @routes.post("/replies", status_code=201, openapi_extra=shapes.takes(Saying))
+    async def reply(
+        caller: Annotated[Principal, access.needs("handoffs:act")],
+        handoff_id: UUID,
+        request: Request,
+        response: Response,
+        key: Key,
+    ) -> Said:
+        """Lines that start with `//` stay among people, as a note does."""
+        given = await shapes.read(request, Saying)
+        async with database.tenant_session(caller.tenant_id) as session:
+            agent = await owning.agent(session, given.agent)
+            origin = Origin("api", f"{caller.key_id}:{key}")
+            split = messengers[await owning.channel_kind(session, handoff_id)].split
+            written = await entries.write(session, vault, handoff_id, agent, given.text, origin, split)
+        await temporal.send(client, caller.tenant_id, written.conversation_id, written.message_ids)
+        await temporal.mention_handoff(client, caller.tenant_id, handoff_id)
+        return _said(written, response)
+
+    @routes.post("/notes", status_code=201, openapi_extra=shapes.takes(Saying))
+    async def note(
+        caller: Annotated[Principal, access.needs("handoffs:act")],
+        handoff_id: UUID,
+        request: Request,
+        response: Response,
+        key: Key,
+    ) -> Said:
+        given = await shapes.read(request, Saying)
+        async with database.tenant_session(caller.tenant_id) as session:
+            agent = await owning.agent(session, given.agent)
+            origin = Origin("api", f"{caller.key_id}:{key}")
+            written = await entries.note(session, vault, handoff_id, agent, given.text, origin)
+        await temporal.mention_handoff(client, caller.tenant_id, handoff_id)
+        return _said(written, response)
+
+    @routes.post("/draft", status_code=202, openapi_extra=shapes.takes(Act))
+    async def draft(
+        caller: Annotated[Principal, access.needs("handoffs:act")], handoff_id: UUID, request: Request, key: Key
+    ) -> Asked:
+        return await ask(caller, handoff_id, "draft", await shapes.read(request, Act), key)
+
+    @routes.post("/summary", status_code=202, openapi_extra=shapes.takes(Act))
+    async def summary(
+        caller: Annotated[Principal, access.needs("handoffs:act")], handoff_id: UUID, request: Request, key: Key
+    ) -> Asked:
+        return await ask(caller, handoff_id, "summary", await shapes.read(request, Act), key)
+
+    async def ask(
+        caller: Principal, handoff_id: UUID, kind: Literal["draft", "summary"], given: Act, key: str
+    ) -> Asked:
+        async with database.tenant_session(caller.tenant_id) as session:
+            agent = await owning.agent(session, given.agent)
+            origin = Origin("api", f"{caller.key_id}:{key}")
+            entry_id = await entries.ask(session, handoff_id, agent, kind, origin)
+        await temporal.mention_handoff(client, caller.tenant_id, handoff_id)
+        return Asked(entry_id=entry_id)
+
+    return routes
+
+
+def _said(written: Written, response: Response) -> Said:
+    if not written.is_new:
+        response.status_code = 200
+    return Said(entry_ids=written.entry_ids, message_ids=written.message_ids, is_new=written.is_new)
