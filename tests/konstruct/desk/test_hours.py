@@ -227,7 +227,7 @@ def around(draw: st.DrawFn) -> tuple[Hours, date]:
     return Hours(zone, draw(weeks()), closed), first
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(around(), st.integers(0, SHOWN_DAYS * 1_440 - 1), st.integers(0, 59), st.integers(1, 3_000))
 def test_arithmetic_is_what_a_look_at_every_minute_says(
     place: tuple[Hours, date], n: int, seconds: int, long: int
