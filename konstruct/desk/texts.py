@@ -28,7 +28,9 @@ _YEAR: Final = (
 
 _TEXTS: Final[dict[Kind, str]] = {
     "asked": "I have asked for a person to take over, and whoever comes will answer you here.",
-    "closed": "Nobody is here to take over at the moment; people are back on {until}, and find your messages then.",
+    "closed": (
+        "Nobody is here to take over at the moment; people are back on {until}, and will find your messages then."
+    ),
     "still_waiting": "Nobody has been able to come yet; your conversation is still waiting for a person.",
     "deadline": (
         "Nobody has been able to come yet, and after {until} you can be answered here only if you write again, so "
@@ -47,8 +49,8 @@ _NEVER_BACK: Final = (
 
 
 def told(kind: Kind, *, until: datetime | None = None, time_zone: str = "UTC") -> str:
-    """``until``: for ``closed``, when people are back (None: nobody knows), and for ``deadline``, when it is; told as
-    clocks in ``time_zone`` show it."""
+    """``until``: for ``closed``, when people are back (None: nobody knows), and for ``deadline``, when it is; it is
+    told as clocks in ``time_zone`` show it."""
     if kind == "closed" and until is None:
         return _NEVER_BACK
     return _TEXTS[kind].format(until=moment(until, time_zone) if until else "")

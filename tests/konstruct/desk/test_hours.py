@@ -227,7 +227,7 @@ def around(draw: st.DrawFn) -> tuple[Hours, date]:
     return Hours(zone, draw(weeks()), closed), first
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(around(), st.integers(0, SHOWN_DAYS * 1_440 - 1), st.integers(0, 59), st.integers(1, 3_000))
 def test_arithmetic_is_what_a_look_at_every_minute_says(
     place: tuple[Hours, date], n: int, seconds: int, long: int
@@ -268,7 +268,8 @@ def test_arithmetic_is_what_a_look_at_every_minute_says(
 def test_open_time_adds_up(place: tuple[Hours, date], n: int, one: timedelta, other: timedelta) -> None:
     of, first = place
     start = datetime.combine(first, time(), UTC) + n * MINUTE
-    between = hours.after_open_time(of, start, one)
-    assume(between is not None)
+    between, then = hours.after_open_time(of, start, one), hours.after_open_time(of, start, one + other)
+    # What is a year away from one moment may come within a year of a later one.
+    assume(then is not None)
     assert between is not None
-    assert hours.after_open_time(of, between, other) == hours.after_open_time(of, start, one + other)
+    assert hours.after_open_time(of, between, other) == then

@@ -303,7 +303,7 @@ def handoffs(draw: st.DrawFn) -> tuple[Group, Waiting, datetime]:
     return group, waiting, now
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(handoffs())
 def test_no_kind_is_due_twice_and_once_done_nothing_is_due(handoff: tuple[Group, Waiting, datetime]) -> None:
     group, waiting, now = handoff
@@ -317,7 +317,7 @@ def test_no_kind_is_due_twice_and_once_done_nothing_is_due(handoff: tuple[Group,
     assert plan(group, after, now) == Due((), due.next_at)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(handoffs(), st.floats(0, 1, exclude_max=True))
 def test_something_is_due_at_the_moment_that_is_named_and_nothing_before(
     handoff: tuple[Group, Waiting, datetime], share: float
@@ -334,7 +334,7 @@ def test_something_is_due_at_the_moment_that_is_named_and_nothing_before(
     assert plan(group, waiting, due.next_at).actions
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(handoffs())
 def test_people_are_asked_only_while_it_is_open_and_a_contact_told_only_while_they_may_be(
     handoff: tuple[Group, Waiting, datetime],
@@ -353,7 +353,7 @@ def test_people_are_asked_only_while_it_is_open_and_a_contact_told_only_while_th
                 assert until is None or until > now
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(groups(), st.timedeltas(timedelta(0), timedelta(days=4)))
 def test_every_handoff_comes_to_an_end(group: Group, later: timedelta) -> None:
     day = Day(replace(group, ring_for=HOUR, remind_every=HOUR), datetime(2026, 10, 23, tzinfo=UTC) + later)
