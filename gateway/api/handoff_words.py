@@ -19,8 +19,6 @@ from konstruct.handoffs.entries import Origin, Written
 from konstruct.ports import Messenger
 from konstruct.vault import Vault
 
-Key = Annotated[str, Field(min_length=1, max_length=100, description="As the desk knows the agent.")]
-Note = Annotated[str, Field(max_length=4_000, description="For the employee. The contact never sees it.")]
 Key = Annotated[
     str,
     Header(
