@@ -13,8 +13,7 @@ import aiohttp
 
 from konstruct.adapters import slack_text
 from konstruct.adapters.slack_blocks import Block, pieces, plain, section, text
-from konstruct.adapters.slack_client import SlackClient, carrying, data_of, token_of
-from konstruct.adapters.slack_errors import TOO_MUCH
+from konstruct.adapters.slack_calls import TOO_MUCH, SlackCalls, answered, carrying, token_of
 from konstruct.errors import ChannelRefused
 from konstruct.ports import ChannelAccount, DeskEntry, HandoffCard
 
@@ -68,7 +67,7 @@ class SlackDeskroom:
     def __init__(
         self, session: aiohttp.ClientSession, api_url: str, *, time_limit: timedelta = timedelta(seconds=10)
     ) -> None:
-        self._client = SlackClient(session, api_url, time_limit=time_limit)
+        self._calls = SlackCalls(session, api_url, time_limit)
 
     async def show_handoff(self, account: ChannelAccount, channel: str, card: HandoffCard) -> str:
         ts, _ = await self._show(account, "chat.postMessage", lambda most: _card(card, most), channel=channel)
@@ -77,7 +76,7 @@ class SlackDeskroom:
     async def find_handoff(
         self, account: ChannelAccount, channel: str, card: HandoffCard, since: datetime
     ) -> str | None:
-        return await self._client.find(account, channel, None, carrying(HANDOFF_EVENT, card.handoff_id), since)
+        return await self._calls.find(account, channel, None, carrying(HANDOFF_EVENT, card.handoff_id), since)
 
     async def renew_handoff(self, account: ChannelAccount, channel: str, external_id: str, card: HandoffCard) -> None:
         await self._show(account, "chat.update", lambda most: _card(card, most), channel=channel, ts=external_id)
@@ -87,12 +86,12 @@ class SlackDeskroom:
             account, "chat.postMessage", lambda most: _entry(entry, most), channel=channel, thread_ts=thread
         )
         if not is_in_thread:
-            await self._client.take_back(account, channel, ts)
+            await self._calls.take_back(account, channel, ts)
         return ts
 
     async def find_entry(self, account: ChannelAccount, channel: str, thread: str, entry: DeskEntry) -> str | None:
         metadata = carrying(ENTRY_EVENT, entry.entry_id)
-        return await self._client.find(account, channel, thread, metadata, entry.created_at)
+        return await self._calls.find(account, channel, thread, metadata, entry.created_at)
 
     async def whisper(self, account: ChannelAccount, channel: str, thread: str | None, user: str, text: str) -> None:
         said = _long(text, SIZE)
@@ -102,7 +101,7 @@ class SlackDeskroom:
             "text": html.escape(said, quote=False),
             "blocks": [{"type": "rich_text", "elements": [section(*_texts(said))]}],
         }
-        async with self._client.calling(token_of(account)) as slack:
+        async with self._calls.client(token_of(account)) as slack:
             await slack.api_call("chat.postEphemeral", json=message | ({"thread_ts": thread} if thread else {}))
 
     async def _show(
@@ -118,8 +117,8 @@ class SlackDeskroom:
         is_send = method == "chat.postMessage"
         message = {**place, **content(most)} | ({"unfurl_links": False, "unfurl_media": False} if is_send else {})
         try:
-            async with self._client.calling(token_of(account), is_send=is_send) as slack:
-                answer = data_of(await slack.api_call(method, json=message))
+            async with self._calls.client(token_of(account), is_send=is_send) as slack:
+                answer = answered(await slack.api_call(method, json=message))
                 return str(answer["ts"]), "thread_ts" in answer["message"]
         except ChannelRefused as refusal:
             if most == SHORT_SIZE or refusal.code not in TOO_MUCH:
