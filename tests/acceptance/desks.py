@@ -96,7 +96,7 @@ class Desk:
 
         async def is_there() -> bool:
             rows = await self.office.rows("handoffs")
-            return any(row["conversation_id"] == conversation["id"] for row in rows)
+            return bool([row for row in rows if row["conversation_id"] == conversation["id"]])
 
         await until(is_there, timeout=60)
 
