@@ -157,7 +157,10 @@ class Desk:
 
 
 async def open_desk(town: Town, **more: Any) -> Desk:
-    office = await town.new_office(name="Ada", sections={"desk": SUPPORT}, tools=["current_time", "hand_off"], **more)
+    limits = dict.fromkeys(("contact", "connection", "tenant"), "100000/minute")
+    office = await town.new_office(
+        name="Ada", limits=limits, sections={"desk": SUPPORT}, tools=["current_time", "hand_off"], **more
+    )
     office.workspace.add_channel(ROOM, members={ANNA, BEN, EVE})
     made = await konstruct(
         *("api-key", "create", "desk", "--tenant", office.slug),
