@@ -9,12 +9,12 @@ from sqlmodel import select
 
 from konstruct.desk import people
 from konstruct.errors import NotAllowed, NotFound
-from konstruct.handoffs import attending, cards, entries, owning, packet
+from konstruct.handoffs import attending, cards, entries, finding, leaving, owning, packet
 from konstruct.handoffs.attending import Post
 from konstruct.handoffs.entries import Origin
 from konstruct.handoffs.owning import Agent, Wish
 from konstruct.ports import DeskEntry
-from konstruct.tables import Handoff, HandoffEntry, Judgement
+from konstruct.tables import Conversation, Handoff, HandoffEntry, Judgement
 from konstruct.tables.base import utc_now
 from tests.support.handoffs import DESK_CHANNEL, change_row, hand_off, note, whole, write
 from tests.support.office import Furnished
@@ -116,6 +116,13 @@ def _post(entry_id: UUID | None = None) -> Post:
     return Post(shown, is_uncertain=False, seq=1_000, entry_id=entry_id)
 
 
+async def _leave_employee(session: AsyncSession, a: Furnished, b: Furnished) -> None:
+    handoff = await handoff_of(b)
+    async with b.session() as theirs:
+        conversation = await theirs.get_one(Conversation, (b.tenant_id, handoff.conversation_id))
+    await leaving.leave_employee(session, a.vault, conversation, handoff, "Not yours")
+
+
 async def _settings(session: AsyncSession, a: Furnished, b: Furnished) -> object:
     return [person.key for person in (await people.settings(session)).people] == [agent_of(a).key]
 
@@ -126,7 +133,7 @@ async def _name(session: AsyncSession, a: Furnished, b: Furnished) -> object:
 
 
 async def _with_card(session: AsyncSession, a: Furnished, b: Furnished) -> object:
-    return await owning.with_card(session, b.connection_id, DESK_CHANNEL, card_of(b))
+    return await finding.with_card(session, b.connection_id, DESK_CHANNEL, card_of(b))
 
 
 async def _next_posts(session: AsyncSession, a: Furnished, b: Furnished) -> object:
@@ -207,7 +214,7 @@ ON_HANDOFFS: dict[str, tuple[Attempt, object]] = {
         _on_conversation(lambda s, a, theirs: owning.resume(s, a.vault, theirs, "a")),
         NotFound,
     ),
-    "handoffs.owning.be_there": (lambda s, a, b: owning.be_there(s, b.asked.conversation_id), NotFound),
+    "handoffs.finding.be_there": (lambda s, a, b: finding.be_there(s, b.asked.conversation_id), NotFound),
     "handoffs.owning.claim": (
         _on_handoff(lambda s, a, theirs: owning.claim(s, a.vault, theirs, agent_of(a))),
         NotFound,
@@ -225,8 +232,9 @@ ON_HANDOFFS: dict[str, tuple[Attempt, object]] = {
     "handoffs.owning.give_up": (_on_handoff(lambda s, a, theirs: owning.give_up(s, a.vault, theirs)), NotFound),
     "handoffs.owning.get": (_on_handoff(lambda s, a, theirs: owning.get(s, theirs)), NotFound),
     "handoffs.owning.locked": (_on_handoff(lambda s, a, theirs: owning.locked(s, theirs)), NotFound),
-    "handoffs.owning.channel_kind": (_on_handoff(lambda s, a, theirs: owning.channel_kind(s, theirs)), NotFound),
-    "handoffs.owning.with_card": (_with_card, None),
+    "handoffs.finding.channel_kind": (_on_handoff(lambda s, a, theirs: finding.channel_kind(s, theirs)), NotFound),
+    "handoffs.finding.with_card": (_with_card, None),
+    "handoffs.leaving.leave_employee": (_leave_employee, None),
     "handoffs.entries.write": (
         _on_handoff(lambda s, a, of: entries.write(s, a.vault, of, agent_of(a), "Not yours", _origin(), whole)),
         NotFound,
