@@ -127,7 +127,9 @@ async def fill(session: AsyncSession, vault: Vault, entry_id: UUID, text: str | 
 async def of_handoff(session: AsyncSession, handoff_id: UUID) -> list[HandoffEntry]:
     """In the order in which they were written."""
     found = await session.scalars(
-        select(HandoffEntry).where(col(HandoffEntry.handoff_id) == handoff_id).order_by(col(HandoffEntry.id))
+        select(HandoffEntry)
+        .where(col(HandoffEntry.handoff_id) == handoff_id)
+        .order_by(col(HandoffEntry.created_at), col(HandoffEntry.id))
     )
     return list(found)
 
@@ -186,7 +188,7 @@ async def _known(session: AsyncSession, handoff: Handoff, origin: Origin, *kinds
                 col(HandoffEntry.external_id).startswith(f"{origin.external_id}{_PART}", autoescape=True),
             )
         )
-        .order_by(col(HandoffEntry.id))
+        .order_by(col(HandoffEntry.created_at), col(HandoffEntry.id))
     )
     found = list(await session.scalars(query))
     if any(entry.handoff_id != handoff.id or entry.kind not in kinds for entry in found):
