@@ -257,6 +257,13 @@ class Conversation:
     async def ownership(self) -> OwnerState:
         return await self.handle.query(ConversationWorkflow.ownership)
 
+    async def learns(self) -> OwnerState:
+        """Waits until the workflow has heard how the last change of owner that was begun ended."""
+        changed = await self.people.changed.get()
+        while (await self.ownership()).epoch < changed.epoch:
+            pass
+        return changed
+
     async def tell(self, signal: str, content: object) -> None:
         self._handle = await self.environment.client.start_workflow(
             ConversationWorkflow.run,

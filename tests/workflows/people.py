@@ -51,13 +51,14 @@ class People:
         if self.failing:
             self.failing -= 1
             raise ApplicationError("The database does not answer.")
-        if change.action in self.refused:
-            raise _refused("There is no such conversation.", "NotFound")
-        judged = self._judged(change)
+        is_refused = change.action in self.refused
+        judged = self.now if is_refused else self._judged(change)
         self.now = replace(judged, answer_id=None)
         await self.changed.put(judged)
         if change.action in self.held:
             await self.held[change.action].wait()
+        if is_refused:
+            raise _refused("There is no such conversation.", "NotFound")
         return judged
 
     def _judged(self, change: OwnerChange) -> OwnerState:

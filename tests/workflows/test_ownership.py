@@ -37,7 +37,7 @@ DAYS = timedelta(days=5)
 async def queued(conversation: Conversation) -> UUID:
     """A conversation that waits for people; gives the handoff."""
     await conversation.tell(HAND_OFF, WISH)
-    handoff_id = (await conversation.people.changed.get()).handoff_id
+    handoff_id = (await conversation.learns()).handoff_id
     assert handoff_id is not None
     return handoff_id
 
@@ -72,7 +72,7 @@ async def test_a_signal_cuts_off_what_is_thought_and_people_have_it(
     await conversation.say()
     await stage.thinking.get()
     await conversation.tell(HAND_OFF, WISH)
-    queue = await people.changed.get()
+    queue = await conversation.learns()
     stage.hold.set()
     assert [(change.action, change.wish) for change in people.asked] == [("hand_off", WISH)]
     # The status alone is ended.
@@ -158,37 +158,60 @@ async def test_a_signal_during_a_send_that_is_superseded_is_followed_by_no_thoug
     assert len(stage.thoughts) == 1
 
 
-@pytest.mark.parametrize("is_refused", [False, True])
 @pytest.mark.parametrize("stops_first", [False, True])
 async def test_a_stop_and_a_handoff_at_once_leave_nothing_to_answer(
-    conversation: Conversation, stage: Stage, people: People, is_refused: bool, stops_first: bool
+    conversation: Conversation, stage: Stage, people: People, stops_first: bool
 ) -> None:
-    people.refused = {"hand_off"} if is_refused else set()
     stage.hold = asyncio.Event()
-    message = await conversation.say()
+    await conversation.say()
     await stage.thinking.get()
     words = [conversation.handle.signal("stop_turn"), conversation.handle.signal(HAND_OFF, WISH)]
     await asyncio.gather(*(words if stops_first else reversed(words)))
-    if is_refused:
-        abandoned = await stage.abandoned.get()
-        assert (abandoned.message_ids, abandoned.why) == ([message], "stopped")
-    else:
-        assert (await people.changed.get()).owner == "queue"
+    queue = await conversation.learns()
     stage.hold.set()
-    assert len(stage.thoughts) == 1
+    assert await conversation.ownership() == queue
+    assert (len(stage.thoughts), await waiting(conversation)) == (1, [])
     assert [delivery.message_ids for delivery in stage.delivered] in ([], [[]])
+
+
+async def test_a_stop_holds_where_the_handoff_beside_it_is_refused(
+    conversation: Conversation, stage: Stage, people: People
+) -> None:
+    people.refused.add("hand_off")
+    people.held["hand_off"] = asyncio.Event()
+    stage.hold = asyncio.Event()
+    message = await conversation.say()
+    await stage.thinking.get()
+    await conversation.tell(HAND_OFF, WISH)
+    await people.changed.get()
+    await conversation.handle.signal("stop_turn")
+    people.held["hand_off"].set()
+    abandoned = await stage.abandoned.get()
+    stage.hold.set()
+    await conversation.handle.result()
+    assert (abandoned.message_ids, abandoned.why, len(stage.thoughts)) == ([message], "stopped", 1)
+
+
+async def test_a_stop_of_nothing_stops_nothing_later(conversation: Conversation, stage: Stage) -> None:
+    await conversation.notice()
+    await stage.deliveries.get()
+    await conversation.handle.signal("stop_turn")
+    await conversation.say()
+    await conversation.handle.result()
+    assert (len(stage.thoughts), stage.abandoned.empty()) == (1, True)
 
 
 async def test_agents_take_it_and_give_it_on(conversation: Conversation, people: People) -> None:
     handoff_id = await queued(conversation)
-    for action, act, owner, agent in [
+    steps: list[tuple[Action, AgentAct, str, str | None]] = [
         ("claim", AgentAct("anna"), "agent", "anna"),
         ("claim", AgentAct("anna", handoff_id), "agent", "anna"),
         ("transfer", AgentAct("anna", handoff_id, to="ben"), "agent", "ben"),
         ("release", AgentAct("ben", handoff_id), "queue", None),
         ("claim", AgentAct("ben", handoff_id), "agent", "ben"),
         ("resolve", AgentAct("ben", handoff_id), "employee", None),
-    ]:
+    ]
+    for action, act, owner, agent in steps:
         changed = await conversation.act(action, act)
         assert (changed.owner, changed.agent) == (owner, agent)
         assert await conversation.ownership() == changed == people.now
@@ -200,7 +223,8 @@ async def test_agents_take_it_and_give_it_on(conversation: Conversation, people:
 async def test_who_was_later_is_told_who_has_it(conversation: Conversation) -> None:
     act = await annas(conversation)
     before = await conversation.ownership()
-    for action in ("claim", "transfer", "release", "resolve", "hand_back"):
+    actions: tuple[Action, ...] = ("claim", "transfer", "release", "resolve", "hand_back")
+    for action in actions:
         sentence, kind = await refusal(conversation, action, AgentAct("ben", act.handoff_id, to="ben"))
         assert (sentence.startswith("anna has it"), kind) == (True, "Conflict")
     assert await conversation.ownership() == before
@@ -242,7 +266,8 @@ async def test_who_holds_an_old_card_is_told_so(conversation: Conversation, peop
     act = await annas(conversation)
     old = AgentAct("anna", uuid4(), to="ben")
     over = "This is over: the conversation has been handed off anew since."
-    for action in ("transfer", "release", "resolve", "hand_back"):
+    actions: tuple[Action, ...] = ("transfer", "release", "resolve", "hand_back")
+    for action in actions:
         assert await refusal(conversation, action, old) == (over, "Conflict")
     assert len(people.asked) == 2
     assert (await conversation.act("release", act)).owner == "queue"
@@ -390,7 +415,8 @@ async def test_its_next_run_knows_who_has_it_and_what_waits(
     with conversation.environment.auto_time_skipping_disabled():
         claiming = asyncio.create_task(conversation.act("claim", AgentAct("anna", handoff_id)))
         await people.changed.get()
-        for _ in range(policies.TURNS_IN_A_RUN):
+        # One is the handoff.
+        for _ in range(policies.TURNS_IN_A_RUN - 1):
             await conversation.notice()
             await stage.deliveries.get()
         # The run is over, but for what an agent still waits to hear.
@@ -406,7 +432,7 @@ async def test_its_next_run_knows_who_has_it_and_what_waits(
         await stage.deliveries.get()
     description = await conversation.handle.describe()
     assert description.run_id != conversation.first_run_id
-    assert await conversation.ownership() == people.now
+    assert await conversation.ownership() == back
 
 
 async def test_its_next_run_waits_for_people_as_the_last_one_did(
