@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from temporalio import activity
-from temporalio.client import WorkflowHandle
+from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
@@ -35,8 +35,8 @@ from konstruct.contracts.conversation import (
     Thought,
     ToolCallRequest,
 )
-from konstruct.contracts.handoffs import Action, AgentAct, HandoffState, OwnerState
-from tests.workflows.people import People
+from konstruct.contracts.handoffs import HAND_OFF, Action, AgentAct, HandoffState, OwnerState
+from tests.workflows.people import WISH, People
 from workflows.approvals import ApprovalWorkflow
 from workflows.conversation import ConversationWorkflow
 from workflows.handoffs import HandoffWorkflow
@@ -250,12 +250,32 @@ class Conversation:
             task_queue=self.queue,
         )
 
+    async def queued(self) -> UUID:
+        """Once it waits for people; gives the handoff."""
+        await self.tell(HAND_OFF, WISH)
+        handoff_id = (await self.learns()).handoff_id
+        assert handoff_id is not None
+        return handoff_id
+
+    async def annas(self) -> AgentAct:
+        """Once Anna has it; gives what she says of it."""
+        act = AgentAct("anna", await self.queued())
+        await self.act("claim", act)
+        await self.people.changed.get()
+        return act
+
     async def act(self, action: Action, act: AgentAct) -> OwnerState:
         changed: OwnerState = await self.handle.execute_update(action, act, result_type=OwnerState)
         return changed
 
     async def ownership(self) -> OwnerState:
         return await self.handle.query(ConversationWorkflow.ownership)
+
+    async def waiting(self) -> list[UUID]:
+        return await self.handle.query(ConversationWorkflow.waiting_messages)
+
+    async def is_running(self) -> bool:
+        return (await self.handle.describe()).status is WorkflowExecutionStatus.RUNNING
 
     async def learns(self) -> OwnerState:
         """Waits until the workflow has heard how the last change of owner that was begun ended."""

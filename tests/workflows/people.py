@@ -13,11 +13,14 @@ from konstruct.contracts.handoffs import (
     Action,
     AgentAct,
     AssistRequest,
+    HandOff,
     HandoffStanding,
     HandoffState,
     OwnerChange,
     OwnerState,
 )
+
+WISH = HandOff("billing", "The invoice is disputed.", "accounts", "high")
 
 
 @dataclass
