@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import takewhile
 from typing import Final
@@ -43,7 +43,7 @@ class Watch:
     """What the rules look at in one turn, as far as it is known. Where there are none it costs nothing."""
 
     rules: tuple[Rule, ...] = ()
-    facts: Facts = Facts()
+    facts: Facts = field(default_factory=Facts)
     """Without what a judge says."""
     judgement: Judgement | None = None
     """None until a judge has read what the contact wrote."""
@@ -118,15 +118,14 @@ class Escalating:
             reading = asyncio.create_task(self._judge(request, turn, watch, None, calls))
 
         async def judge(draft: str | None, made: Sequence[ModelCall]) -> Watch:
-            known = watch.judgement
+            found = None
             if reading is not None:
-                known = await reading
-            elif known is None:
-                known = await self._judge(request, turn, watch, draft, calls)
-            elif draft is not None and of_answer:
+                found = await reading
+            elif watch.judgement is None or (draft is not None and of_answer):
                 found = await self._judge(request, turn, watch, draft, calls)
-                known = replace(known, outside_policy=found.outside_policy, confidence=found.confidence)
-            return watch.fires(known, sum((call.cost or Decimal(0) for call in (*made, *calls)), Decimal(0)))
+            return watch.fires(
+                _known(watch, found), sum((call.cost or Decimal(0) for call in (*made, *calls)), Decimal(0))
+            )
 
         try:
             yield judge
@@ -138,7 +137,8 @@ class Escalating:
 
     async def _judge(
         self, request: ThinkRequest, turn: Turn, watch: Watch, draft: str | None, calls: list[ModelCall]
-    ) -> Judgement:
+    ) -> Judgement | None:
+        """None where no judge can be understood."""
         topics = rules.topics(watch.rules)
         prompt = judging.judge_prompt(
             turn.employee.name, turn.tenant_name, turn.employee.system_prompt, _lines(turn), topics, draft
@@ -147,19 +147,19 @@ class Escalating:
             answer = await models.ask(
                 self._model, watch.links, lambda _: prompt, self._cooldowns, calls.append, JUDGE_SECONDS
             )
-            found = judging.read_judgement(answer.text, topics)
         except ModelsUnavailable:
             found = None
+        else:
+            found = judging.read_judgement(answer.text, topics)
         if found is None:
-            log.warning("judged_by_words", conversation_id=str(request.conversation_id))
-            return judging.judged_by_rule(watch.words)
+            log.warning("not_judged", conversation_id=str(request.conversation_id))
         return found
 
     async def keep(self, session: AsyncSession, request: ThinkRequest, watch: Watch) -> None:
         """What was judged, for the turns that count it."""
         if not watch.rules:
             return
-        judged = watch.judgement or judging.judged_by_rule(watch.words)
+        judged = _known(watch, None)
         judged = replace(judged, asked_for_human=judged.asked_for_human or watch.facts.asked_for_human)
         await judgements.keep(session, request.tenant_id, request.conversation_id, request.turn_id, judged)
 
@@ -187,6 +187,17 @@ def _failed_tools(wanted: Sequence[Rule], steps: Sequence[PastStep]) -> frozense
     names = {registry.model_name(*name.split("/", 1)): name for name in named if "/" in name}
     failed = (call.name for step in steps for call in step.calls if call.state in ("failed", "unknown"))
     return frozenset(names.get(name, name) for name in failed)
+
+
+def _known(watch: Watch, found: Judgement | None) -> Judgement:
+    """``found``: what a judge says now. Without one, what was known before holds, or words decide."""
+    before = watch.judgement or judging.judged_by_rule(watch.words)
+    if found is None:
+        return before
+    if not watch.facts.texts:
+        # What was said in earlier turns was judged in them.
+        return replace(before, outside_policy=found.outside_policy, confidence=found.confidence)
+    return found
 
 
 def _fired_at_once(watch: Watch) -> Watch:
