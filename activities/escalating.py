@@ -12,7 +12,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from konstruct import audit, models
+from konstruct import approvals, audit, models
 from konstruct.contracts.conversation import ThinkRequest, Thought
 from konstruct.contracts.handoffs import OwnerState
 from konstruct.conversations import Turn
@@ -28,12 +28,17 @@ from konstruct.handoffs.owning import Wish
 from konstruct.models import ModelCall
 from konstruct.ports import ChatModel, Cooldowns, ModelLink
 from konstruct.settings import Settings
+from konstruct.tools import calls as calls_
 from konstruct.tools import registry
-from konstruct.tools.calls import PastStep
+from konstruct.tools.builtin import SEND_REPLY
+from konstruct.tools.calls import PastStep, Proposal
+from konstruct.tools.schemas import canonical
 from konstruct.vault import Vault
 
 JUDGE_SECONDS: Final = 15.0
 """The contact waits no longer than this for a judge; words decide then."""
+
+HELD_BACK: Final = "I have written an answer to this. A person of the team reads it before it is sent to you."
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +59,10 @@ class Watch:
     @property
     def hands_off(self) -> bool:
         return self.fired is not None and self.fired.action.hand_off is not None
+
+    @property
+    def holds_back(self) -> bool:
+        return self.fired is not None and self.fired.action.ask_approval is not None
 
     @property
     def words(self) -> str:
@@ -173,6 +182,34 @@ class Escalating:
         """People are told, and the answer is sent all the same."""
         _record(session, request, asker, fired, "tell")
         return await owning.tell(session, self._vault, request.conversation_id, _wish(fired))
+
+    async def hold_back(
+        self, session: AsyncSession, request: ThinkRequest, turn: Turn, fired: Fired, answer: str, link: str
+    ) -> list[UUID]:
+        """People are asked whether this answer may be sent: the approvals that they are asked for. Its turn must be
+        found to be this one, in the same transaction."""
+        _record(session, request, turn.asker, fired, "ask_approval")
+        reply = Proposal(
+            SEND_REPLY,
+            SEND_REPLY,
+            canonical({"text": answer}),
+            "waiting",
+            registry.sending_reply(),
+            why=" ".join(fired.why),
+        )
+        kept = await calls_.keep_step(
+            session,
+            self._vault,
+            request.conversation_id,
+            request.turn_id,
+            request.step,
+            text="",
+            link=link,
+            after_seq=turn.asked_seqs[-1],
+            proposals=[reply],
+            expires_after=(await approvals.settings(session)).expires_after,
+        )
+        return kept.approvals
 
 
 def _is_looked_at(rule: Rule, texts: Sequence[str], told: frozenset[str]) -> bool:

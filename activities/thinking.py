@@ -7,7 +7,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
-from activities.escalating import Escalating, Judge, Watch
+from activities.escalating import HELD_BACK, Escalating, Judge, Watch
 from activities.heartbeat import heartbeat
 from activities.librarian import Librarian
 from activities.locating import Locator
@@ -137,22 +137,22 @@ class Thinking:
     async def _end_before(self, session: AsyncSession, request: ThinkRequest, turn: Turn) -> None:
         """A turn that this one takes over before it was answered: what it asked for is asked for anew, if at all."""
         before = turn.before
-        if before is None or before == request.turn_id or not turn.employee.tools:
+        if before is None or before == request.turn_id or not (turn.employee.tools or turn.employee.escalation):
             return
         if not await conversations.stored_reply(session, before):
             await withdrawing.cancel_turn(session, before, by="a newer message")
 
     async def _prepare(self, session: AsyncSession, request: ThinkRequest, turn: Turn) -> "_Begun":
         toolbox = await registry.toolbox(session, turn.employee) if turn.employee.tools else {}
-        if not request.step:
-            watch = await self._escalating.watch(session, request, turn, [])
-            return _Begun(turn, toolbox, watch, may_call=bool(toolbox))
-        steps = await calls_.of_turn(session, self._vault, request.turn_id)
+        steps = await calls_.of_turn(session, self._vault, request.turn_id) if request.step else []
         watch = await self._escalating.watch(session, request, turn, steps)
-        spent = await usage.spent(session, request.turn_id)
-        caps = Caps.of(turn.employee)
-        may_call = request.step < caps.steps and spent < caps.cost and not proposing.is_stuck(steps)
-        return _Begun(turn, toolbox, watch, steps, may_call=bool(toolbox) and may_call)
+        has_note = any(said.author == "system" and said.seq in turn.asked_seqs for said in turn.said)
+        released = await approvals.released_answers(session, self._vault, request.turn_id) if has_note else []
+        may_call = bool(toolbox)
+        if request.step:
+            caps, spent = Caps.of(turn.employee), await usage.spent(session, request.turn_id)
+            may_call &= request.step < caps.steps and spent < caps.cost and not proposing.is_stuck(steps)
+        return _Begun(turn, toolbox, watch, steps, may_call, released)
 
     async def _recall(self, request: ThinkRequest, turn: Turn) -> list[Recalled]:
         """What is remembered of the asker that bears on this; nothing when that fails, since a reply is worth more."""
@@ -238,15 +238,12 @@ class Thinking:
     ) -> tuple[Thought, str]:
         """Gives what the trail calls it, too."""
         turn, fired = begun.turn, begun.watch.fired
-        finished = await conversations.finish_turn(
-            session,
-            self._vault,
-            request.conversation_id,
-            request.turn_id,
-            [] if begun.watch.hands_off else self._messengers[turn.account.kind].split(answer.text),
-            step=request.step,
-            through_seq=turn.asked_seqs[-1],
-        )
+        where = (session, self._vault, request.conversation_id, request.turn_id)
+        texts = [*begun.released, HELD_BACK if begun.watch.holds_back else answer.text]
+        parts = [part for text in texts if text for part in self._messengers[turn.account.kind].split(text)]
+        # Without parts it only finds out whether the turn is still this one.
+        stored = [] if begun.watch.hands_off or begun.watch.holds_back else parts
+        finished = await conversations.finish_turn(*where, stored, step=request.step, through_seq=turn.asked_seqs[-1])
         if finished.outcome != "stored":
             decision = finished.outcome if finished.outcome != "stored_before" else "reply"
             return Thought(decision, finished.reply_ids), "turn.superseded"
@@ -254,8 +251,12 @@ class Thinking:
             return Thought("reply", finished.reply_ids), "turn.answered"
         if begun.watch.hands_off:
             return await self._escalating.hand_off(session, request, turn.asker, fired), "turn.handed_off"
-        told = await self._escalating.tell(session, request, turn.asker, fired)
-        return Thought("reply", finished.reply_ids, told_handoff_id=told), "turn.answered"
+        if begun.watch.holds_back:
+            asked = await self._escalating.hold_back(session, request, turn, fired, answer.text, answer.link_name)
+            told = await conversations.finish_turn(*where, parts)
+            return Thought("reply", told.reply_ids, approvals=asked), "turn.held_back"
+        handoff_id = await self._escalating.tell(session, request, turn.asker, fired)
+        return Thought("reply", finished.reply_ids, told_handoff_id=handoff_id), "turn.answered"
 
     async def _is_untrusted(
         self, session: AsyncSession, request: ThinkRequest, turn: Turn, recalled: Sequence[Recalled]
@@ -294,6 +295,8 @@ class Thinking:
         calls: list[ModelCall],
         judge: Judge,
     ) -> "tuple[_Answered, Watch]":
+        if begun.released and not begun.turn.asked:
+            return _Answered("", ""), begun.watch
         try:
             answer = await self._ask(begun, recalled, await self._passages(request, begun), calls)
         except ModelsUnavailable:
@@ -363,6 +366,8 @@ class _Begun:
     watch: Watch
     steps: list[PastStep] = field(default_factory=list)
     may_call: bool = False
+    released: list[str] = field(default_factory=list)
+    """Answers to which a person said yes."""
 
     def sources(self) -> list[Source]:
         """The passages that the model was shown in this turn, by the numbers under which it was."""
