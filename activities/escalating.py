@@ -18,7 +18,7 @@ from konstruct.contracts.handoffs import OwnerState
 from konstruct.conversations import Turn
 from konstruct.errors import ModelsUnavailable
 from konstruct.escalation import firing, judgements, judging, rules
-from konstruct.escalation.facts import Facts
+from konstruct.escalation.facts import Facts, as_named
 from konstruct.escalation.firing import Fired
 from konstruct.escalation.judging import Judgement
 from konstruct.escalation.rules import Rule
@@ -100,7 +100,9 @@ class Escalating:
                 asked_for_human=any(map(asks_for_human, texts)),
                 failed_attempts=counted.failed,
                 turns=counted.turns + 1,
-                failed_tools=_failed_tools(wanted, steps),
+                failed_tools=as_named(
+                    wanted, (call.name for step in steps for call in step.calls if call.state in ("failed", "unknown"))
+                ),
                 cost=counted.cost,
             ),
         )
@@ -216,14 +218,6 @@ def _is_looked_at(rule: Rule, texts: Sequence[str], told: frozenset[str]) -> boo
     """People are told once, and what comes after in the list is looked at then. A turn that a note began, in which the
     contact wrote nothing, is never handed off: the note may be that people handed it back."""
     return bool(texts) if rule.then.hand_off else not (rule.then.tell and rule.name in told)
-
-
-def _failed_tools(wanted: Sequence[Rule], steps: Sequence[PastStep]) -> frozenset[str]:
-    """By the names that the rules have for them."""
-    named = [name for rule in wanted for leaf in rules.leaves(rule.when) for name in leaf.tool_failed or ()]
-    names = {registry.model_name(*name.split("/", 1)): name for name in named if "/" in name}
-    failed = (call.name for step in steps for call in step.calls if call.state in ("failed", "unknown"))
-    return frozenset(names.get(name, name) for name in failed)
 
 
 def _known(watch: Watch, found: Judgement | None) -> Judgement:
