@@ -135,6 +135,10 @@ class Turn:
             if self._mailbox.news == news:
                 await self._wait_out(news, self._turn_id, str(error.cause or error))
             return None
+        if thought is not None:
+            for approval_id in thought.approvals:
+                self._approvals.append(approval_id)
+                await self._ask_people(approval_id)
         if thought is not None and thought.decision == "tools":
             await self._use_tools(thought)
         return thought
@@ -156,9 +160,6 @@ class Turn:
     async def _use_tools(self, thought: Thought) -> None:
         """All at once; what fails is for the next step to say. A stop cuts them short."""
         self._steps += 1
-        self._approvals += thought.approvals
-        for approval_id in thought.approvals:
-            await self._ask_people(approval_id)
         calls = [asyncio.create_task(make(self._tenant_id, call)) for call in thought.calls]
         await workflow.wait_condition(lambda: all(call.done() for call in calls) or self._mailbox.is_cut_off)
         for call in calls:
