@@ -12,10 +12,12 @@ from pydantic import JsonValue
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from konstruct.desk import people
 from konstruct.ports import ToolSpec
 from konstruct.tables import EmployeeVersion
 from konstruct.tables import Tool as ToolRow
-from konstruct.tools.builtin import BUILTINS, READ_RESULT, SEARCH_KNOWLEDGE
+from konstruct.tools import builtin
+from konstruct.tools.builtin import ASK_COLLEAGUE, BUILTINS, READ_RESULT, SEARCH_KNOWLEDGE
 from konstruct.tools.http import HttpToolDefinition
 from konstruct.tools.policy import Approval, Risk, acts, may_be, usual
 from konstruct.tools.schemas import canonical
@@ -83,8 +85,12 @@ async def toolbox(session: AsyncSession, version: EmployeeVersion) -> dict[str, 
     for name, approval in chosen.items():
         tool = _builtin(name, version) if name in BUILTINS else _own(name, rows)
         if tool is not None:
-            wanted = approval or usual(tool.risk)
+            wanted = approval or tool.approval
             found[tool.spec.name] = replace(tool, approval=wanted if may_be(tool.risk, wanted) else "always")
+    if ASK_COLLEAGUE in found:
+        colleagues = (await people.settings(session)).people
+        asking = found.pop(ASK_COLLEAGUE)
+        found |= {ASK_COLLEAGUE: replace(asking, spec=builtin.asking(colleagues))} if colleagues else {}
     if any(tool.kind != "builtin" or tool.spec.name == SEARCH_KNOWLEDGE for tool in found.values()):
         found[READ_RESULT] = _of_builtin(READ_RESULT)
     return found
@@ -115,13 +121,13 @@ def _builtin(name: str, version: EmployeeVersion) -> Tool | None:
 
 
 def _of_builtin(name: str) -> Tool:
-    builtin = BUILTINS[name]
+    found = BUILTINS[name]
     return Tool(
-        spec=builtin.spec,
+        spec=found.spec,
         kind="builtin",
-        risk=builtin.risk,
-        approval=usual(builtin.risk),
-        is_untrusted=builtin.is_untrusted,
+        risk=found.risk,
+        approval=found.approval or usual(found.risk),
+        is_untrusted=found.is_untrusted,
         is_repeatable=True,
         timeout=BUILTIN_SECONDS,
     )
