@@ -75,8 +75,8 @@ BUILTINS: Final[dict[str, Builtin]] = {
         ),
         _builtin(
             ASK_COLLEAGUE,
-            "Asks one colleague at the business a question that you need answered to help the person you talk with. They"
-            " see nothing of this conversation: write all that they need to know, and nothing more. Their answer may"
+            "Asks one colleague at the business something that you have to know to help the person you talk with. The"
+            " colleague sees nothing of this conversation: write all that they need, and nothing more. Their answer may"
             " take hours and comes as a note of the system; the conversation goes on meanwhile.",
             _object(
                 {"colleague": {"type": "string"}, "question": {"type": "string", "minLength": 3, "maxLength": 2000}},
@@ -103,7 +103,7 @@ CHOOSABLE: Final = frozenset(BUILTINS) - {READ_RESULT}
 """What an employee is given by name; reading on in a result goes along with whatever may be so long."""
 
 
-def asking(colleagues: Sequence[Person]) -> ToolSpec:
+def asking_spec(colleagues: Sequence[Person]) -> ToolSpec:
     """``ask_colleague`` as a model is shown it where these can be asked."""
     spec = BUILTINS[ASK_COLLEAGUE].spec
     who = {

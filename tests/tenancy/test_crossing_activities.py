@@ -200,7 +200,7 @@ async def test_an_activity_finds_no_call_or_approval_of_another_tenant(
     name: str,
 ) -> None:
     before, mcp = await snapshot(theirs), RecordingMcp()
-    builtin = BuiltinTools(database, vault, GivenEmbedders(), NothingCools())
+    builtin = BuiltinTools(database, vault, GivenEmbedders(), NothingCools(), temporal_client)
     async with open_client() as web:
         owners = (
             ToolUse(database, vault, builtin, SafeWeb(web), mcp),
