@@ -159,8 +159,9 @@ def card_blocks(card: HandoffCard, *, most: int = SIZE) -> list[Block]:
 
 def consult_blocks(card: ConsultCard, *, most: int = SIZE) -> list[Block]:
     """``most``: characters of the question. It is quoted, so that nothing in it looks like a word of ours."""
-    elements = [section(*({"type": "user", "user_id": user} for user in _users(card.ring)))] if card.ring else []
-    elements.append(section(text(f"{_line(card.employee, NAME_SIZE)} (AI)", bold=True), text(" asks:")))
+    elements = [section(text(f"{_line(card.employee, NAME_SIZE)} (AI)", bold=True), text(" asks:"))]
+    if called := _called(card.ring):
+        elements.insert(0, section(*called))
     if card.question:
         elements.append(_quote(_long(card.question, most)))
     if card.outcome:
@@ -219,7 +220,7 @@ def _consult(card: ConsultCard, most: int) -> dict[str, Any]:
 def _entry(entry: DeskEntry, most: int) -> dict[str, Any]:
     """What was said is quoted, so that nothing in it looks like the beginning of another line."""
     elements = [section(text(_head(entry), bold=True)), _quote(_long(entry.text, most))]
-    if called := [{"type": "user", "user_id": user} for user in _users(entry.ring)]:
+    if called := _called(entry.ring):
         elements.insert(0, section(*called))
     return {
         "text": f"{_mentions(entry.ring)} {slack_text.fallback(entry_text(entry))}".strip(),
@@ -234,6 +235,10 @@ def _head(entry: DeskEntry) -> str:
 
 def _mentions(ring: Sequence[str]) -> str:
     return " ".join(f"<@{user}>" for user in _users(ring))
+
+
+def _called(ring: Sequence[str]) -> list[Block]:
+    return [{"type": "user", "user_id": user} for user in _users(ring)]
 
 
 def _users(ring: Sequence[str]) -> list[str]:
