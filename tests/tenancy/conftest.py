@@ -13,6 +13,7 @@ from konstruct.embedded.postgres import Postgres
 from konstruct.vault import Vault
 from tests.support.approvals import ask
 from tests.support.office import Furnished, furnish, open_office
+from tests.tenancy.attempts_on_consults import wonder
 from tests.tenancy.attempts_on_tools import equip
 from tests.tenancy.attempts_over_the_api import key_name
 
@@ -51,6 +52,7 @@ async def _equipped(office: Furnished) -> Furnished:
         await api_keys.make(session, office.tenant_id, key_name(office), ["approvals:read"], actor="test")
     await ask(office, {"note": "Canary"})
     await equip(office)
+    await wonder(office)
     return office
 
 
