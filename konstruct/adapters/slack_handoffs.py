@@ -57,7 +57,7 @@ _HEADS: Final = {
     "agent": "{author}, to the contact:",
     "employee": "{author} (AI), to the contact:",
     "note": "Note by {author}, not shown to the contact:",
-    "draft": "Draft, only you see this here:",
+    "draft": "Draft, not shown to the contact:",
     "summary": "Summary:",
     "system": "{author}:",
 }
