@@ -19,6 +19,7 @@ from temporalio.client import Client
 
 from gateway import bodies, slack_socket
 from gateway.slack_approvals import SlackApprovals
+from gateway.slack_consults import SlackConsults
 from gateway.slack_handoffs import SlackHandoffs
 from gateway.slack_listeners import SlackListeners
 from konstruct import connections, inbox
@@ -51,7 +52,10 @@ class SlackEvents:
         self._vault = vault
         self._app_token = settings.slack_app_token
         self._handoffs = SlackHandoffs(database, vault, temporal_client, messenger, deskroom)
-        self._listeners = SlackListeners(database, vault, limiter, temporal_client, messenger, self._handoffs)
+        self._consults = SlackConsults(database, vault, temporal_client, deskroom)
+        self._listeners = SlackListeners(
+            database, vault, limiter, temporal_client, messenger, self._handoffs, self._consults
+        )
         self._approvals = SlackApprovals(database, vault, temporal_client, messenger)
         self._bolt = self._make_bolt(settings.slack_api_url)
         self._open = AsyncExitStack()
@@ -60,6 +64,7 @@ class SlackEvents:
         self._open.push_async_callback(self._listeners.close)
         self._open.push_async_callback(self._approvals.close)
         self._open.push_async_callback(self._handoffs.close)
+        self._open.push_async_callback(self._consults.close)
         if self._app_token is not None:
             await self._open.enter_async_context(slack_socket.listening(self._bolt, self._app_token, self.receive))
         return self
