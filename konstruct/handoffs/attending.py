@@ -169,6 +169,12 @@ async def end_post(session: AsyncSession, handoff_id: UUID, post: Post) -> None:
     handoff.mirrored_seq = max(handoff.mirrored_seq, post.seq)
 
 
+async def begin_anew(session: AsyncSession, handoff_id: UUID) -> None:
+    """The card's thread is gone: another card gets the lines again."""
+    _, handoff = await owning.locked(session, handoff_id)
+    handoff.mirrored_seq, handoff.mirroring_seq = max(0, handoff.began_seq - owning.LINES_BEFORE), None
+
+
 async def wanted(session: AsyncSession, handoff_id: UUID) -> list[UUID]:
     """What a model is to write."""
     found = await session.scalars(
