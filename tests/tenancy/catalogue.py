@@ -45,6 +45,8 @@ SEEN_ACROSS_TENANTS: Final = [
     *[f"approvals.{name}" for name in ("reported_at", "expires_at", "swept_at")],
     *[f"handoffs.{name}" for name in ("tenant_id", "id", "state", "created_at", "attended_at")],
     *[f"handoffs.{name}" for name in ("next_due_at", "swept_at")],
+    *[f"consults.{name}" for name in ("tenant_id", "id", "created_at", "announced_at", "settled_at")],
+    *[f"consults.{name}" for name in ("reported_at", "expires_at", "swept_at")],
     *[f"knowledge_sources.{name}" for name in ("tenant_id", "id", "next_sync_at")],
     *[f"knowledge_chunks.{name}" for name in ("tenant_id", "id", "embedded_with")],
     *[f"memories.{name}" for name in ("tenant_id", "id", "contact_id", "embedded_with", "superseded_at")],

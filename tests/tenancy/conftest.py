@@ -13,6 +13,7 @@ from konstruct.embedded.postgres import Postgres
 from konstruct.vault import Vault
 from tests.support.approvals import ask
 from tests.support.office import Furnished, furnish, open_office
+from tests.tenancy.attempts_on_consults import wonder
 from tests.tenancy.attempts_on_handoffs import staff
 from tests.tenancy.attempts_on_tools import equip
 from tests.tenancy.attempts_over_the_api import key_name
@@ -53,6 +54,7 @@ async def _equipped(office: Furnished) -> Furnished:
     await ask(office, {"note": "Canary"})
     await equip(office)
     await staff(office)
+    await wonder(office)
     return office
 
 

@@ -45,6 +45,7 @@ from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
 from tests.conftest import ENCRYPTION_KEY
 from tests.support.office import Allowing, Furnished
+from tests.tenancy.attempts_on_consults import ON_CONSULTS
 from tests.tenancy.attempts_on_handoffs import ON_HANDOFFS
 from tests.tenancy.attempts_on_knowledge import ON_KNOWLEDGE
 from tests.tenancy.attempts_on_memory import ON_MEMORY
@@ -208,6 +209,7 @@ ATTEMPTS: dict[str, tuple[Attempt, object]] = {
     **ON_KNOWLEDGE,
     **ON_TOOLS,
     **ON_HANDOFFS,
+    **ON_CONSULTS,
 }
 
 

@@ -19,6 +19,7 @@ from activities.assisting import Assisting
 from activities.attending import Attending
 from activities.builtin_tools import BuiltinTools
 from activities.changing_owner import ChangingOwner
+from activities.consulting import Consulting
 from activities.delivery import Delivery
 from activities.ingesting import Ingesting
 from activities.remembering import Remembering
@@ -29,6 +30,7 @@ from konstruct import temporal
 from konstruct.adapters.reading.reader import SubprocessReader
 from konstruct.adapters.web import SafeWeb, open_client
 from konstruct.contracts.approvals import ApprovalState
+from konstruct.contracts.consults import ConsultState
 from konstruct.contracts.conversation import (
     AbandonRequest,
     AdmitRequest,
@@ -57,6 +59,7 @@ from konstruct.vault import Vault
 from tests.support.doubles import GivenEmbedders, KeptWindows, NothingCools, RecordingMessenger, ScriptedModel
 from tests.support.office import Furnished, open_office
 from tests.support.workshop import at_server, define, offered, tool_row
+from tests.tenancy.attempts_on_consults import consult_of
 from tests.tenancy.attempts_on_handoffs import agent_of, entry_of, handoff_of
 from tests.tenancy.attempts_on_tools import SERVER, call_of, token_of
 from tests.tenancy.attempts_over_the_api import approval_of
@@ -93,6 +96,10 @@ async def _call_of(a: Furnished, b: Furnished) -> ToolCallRequest:
 
 async def _approval_of(a: Furnished, b: Furnished) -> ApprovalState:
     return ApprovalState(a.tenant_id, (await approval_of(b)).id)
+
+
+async def _consult_of(a: Furnished, b: Furnished) -> ConsultState:
+    return ConsultState(a.tenant_id, (await consult_of(b)).id)
 
 
 @pytest.fixture
@@ -201,11 +208,14 @@ OF_TOOLS: dict[str, Callable[[Furnished, Furnished], Awaitable[object]]] = {
     "announce_approval": _approval_of,
     "settle_approval": _approval_of,
     "report_approval": _approval_of,
+    "announce_consult": _consult_of,
+    "settle_consult": _consult_of,
+    "report_consult": _consult_of,
 }
 
 
 @pytest.mark.parametrize("name", OF_TOOLS)
-async def test_an_activity_finds_no_call_or_approval_of_another_tenant(
+async def test_an_activity_finds_no_call_approval_or_consult_of_another_tenant(
     database: Database,
     vault: Vault,
     messenger: RecordingMessenger,
@@ -216,11 +226,12 @@ async def test_an_activity_finds_no_call_or_approval_of_another_tenant(
     name: str,
 ) -> None:
     before, mcp = await snapshot(theirs), RecordingMcp()
-    builtin = BuiltinTools(database, vault, GivenEmbedders(), NothingCools())
+    builtin = BuiltinTools(database, vault, GivenEmbedders(), NothingCools(), temporal_client)
     async with open_client() as web:
         owners = (
             ToolUse(database, vault, builtin, SafeWeb(web), mcp),
             Approving(database, vault, {"slack": messenger}, temporal_client),
+            Consulting(database, vault, {}, temporal_client),
         )
         [act] = [getattr(owner, name) for owner in owners if hasattr(owner, name)]
         with pytest.raises(NotFound):
