@@ -15,21 +15,26 @@ import structlog
 from pydantic import SecretStr
 
 from konstruct.adapters import slack_cards, slack_text
-from konstruct.adapters.slack_client import SlackClient, carrying, data_of, token_of
-from konstruct.adapters.slack_errors import BLOCKS_REFUSED, TOO_MUCH
+from konstruct.adapters.slack_calls import (
+    BLOCKS_REFUSED,
+    TOO_MUCH,
+    USERNAME_SIZE,
+    SlackCalls,
+    answered,
+    author,
+    metadata,
+    token_of,
+)
+from konstruct.adapters.slack_errors import LACKING
 from konstruct.errors import ChannelError, ChannelRefused, ConnectionDead
 from konstruct.identity import ConnectionId
 from konstruct.ports import ApprovalCard, ChannelAccount, Outgoing, Thread
 
 log = structlog.get_logger(__name__)
 
-MESSAGE_EVENT: Final = "konstruct_message"
 MOST_PROMPTS: Final = 4
 
 CONNECT_TIME_LIMIT: Final = timedelta(seconds=4)
-
-_USERNAME_SIZE: Final = 80
-_UNSUPPORTED: Final = frozenset({"unknown_method", "method_deprecated", "deprecated_endpoint", "feature_not_enabled"})
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,8 @@ class SlackMessenger:
         time_limit: timedelta = timedelta(seconds=10),
         cosmetic_time_limit: timedelta = timedelta(seconds=2),
     ) -> None:
-        self._client = SlackClient(session, api_url, time_limit=time_limit)
+        self._calls = SlackCalls(session, api_url, time_limit)
+        self._slack = self._calls.client
         self._cosmetic_time_limit = cosmetic_time_limit
         self._nameless: set[ConnectionId] = set()
         self._unsupported: set[tuple[ConnectionId, str]] = set()
@@ -122,24 +128,24 @@ class SlackMessenger:
         if not is_named:
             self._nameless.add(account.connection_id)
         if not is_in_thread:
-            await self._client.take_back(account, thread.channel, ts)
+            await self._calls.take_back(account, thread.channel, ts)
         return ts
 
     async def _post(
         self, account: ChannelAccount, thread: Thread, message: Outgoing, *, is_named: bool, is_rich: bool
     ) -> tuple[str, bool]:
         """Its ts, and whether it went to the thread."""
-        author = " · ".join(filter(None, (message.author_name.strip(), message.author_role.strip())))
-        text = message.text if is_named or not author else f"**{slack_text.harmless(author)}**\n\n{message.text}"
-        async with self._client.calling(token_of(account)) as slack:
-            answer = data_of(
+        name = author(message)
+        text = message.text if is_named or not name else f"**{slack_text.harmless(name)}**\n\n{message.text}"
+        async with self._slack(token_of(account)) as slack:
+            answer = answered(
                 await slack.chat_postMessage(
                     channel=thread.channel,
                     thread_ts=thread.root,
                     text=slack_text.fallback(text),
                     blocks=[{"type": "markdown", "text": text}] if is_rich else _sections(text),
-                    username=author[:_USERNAME_SIZE] if is_named and author else None,
-                    metadata=carrying(MESSAGE_EVENT, message.message_id),
+                    username=name[:USERNAME_SIZE] if is_named and name else None,
+                    metadata=metadata(message.message_id),
                     unfurl_links=False,
                     unfurl_media=False,
                 )
@@ -147,8 +153,8 @@ class SlackMessenger:
             return answer["ts"], "thread_ts" in answer["message"]
 
     async def find(self, account: ChannelAccount, thread: Thread, message: Outgoing) -> str | None:
-        metadata = carrying(MESSAGE_EVENT, message.message_id)
-        return await self._client.find(account, thread.channel, thread.root, metadata, message.created_at)
+        carried = metadata(message.message_id)
+        return await self._calls.find(account, thread.channel, thread.root, carried, message.created_at)
 
     async def show_thinking(self, account: ChannelAccount, thread: Thread) -> None:
         await self._show_state(account, thread, status="is thinking…", session="processing")
@@ -174,8 +180,8 @@ class SlackMessenger:
                 "blocks": slack_cards.blocks(card, is_whole=is_whole),
             }
             try:
-                async with self._client.calling(token_of(account), is_send=method == "chat.postMessage") as slack:
-                    return str(data_of(await slack.api_call(method, json={**other, **message}))["ts"])
+                async with self._slack(token_of(account), is_send=method == "chat.postMessage") as slack:
+                    return str(answered(await slack.api_call(method, json={**other, **message}))["ts"])
             except ChannelRefused as refusal:
                 if not is_whole or refusal.code not in TOO_MUCH:
                     raise
@@ -197,9 +203,9 @@ class SlackMessenger:
         await self._decorate(account, "assistant.threads.setSuggestedPrompts", channel_id=channel, **offered)
 
     async def identify(self, token: SecretStr) -> BotIdentity:
-        async with self._client.calling(token, is_send=False) as slack:
+        async with self._slack(token, is_send=False) as slack:
             answer = await slack.auth_test()
-            who = data_of(answer)
+            who = answered(answer)
             if not who.get("bot_id"):
                 raise ConnectionDead("A bot token (xoxb-…) is needed here.", "not_allowed_token_type")
             return BotIdentity(
@@ -216,7 +222,7 @@ class SlackMessenger:
         self, client_id: str, client_secret: SecretStr, code: str, redirect_uri: str
     ) -> Installation:
         """The last step of OAuth; a code is good once."""
-        async with self._client.calling(SecretStr(""), is_send=False) as slack:
+        async with self._slack(SecretStr(""), is_send=False) as slack:
             # The SDK's own method for this signs in by a part of aiohttp that is on its way out.
             form = {
                 "client_id": client_id,
@@ -224,7 +230,7 @@ class SlackMessenger:
                 "code": code,
                 "redirect_uri": redirect_uri,
             }
-            return _installation(data_of(await slack.api_call("oauth.v2.access", data=form)))
+            return _installation(answered(await slack.api_call("oauth.v2.access", data=form)))
 
     async def _show_state(self, account: ChannelAccount, thread: Thread, *, status: str, session: str) -> None:
         """The line under the thread, and the session's state, which brings Slack's stop button."""
@@ -239,10 +245,10 @@ class SlackMessenger:
         if (account.connection_id, method) in self._unsupported:
             return
         try:
-            async with self._client.calling(token_of(account), time_limit=self._cosmetic_time_limit) as slack:
+            async with self._slack(token_of(account), time_limit=self._cosmetic_time_limit) as slack:
                 await slack.api_call(method, json=arguments)
         except ChannelError as failure:
-            if isinstance(failure, ChannelRefused) and failure.code in _UNSUPPORTED:
+            if isinstance(failure, ChannelRefused) and failure.code in LACKING:
                 self._unsupported.add((account.connection_id, method))
             log.debug("slack.decoration_failed", method=method, error=str(failure))
 

@@ -86,9 +86,8 @@ REFUSED: Final = {
     "invalid_code": "The installation took too long or was completed before; start it again.",
 }
 
-BLOCKS_REFUSED: Final = frozenset({"invalid_blocks", "invalid_blocks_format"})
-TOO_MUCH: Final = BLOCKS_REFUSED | {"msg_blocks_too_long", "msg_too_long"}
-"""What Slack may say of a message that is within its limits as we count them; less of it may be taken."""
+LACKING: Final = frozenset({"unknown_method", "method_deprecated", "deprecated_endpoint", "feature_not_enabled"})
+"""The whole workspace has no such method, now and at the next call."""
 
 
 def channel_error(status: int, headers: Mapping[str, str], body: object) -> ChannelError:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from konstruct.embedded.loopback import free_port
+from tests.acceptance.desks import Desk, open_desk
 from tests.acceptance.shops import Shop, open_shop
 from tests.acceptance.town import Office, Town, running_town
 
@@ -54,6 +55,16 @@ async def town(standing_town: Town) -> Town:
 async def office(town: Town, standing_office: Office) -> Office:
     """For tests that leave their tenant as it was."""
     return standing_office
+
+
+@pytest.fixture(scope="session")
+async def standing_desk(standing_town: Town) -> Desk:
+    return await open_desk(standing_town)
+
+
+@pytest.fixture
+async def desk(town: Town, standing_desk: Desk) -> Desk:
+    return standing_desk
 
 
 @pytest.fixture(scope="session")

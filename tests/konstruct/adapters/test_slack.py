@@ -13,7 +13,7 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from konstruct.adapters.slack import Prompt, SlackMessenger, open_session
-from konstruct.adapters.slack_client import BOT_TOKEN
+from konstruct.adapters.slack_calls import BOT_TOKEN
 from konstruct.errors import (
     ChannelError,
     ChannelRateLimited,

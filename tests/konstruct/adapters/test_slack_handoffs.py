@@ -167,7 +167,7 @@ class TestLines:
             ("agent", "Anna Berg", "Anna Berg, to the contact: Hello"),
             ("employee", "Ada", "Ada (AI), to the contact: Hello"),
             ("note", "Anna Berg", "Note by Anna Berg, not shown to the contact: Hello"),
-            ("draft", "Ada", "Draft, only you see this here: Hello"),
+            ("draft", "Ada", "Draft, not shown to the contact: Hello"),
             ("summary", "Ada", "Summary: Hello"),
             ("system", "Konstruct", "Konstruct: Hello"),
         ],

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from konstruct.adapters.slack_text import PART_SIZE, SECTION_SIZE, fallback, harmless, sections, split
@@ -61,6 +61,7 @@ def fences(part: str) -> list[str]:
     return re.findall(r"^[ \t]*(`{3,}|~{3,})[^`\n]*$", part, re.MULTILINE)
 
 
+@settings(deadline=None)
 @given(DOCUMENT)
 def test_no_word_is_lost_or_moved(document: str) -> None:
     without_fences = re.compile(r"(?m)^(```|~~~~).*$")
@@ -68,6 +69,7 @@ def test_no_word_is_lost_or_moved(document: str) -> None:
     assert words(without_fences.sub("", together)) == words(without_fences.sub("", document))
 
 
+@settings(deadline=None)
 @given(DOCUMENT)
 def test_every_part_fits_and_shows_something(document: str) -> None:
     parts = split(document)
@@ -77,12 +79,14 @@ def test_every_part_fits_and_shows_something(document: str) -> None:
         assert part.strip()
 
 
+@settings(deadline=None)
 @given(DOCUMENT)
 def test_code_is_closed_in_every_part(document: str) -> None:
     for part in split(document):
         assert len(fences(part)) % 2 == 0
 
 
+@settings(deadline=None)
 @given(DOCUMENT)
 def test_code_that_fits_is_never_cut(document: str) -> None:
     together = "\n".join(split(document))
@@ -90,16 +94,19 @@ def test_code_that_fits_is_never_cut(document: str) -> None:
         assert len(code) > PART_SIZE or code in together
 
 
+@settings(deadline=None)
 @given(ANYTHING)
 def test_no_text_calls_anybody(text: str) -> None:
     assert not TOKEN.search(harmless(text))
 
 
+@settings(deadline=None)
 @given(ANYTHING)
 def test_what_is_harmless_stays_as_it_is(text: str) -> None:
     assert harmless(harmless(text)) == harmless(text)
 
 
+@settings(deadline=None)
 @given(ANYTHING.filter(lambda text: any(char.isalpha() for char in text)))
 def test_any_text_becomes_parts_fallbacks_and_sections_in_bounds(text: str) -> None:
     for part in split(text * 100):

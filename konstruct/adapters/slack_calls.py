@@ -1,4 +1,7 @@
-"""One call of Slack's Web API at a time, whose every failure comes out as a ChannelError; and what all callers need."""
+"""How one call of Slack's Web API is made: its client, its time limit, and what its failures mean.
+
+And the two things that whoever posts has to do: to find what may have been posted, and to take back what went astray.
+"""
 
 import asyncio
 import logging
@@ -17,11 +20,17 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from konstruct.adapters.slack_errors import channel_error
 from konstruct.errors import ChannelError, ChannelRefused, ChannelUnavailable, ConnectionDead, SendUncertain
-from konstruct.ports import ChannelAccount
+from konstruct.identity import MessageId
+from konstruct.ports import ChannelAccount, Outgoing
 
 log = structlog.get_logger(__name__)
 
 BOT_TOKEN: Final = "bot_token"  # noqa: S105 - The secret's name in ChannelAccount.secrets.
+MESSAGE_EVENT: Final = "konstruct_message"
+BLOCKS_REFUSED: Final = frozenset({"invalid_blocks", "invalid_blocks_format"})
+TOO_MUCH: Final = BLOCKS_REFUSED | {"msg_blocks_too_long", "msg_too_long"}
+"""What Slack may say of a message that is within its limits as we count them; less of it may be taken."""
+USERNAME_SIZE: Final = 80
 
 CLOCK_SKEW: Final = timedelta(minutes=1)
 PAGE_SIZE: Final = 15
@@ -29,10 +38,8 @@ PAGE_SIZE: Final = 15
 MOST_PAGES: Final = 20
 
 
-class SlackClient:
-    """Shares one session among all workspaces."""
-
-    def __init__(self, session: aiohttp.ClientSession, api_url: str, *, time_limit: timedelta) -> None:
+class SlackCalls:
+    def __init__(self, session: aiohttp.ClientSession, api_url: str, time_limit: timedelta) -> None:
         self._session = session
         self._api_url = api_url
         self._time_limit = time_limit
@@ -41,10 +48,10 @@ class SlackClient:
         self._sdk_log.setLevel(logging.INFO)
 
     @asynccontextmanager
-    async def calling(
+    async def client(
         self, token: SecretStr, *, time_limit: timedelta | None = None, is_send: bool = True
     ) -> AsyncIterator[AsyncWebClient]:
-        """A client for one call. ``is_send``: whether it matters that nobody knows if the call was carried out."""
+        """A client for one call, whose every failure comes out as a ChannelError."""
         try:
             # The SDK ignores its own timeout when it is given a session.
             async with asyncio.timeout((time_limit or self._time_limit).total_seconds()):
@@ -75,8 +82,8 @@ class SlackClient:
             "include_all_metadata": True,
         } | ({"ts": thread} if thread else {})
         for _ in range(MOST_PAGES):
-            async with self.calling(token_of(account), is_send=False) as slack:
-                page = data_of(await slack.api_call(method, http_verb="GET", params=query))
+            async with self.client(token_of(account), is_send=False) as slack:
+                page = answered(await slack.api_call(method, http_verb="GET", params=query))
                 for message in page["messages"]:
                     if _carries(message, metadata):
                         return str(message["ts"])
@@ -92,34 +99,11 @@ class SlackClient:
             ChannelRefused: always, once it has been tried.
         """
         try:
-            async with self.calling(token_of(account)) as slack:
+            async with self.client(token_of(account)) as slack:
                 await slack.chat_delete(channel=channel, ts=ts)
         except ChannelError as failure:
             log.warning("slack.stray_reply_stays", channel=channel, ts=ts, error=str(failure))
         raise ChannelRefused("The message that started the thread is gone.", "thread_not_found")
-
-
-def carrying(event: str, carried: UUID) -> dict[str, Any]:
-    """The metadata of a message by which it is found again."""
-    return {"event_type": event, "event_payload": {"id": str(carried)}}
-
-
-def _carries(message: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    metadata = message.get("metadata") or {}
-    payload = metadata.get("event_payload") or {}
-    found = {"event_type": metadata.get("event_type"), "event_payload": {"id": payload.get("id")}}
-    return found == wanted
-
-
-def token_of(account: ChannelAccount) -> SecretStr:
-    if BOT_TOKEN not in account.secrets:
-        raise ConnectionDead("The connection has no token.", "not_authed")
-    return account.secrets[BOT_TOKEN]
-
-
-def data_of(answer: AsyncSlackResponse) -> Mapping[str, Any]:
-    """The answer's JSON; unlike the SDK's view of it, it says so when a field is missing."""
-    return answer.data if isinstance(answer.data, dict) else {}
 
 
 def _translated(failure: Exception) -> ChannelError:
@@ -138,3 +122,36 @@ def _translated(failure: Exception) -> ChannelError:
             # The SDK trips over bodies that are no JSON object, each in its own way, and so do readers of the rest.
             return SendUncertain("The answer is not one of Slack's.")
     raise failure
+
+
+def token_of(account: ChannelAccount) -> SecretStr:
+    if BOT_TOKEN not in account.secrets:
+        raise ConnectionDead("The connection has no token.", "not_authed")
+    return account.secrets[BOT_TOKEN]
+
+
+def answered(answer: AsyncSlackResponse) -> Mapping[str, Any]:
+    """The answer's JSON; unlike the SDK's view of it, it says so when a field is missing."""
+    return answer.data if isinstance(answer.data, dict) else {}
+
+
+def author(message: Outgoing) -> str:
+    """Who speaks, as people are shown it; empty when the employee has neither name nor role."""
+    return " · ".join(filter(None, (message.author_name.strip(), message.author_role.strip())))
+
+
+def metadata(message_id: MessageId) -> dict[str, Any]:
+    """What travels with a message so that it can be found again."""
+    return carrying(MESSAGE_EVENT, message_id)
+
+
+def carrying(event: str, carried: UUID) -> dict[str, Any]:
+    """The same for what is no message of a conversation."""
+    return {"event_type": event, "event_payload": {"id": str(carried)}}
+
+
+def _carries(message: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    metadata = message.get("metadata") or {}
+    payload = metadata.get("event_payload") or {}
+    found = {"event_type": metadata.get("event_type"), "event_payload": {"id": payload.get("id")}}
+    return found == wanted
