@@ -30,6 +30,7 @@ FOUND_TO_FORGET: Final = 10
 NOTHING_FOUND: Final = (
     "The documents of the business say nothing about this. Say that you do not know; do not make something up."
 )
+PEOPLES: Final = "Not sent: people of the team have had the conversation since."
 ASKED: Final = (
     "{} was asked, and may take hours. The answer will come here as a note of the system. Tell the person you talk with"
     " that you asked, promise nothing, and go on with what you can do without it."
@@ -63,6 +64,7 @@ class BuiltinTools:
             builtin.HAND_OFF: self._hand_off,
             builtin.ASK_COLLEAGUE: self._ask_colleague,
             builtin.READ_RESULT: self._read_result,
+            builtin.SEND_REPLY: self._send_reply,
         }
 
     async def use(self, name: str, given: Given) -> Outcome:
@@ -150,6 +152,14 @@ class BuiltinTools:
         if whole is None:
             raise ToolFailed("There is no such result in this conversation that goes on.")
         return Outcome("done", results.part(whole.text, int(str(start))), whole.is_untrusted)
+
+    async def _send_reply(self, given: Given) -> Outcome:
+        """It goes out in the turn that the note of the yes begins, and under that turn's fence."""
+        async with self._database.tenant_session(given.call.tenant_id) as session:
+            conversation = await conversations.lock(session, given.call.conversation_id)
+        if conversation.owner != "employee":
+            raise ToolFailed(PEOPLES)
+        return Outcome("done", "It is sent.")
 
     def _record(self, session: AsyncSession, call: ToolCall, action: str, **rows: list[UUID]) -> None:
         detail: dict[str, Any] = {name: [str(row) for row in ids] for name, ids in rows.items()}

@@ -11,7 +11,7 @@ from temporalio import activity
 from temporalio.client import Client
 
 from activities.heartbeat import heartbeat
-from konstruct import approvals, consults, inbox, temporal
+from konstruct import approvals, consults, inbox, quarantine, temporal
 from konstruct.audit import anchors, sealing
 from konstruct.audit.signing import Signatures
 from konstruct.contracts.conversation import DELIVER_MESSAGE, SEND_NOTICE, DeliverMessage, SendNotice, Swept
@@ -41,7 +41,7 @@ class Upkeep:
     async def sweep(self) -> Swept:
         """Signals every message that is durable but that no workflow has taken. A repeated signal changes nothing."""
         unsettled = await inbox.unsettled(self._database, AT_MOST)
-        await inbox.forget_quarantined(self._database)
+        await quarantine.forget(self._database)
         signalled = 0
         async with heartbeat():
             for message in unsettled:

@@ -22,7 +22,7 @@ from gateway.slack_approvals import SlackApprovals
 from gateway.slack_consults import SlackConsults
 from gateway.slack_handoffs import SlackHandoffs
 from gateway.slack_listeners import SlackListeners
-from konstruct import connections, inbox
+from konstruct import connections, quarantine
 from konstruct.adapters.slack import SlackMessenger
 from konstruct.adapters.slack_handoffs import SlackDeskroom
 from konstruct.connections import ConnectionRef
@@ -95,7 +95,7 @@ class SlackEvents:
                 raise
             reason = str(error) if isinstance(error, KonstructError) else type(error).__name__
             log.exception("slack_event_quarantined", reason=reason)
-            await inbox.quarantine(self._database, channel="slack", reason=reason, body=document)
+            await quarantine.keep(self._database, channel="slack", reason=reason, body=document)
             return BoltResponse(status=200)
 
     def _make_bolt(self, api_url: str) -> AsyncApp:

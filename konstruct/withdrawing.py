@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, update
+from sqlalchemy import ColumnElement, and_, exists, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
@@ -78,6 +78,13 @@ async def cancel_turn(session: AsyncSession, turn_id: UUID, by: str) -> None:
         .values(state="denied", decided_by=by, decided_at=utc_now())
     )
     await _cancel(session, col(ToolCall.turn_id) == turn_id)
+
+
+async def cancel_undecided(session: AsyncSession, conversation_id: UUID) -> None:
+    """What was not begun in this conversation, which must be locked, is not to be done any more, but for what people
+    are asked to allow, or have allowed."""
+    is_undecided = ~exists().where(col(Approval.call_id) == col(ToolCall.id))
+    await _cancel(session, and_(col(ToolCall.conversation_id) == conversation_id, is_undecided))
 
 
 async def _cancel(session: AsyncSession, which: ColumnElement[bool]) -> None:

@@ -173,7 +173,7 @@ async def wanted(session: AsyncSession, handoff_id: UUID) -> list[UUID]:
     found = await session.scalars(
         select(col(HandoffEntry.id))
         .where(col(HandoffEntry.handoff_id) == handoff_id, col(HandoffEntry.state) == "wanted")
-        .order_by(col(HandoffEntry.id))
+        .order_by(col(HandoffEntry.created_at), col(HandoffEntry.id))
     )
     return list(found)
 
@@ -272,7 +272,7 @@ async def _undelivered(session: AsyncSession, handoff: Handoff) -> Sequence[Hand
         )
         .where(col(HandoffEntry.handoff_id) == handoff.id, col(HandoffEntry.state) == "kept")
         .where(col(Message.state) == "failed")
-        .order_by(col(HandoffEntry.id))
+        .order_by(col(HandoffEntry.created_at), col(HandoffEntry.id))
         .limit(LINES_AT_ONCE)
     )
     return found.all()
@@ -289,7 +289,7 @@ async def _unposted(session: AsyncSession, handoff: Handoff) -> Sequence[Handoff
                 col(HandoffEntry.state) == "failed",
             ),
         )
-        .order_by(col(HandoffEntry.id))
+        .order_by(col(HandoffEntry.created_at), col(HandoffEntry.id))
         .limit(LINES_AT_ONCE)
     )
     return found.all()

@@ -20,7 +20,7 @@ class Handoff(Owned, table=True):
         ),
         ForeignKeyConstraint(["tenant_id", "contact_id"], ["contacts.tenant_id", "contacts.id"]),
         Index("handoffs_by_time", "tenant_id", "state", "created_at"),
-        Index("handoffs_open", "created_at", postgresql_where=text("state <> 'over'")),
+        Index("handoffs_open", "created_at", postgresql_where=text("state <> 'over' or next_due_at is not null")),
         Index("handoffs_of_conversation", "tenant_id", "conversation_id"),
         Index("handoffs_of_contact", "tenant_id", "contact_id"),
         Index(
@@ -54,7 +54,7 @@ class Handoff(Owned, table=True):
     sealed_packet: bytes | None = Field(default=None, sa_type=LargeBinary)
     """Summary, what was tried and a suggested reply, once they were written."""
     agent: str | None = None
-    """Who has it, or had it last."""
+    """Who has it, or had it last, or gave it back."""
     began_seq: int = Field(sa_type=BigInteger)
     """The conversation's last message before."""
     mirrored_seq: int = Field(sa_type=BigInteger)
@@ -74,7 +74,7 @@ class Handoff(Owned, table=True):
     replied_at: datetime | None = moment(optional=True)
     ended_at: datetime | None = moment(optional=True)
     next_due_at: datetime | None = moment(optional=True)
-    """When the desk's plan has something to do next."""
+    """When there is something to do next: by the desk's plan, or since it has changed."""
     attended_at: datetime | None = moment(optional=True)
     swept_at: datetime | None = moment(optional=True)
 

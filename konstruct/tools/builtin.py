@@ -15,6 +15,7 @@ CURRENT_TIME: Final = "current_time"
 HAND_OFF: Final = "hand_off"
 ASK_COLLEAGUE: Final = "ask_colleague"
 READ_RESULT: Final = "read_result"
+SEND_REPLY: Final = "send_reply"
 
 
 @dataclass(frozen=True)
@@ -96,10 +97,16 @@ BUILTINS: Final[dict[str, Builtin]] = {
             "reads",
             is_untrusted=True,
         ),
+        _builtin(
+            SEND_REPLY,
+            "Sends an answer that a rule of the employee holds back until a person says yes. No model is shown this.",
+            _object({"text": {"type": "string"}}, "text"),
+            "sends",
+        ),
     )
 }
 
-CHOOSABLE: Final = frozenset(BUILTINS) - {READ_RESULT}
+CHOOSABLE: Final = frozenset(BUILTINS) - {READ_RESULT, SEND_REPLY}
 """What an employee is given by name; reading on in a result goes along with whatever may be so long."""
 
 

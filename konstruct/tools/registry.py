@@ -17,7 +17,15 @@ from konstruct.desk.people import Person
 from konstruct.ports import ToolSpec
 from konstruct.tables import EmployeeVersion
 from konstruct.tables import Tool as ToolRow
-from konstruct.tools.builtin import ASK_COLLEAGUE, BUILTINS, READ_RESULT, SEARCH_KNOWLEDGE, asking_spec
+from konstruct.tools.builtin import (
+    ASK_COLLEAGUE,
+    BUILTINS,
+    CHOOSABLE,
+    READ_RESULT,
+    SEARCH_KNOWLEDGE,
+    SEND_REPLY,
+    asking_spec,
+)
 from konstruct.tools.http import HttpToolDefinition
 from konstruct.tools.policy import Approval, Risk, acts, may_be, usual
 from konstruct.tools.schemas import canonical
@@ -79,7 +87,9 @@ def model_name(key: str, name: str) -> str:
 
 async def toolbox(session: AsyncSession, version: EmployeeVersion) -> dict[str, Tool]:
     """The tools that this employee may use now, by the names that models know; what is not to be had is left out."""
-    chosen = {name: approval for name, approval in map(_choice, version.tools) if name != READ_RESULT}
+    chosen = {
+        name: approval for name, approval in map(_choice, version.tools) if name in CHOOSABLE or name not in BUILTINS
+    }
     rows = await _rows(session, [name for name in chosen if name not in BUILTINS])
     colleagues = (await people.settings(session)).people if ASK_COLLEAGUE in chosen else ()
     found: dict[str, Tool] = {}
@@ -91,6 +101,16 @@ async def toolbox(session: AsyncSession, version: EmployeeVersion) -> dict[str, 
     if any(tool.kind != "builtin" or tool.spec.name == SEARCH_KNOWLEDGE for tool in found.values()):
         found[READ_RESULT] = _of_builtin(READ_RESULT)
     return found
+
+
+async def called(session: AsyncSession, version: EmployeeVersion, name: str) -> Tool | None:
+    """As in ``toolbox``, for a call that was asked for, be it by a model or by a rule."""
+    return sending_reply() if name == SEND_REPLY else (await toolbox(session, version)).get(name)
+
+
+def sending_reply() -> Tool:
+    """What a rule calls that holds an answer back; models are not shown it."""
+    return _of_builtin(SEND_REPLY)
 
 
 async def listing(session: AsyncSession) -> list[Listed]:

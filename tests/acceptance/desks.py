@@ -104,7 +104,7 @@ class Desk:
         """Waits until the talk is theirs."""
 
         async def is_theirs() -> bool:
-            return (await self.conversation(talk))["owner"] == owner
+            return str((await self.conversation(talk))["owner"]) == owner
 
         await until(is_theirs, timeout=60)
 
@@ -157,7 +157,10 @@ class Desk:
 
 
 async def open_desk(town: Town, **more: Any) -> Desk:
-    office = await town.new_office(name="Ada", sections={"desk": SUPPORT}, **more)
+    limits = dict.fromkeys(("contact", "connection", "tenant"), "100000/minute")
+    office = await town.new_office(
+        name="Ada", limits=limits, sections={"desk": SUPPORT}, tools=["current_time", "hand_off"], **more
+    )
     office.workspace.add_channel(ROOM, members={ANNA, BEN, EVE})
     made = await konstruct(
         *("api-key", "create", "desk", "--tenant", office.slug),

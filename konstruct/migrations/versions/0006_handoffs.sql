@@ -54,7 +54,7 @@ create table handoffs (
   foreign key (tenant_id, contact_id) references contacts (tenant_id, id)
 );
 create index handoffs_by_time on handoffs (tenant_id, state, created_at);
-create index handoffs_open on handoffs (created_at) where state <> 'over';
+create index handoffs_open on handoffs (created_at) where state <> 'over' or next_due_at is not null;
 create index handoffs_of_conversation on handoffs (tenant_id, conversation_id);
 create index handoffs_by_card on handoffs (tenant_id, card_channel, card_external_id) where card_channel is not null;
 create index handoffs_of_contact on handoffs (tenant_id, contact_id);
@@ -164,14 +164,15 @@ grant select (author) on messages to konstruct_router;
 
 set local check_function_bodies = off;
 
--- Handoffs whose workflow was not started, or died on its way.
+-- Handoffs whose workflow was not started, died on its way, or did not hear that something has changed.
 create function handoffs_unsettled(at_most integer)
   returns table (tenant_id uuid, handoff_id uuid)
   language sql stable security definer set search_path = pg_catalog, pg_temp
   as $$
     select h.tenant_id, h.id from public.handoffs h
-    where h.state <> 'over' and (h.swept_at is null or h.swept_at < now() - interval '10 minutes')
-      and ((h.attended_at is null and h.created_at < now() - interval '20 seconds')
+    where (h.state <> 'over' or h.next_due_at is not null)
+      and (h.swept_at is null or h.swept_at < now() - interval '10 minutes')
+      and ((h.state <> 'over' and h.attended_at is null and h.created_at < now() - interval '20 seconds')
         or h.next_due_at < now() - interval '20 seconds')
     order by h.created_at
     limit at_most
