@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from konstruct import consults, contacts
 from konstruct.consults import LONGEST_ANSWER, MOST_WAITING, Asked
@@ -102,6 +103,35 @@ async def test_one_conversation_keeps_only_so_many_people_busy(office: Office) -
     await ask(office)
     await answer(office, first.consult_id)
     await ask(office, of=others[-1])
+
+
+async def test_of_many_questions_at_once_no_more_are_asked(office: Office) -> None:
+    first = await call(office)
+    made = [first] + [await call(office, conversation_id=first.conversation_id) for _ in range(7)]
+    came = await asyncio.gather(*(ask(office, of=each) for each in made), return_exceptions=True)
+    assert sorted(type(each).__name__ for each in came) == ["Asked"] * MOST_WAITING + ["ToolFailed"] * 5
+
+
+async def test_an_erasure_that_is_under_way_misses_no_question(office: Office) -> None:
+    made = await call(office)
+    async with office.session() as session:
+        await contacts.erase(session, office.tenant_id, made.contact_id, actor="test")
+        asking = asyncio.create_task(ask(office, of=made))
+        while not await is_waited_for(office):
+            assert not asking.done()
+    with pytest.raises(ToolFailed, match="was erased"):
+        await asking
+
+
+async def is_waited_for(office: Office) -> bool:
+    """Whether somebody waits for what another transaction holds."""
+    async with office.session() as session:
+        waiting: bool = (
+            await session.execute(
+                text("select exists (select from pg_stat_activity where cardinality(pg_blocking_pids(pid)) > 0)")
+            )
+        ).scalar_one()
+    return waiting
 
 
 async def test_the_answer_of_whoever_was_asked_counts(office: Office) -> None:

@@ -8,19 +8,18 @@ from sqlmodel import select
 
 from konstruct import consults
 from konstruct.errors import NotFound
-from konstruct.handoffs.owning import Agent
 from konstruct.tables import Consult
 from tests.support import consults as asking
 from tests.support.office import Furnished
+from tests.tenancy.attempts_on_handoffs import agent_of
 from tests.tenancy.attempts_on_tools import call_of
 
 Attempt = Callable[[AsyncSession, Furnished, Furnished], Awaitable[object]]
 
 
 async def wonder(office: Furnished) -> None:
-    """With a desk, one of whose people was asked something on a card."""
-    await asking.set_desk(office)
-    asked = await asking.ask(office, "Canary that a colleague is asked")
+    """One of the people at the desk was asked something on a card."""
+    asked = await asking.ask(office, "Canary that a colleague is asked", colleague=agent_of(office).key)
     async with office.session() as session:
         await consults.shown(session, asked.consult_id, office.connection_id, "C9", f"card-of-{office.tenant_id}")
 
@@ -31,7 +30,7 @@ async def consult_of(b: Furnished) -> Consult:
 
 
 async def _ask(session: AsyncSession, a: Furnished, b: Furnished) -> object:
-    return await consults.ask(session, a.vault, await call_of(b), "ben", "Not yours")
+    return await consults.ask(session, a.vault, await call_of(b), agent_of(a).key, "Not yours")
 
 
 async def _find(session: AsyncSession, a: Furnished, b: Furnished) -> object:
@@ -50,8 +49,8 @@ async def _with_card(session: AsyncSession, a: Furnished, b: Furnished) -> objec
 
 
 async def _answer(session: AsyncSession, a: Furnished, b: Furnished) -> object:
-    """The same person may be at both desks."""
-    return await consults.answer(session, a.vault, (await consult_of(b)).id, Agent("ben", "Ben Okoro"), "Not yours")
+    """Under the key of whoever was asked: the same person may be at both desks."""
+    return await consults.answer(session, a.vault, (await consult_of(b)).id, agent_of(b), "Not yours")
 
 
 async def _settle(session: AsyncSession, a: Furnished, b: Furnished) -> object:
