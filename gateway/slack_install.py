@@ -14,7 +14,8 @@ from redis.asyncio import Redis
 
 from konstruct import connections, slack_tickets
 from konstruct.adapters.redis import Circuit
-from konstruct.adapters.slack import BOT_TOKEN, BotIdentity, Installation, SlackMessenger
+from konstruct.adapters.slack import BotIdentity, Installation, SlackMessenger
+from konstruct.adapters.slack_calls import BOT_TOKEN
 from konstruct.db import Database
 from konstruct.errors import BadInput, Conflict, Misconfigured, Unauthentic
 from konstruct.settings import Settings

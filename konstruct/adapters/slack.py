@@ -5,9 +5,7 @@ Events from Slack do not come in here, and what a text may hold is decided in sl
 
 import asyncio
 import html
-import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -15,20 +13,25 @@ from typing import Any, Final
 import aiohttp
 import structlog
 from pydantic import SecretStr
-from slack_sdk.errors import SlackApiError, SlackClientError
-from slack_sdk.web.async_client import AsyncWebClient
-from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from konstruct.adapters import slack_cards, slack_text
-from konstruct.adapters.slack_errors import channel_error
-from konstruct.errors import ChannelError, ChannelRefused, ChannelUnavailable, ConnectionDead, SendUncertain
+from konstruct.adapters.slack_calls import (
+    BLOCKS_REFUSED,
+    MESSAGE_EVENT,
+    USERNAME_SIZE,
+    SlackCalls,
+    answered,
+    author,
+    metadata,
+    token_of,
+)
+from konstruct.adapters.slack_errors import LACKING
+from konstruct.errors import ChannelError, ChannelRefused, ConnectionDead, SendUncertain
 from konstruct.identity import ConnectionId, MessageId
 from konstruct.ports import ApprovalCard, ChannelAccount, Outgoing, Thread
 
 log = structlog.get_logger(__name__)
 
-BOT_TOKEN: Final = "bot_token"  # noqa: S105 - The secret's name in ChannelAccount.secrets.
-MESSAGE_EVENT: Final = "konstruct_message"
 MOST_PROMPTS: Final = 4
 
 CONNECT_TIME_LIMIT: Final = timedelta(seconds=4)
@@ -37,10 +40,7 @@ PAGE_SIZE: Final = 15
 """Apps outside Slack's marketplace get no more than this at once, and one page a minute."""
 MOST_PAGES: Final = 20
 
-_USERNAME_SIZE: Final = 80
-_BLOCKS_REFUSED: Final = frozenset({"invalid_blocks", "invalid_blocks_format"})
-_TOO_MUCH: Final = _BLOCKS_REFUSED | {"msg_blocks_too_long", "msg_too_long"}
-_UNSUPPORTED: Final = frozenset({"unknown_method", "method_deprecated", "deprecated_endpoint", "feature_not_enabled"})
+_TOO_MUCH: Final = BLOCKS_REFUSED | {"msg_blocks_too_long", "msg_too_long"}
 
 
 @dataclass(frozen=True)
@@ -107,15 +107,10 @@ class SlackMessenger:
         time_limit: timedelta = timedelta(seconds=10),
         cosmetic_time_limit: timedelta = timedelta(seconds=2),
     ) -> None:
-        self._session = session
-        self._api_url = api_url
-        self._time_limit = time_limit
+        self._slack = SlackCalls(session, api_url, time_limit).client
         self._cosmetic_time_limit = cosmetic_time_limit
         self._nameless: set[ConnectionId] = set()
         self._unsupported: set[tuple[ConnectionId, str]] = set()
-        # At debug level the SDK logs whole messages.
-        self._sdk_log = logging.getLogger(f"{__name__}.sdk")
-        self._sdk_log.setLevel(logging.INFO)
 
     def split(self, text: str) -> list[str]:
         return slack_text.split(text)
@@ -131,7 +126,7 @@ class SlackMessenger:
             except ChannelRefused as refusal:
                 if is_named and refusal.code == "missing_scope":
                     is_named = False
-                elif is_rich and refusal.code in _BLOCKS_REFUSED:
+                elif is_rich and refusal.code in BLOCKS_REFUSED:
                     is_rich = False
                 else:
                     raise
@@ -145,17 +140,17 @@ class SlackMessenger:
         self, account: ChannelAccount, thread: Thread, message: Outgoing, *, is_named: bool, is_rich: bool
     ) -> tuple[str, bool]:
         """Its ts, and whether it went to the thread."""
-        author = " · ".join(filter(None, (message.author_name.strip(), message.author_role.strip())))
-        text = message.text if is_named or not author else f"**{slack_text.harmless(author)}**\n\n{message.text}"
-        async with self._slack(_token(account)) as slack:
-            answer = _data(
+        name = author(message)
+        text = message.text if is_named or not name else f"**{slack_text.harmless(name)}**\n\n{message.text}"
+        async with self._slack(token_of(account)) as slack:
+            answer = answered(
                 await slack.chat_postMessage(
                     channel=thread.channel,
                     thread_ts=thread.root,
                     text=slack_text.fallback(text),
                     blocks=[{"type": "markdown", "text": text}] if is_rich else _sections(text),
-                    username=author[:_USERNAME_SIZE] if is_named and author else None,
-                    metadata={"event_type": MESSAGE_EVENT, "event_payload": {"id": str(message.message_id)}},
+                    username=name[:USERNAME_SIZE] if is_named and name else None,
+                    metadata=metadata(message.message_id),
                     unfurl_links=False,
                     unfurl_media=False,
                 )
@@ -165,7 +160,7 @@ class SlackMessenger:
     async def _take_back(self, account: ChannelAccount, thread: Thread, ts: str) -> None:
         """Slack posts a reply whose thread is gone at the top of the channel, where it was never meant to be."""
         try:
-            async with self._slack(_token(account)) as slack:
+            async with self._slack(token_of(account)) as slack:
                 await slack.chat_delete(channel=thread.channel, ts=ts)
         except ChannelError as failure:
             log.warning("slack.stray_reply_stays", channel=thread.channel, ts=ts, error=str(failure))
@@ -175,8 +170,8 @@ class SlackMessenger:
         oldest = f"{(message.created_at - CLOCK_SKEW).timestamp():.6f}"
         cursor: str | None = None
         for _ in range(MOST_PAGES):
-            async with self._slack(_token(account), is_send=False) as slack:
-                page = _data(
+            async with self._slack(token_of(account), is_send=False) as slack:
+                page = answered(
                     await slack.conversations_replies(
                         channel=thread.channel,
                         ts=thread.root,
@@ -218,8 +213,8 @@ class SlackMessenger:
                 "blocks": slack_cards.blocks(card, is_whole=is_whole),
             }
             try:
-                async with self._slack(_token(account), is_send=method == "chat.postMessage") as slack:
-                    return str(_data(await slack.api_call(method, json={**other, **message}))["ts"])
+                async with self._slack(token_of(account), is_send=method == "chat.postMessage") as slack:
+                    return str(answered(await slack.api_call(method, json={**other, **message}))["ts"])
             except ChannelRefused as refusal:
                 if not is_whole or refusal.code not in _TOO_MUCH:
                     raise
@@ -243,7 +238,7 @@ class SlackMessenger:
     async def identify(self, token: SecretStr) -> BotIdentity:
         async with self._slack(token, is_send=False) as slack:
             answer = await slack.auth_test()
-            who = _data(answer)
+            who = answered(answer)
             if not who.get("bot_id"):
                 raise ConnectionDead("A bot token (xoxb-…) is needed here.", "not_allowed_token_type")
             return BotIdentity(
@@ -268,7 +263,7 @@ class SlackMessenger:
                 "code": code,
                 "redirect_uri": redirect_uri,
             }
-            return _installation(_data(await slack.api_call("oauth.v2.access", data=form)))
+            return _installation(answered(await slack.api_call("oauth.v2.access", data=form)))
 
     async def _show_state(self, account: ChannelAccount, thread: Thread, *, status: str, session: str) -> None:
         """The line under the thread, and the session's state, which brings Slack's stop button."""
@@ -283,64 +278,12 @@ class SlackMessenger:
         if (account.connection_id, method) in self._unsupported:
             return
         try:
-            async with self._slack(_token(account), time_limit=self._cosmetic_time_limit) as slack:
+            async with self._slack(token_of(account), time_limit=self._cosmetic_time_limit) as slack:
                 await slack.api_call(method, json=arguments)
         except ChannelError as failure:
-            if isinstance(failure, ChannelRefused) and failure.code in _UNSUPPORTED:
+            if isinstance(failure, ChannelRefused) and failure.code in LACKING:
                 self._unsupported.add((account.connection_id, method))
             log.debug("slack.decoration_failed", method=method, error=str(failure))
-
-    @asynccontextmanager
-    async def _slack(
-        self, token: SecretStr, *, time_limit: timedelta | None = None, is_send: bool = True
-    ) -> AsyncIterator[AsyncWebClient]:
-        """A client for one call, whose every failure comes out as a ChannelError."""
-        try:
-            # The SDK ignores its own timeout when it is given a session.
-            async with asyncio.timeout((time_limit or self._time_limit).total_seconds()):
-                yield AsyncWebClient(
-                    token=token.get_secret_value() or None,
-                    base_url=self._api_url,
-                    session=self._session,
-                    retry_handlers=[],
-                    logger=self._sdk_log,
-                )
-        except Exception as failure:
-            error = _translated(failure)
-            if isinstance(error, SendUncertain) and not is_send:
-                error = ChannelUnavailable(str(error))
-            if error is failure:
-                raise
-            raise error from failure
-
-
-def _translated(failure: Exception) -> ChannelError:
-    match failure:
-        case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError() | aiohttp.InvalidURL():
-            return ChannelUnavailable("Slack cannot be reached.")
-        case ChannelError():
-            return failure
-        case SlackApiError(response=AsyncSlackResponse() as answer):
-            return channel_error(answer.status_code, answer.headers, answer.data)
-        case TimeoutError():
-            return SendUncertain("Slack did not answer in time.")
-        case aiohttp.ClientError() | OSError():
-            return SendUncertain("The connection to Slack broke.")
-        case SlackClientError() | ValueError() | AttributeError() | LookupError():
-            # The SDK trips over bodies that are no JSON object, each in its own way, and so do readers of the rest.
-            return SendUncertain("The answer is not one of Slack's.")
-    raise failure
-
-
-def _token(account: ChannelAccount) -> SecretStr:
-    if BOT_TOKEN not in account.secrets:
-        raise ConnectionDead("The connection has no token.", "not_authed")
-    return account.secrets[BOT_TOKEN]
-
-
-def _data(answer: AsyncSlackResponse) -> Mapping[str, Any]:
-    """The answer's JSON; unlike the SDK's view of it, it says so when a field is missing."""
-    return answer.data if isinstance(answer.data, dict) else {}
 
 
 def _installation(grant: Mapping[str, Any]) -> Installation:
@@ -370,9 +313,9 @@ def _sections(text: str) -> list[dict[str, Any]]:
 
 
 def _carries(reply: Mapping[str, Any], message_id: MessageId) -> bool:
-    metadata = reply.get("metadata") or {}
-    payload = metadata.get("event_payload") or {}
-    return metadata.get("event_type") == MESSAGE_EVENT and payload.get("id") == str(message_id)
+    carried = reply.get("metadata") or {}
+    payload = carried.get("event_payload") or {}
+    return carried.get("event_type") == MESSAGE_EVENT and payload.get("id") == str(message_id)
 
 
 def _scopes(comma_separated: str) -> frozenset[str]:

@@ -12,7 +12,8 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
-from konstruct.adapters.slack import BOT_TOKEN, Prompt, SlackMessenger, open_session
+from konstruct.adapters.slack import Prompt, SlackMessenger, open_session
+from konstruct.adapters.slack_calls import BOT_TOKEN
 from konstruct.errors import (
     ChannelError,
     ChannelRateLimited,
