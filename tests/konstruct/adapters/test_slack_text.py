@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from konstruct.adapters.slack_text import PART_SIZE, SECTION_SIZE, fallback, harmless, sections, split
@@ -62,6 +62,7 @@ def fences(part: str) -> list[str]:
 
 
 @given(DOCUMENT)
+@settings(deadline=None)
 def test_no_word_is_lost_or_moved(document: str) -> None:
     without_fences = re.compile(r"(?m)^(```|~~~~).*$")
     together = "\n".join(split(document))
@@ -69,6 +70,7 @@ def test_no_word_is_lost_or_moved(document: str) -> None:
 
 
 @given(DOCUMENT)
+@settings(deadline=None)
 def test_every_part_fits_and_shows_something(document: str) -> None:
     parts = split(document)
     assert parts
@@ -78,12 +80,14 @@ def test_every_part_fits_and_shows_something(document: str) -> None:
 
 
 @given(DOCUMENT)
+@settings(deadline=None)
 def test_code_is_closed_in_every_part(document: str) -> None:
     for part in split(document):
         assert len(fences(part)) % 2 == 0
 
 
 @given(DOCUMENT)
+@settings(deadline=None)
 def test_code_that_fits_is_never_cut(document: str) -> None:
     together = "\n".join(split(document))
     for code in re.findall(r"(?ms)^(?:```|~~~~)\w*\n.*?^(?:```|~~~~)$", document):

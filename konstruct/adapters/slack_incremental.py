@@ -1,0 +1,347 @@
+"""A model's Markdown made harmless while it is written: what of an unfinished text may be shown now.
+
+All that is shown comes to what ``slack_text.harmless`` makes of the whole text, however it was cut into pieces. Each
+stage holds back what it cannot decide yet, and hands on the rest. One thing differs: more than a hundred blanks before
+the fence that ends code become a line of their own.
+"""
+
+import re
+from bisect import bisect_right
+from typing import Final
+
+from konstruct.adapters import slack_text
+from konstruct.adapters.slack_text import (
+    AT,
+    CALL,
+    CODE_SPAN,
+    FENCE,
+    LABELLED_LINK,
+    LESS_THAN,
+    LINK_ADDRESS,
+    LINK_LABEL,
+    LONGEST_ADDRESS,
+    LONGEST_CODE_SPAN,
+    LONGEST_LABEL,
+    LONGEST_NAME,
+    PART_SIZE,
+    SCHEME,
+)
+
+LONGEST_HELD: Final = 1_000
+"""Characters. Only a link or a command that does not end is held for so long; of other text, a word."""
+
+LONGEST_RUN: Final = 16
+"""Of backticks, tildes or exclamation marks in a clean text."""
+
+_LONGEST_FENCE: Final = 12 + LONGEST_RUN + 2
+_LONGEST_WORD: Final = 80
+_MOST_BLANKS: Final = 100
+
+_MAYBE_FENCE = re.compile(r"[ \t]{0,12}(?:`{0,2}|~{0,2}|(?:`{3,}|~{3,})[^`\n]{0,200})")
+
+# What the end of a text may yet become. It may hold back too much, but never too little.
+_MAYBE_LINK: Final = (
+    rf"<(?:{SCHEME}(?::{LINK_ADDRESS}{{0,{LONGEST_ADDRESS}}}(?:\|{LINK_LABEL}{{0,{LONGEST_LABEL}}})?)?)?\Z"
+)
+_MAYBE_IMAGE = re.compile(rf"!+\[?\Z|!*{_MAYBE_LINK}", re.IGNORECASE)
+_OTHER_IN_CODE = re.compile(rf"!+[\[<]|{LABELLED_LINK.pattern}|{_MAYBE_IMAGE.pattern}", re.IGNORECASE)
+_MAYBE_ENTITY: Final = r"&[\#a-z\d]{0,14};?"
+_MAYBE_COMMAND = re.compile(
+    rf"""{_MAYBE_ENTITY}\Z
+      | {LESS_THAN}\\?(?:
+            !(?:-|d\w{{0,6}})?
+          | (?:{AT}|\#)[\w.-]{{0,{LONGEST_NAME}}}(?:&g?)?
+          | {_MAYBE_ENTITY}
+          | {SCHEME}(?::[^\s<>|]{{0,{LONGEST_ADDRESS}}})?
+        )?\Z
+      | {CALL}[a-z]{{0,8}}\Z""",
+    re.IGNORECASE | re.VERBOSE,
+)
+
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")
+_TICKS = re.compile("`+")
+_LINE_START = re.compile(r"(?<=\n)")
+_WORD_START = re.compile(r"(?<=\s)(?=\S)")
+_HEADING_MARKS = re.compile(r"^[ \t]*#{1,6}[ \t]+\Z", re.MULTILINE)
+_ANY_START = re.compile(r"(?=\S)")
+
+
+class Incremental:
+    """One answer, shown piece by piece in one message, or in several when it is longer than one may be.
+
+    shown = text.feed(piece)            # as often as there is a piece, and text.finish() at the end
+    while text.is_full:                 # the message holds no more
+        end(shown + text.next_message())
+        shown = text.feed("")           # begins the next one; after finish(), finish() again
+    """
+
+    def __init__(self) -> None:
+        self._characters = _Characters()
+        self._fences = _Fences()
+        self._commands = _Commands()
+        self._is_finished = False
+        self._waiting = ""
+        self._page = ""
+        self._spare = PART_SIZE
+        """No more than the room there is: to count all of the message anew for each piece would take too long."""
+        self.is_full = False
+        """What waits belongs into the next message."""
+
+    @property
+    def room(self) -> int:
+        """Characters that the message still holds, as many as Slack counts; more are never shown at once."""
+        return max(0, PART_SIZE - _size(self._page))
+
+    def feed(self, piece: str) -> str:
+        """What may be shown now, to be appended to what was; often nothing."""
+        clean = self._characters.feed(piece)
+        self._waiting += self._commands.feed(self._fences.feed(clean))
+        return self._show()
+
+    def finish(self) -> str:
+        """The rest. Code that was left open is closed."""
+        if not self._is_finished:
+            self._is_finished = True
+            self._waiting += self._commands.feed(self._fences.finish()) + self._commands.finish()
+        return self._show()
+
+    def next_message(self) -> str:
+        """What is still to be appended to this message, which closes its code. The next one goes on with it."""
+        read = list(slack_text.blocks(self._page))
+        closing = "".join(block.text for block in read)[len(self._page) :]
+        if closing and self._waiting.startswith(read[-1].closing):
+            self._waiting = self._waiting.removeprefix(read[-1].closing)
+        elif closing:
+            self._waiting = read[-1].opening + self._waiting
+        self._page = ""
+        self._spare = PART_SIZE
+        self.is_full = False
+        return closing
+
+    def _show(self) -> str:
+        """Slack may lose blanks with which a piece begins, and people read words: a piece ends before a word."""
+        if self.is_full:
+            return ""
+        end = len(self._waiting) if self._is_finished else _seam(self._waiting)
+        shown = self._waiting[:end]
+        if not self._fits(shown):
+            shown = shown[: self._most_that_fits(shown)]
+            self.is_full = True
+        # Slack takes no message in which there is nothing to see.
+        if not self._page and not slack_text.is_visible(shown):
+            return ""
+        self._waiting = self._waiting[len(shown) :]
+        self._page += shown
+        return shown
+
+    def _fits(self, text: str) -> bool:
+        if _most_size(text) > self._spare:
+            self._spare = PART_SIZE - _size(self._page + text)
+            return self._spare >= 0
+        self._spare -= _most_size(text)
+        return True
+
+    def _most_that_fits(self, text: str) -> int:
+        """Where the message ends, best between lines. Nowhere when a line had better begin in the next message."""
+        if end := self._last_that_fits(_LINE_START, text):
+            return end
+        if self._page.endswith("\n"):
+            return 0
+        return self._last_that_fits(_WORD_START, text) or (
+            0 if self._page else self._last_that_fits(_ANY_START, text) or 1
+        )
+
+    def _last_that_fits(self, boundary: re.Pattern[str], text: str) -> int:
+        """A line that is cut may no longer be harmless: code that loses its end is none any more."""
+        ends = [found.start() for found in boundary.finditer(text)]
+        fitting = bisect_right(ends, PART_SIZE, key=lambda end: _size(self._page + text[:end]))
+        for end in reversed(ends[:fitting]):
+            page = self._page + text[:end]
+            if _size(page) <= PART_SIZE and slack_text.harmless(page).startswith(page):
+                return end
+        return 0
+
+
+class _Characters:
+    """Line ends, unwanted characters and long runs. Holds nothing back."""
+
+    def __init__(self) -> None:
+        self._after_return = False
+        self._run = ""
+
+    def feed(self, piece: str) -> str:
+        if not piece:
+            return ""
+        if self._after_return and piece[0] == "\n":
+            self._after_return = False
+            return self.feed(piece[1:])
+        self._after_return = piece[-1] == "\r"
+        clean = slack_text.clean(self._run + piece)[len(self._run) :]
+        self._run = (self._run + clean)[-LONGEST_RUN:]
+        return clean
+
+
+class _Fences:
+    """Tells prose from code, by lines. Holds back the beginning of a line that may be a fence."""
+
+    def __init__(self) -> None:
+        self._prose = _Prose()
+        self._fence: re.Match[str] | None = None
+        self._held = ""
+        self._is_inside_line = False
+        self._is_code_whole = True
+        """Whether the code so far ends with its line, as its closing fence needs."""
+
+    def feed(self, text: str) -> str:
+        return "".join(map(self._feed_line, _LINE.findall(text)))
+
+    def _feed_line(self, part: str) -> str:
+        if self._is_inside_line:
+            return self._hand_on(part)
+        self._held += part
+        if not self._held.endswith("\n") and self._is_undecided():
+            return self._flush_blanks()
+        return self._decide()
+
+    def _is_undecided(self) -> bool:
+        if self._fence is None:
+            return _MAYBE_FENCE.fullmatch(self._held) is not None
+        mark = self._fence["ticks"][0]
+        return not self._held.strip().strip(mark) and len(self._held) <= 2 * _MOST_BLANKS + LONGEST_RUN
+
+    def _flush_blanks(self) -> str:
+        """So many are no indentation of anything; the line may still end the code."""
+        if len(self._held) <= _MOST_BLANKS or not self._held.isspace():
+            return ""
+        blanks, self._held = self._held, ""
+        self._is_code_whole = False
+        return blanks
+
+    def _decide(self) -> str:
+        line, self._held = self._held, ""
+        if self._fence is None:
+            if fence := FENCE.fullmatch(line):
+                self._fence = fence
+                self._is_code_whole = True
+                return f"{fence['margin']}{fence['ticks']}{fence['language'].rstrip()}\n"
+        elif slack_text.closes(line, self._fence):
+            return self._close(self._fence)
+        return self._hand_on(line)
+
+    def _hand_on(self, part: str) -> str:
+        self._is_inside_line = not part.endswith("\n")
+        if self._fence is None:
+            return self._prose.feed(part)
+        self._is_code_whole = not self._is_inside_line
+        return part
+
+    def _close(self, fence: re.Match[str]) -> str:
+        edge = f"{fence['margin']}{fence['ticks']}\n"
+        self._fence = None
+        self._is_inside_line = False
+        return edge if self._is_code_whole else f"\n{edge}"
+
+    def finish(self) -> str:
+        rest = self._decide() if self._held else ""
+        return rest + (self._prose.finish() if self._fence is None else self._close(self._fence))
+
+
+class _Prose:
+    """Images and labelled links, by lines. Holds back what may become one.
+
+    After a backtick it may be open whether what follows is code. Until then all is shown that is the same in both
+    cases, and the line is kept from there on.
+    """
+
+    def __init__(self) -> None:
+        self._kept = ""
+        self._shown = 0
+        """How much of what is kept was shown already, as it is."""
+
+    def feed(self, text: str) -> str:
+        return "".join(self._feed_part(part, is_last=part.endswith("\n")) for part in _LINE.findall(text))
+
+    def finish(self) -> str:
+        return self._feed_part("", is_last=True)
+
+    def _feed_part(self, part: str, *, is_last: bool) -> str:
+        decided, rest = _decided(self._kept + part, is_last=is_last)
+        same = 0
+        if rest.startswith("`"):
+            differs = _OTHER_IN_CODE.search(rest)
+            same = differs.start() if differs else len(rest)
+        shown = (decided + rest[:same])[self._shown :]
+        self._kept, self._shown = rest, same
+        return shown
+
+
+def _decided(line: str, *, is_last: bool) -> tuple[str, str]:
+    """What of a line can be said for sure, made harmless, and the rest of it."""
+    done: list[str] = []
+    at = 0
+    while ticks := _TICKS.search(line, at):
+        done.append(slack_text.without_images(line[at : ticks.start()]))
+        code = CODE_SPAN.match(line, ticks.start())
+        # More backticks may come, and a run of another length ends no code.
+        if code and (is_last or code.end() < len(line)):
+            done.append(code[0])
+            at = code.end()
+        elif is_last or len(line) - ticks.end() > LONGEST_CODE_SPAN + LONGEST_RUN:
+            done.append(ticks[0])
+            at = ticks.end()
+        else:
+            return "".join(done), line[ticks.start() :]
+    undecided = None if is_last else _MAYBE_IMAGE.search(line, at)
+    end = undecided.start() if undecided else len(line)
+    return "".join([*done, slack_text.without_images(line[at:end])]), line[end:]
+
+
+class _Commands:
+    """Mentions and other commands, in code too. Holds back what may become one."""
+
+    def __init__(self) -> None:
+        self._before = ""
+        self._held = ""
+
+    def feed(self, text: str) -> str:
+        text = self._before + self._held + text
+        start = len(self._before)
+        undecided = _MAYBE_COMMAND.search(text, start)
+        return self._hand_on(text, start, undecided.start() if undecided else len(text))
+
+    def finish(self) -> str:
+        return self._hand_on(self._before + self._held, len(self._before), len(self._before + self._held))
+
+    def _hand_on(self, text: str, start: int, end: int) -> str:
+        shown = slack_text.without_commands(text, start, end)
+        # Whether an @ calls somebody depends on what is before it.
+        self._before, self._held = text[max(0, end - 1) : end], text[end:]
+        return shown
+
+
+def _seam(text: str) -> int:
+    """The start of the last word, or of its last character if it is very long; the end when there are only blanks.
+
+    The first word of a heading does not come apart from its marks.
+    """
+    visible = len(text.rstrip())
+    if len(text) - visible > _MOST_BLANKS:
+        return len(text)
+    *_, end = 0, *(found.start() for found in _WORD_START.finditer(text))
+    if heading := _HEADING_MARKS.search(text, 0, end):
+        return heading.start()
+    return visible - 1 if visible - end > _LONGEST_WORD else end
+
+
+def _size(page: str) -> int:
+    """What Slack counts at most, with the fence that closes open code."""
+    return sum(slack_text.weight(block.text) for block in slack_text.blocks(page))
+
+
+def _most_size(text: str) -> int:
+    """What a text may add to a message: each # may make a heading, each backtick or tilde a fence to be closed."""
+    return (
+        slack_text.stored_length(text)
+        + slack_text.HEADING_WEIGHT * text.count("#")
+        + _LONGEST_FENCE * (text.count("`") + text.count("~"))
+    )
