@@ -34,9 +34,11 @@ LONGEST_RUN: Final = 16
 """Of backticks, tildes or exclamation marks in a clean text."""
 
 _LONGEST_FENCE: Final = 12 + LONGEST_RUN + 2
+_LONGEST_LOOK_ALIKE: Final = 40
 _LONGEST_WORD: Final = 80
 _MOST_BLANKS: Final = 100
 
+_LIKE_FENCE = re.compile(r"\s*(?:`{3,}|~{3,})[^`\n]{0,200}")
 _MAYBE_FENCE = re.compile(r"[ \t]{0,12}(?:`{0,2}|~{0,2}|(?:`{3,}|~{3,})[^`\n]{0,200})")
 
 # What the end of a text may yet become. It may hold back too much, but never too little.
@@ -107,12 +109,12 @@ class Incremental:
 
     def next_message(self) -> str:
         """What is still to be appended to this message, which closes its code. The next one goes on with it."""
-        read = list(slack_text.blocks(self._page))
-        closing = "".join(block.text for block in read)[len(self._page) :]
-        if closing and self._waiting.startswith(read[-1].closing):
-            self._waiting = self._waiting.removeprefix(read[-1].closing)
-        elif closing:
-            self._waiting = read[-1].opening + self._waiting
+        *_, code = slack_text.blocks(self._page)
+        closing = ""
+        if code.opening:
+            closing = code.closing if self._page.endswith("\n") else f"\n{code.closing}"
+            is_over = self._waiting.startswith(code.closing)
+            self._waiting = self._waiting.removeprefix(code.closing) if is_over else code.opening + self._waiting
         self._page = ""
         self._spare = PART_SIZE
         self.is_full = False
@@ -122,8 +124,7 @@ class Incremental:
         """Slack may lose blanks with which a piece begins, and people read words: a piece ends before a word."""
         if self.is_full:
             return ""
-        end = len(self._waiting) if self._is_finished else _seam(self._waiting)
-        shown = self._waiting[:end]
+        shown = self._waiting if self._is_finished else self._up_to_a_seam()
         if not self._fits(shown):
             shown = shown[: self._most_that_fits(shown)]
             self.is_full = True
@@ -133,6 +134,25 @@ class Incremental:
         self._waiting = self._waiting[len(shown) :]
         self._page += shown
         return shown
+
+    def _up_to_a_seam(self) -> str:
+        shown = self._waiting[: _seam(self._waiting)]
+        while shown and not self._may_end(shown):
+            shown = shown.rstrip()
+            shown = shown[: _seam(shown)]
+        return shown
+
+    def _may_end(self, shown: str) -> bool:
+        """Whether the message may end with this, for now or for good.
+
+        Not with a line that looks like a fence and goes on; not with ``@here`` of ``@hereabouts``; and not within code
+        in a line, if without its end something in it would be an image.
+        """
+        page = self._page + shown
+        line = page[page.rfind("\n") + 1 :]
+        if _LIKE_FENCE.fullmatch(line) or slack_text.COMMAND.search(page, max(0, len(page) - _LONGEST_LOOK_ALIKE)):
+            return False
+        return "`" not in line or "![" not in line or slack_text.harmless(page).startswith(page)
 
     def _fits(self, text: str) -> bool:
         if _most_size(text) > self._spare:
@@ -152,12 +172,10 @@ class Incremental:
         )
 
     def _last_that_fits(self, boundary: re.Pattern[str], text: str) -> int:
-        """A line that is cut may no longer be harmless: code that loses its end is none any more."""
         ends = [found.start() for found in boundary.finditer(text)]
         fitting = bisect_right(ends, PART_SIZE, key=lambda end: _size(self._page + text[:end]))
         for end in reversed(ends[:fitting]):
-            page = self._page + text[:end]
-            if _size(page) <= PART_SIZE and slack_text.harmless(page).startswith(page):
+            if _size(self._page + text[:end]) <= PART_SIZE and self._may_end(text[:end]):
                 return end
         return 0
 
@@ -314,8 +332,8 @@ class _Commands:
 
     def _hand_on(self, text: str, start: int, end: int) -> str:
         shown = slack_text.without_commands(text, start, end)
-        # Whether an @ calls somebody depends on what is before it.
-        self._before, self._held = text[max(0, end - 1) : end], text[end:]
+        # Whether an @ calls somebody depends on the three characters before it.
+        self._before, self._held = text[max(0, end - 3) : end], text[end:]
         return shown
 
 
@@ -328,9 +346,10 @@ def _seam(text: str) -> int:
     if len(text) - visible > _MOST_BLANKS:
         return len(text)
     *_, end = 0, *(found.start() for found in _WORD_START.finditer(text))
-    if heading := _HEADING_MARKS.search(text, 0, end):
-        return heading.start()
-    return visible - 1 if visible - end > _LONGEST_WORD else end
+    if visible - end > _LONGEST_WORD:
+        return visible - 1
+    heading = _HEADING_MARKS.search(text, 0, end)
+    return heading.start() if heading else end
 
 
 def _size(page: str) -> int:

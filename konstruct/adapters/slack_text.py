@@ -47,7 +47,8 @@ LABELLED_LINK = re.compile(
 # and declarations look alike and are let be.
 LESS_THAN: Final = r"(?:<|&lt;?|&\#0{0,8}60;?|&\#x0{0,8}3c;?)"
 AT: Final = r"(?:@|&commat;|&\#0{0,8}64;?|&\#x0{0,8}40;?)"
-CALL: Final = rf"(?<![\w.+-]){AT}"
+# Within a word an @ calls nobody, but the end of an entity is no word.
+CALL: Final = rf"(?:(?<![\w.+-])|(?<=&lt)|(?<=[\#0]60)|(?<=[x0]3c)){AT}"
 COMMAND = re.compile(
     rf"""{LESS_THAN}(?=\\?(?:
             !(?!--|doctype|\[)

@@ -57,8 +57,7 @@ def test_no_moment_shows_anything_dangerous(pieces: list[str]) -> None:
 def test_little_is_held_back(pieces: list[str]) -> None:
     text = Incremental()
     so_far = "".join(map(text.feed, pieces))
-    # What is dropped or added on the way is not held.
-    assert len(harmless("".join(pieces))) - len(so_far) <= LONGEST_HELD
+    assert len(harmless("".join(pieces)).strip()) - len(so_far) <= LONGEST_HELD
 
 
 @pytest.mark.parametrize("token", DANGEROUS)
@@ -82,6 +81,13 @@ def test_an_image_in_code_is_code_once_the_code_ends() -> None:
     text = Incremental()
     assert text.feed("Write `![x](https://e.example)") == "Write "
     assert text.feed("` so that ") == "`![x](https://e.example)` so "
+
+
+def test_code_with_an_image_is_not_shown_without_its_end() -> None:
+    text = Incremental()
+    assert text.feed("Write `![x](https://e.example) or so`, and") == "Write `![x](https://e.example) or so`, "
+    assert text.feed(" `![x](https://e.example) or so`,") == "and "
+    assert text.feed(" and so ") == "`![x](https://e.example) or so`, and "
 
 
 @pytest.mark.parametrize(
@@ -142,6 +148,18 @@ def test_a_message_can_be_ended_early_in_the_middle_of_code() -> None:
     assert text.feed("```\none\ntwo") == "```\none\n"
     assert text.next_message() == "```\n"
     assert text.feed(" x\n```\nAnd so ") + text.finish() == "```\ntwo x\n```\nAnd so "
+
+
+@pytest.mark.parametrize("line", ["``` ![x](https://e.example)", "```` x", "``` x `y` z"])
+def test_a_line_that_looks_like_a_fence_does_not_end_a_message(line: str) -> None:
+    for before in ("", "~~~\n", "```\n"):
+        for end in range(len(before), len(before + line)):
+            text = Incremental()
+            first = text.feed((before + line)[:end])
+            first += text.next_message()
+            second = text.feed((before + line)[end:] + "\n") + text.finish()
+            assert harmless(first) == first
+            assert harmless(second) == second
 
 
 def test_a_message_that_ends_where_its_code_ends_is_not_followed_by_empty_code() -> None:

@@ -125,6 +125,13 @@ def test_code_stays_readable_and_html_stays_as_it_is() -> None:
     assert split(code) == [code]
 
 
+@pytest.mark.parametrize("less_than", ["<", "&lt", "&lt;", "&#60", "&#060", "&#x3C"])
+def test_a_call_right_after_a_broken_command_is_broken_too(less_than: str) -> None:
+    text = f"{less_than}@everyone>"
+    assert not TOKEN.search(harmless(text))
+    assert harmless(harmless(text)) == harmless(text)
+
+
 def test_an_email_address_is_no_call() -> None:
     assert harmless("Write to team@here.example.") == "Write to team@here.example."
 
