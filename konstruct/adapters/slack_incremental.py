@@ -1,8 +1,8 @@
 """A model's Markdown made harmless while it is written: what of an unfinished text may be shown now.
 
 All that is shown comes to what ``slack_text.harmless`` makes of the whole text, however it was cut into pieces. Each
-stage holds back what it cannot decide yet, and hands on the rest. One thing differs: more than a hundred blanks before
-the fence that ends code become a line of their own.
+stage holds back what it cannot decide yet, and hands on the rest. Two things differ: more than a hundred blanks before
+the fence that ends code become a line of their own, and of so many at the beginning of a message few are left.
 """
 
 import re
@@ -37,6 +37,7 @@ _LONGEST_FENCE: Final = 12 + LONGEST_RUN + 2
 _LONGEST_LOOK_ALIKE: Final = 40
 _LONGEST_WORD: Final = 80
 _MOST_BLANKS: Final = 100
+_FEW_BLANKS: Final = 20
 
 _LIKE_FENCE = re.compile(r"\s*(?:`{3,}|~{3,})[^`\n]{0,200}")
 _MAYBE_FENCE = re.compile(r"[ \t]{0,12}(?:`{0,2}|~{0,2}|(?:`{3,}|~{3,})[^`\n]{0,200})")
@@ -65,7 +66,7 @@ _TICKS = re.compile("`+")
 _LINE_START = re.compile(r"(?<=\n)")
 _WORD_START = re.compile(r"(?<=\s)(?=\S)")
 _HEADING_MARKS = re.compile(r"^[ \t]*#{1,6}[ \t]+\Z", re.MULTILINE)
-_ANY_START = re.compile(r"(?=\S)")
+_ANYWHERE = re.compile(r"(?<=.)", re.DOTALL)
 
 
 class Incremental:
@@ -96,39 +97,54 @@ class Incremental:
 
     def feed(self, piece: str) -> str:
         """What may be shown now, to be appended to what was; often nothing."""
-        clean = self._characters.feed(piece)
-        self._waiting += self._commands.feed(self._fences.feed(clean))
+        self._waiting += self._harmless(self._characters.feed(piece))
         return self._show()
 
     def finish(self) -> str:
         """The rest. Code that was left open is closed."""
         if not self._is_finished:
             self._is_finished = True
-            self._waiting += self._commands.feed(self._fences.finish()) + self._commands.finish()
+            self._waiting += self._harmless("")
         return self._show()
 
     def next_message(self) -> str:
-        """What is still to be appended to this message, which closes its code. The next one goes on with it."""
+        """What is still to be appended to this message, which closes its code. The next one goes on with it.
+
+        All that is not shown yet becomes a text of its own: what was code, or was none, by what is now in another
+        message, is looked at anew.
+        """
+        rest = self._waiting + self._commands.held + self._fences.held
+        is_line_cut = self._page != "" and not self._page.endswith("\n")
+        if is_line_cut and rest.lstrip()[:1] in ("", "`", "~"):
+            # What was no fence within its line is none at the beginning of a message either.
+            rest = slack_text.GAP + rest
         *_, code = slack_text.blocks(self._page)
-        closing = ""
         if code.opening:
-            closing = code.closing if self._page.endswith("\n") else f"\n{code.closing}"
-            is_over = self._waiting.startswith(code.closing)
-            self._waiting = self._waiting.removeprefix(code.closing) if is_over else code.opening + self._waiting
-        self._page = ""
-        self._spare = PART_SIZE
-        self.is_full = False
-        return closing
+            rest = rest.removeprefix(code.closing) if rest.startswith(code.closing) else code.opening + rest
+        self._fences, self._commands = _Fences(), _Commands()
+        self._page, self._spare, self.is_full = "", PART_SIZE, False
+        self._waiting = self._harmless(rest)
+        return f"\n{code.closing}" if code.opening and is_line_cut else code.closing
+
+    def _harmless(self, clean: str) -> str:
+        known = self._commands.feed(self._fences.feed(clean))
+        return (
+            known + self._commands.feed(self._fences.finish()) + self._commands.finish() if self._is_finished else known
+        )
 
     def _show(self) -> str:
-        """Slack may lose blanks with which a piece begins, and people read words: a piece ends before a word."""
+        """Slack may lose blanks with which a piece begins, and people read words: a piece ends before a word.
+
+        Nor does it take a message in which there is nothing to see.
+        """
         if self.is_full:
             return ""
+        if not self._page:
+            self._waiting = _without_many_blanks(self._waiting)
         shown = self._waiting if self._is_finished else self._up_to_a_seam()
         if not self._fits(shown):
             shown = shown[: self._most_that_fits(shown)]
             self.is_full = True
-        # Slack takes no message in which there is nothing to see.
         if not self._page and not slack_text.is_visible(shown):
             return ""
         self._waiting = self._waiting[len(shown) :]
@@ -167,9 +183,8 @@ class Incremental:
             return end
         if self._page.endswith("\n"):
             return 0
-        return self._last_that_fits(_WORD_START, text) or (
-            0 if self._page else self._last_that_fits(_ANY_START, text) or 1
-        )
+        end = self._last_that_fits(_WORD_START, text)
+        return end if end or self._page else self._last_that_fits(_ANYWHERE, text)
 
     def _last_that_fits(self, boundary: re.Pattern[str], text: str) -> int:
         ends = [found.start() for found in boundary.finditer(text)]
@@ -210,6 +225,10 @@ class _Fences:
         self._is_code_whole = True
         """Whether the code so far ends with its line, as its closing fence needs."""
 
+    @property
+    def held(self) -> str:
+        return self._prose.held + self._held
+
     def feed(self, text: str) -> str:
         return "".join(map(self._feed_line, _LINE.findall(text)))
 
@@ -241,7 +260,8 @@ class _Fences:
             if fence := FENCE.fullmatch(line):
                 self._fence = fence
                 self._is_code_whole = True
-                return f"{fence['margin']}{fence['ticks']}{fence['language'].rstrip()}\n"
+                return slack_text.opening(fence)
+            line = slack_text.without_false_fences(line)
         elif slack_text.closes(line, self._fence):
             return self._close(self._fence)
         return self._hand_on(line)
@@ -275,6 +295,10 @@ class _Prose:
         self._kept = ""
         self._shown = 0
         """How much of what is kept was shown already, as it is."""
+
+    @property
+    def held(self) -> str:
+        return self._kept[self._shown :]
 
     def feed(self, text: str) -> str:
         return "".join(self._feed_part(part, is_last=part.endswith("\n")) for part in _LINE.findall(text))
@@ -319,21 +343,21 @@ class _Commands:
 
     def __init__(self) -> None:
         self._before = ""
-        self._held = ""
+        self.held = ""
 
     def feed(self, text: str) -> str:
-        text = self._before + self._held + text
+        text = self._before + self.held + text
         start = len(self._before)
         undecided = _MAYBE_COMMAND.search(text, start)
         return self._hand_on(text, start, undecided.start() if undecided else len(text))
 
     def finish(self) -> str:
-        return self._hand_on(self._before + self._held, len(self._before), len(self._before + self._held))
+        return self._hand_on(self._before + self.held, len(self._before), len(self._before + self.held))
 
     def _hand_on(self, text: str, start: int, end: int) -> str:
         shown = slack_text.without_commands(text, start, end)
         # Whether an @ calls somebody depends on the three characters before it.
-        self._before, self._held = text[max(0, end - 3) : end], text[end:]
+        self._before, self.held = text[max(0, end - 3) : end], text[end:]
         return shown
 
 
@@ -350,6 +374,13 @@ def _seam(text: str) -> int:
         return visible - 1
     heading = _HEADING_MARKS.search(text, 0, end)
     return heading.start() if heading else end
+
+
+def _without_many_blanks(text: str) -> str:
+    """The last of the blanks before a word stay: a fence comes after none or few, and what is none is not to be one."""
+    blanks = next((number for number, char in enumerate(text) if slack_text.is_visible(char)), len(text))
+    line = text.rfind("\n", 0, blanks) + 1
+    return text[max(line, blanks - _FEW_BLANKS) :] if blanks > _MOST_BLANKS else text
 
 
 def _size(page: str) -> int:

@@ -16,7 +16,7 @@ HEADING_WEIGHT: Final = 500
 SECTION_SIZE: Final = 3_000
 FALLBACK_SIZE: Final = 300
 
-_GAP: Final = "\u200b"
+GAP: Final = "\u200b"
 _JOINER: Final = "\u200d"
 _LONGEST_CLUSTER: Final = 100
 
@@ -34,6 +34,9 @@ LONGEST_LABEL: Final = 200
 LONGEST_NAME: Final = 80
 
 FENCE = re.compile(r"(?P<margin>[ \t]{0,12})(?P<ticks>`{3,}|~{3,})(?P<language>[^`\n]{0,200})(?:\n|\Z)")
+# Slack may take for a fence what is too long to be one here, and one that is taken for prose turns all that follow.
+_FALSE_FENCE = re.compile(r"^([ \t]{0,12})(?=(?:`{3,}|~{3,})[^`\n]{201})", re.MULTILINE)
+_NO_LANGUAGE = re.compile("[<>&@]")
 CODE_SPAN = re.compile(rf"(?<!`)(?P<ticks>`+)(?!`)[^\n]{{0,{LONGEST_CODE_SPAN}}}?(?<!`)(?P=ticks)(?!`)")
 _IMAGE = re.compile(r"(?<!!)!+\[(\])?")
 SCHEME: Final = r"[a-z][a-z0-9+.-]{0,30}"
@@ -116,13 +119,19 @@ def sections(part: str) -> list[str]:
 
 def harmless(text: str) -> str:
     """The same Markdown, which calls nobody and fetches nothing."""
-    prose_and_code = (block.text if block.opening else _tame(block.body) for block in blocks(clean(text)))
+    prose_and_code = (
+        block.text if block.opening else _tame(without_false_fences(block.body)) for block in blocks(clean(text))
+    )
     return without_commands("".join(prose_and_code))
 
 
 def clean(text: str) -> str:
     """One kind of line ends, no characters that nobody sees, and no run of marks that nobody needs."""
     return _LONG_RUN.sub(r"\1\2", _UNWANTED.sub("", _LINE_END.sub("\n", text)))
+
+
+def without_false_fences(prose: str) -> str:
+    return _FALSE_FENCE.sub(rf"\1{GAP}", prose)
 
 
 def _tame(prose: str) -> str:
@@ -148,7 +157,7 @@ def without_commands(text: str, start: int = 0, end: int | None = None) -> str:
     for found in COMMAND.finditer(text, start):
         if end is not None and found.start() >= end:
             break
-        pieces += [text[start : found.end()], _GAP]
+        pieces += [text[start : found.end()], GAP]
         start = found.end()
     return "".join([*pieces, text[start:end]])
 
@@ -197,7 +206,13 @@ def _code(lines: Sequence[str], fence: re.Match[str]) -> Block:
     if body and not body.endswith("\n"):
         body += "\n"
     edge = fence["margin"] + fence["ticks"]
-    return Block(body, opening=f"{edge}{fence['language'].rstrip()}\n", closing=f"{edge}\n")
+    return Block(body, opening=opening(fence), closing=f"{edge}\n")
+
+
+def opening(fence: re.Match[str]) -> str:
+    """Nobody is shown the language of code, so that what could be a command is left out of it."""
+    language = _NO_LANGUAGE.sub(" ", fence["language"]).rstrip()
+    return f"{fence['margin']}{fence['ticks']}{language}\n"
 
 
 def _parts(text: str, limit: int) -> list[str]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from konstruct.adapters.slack_incremental import LONGEST_HELD, Incremental
@@ -16,7 +16,7 @@ FRAGMENTS = [
     *DANGEROUS, "```", "```python\n", "~~~", "`", "``", "\n", "\r", "\r\n", "\t", " ", " " * 13, "![", "!", "]", "(",
     ")", "](http://e.example/)", "<", ">", "|", "&", "&#", "&lt", "&gt", ";", "@", "#", "# ", "- ", "\\", "a", "here",
     "<mailto:", "<https://e.example/a|", "<!--", "<!doctype", "&#00000000000064;", "`" * 17, "!" * 17, "~" * 17,
-    "x" * 90, "x" * 260, "x" * 501, "\x00", "\u2028", "\ud800",
+    "x" * 90, "x" * 199, "x" * 260, "x" * 501, "\x00", "\u2028", "\ud800",
 ]  # fmt: skip
 PIECES = st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=4), max_size=40)
 
@@ -30,6 +30,7 @@ def shown(pieces: list[str]) -> list[str]:
 @settings(max_examples=500, deadline=None)
 def test_what_is_shown_comes_to_the_whole_harmless_text(pieces: list[str]) -> None:
     whole = harmless("".join(pieces))
+    assume(len(whole) - len(whole.lstrip()) <= 100)
     assert "".join(shown(pieces)) == (whole if is_visible(whole) else "")
 
 
