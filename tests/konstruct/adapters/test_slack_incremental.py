@@ -194,6 +194,45 @@ def test_many_blanks_before_a_closing_fence_become_a_line() -> None:
     assert "".join(shown(pieces)) == f"```\nx\n{' ' * 120}\n```\n[a](https://e.example)\n"
 
 
+@pytest.mark.parametrize("blank", ["\n", " ", "\u200b", "\ufeff"])
+def test_a_message_does_not_begin_with_blanks_without_end(blank: str) -> None:
+    assert told([blank * (3 * PART_SIZE), "x"])[0].strip(blank) == "x"
+    [message] = told([blank * 200 + "\n```\n![x](https://e.example)\n```\n"])
+    assert message == "```\n![x](https://e.example)\n```\n"
+
+
+def test_what_is_no_fence_in_its_line_is_none_at_the_beginning_of_a_message() -> None:
+    text = Incremental()
+    assert text.feed("Use ```") == "Use "
+    assert text.next_message() == ""
+    assert text.feed("\nx and y") + text.finish() == "\u200b```\nx and y"
+
+
+PIECES_OF_CODE = [
+    *FRAGMENTS,
+    "`![x](http://e.example)`",
+    "`![x](http://e.example) ",
+    "``` ",
+    "```\n![x](http://e.example)\n",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES_OF_CODE) | st.none(), max_size=40))
+@settings(max_examples=500, deadline=None)
+def test_wherever_a_message_ends_each_is_harmless_by_itself(pieces: list[str | None]) -> None:
+    text = Incremental()
+    messages = [""]
+    for piece in pieces:
+        messages[-1] += text.feed(piece or "")
+        if piece is None or text.is_full:
+            messages[-1] += text.next_message()
+            messages.append("")
+    messages[-1] += text.finish()
+    for message in messages:
+        assert not TOKEN.search(message)
+        assert harmless(message) == message
+
+
 @pytest.mark.parametrize(
     "piece", ["[", "`", "!", "[a](", "<a:", "# #", "&#0", "``` ", "@", "**a", "\n> ", "`![", "` ", "\n"]
 )
