@@ -4,9 +4,9 @@ A stream takes either text or chunks, as it began; ours take chunks, for tasks c
 stream about five minutes after its beginning, whatever is appended.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import aiohttp
@@ -22,6 +22,7 @@ from konstruct.adapters.slack_calls import (
     token_of,
 )
 from konstruct.adapters.slack_errors import LACKING, streaming_error
+from konstruct.adapters.slack_incremental import Incremental
 from konstruct.errors import ChannelError, ChannelRefused, StreamEnded, StreamingUnsupported
 from konstruct.identity import ConnectionId, MessageId
 from konstruct.ports import ChannelAccount, Outgoing, Thread
@@ -40,11 +41,17 @@ class SlackStreamer:
     def __init__(
         self, session: aiohttp.ClientSession, api_url: str, *, time_limit: timedelta = timedelta(seconds=10)
     ) -> None:
-        self._slack = SlackCalls(session, api_url, time_limit).client
+        self._calls = SlackCalls(session, api_url, time_limit)
+        self._slack = self._calls.client
         self._nameless: set[ConnectionId] = set()
         self._unsupported: set[ConnectionId] = set()
 
-    async def begin(self, account: ChannelAccount, thread: Thread, message: Outgoing) -> str:
+    def text(self) -> Incremental:
+        return Incremental()
+
+    async def begin(
+        self, account: ChannelAccount, thread: Thread, message: Outgoing, tasks: Sequence[StreamedTask] = ()
+    ) -> str:
         """Under the employee's name; without the scope for that, with the name in the text, as other messages have it.
 
         Slack wants to know for whom it is: people of other workspaces, in shared channels, are not streamed to.
@@ -54,11 +61,11 @@ class SlackStreamer:
         try:
             if account.connection_id not in self._nameless:
                 try:
-                    return await self._begin(account, thread, message, is_named=True)
+                    return await self._begin(account, thread, message, tasks, is_named=True)
                 except ChannelRefused as refusal:
                     if refusal.code != "missing_scope":
                         raise
-            ts = await self._begin(account, thread, message, is_named=False)
+            ts = await self._begin(account, thread, message, tasks, is_named=False)
             self._nameless.add(account.connection_id)
             return ts
         except StreamingUnsupported as lack:
@@ -66,7 +73,15 @@ class SlackStreamer:
                 self._unsupported.add(account.connection_id)
             raise
 
-    async def _begin(self, account: ChannelAccount, thread: Thread, message: Outgoing, *, is_named: bool) -> str:
+    async def _begin(
+        self,
+        account: ChannelAccount,
+        thread: Thread,
+        message: Outgoing,
+        tasks: Sequence[StreamedTask],
+        *,
+        is_named: bool,
+    ) -> str:
         name = author(message)
         text = message.text if is_named or not name else f"**{slack_text.harmless(name)}**\n\n{message.text}"
         async with _meaning(is_beginning=True), self._slack(token_of(account)) as slack:
@@ -76,18 +91,26 @@ class SlackStreamer:
                 recipient_team_id=account.team_id,
                 recipient_user_id=thread.contact_external_id,
                 username=name[:USERNAME_SIZE] if is_named and name else None,
-                chunks=[_text(text)],
+                chunks=[*map(_task, tasks), *([_text(text)] if text else [])],
             )
             return str(answered(begun)["ts"])
+
+    async def find_begun(
+        self, account: ChannelAccount, thread: Thread, since: datetime, known: Collection[str]
+    ) -> str | None:
+        """All else that we post carries its metadata from the beginning."""
+
+        def is_begun(message: Mapping[str, Any]) -> bool:
+            is_ours = message.get("bot_id") == account.bot_id or message.get("user") == account.bot_user_id
+            return is_ours and not message.get("metadata") and message["ts"] not in {thread.root, *known}
+
+        return await self._calls.first(account, thread.channel, thread.root, is_begun, since)
 
     async def append(self, account: ChannelAccount, thread: Thread, external_id: str, text: str) -> None:
         await self._append(account, thread, external_id, _text(text))
 
     async def show_task(self, account: ChannelAccount, thread: Thread, external_id: str, task: StreamedTask) -> None:
-        """Slack does not read a title as Markdown, nor look for mentions in it."""
-        title = slack_text.harmless(task.title).strip()[:TITLE_SIZE] or "tool"
-        chunk = {"type": "task_update", "id": task.id, "title": title, "status": task.state}
-        await self._append(account, thread, external_id, chunk)
+        await self._append(account, thread, external_id, _task(task))
 
     async def _append(self, account: ChannelAccount, thread: Thread, external_id: str, chunk: dict[str, Any]) -> None:
         async with _meaning(), self._slack(token_of(account)) as slack:
@@ -122,6 +145,12 @@ class SlackStreamer:
                 raise
             async with self._slack(token_of(account)) as slack:
                 await slack.chat_update(**whole, markdown_text=text)
+
+
+def _task(task: StreamedTask) -> dict[str, Any]:
+    """Slack does not read a title as Markdown, nor look for mentions in it."""
+    title = slack_text.harmless(task.title).strip()[:TITLE_SIZE] or "tool"
+    return {"type": "task_update", "id": task.id, "title": title, "status": task.state}
 
 
 def _text(text: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, exists, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from konstruct import audit, notices
+from konstruct import audit, notices, streams
 from konstruct.conversations import changed
 from konstruct.desk import people
 from konstruct.desk.people import Desk
@@ -317,6 +317,7 @@ async def _leave_employee(
         .values(state="passed", turn_id=None, settled_at=utc_now())
         .execution_options(synchronize_session=False)
     )
+    await streams.cut(session, conversation)
     await session.execute(
         update(Message)
         .where(of_conversation, col(Message.direction) == "outbound", col(Message.state) == "pending")

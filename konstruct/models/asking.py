@@ -96,6 +96,7 @@ async def ask(
     *,
     tools: Sequence[ToolSpec] = (),
     may_call: bool = True,
+    hear: Callable[[str | None], None] = lambda _: None,
     first_token_timeout: float = FIRST_TOKEN_TIMEOUT,
     idle_timeout: float = IDLE_TIMEOUT,
 ) -> Answer:
@@ -106,6 +107,8 @@ async def ask(
     is empty when no link would do anything but call all the same.
     Links that are cooling are turned to only when all others have failed. Each prompt is cut to its
     link's window. ``record`` is told of every call once, cancelled ones included; it must not raise.
+    ``hear`` gets each piece of text as it comes, and None when all that was of no answer, because its link failed; it
+    must not raise either.
     Raises ModelsUnavailable when no link answered in time.
     """
     loop = asyncio.get_running_loop()
@@ -126,12 +129,14 @@ async def ask(
             share = left - len(waiting) * min(RESERVE, left / (len(waiting) + 1))
             shown = tools if link.calls_tools else ()
             prompt = fit(messages(link), link.context_window, link.max_output_tokens, shown)
-            call = _Call(link, prompt, shown, may_call and bool(shown))
+            call = _Call(link, prompt, shown, may_call and bool(shown), hear)
             try:
                 answer = await call.run(model, record, share, first_token_timeout, idle_timeout)
             except ModelCallError as error:
                 failures.append(f"{link.name} ({error.kind})")
                 tried.append(call)
+                if call.parts:
+                    hear(None)
                 # A link that insists is well, and would do the same again after a rest.
                 await _cool(
                     cooldowns, link, timedelta(0) if call.insists else error.retry_after or COOL_DOWN[error.kind]
@@ -174,6 +179,7 @@ class _Call:
     prompt: Sequence[ChatMessage]
     tools: Sequence[ToolSpec]
     may_call: bool
+    hear: Callable[[str | None], None]
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     parts: list[str] = field(default_factory=list)
     length: int = 0
@@ -240,6 +246,7 @@ class _Call:
             self.first_token_at = self.first_token_at or now
         if piece.text:
             self.parts.append(piece.text)
+            self.hear(piece.text)
             self.length += len(piece.text)
         self.tool_calls += piece.tool_calls
         self.finish_reason = piece.finish_reason or self.finish_reason
