@@ -12,6 +12,7 @@ from temporalio import activity
 from activities.heartbeat import heartbeat
 from activities.librarian import Librarian
 from activities.locating import Locator
+from activities.streaming import Live, Streaming
 from konstruct import approvals, audit, conversations, memory, models, notices, prompting, usage, window, withdrawing
 from konstruct.contracts.conversation import (
     AbandonRequest,
@@ -31,6 +32,7 @@ from konstruct.memory import Question, Recalled
 from konstruct.models import ModelCall
 from konstruct.ports import ChatModel, Cooldowns, Embedders, Messenger, ModelLink, ToolCall, Windows
 from konstruct.settings import Settings
+from konstruct.streaming import NO_STREAMERS, Streamer
 from konstruct.tools import calls as calls_
 from konstruct.tools import proposing, registry
 from konstruct.tools.builtin import SEARCH_KNOWLEDGE
@@ -73,6 +75,7 @@ class Thinking:
         messengers: Mapping[str, Messenger],
         windows: Windows,
         embedders: Embedders,
+        streamers: Mapping[str, Streamer] = NO_STREAMERS,
     ) -> None:
         self._settings = settings
         self._database = database
@@ -83,6 +86,7 @@ class Thinking:
         self._windows = windows
         self._locator = Locator(embedders, cooldowns)
         self._librarian = Librarian(database, self._locator)
+        self._streaming = Streaming(database, vault, streamers)
 
     @activity.defn(name="think")
     async def think(self, request: ThinkRequest) -> Thought:
@@ -93,19 +97,24 @@ class Thinking:
     async def _think(self, request: ThinkRequest) -> Thought:
         begun = await self._begin(request)
         if isinstance(begun, Thought):
+            await self._streaming.end_without_answer(request, begun)
             return begun
         turn = begun.turn
         calls: list[ModelCall] = []
         try:
-            async with self._status(turn) as status:
-                recalled = await self._recall(request, turn) if turn.can_recall else []
-                answer = await self._ask(begun, recalled, await self._passages(request, begun), calls)
-            thought = await self._store(request, begun, recalled, answer, calls)
+            async with self._streaming.live(request, turn, begun.steps, may_stream=True) as live:
+                async with self._status(turn) as status:
+                    recalled = await self._recall(request, turn) if turn.can_recall else []
+                    answer = await self._ask(begun, recalled, await self._passages(request, begun), calls, live)
+                thought = await self._store(request, begun, recalled, answer, calls)
+                if thought.decision == "tools":
+                    await live.use_tools([call.name for call in answer.calls if call.name in begun.toolbox])
         except BaseException:
             # What a call cost is kept all the same, whether it failed, was cancelled or its answer could not be stored.
             async with self._database.tenant_session(request.tenant_id) as session:
                 usage.record(session, turn.employee, request.conversation_id, request.turn_id, calls)
             raise
+        await self._streaming.end_without_answer(request, thought)
         return replace(thought, showed_status=status.is_shown or activity.info().attempt > 1)
 
     async def _begin(self, request: ThinkRequest) -> "_Begun | Thought":
@@ -214,6 +223,7 @@ class Thinking:
                     step=request.step,
                     through_seq=begun.turn.asked_seqs[-1],
                 )
+                await self._streaming.take_over(session, request, finished, parts, answer.shown)
                 outcome = "turn.answered" if finished.outcome == "stored" else "turn.superseded"
                 thought = Thought(
                     finished.outcome if finished.outcome in ("nothing", "superseded") else "reply", finished.reply_ids
@@ -268,7 +278,12 @@ class Thinking:
         return _to_use_tools(kept)
 
     async def _ask(
-        self, begun: "_Begun", recalled: Sequence[Recalled], passages: Sequence[Source], calls: list[ModelCall]
+        self,
+        begun: "_Begun",
+        recalled: Sequence[Recalled],
+        passages: Sequence[Source],
+        calls: list[ModelCall],
+        live: Live,
     ) -> "_Answered":
         specs = [tool.spec for tool in begun.toolbox.values()]
         answer = await models.ask(
@@ -282,12 +297,14 @@ class Thinking:
             self._settings.turn_budget_seconds,
             tools=specs,
             may_call=begun.may_call,
+            hear=live.hear,
         )
+        shown = await live.finish()
         if answer.tool_calls and begun.may_call:
             return _Answered(answer.text, answer.link_name, answer.tool_calls)
         text = answer.text or CANNOT_GO_ON
         # Of two with one number, the model saw that of its own search.
-        return _Answered(cite(text, [*passages, *begun.sources()]), answer.link_name)
+        return _Answered(cite(text, [*passages, *begun.sources()]), answer.link_name, shown=shown)
 
     def _chain(self, turn: Turn) -> list[ModelLink]:
         return models.chain(turn.employee.models or turn.tenant_models, self._settings)
@@ -337,6 +354,7 @@ class Thinking:
             for turn_id in over:
                 await withdrawing.cancel_turn(session, turn_id, by=WITHDRAWN_BY[request.why])
             found = await conversations.whereabouts(session, self._vault, request.conversation_id)
+        await self._streaming.end_cut(request.tenant_id, request.conversation_id)
         await self._messengers[found.account.kind].show_idle(found.account, found.thread)
 
 
@@ -364,6 +382,8 @@ class _Answered:
     text: str
     link_name: str
     calls: tuple[ToolCall, ...] = ()
+    shown: str | None = None
+    """What people see of it already, where that is known."""
 
 
 def _to_use_tools(kept: Kept) -> Thought:

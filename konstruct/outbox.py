@@ -249,7 +249,7 @@ async def is_sending(session: AsyncSession, conversation_id: UUID) -> bool:
     under_way = (
         select(Message.id)
         .where(col(Message.conversation_id) == conversation_id, col(Message.author) != "agent")
-        .where(or_(col(Message.state).in_(("sending", "streaming")), col(Message.detail).has_key("cut")))
+        .where(or_(col(Message.state).in_(("sending", "streaming")), col(Message.detail)["cut"].astext == "true"))
         .where(col(Message.sending_at) > earliest)
     )
     return (await session.execute(under_way.limit(1))).first() is not None

@@ -5,10 +5,9 @@ message over in the channel: so whatever discards an answer leaves what people w
 take over, or to stay when nobody goes on (``cut``). A conversation has one such row at most.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import bindparam, case, update
@@ -199,6 +198,10 @@ async def park(session: AsyncSession, stream: Stream, step: int) -> None:
     )
 
 
+async def is_any_open(session: AsyncSession, conversation_id: UUID) -> bool:
+    return await _open(session, conversation_id) is not None
+
+
 async def is_open(session: AsyncSession, stream: Stream) -> bool:
     row = await _open(session, stream.conversation_id)
     return row is not None and row.id == stream.message_id
@@ -263,7 +266,7 @@ async def cut_lately(session: AsyncSession, conversation_id: UUID) -> list[Shown
     """What may still be streaming in the channel, and must not."""
     rows = await session.scalars(
         select(Message)
-        .where(col(Message.conversation_id) == conversation_id, col(Message.detail).has_key("cut"))
+        .where(col(Message.conversation_id) == conversation_id, col(Message.detail)["cut"].astext == "true")
         .where(col(Message.settled_at) > utc_now() - ENDS_BY_ITSELF_AFTER)
     )
     return [Shown(row.id, row.external_id, row.created_at) for row in rows]

@@ -86,6 +86,10 @@ class ModelCall:
     first_token_ms: int | None = None
 
 
+def _unheard(piece: str | None) -> None:
+    return None
+
+
 async def ask(
     model: ChatModel,
     links: Sequence[ModelLink],
@@ -96,7 +100,7 @@ async def ask(
     *,
     tools: Sequence[ToolSpec] = (),
     may_call: bool = True,
-    hear: Callable[[str | None], None] = lambda _: None,
+    hear: Callable[[str | None], None] = _unheard,
     first_token_timeout: float = FIRST_TOKEN_TIMEOUT,
     idle_timeout: float = IDLE_TIMEOUT,
 ) -> Answer:
@@ -135,8 +139,6 @@ async def ask(
             except ModelCallError as error:
                 failures.append(f"{link.name} ({error.kind})")
                 tried.append(call)
-                if call.parts:
-                    hear(None)
                 # A link that insists is well, and would do the same again after a rest.
                 await _cool(
                     cooldowns, link, timedelta(0) if call.insists else error.retry_after or COOL_DOWN[error.kind]
@@ -220,6 +222,8 @@ class _Call:
             raise
         finally:
             record(self._record(outcome, error_kind, started))
+            if error_kind is not None and self.parts:
+                self.hear(None)
         return answer
 
     async def _listen(self, model: ChatModel, end: float, first_token_timeout: float, idle_timeout: float) -> None:
