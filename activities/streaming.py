@@ -54,7 +54,7 @@ class Streaming:
         streamer = self._streamers.get(turn.account.kind)
         live = (
             Live()
-            if streamer is None or not may_stream
+            if streamer is None or not may_stream or not turn.account.is_active
             else LiveInChannel(self._database, self._vault, streamer, request, turn, past)
         )
         try:
@@ -145,6 +145,7 @@ class LiveInChannel(Live):
         self._has_heard = asyncio.Event()
         self._is_over = asyncio.Event()
         self._may_show = True
+        self._is_begun = False
         self._stream: Stream | None = None
         self._shown = ""
         self._has_text = False
@@ -152,11 +153,13 @@ class LiveInChannel(Live):
         self._showing = asyncio.create_task(self._safely(self._show))
 
     def hear(self, piece: str | None) -> None:
-        if piece is None:
+        if piece is not None:
+            self._heard += piece
+            self._has_heard.set()
+        elif self._is_begun:
             self._may_show = False
-            return
-        self._heard += piece
-        self._has_heard.set()
+        else:
+            self._heard, self._text = "", self._streamer.text()
 
     async def finish(self) -> str | None:
         await self._stop()
@@ -228,7 +231,7 @@ class LiveInChannel(Live):
             self._may_show = False
 
     async def _begin(self, text: str, *, step: int, tasks: Sequence[StreamedTask]) -> None:
-        turn, began = self._turn, time.monotonic()
+        turn, began, self._is_begun = self._turn, time.monotonic(), True
         async with self._database.tenant_session(self._request.tenant_id) as session:
             stream = await streams.begin(
                 session,
@@ -260,7 +263,10 @@ class LiveInChannel(Live):
         self._stream, self._shown = replace(stream, external_id=external_id), text
         self._has_text = bool(text)
         async with self._database.tenant_session(self._request.tenant_id) as session:
-            self._may_show = await streams.started(session, stream, external_id) and self._may_show
+            goes_on = await streams.started(session, stream, external_id)
+        if not goes_on:
+            self._may_show = False
+            await self._end_if_cut()
 
     async def _resume(self) -> None:
         async with self._database.tenant_session(self._request.tenant_id) as session:
@@ -268,7 +274,7 @@ class LiveInChannel(Live):
                 session, self._vault, self._request.conversation_id, self._request.turn_id, step=self._request.step
             )
         if stream is not None:
-            self._stream, self._shown = stream, stream.shown
+            self._stream, self._shown, self._is_begun = stream, stream.shown, True
             await self._show_tasks(_done(self._past[-1]) if self._past else [])
 
     async def _show_calls(self, tasks: Sequence[StreamedTask]) -> None:

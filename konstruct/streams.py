@@ -11,6 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from sqlalchemy import bindparam, case, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
@@ -41,13 +42,12 @@ _MINE = (
     .execution_options(synchronize_session=False)
 )
 _LEASED = _MINE.values(sealed=bindparam("shown"), sending_at=bindparam("at"))
-_SHOWN = _MINE.values(sending_at=None)
 _CUT = (
     update(Message)
     .where(col(Message.conversation_id) == bindparam("of_conversation"), col(Message.state) == "streaming")
     .values(
         state=case((col(Message.sealed).is_(None), "discarded"), else_="sent"),
-        detail={"stream": True, "cut": True},
+        detail=col(Message.detail).op("||")(bindparam("as_cut", type_=JSONB)),
         settled_at=bindparam("at"),
     )
     .returning(col(Message.id), col(Message.state), col(Message.contact_id))
@@ -184,7 +184,7 @@ async def gave_back(session: AsyncSession, stream: Stream) -> None:
     """What was leased has been done: whoever changes the owner need not wait for it."""
     await session.execute(
         update(Message)
-        .where(col(Message.id) == stream.message_id)
+        .where(col(Message.id) == stream.message_id, col(Message.detail)["lead"].astext == stream.lead)
         .values(sending_at=None)
         .execution_options(synchronize_session=False)
     )
@@ -248,7 +248,7 @@ async def cut(session: AsyncSession, conversation: Conversation) -> None:
 
     The conversation must be locked, and its revision raised.
     """
-    rows = await session.execute(_CUT, {"of_conversation": conversation.id, "at": utc_now()})
+    rows = await session.execute(_CUT, {"of_conversation": conversation.id, "at": utc_now(), "as_cut": {"cut": True}})
     for message_id, state, contact_id in rows:
         if state == "sent":
             audit.record(
