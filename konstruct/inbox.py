@@ -231,26 +231,6 @@ def outgoing_reply(
     )
 
 
-def outgoing_stream(
-    conversation: Conversation, cipher: ContactCipher, contact_id: UUID, text: str, *, turn_id: UUID, lead: str
-) -> Message:
-    """The beginning of an answer that is about to be shown. It is of no turn: the answer's own rows are. The
-    conversation's row must be locked."""
-    message_id = new_id()
-    message = _outgoing(
-        conversation,
-        id=message_id,
-        purpose="reply",
-        author="employee",
-        contact_id=contact_id,
-        sealed=cipher.seal(MESSAGE, message_id, _storable(text)) if text else None,
-        sending_at=utc_now(),
-        detail={"stream": True, "turn": str(turn_id), "lead": lead},
-    )
-    message.state = "streaming"
-    return message
-
-
 def outgoing_words(
     conversation: Conversation, cipher: ContactCipher, contact_id: UUID, text: str, *, signed: str
 ) -> Message:

@@ -18,7 +18,6 @@ from sqlmodel import col, select
 from konstruct import audit, conversations
 from konstruct.conversations import lock
 from konstruct.identity import MessageId, new_id
-from konstruct.inbox import outgoing_stream
 from konstruct.tables import Conversation, Message
 from konstruct.tables.base import utc_now
 from konstruct.vault import ContactCipher, Vault
@@ -103,19 +102,28 @@ async def begin(
     asker = await conversations.asker(session, vault, conversation, turn_id)
     if judged.outcome != "stored" or asker is None or await _open(session, conversation_id) is not None:
         return None
-    lead = str(new_id())
-    row = outgoing_stream(conversation, asker.cipher, asker.contact_id, text, turn_id=turn_id, lead=lead)
-    session.add(row)
-    return Stream(
-        conversation_id,
-        turn_id,
-        conversation.epoch,
-        MessageId(row.id),
-        row.created_at,
-        lead,
-        asker.cipher,
-        text,
+    lead, message_id, now = str(new_id()), MessageId(new_id()), utc_now()
+    conversation.last_seq += 1
+    session.add(
+        Message(
+            tenant_id=conversation.tenant_id,
+            id=message_id,
+            conversation_id=conversation_id,
+            connection_id=conversation.connection_id,
+            seq=conversation.last_seq,
+            direction="outbound",
+            author="employee",
+            # Of no turn: the answer's own rows are.
+            contact_id=asker.contact_id,
+            sealed=asker.cipher.seal(MESSAGE, message_id, text) if text else None,
+            state="streaming",
+            epoch=conversation.epoch,
+            detail={"stream": True, "turn": str(turn_id), "lead": lead},
+            created_at=now,
+            sending_at=now,
+        )
     )
+    return Stream(conversation_id, turn_id, conversation.epoch, message_id, now, lead, asker.cipher, text)
 
 
 async def resume(

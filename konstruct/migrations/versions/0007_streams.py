@@ -1,4 +1,4 @@
-"""An index of replies that are being streamed: every turn of a channel that can stream looks for its conversation's."""
+"""Replies that are being streamed: a state of messages, by which every turn of a channel that streams looks for them."""
 
 from alembic import op
 
@@ -9,4 +9,14 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.execute(
+        """
+        alter table messages
+          drop constraint messages_state_check,
+          add constraint messages_state_check check (state in (
+            'received', 'taken', 'answered', 'refused', 'deleted', 'stopped', 'passed',
+            'pending', 'sending', 'streaming', 'sent', 'failed', 'discarded'
+          ))
+        """
+    )
     op.execute("create index messages_streaming on messages (tenant_id, conversation_id) where state = 'streaming'")
