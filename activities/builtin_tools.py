@@ -9,10 +9,11 @@ from zoneinfo import ZoneInfo
 from pydantic import JsonValue
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
+from temporalio.client import Client
 
 from activities.librarian import PASSAGES, Librarian
 from activities.locating import Locator
-from konstruct import audit, conversations, employees, memory
+from konstruct import audit, consults, conversations, employees, memory, temporal
 from konstruct.db import Database
 from konstruct.errors import ToolFailed
 from konstruct.handoffs import owning
@@ -29,6 +30,11 @@ FOUND_TO_FORGET: Final = 10
 NOTHING_FOUND: Final = (
     "The documents of the business say nothing about this. Say that you do not know; do not make something up."
 )
+PEOPLES: Final = "Not sent: people of the team have had the conversation since."
+ASKED: Final = (
+    "{} was asked, and may take hours. The answer will come here as a note of the system. Tell the person you talk with"
+    " that you asked, promise nothing, and go on with what you can do without it."
+)
 HANDED_OFF: Final = "The conversation was handed to the people of the business, who are being asked."
 
 
@@ -42,9 +48,12 @@ class Given:
 
 
 class BuiltinTools:
-    def __init__(self, database: Database, vault: Vault, embedders: Embedders, cooldowns: Cooldowns) -> None:
+    def __init__(
+        self, database: Database, vault: Vault, embedders: Embedders, cooldowns: Cooldowns, client: Client
+    ) -> None:
         self._database = database
         self._vault = vault
+        self._client = client
         self._locator = Locator(embedders, cooldowns)
         self._librarian = Librarian(database, self._locator)
         self._uses: dict[str, Callable[[Given], Awaitable[Outcome]]] = {
@@ -53,7 +62,9 @@ class BuiltinTools:
             builtin.FORGET: self._forget,
             builtin.CURRENT_TIME: self._current_time,
             builtin.HAND_OFF: self._hand_off,
+            builtin.ASK_COLLEAGUE: self._ask_colleague,
             builtin.READ_RESULT: self._read_result,
+            builtin.SEND_REPLY: self._send_reply,
         }
 
     async def use(self, name: str, given: Given) -> Outcome:
@@ -127,6 +138,13 @@ class BuiltinTools:
             await owning.hand_off(session, self._vault, call.conversation_id, wish)
         return Outcome("done", HANDED_OFF)
 
+    async def _ask_colleague(self, given: Given) -> Outcome:
+        call = given.call
+        async with self._database.tenant_session(call.tenant_id) as session:
+            asked = await consults.ask(session, self._vault, call, given.text("colleague"), given.text("question"))
+        await temporal.mention_consult(self._client, call.tenant_id, asked.consult_id)
+        return Outcome("done", ASKED.format(asked.colleague_name))
+
     async def _read_result(self, given: Given) -> Outcome:
         call, start = given.call, given.arguments["from"]
         async with self._database.tenant_session(call.tenant_id) as session:
@@ -134,6 +152,14 @@ class BuiltinTools:
         if whole is None:
             raise ToolFailed("There is no such result in this conversation that goes on.")
         return Outcome("done", results.part(whole.text, int(str(start))), whole.is_untrusted)
+
+    async def _send_reply(self, given: Given) -> Outcome:
+        """It goes out in the turn that the note of the yes begins, and under that turn's fence."""
+        async with self._database.tenant_session(given.call.tenant_id) as session:
+            conversation = await conversations.lock(session, given.call.conversation_id)
+        if conversation.owner != "employee":
+            raise ToolFailed(PEOPLES)
+        return Outcome("done", "It is sent.")
 
     def _record(self, session: AsyncSession, call: ToolCall, action: str, **rows: list[UUID]) -> None:
         detail: dict[str, Any] = {name: [str(row) for row in ids] for name, ids in rows.items()}

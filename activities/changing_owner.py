@@ -14,7 +14,7 @@ from activities.streaming import Streaming
 from konstruct import outbox, temporal
 from konstruct.contracts.handoffs import AgentAct, HandOff, OwnerChange, OwnerState, Resume
 from konstruct.db import Database
-from konstruct.errors import BadInput
+from konstruct.errors import BadInput, NotFound
 from konstruct.handoffs import entries, owning
 from konstruct.handoffs.owning import Ownership, Wish
 from konstruct.streaming import NO_STREAMERS, Streamer
@@ -80,6 +80,8 @@ class ChangingOwner:
             if change.action != "claim":
                 raise BadInput("Say which handoff it is.")
             return await owning.take_over(session, self._vault, change.conversation_id, by)
+        if (await owning.get(session, act.handoff_id)).conversation_id != change.conversation_id:
+            raise NotFound("This conversation has no such handoff.")
         match change.action:
             case "claim":
                 return await owning.claim(session, self._vault, act.handoff_id, by)
@@ -88,10 +90,16 @@ class ChangingOwner:
                 return await owning.transfer(session, act.handoff_id, by, to)
             case "release":
                 return await owning.release(session, act.handoff_id, by)
-        note = await entries.text(session, self._vault, act.note_id) if act.note_id is not None else ""
+        note = await self._note(session, act.handoff_id, act.note_id) if act.note_id is not None else ""
         if change.action == "resolve":
             return await owning.resolve(session, self._vault, act.handoff_id, by, note)
         return await owning.hand_back(session, self._vault, act.handoff_id, by, note, at_once=act.at_once)
+
+    async def _note(self, session: AsyncSession, handoff_id: UUID, note_id: UUID) -> str:
+        """Of this handoff alone: another one's may be of another contact."""
+        if (await entries.get(session, note_id)).handoff_id != handoff_id:
+            raise NotFound("This handoff has no such note.")
+        return await entries.text(session, self._vault, note_id)
 
     async def _wait_for_sends(self, change: OwnerChange) -> None:
         """What was about to be sent when the owner changed has begun by then, or will not begin."""

@@ -66,7 +66,7 @@ class Streaming:
         self, session: AsyncSession, request: ThinkRequest, finished: Finished, parts: Sequence[str], shown: str | None
     ) -> None:
         """The answer takes the place of what was shown of it, or of an earlier one that came to nothing."""
-        if self._streamers and finished.outcome == "stored" and parts:
+        if self._streamers and finished.outcome == "stored" and finished.reply_ids:
             await streams.take_over(session, request.conversation_id, finished.reply_ids[0], parts[0], shown)
 
     async def end_without_answer(self, request: ThinkRequest, thought: Thought) -> None:

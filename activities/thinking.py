@@ -1,19 +1,20 @@
 """Thinking: from the messages of a turn to an answer that is ready to be sent."""
 
-import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
+from activities.escalating import HELD_BACK, Escalating, Judge, Watch
 from activities.heartbeat import heartbeat
 from activities.librarian import Librarian
 from activities.locating import Locator
+from activities.recalling import LONGEST_QUESTION, Recalling
+from activities.status import thinking_shown
 from activities.streaming import Live, Streaming
-from konstruct import approvals, audit, conversations, memory, models, notices, prompting, usage, window, withdrawing
+from konstruct import approvals, audit, conversations, models, notices, prompting, usage, window, withdrawing
 from konstruct.contracts.conversation import (
     AbandonRequest,
     AdmitRequest,
@@ -26,9 +27,9 @@ from konstruct.contracts.handoffs import OwnerState
 from konstruct.conversations import HandedOff, Turn
 from konstruct.db import Database
 from konstruct.employees import Caps
-from konstruct.errors import Unavailable
+from konstruct.errors import ModelsUnavailable
 from konstruct.knowledge.citing import Source, cite
-from konstruct.memory import Question, Recalled
+from konstruct.memory import Recalled
 from konstruct.models import ModelCall
 from konstruct.ports import ChatModel, Cooldowns, Embedders, Messenger, ModelLink, ToolCall, Windows
 from konstruct.settings import Settings
@@ -39,12 +40,6 @@ from konstruct.tools.builtin import SEARCH_KNOWLEDGE
 from konstruct.tools.calls import Kept, PastStep
 from konstruct.tools.registry import Tool
 from konstruct.vault import Vault
-
-# A reply that comes soon needs no sign that somebody is at work; each sign costs four calls to the channel.
-STATUS_AFTER_SECONDS = 0.5
-
-LONGEST_QUESTION = 4_000
-"""Characters of a question that memory and knowledge are searched with."""
 
 MODELS_DOWN = "Sorry, I cannot answer right now because of a technical problem. I will answer here as soon as I can."
 CANNOT_GO_ON = (
@@ -57,11 +52,6 @@ WITHDRAWN_BY = {
 }
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass
-class _Status:
-    is_shown: bool = False
 
 
 class Thinking:
@@ -84,9 +74,11 @@ class Thinking:
         self._cooldowns = cooldowns
         self._messengers = messengers
         self._windows = windows
-        self._locator = Locator(embedders, cooldowns)
-        self._librarian = Librarian(database, self._locator)
+        locator = Locator(embedders, cooldowns)
+        self._recalling = Recalling(database, vault, locator)
+        self._librarian = Librarian(database, locator)
         self._streaming = Streaming(database, vault, streamers)
+        self._escalating = Escalating(settings, vault, model, cooldowns)
 
     @activity.defn(name="think")
     async def think(self, request: ThinkRequest) -> Thought:
@@ -101,18 +93,24 @@ class Thinking:
             return begun
         turn = begun.turn
         calls: list[ModelCall] = []
+        judge_calls: list[ModelCall] = []
         try:
-            async with self._streaming.live(request, turn, begun.steps, may_stream=True) as live:
-                async with self._status(turn) as status:
-                    recalled = await self._recall(request, turn) if turn.can_recall else []
-                    answer = await self._ask(begun, recalled, await self._passages(request, begun), calls, live)
-                thought = await self._store(request, begun, recalled, answer, calls)
+            async with self._streaming.live(request, turn, begun.steps, may_stream=begun.may_stream) as live:
+                async with (
+                    thinking_shown(self._messengers[turn.account.kind], turn.account, turn.thread) as status,
+                    self._escalating.beside(request, turn, begun.watch, judge_calls) as judge,
+                ):
+                    recalled = await self._recalling.recall(request, turn)
+                    answer, watch = await self._answer(request, begun, recalled, calls, judge, live)
+                begun = replace(begun, watch=watch)
+                thought = await self._store(request, begun, recalled, answer, calls, judge_calls)
                 if thought.decision == "tools":
                     await live.use_tools([call.name for call in answer.calls if call.name in begun.toolbox])
         except BaseException:
             # What a call cost is kept all the same, whether it failed, was cancelled or its answer could not be stored.
             async with self._database.tenant_session(request.tenant_id) as session:
                 usage.record(session, turn.employee, request.conversation_id, request.turn_id, calls)
+                usage.record(session, turn.employee, request.conversation_id, request.turn_id, judge_calls, "judge")
             raise
         await self._streaming.end_without_answer(request, thought)
         return replace(thought, showed_status=status.is_shown or activity.info().attempt > 1)
@@ -137,6 +135,9 @@ class Thinking:
                     return _to_use_tools(kept)
             await self._end_before(session, request, turn)
             begun = await self._prepare(session, request, turn)
+            if begun.watch.fired is not None:
+                await self._escalating.keep(session, request, begun.watch)
+                return await self._escalating.hand_off(session, request, turn.asker, begun.watch.fired)
         if turn.window is not None and (copy := window.dump(turn.window)) is not None:
             await self._windows.put(*where, copy)
         return begun
@@ -144,48 +145,22 @@ class Thinking:
     async def _end_before(self, session: AsyncSession, request: ThinkRequest, turn: Turn) -> None:
         """A turn that this one takes over before it was answered: what it asked for is asked for anew, if at all."""
         before = turn.before
-        if before is None or before == request.turn_id or not turn.employee.tools:
+        if before is None or before == request.turn_id or not (turn.employee.tools or turn.employee.escalation):
             return
         if not await conversations.stored_reply(session, before):
             await withdrawing.cancel_turn(session, before, by="a newer message")
 
     async def _prepare(self, session: AsyncSession, request: ThinkRequest, turn: Turn) -> "_Begun":
         toolbox = await registry.toolbox(session, turn.employee) if turn.employee.tools else {}
-        if not request.step:
-            return _Begun(turn, toolbox, may_call=bool(toolbox))
-        steps = await calls_.of_turn(session, self._vault, request.turn_id)
-        spent = await usage.spent(session, request.turn_id)
-        caps = Caps.of(turn.employee)
-        may_call = request.step < caps.steps and spent < caps.cost and not proposing.is_stuck(steps)
-        return _Begun(turn, toolbox, steps, may_call=bool(toolbox) and may_call)
-
-    async def _recall(self, request: ThinkRequest, turn: Turn) -> list[Recalled]:
-        """What is remembered of the asker that bears on this; nothing when that fails, since a reply is worth more."""
-        try:
-            return await self._recalled(request, turn)
-        except Unavailable:
-            raise
-        except Exception:
-            # Not what went wrong, in which there may be what somebody said.
-            log.error("recall_failed", conversation_id=str(request.conversation_id))
-            return []
-
-    async def _recalled(self, request: ThinkRequest, turn: Turn) -> list[Recalled]:
-        """By words alone when no embedder answers in time."""
-        if turn.asker is None:
-            return []
-        asked = turn.asked[:LONGEST_QUESTION]
-        async with self._database.tenant_session(request.tenant_id) as session:
-            names = await memory.known_models(session, request.tenant_id, turn.asker)
-        question = Question(
-            contact_id=turn.asker,
-            text=asked,
-            vectors=await self._locator.locate(asked, names),
-            conversation_id=request.conversation_id,
-            after_seq=turn.after_seq,
-        )
-        async with self._database.tenant_session(request.tenant_id) as session:
-            return await memory.recall(session, self._vault, request.tenant_id, question)
+        steps = await calls_.of_turn(session, self._vault, request.turn_id) if request.step else []
+        watch = await self._escalating.watch(session, request, turn, steps)
+        has_note = any(said.author == "system" and said.seq in turn.asked_seqs for said in turn.said)
+        released = await approvals.released_answers(session, self._vault, request.turn_id) if has_note else []
+        may_call = bool(toolbox)
+        if request.step:
+            caps, spent = Caps.of(turn.employee), await usage.spent(session, request.turn_id)
+            may_call &= request.step < caps.steps and spent < caps.cost and not proposing.is_stuck(steps)
+        return _Begun(turn, toolbox, watch, steps, may_call, released)
 
     async def _passages(self, request: ThinkRequest, begun: "_Begun") -> list[Source]:
         """Looked for beforehand where the model at hand cannot call a tool to do so."""
@@ -206,30 +181,20 @@ class Thinking:
         recalled: Sequence[Recalled],
         answer: "_Answered",
         calls: list[ModelCall],
+        judge_calls: list[ModelCall],
     ) -> Thought:
         async with self._database.tenant_session(request.tenant_id) as session:
             is_untrusted = await self._is_untrusted(session, request, begun.turn, recalled)
-            if answer.calls and begun.may_call:
+            if answer.calls and begun.may_call and not begun.watch.hands_off:
                 thought = await self._keep_step(session, request, begun, answer, is_untrusted=is_untrusted)
                 outcome = "turn.used_tools" if thought.decision == "tools" else "turn.superseded"
             else:
-                parts = self._messengers[begun.turn.account.kind].split(answer.text)
-                finished = await conversations.finish_turn(
-                    session,
-                    self._vault,
-                    request.conversation_id,
-                    request.turn_id,
-                    parts,
-                    step=request.step,
-                    through_seq=begun.turn.asked_seqs[-1],
-                )
-                await self._streaming.take_over(session, request, finished, parts, answer.shown)
-                outcome = "turn.answered" if finished.outcome == "stored" else "turn.superseded"
-                thought = Thought(
-                    finished.outcome if finished.outcome in ("nothing", "superseded") else "reply", finished.reply_ids
-                )
+                thought, outcome = await self._finish(session, request, begun, answer)
             turn = begun.turn
+            if outcome != "turn.superseded":
+                await self._escalating.keep(session, request, begun.watch)
             usage.record(session, turn.employee, request.conversation_id, request.turn_id, calls)
+            usage.record(session, turn.employee, request.conversation_id, request.turn_id, judge_calls, "judge")
             audit.record(
                 session,
                 tenant_id=request.tenant_id,
@@ -247,6 +212,33 @@ class Thinking:
                 ],
             )
         return thought
+
+    async def _finish(
+        self, session: AsyncSession, request: ThinkRequest, begun: "_Begun", answer: "_Answered"
+    ) -> tuple[Thought, str]:
+        """Gives what the trail calls it, too."""
+        turn, fired = begun.turn, begun.watch.fired
+        where = (session, self._vault, request.conversation_id, request.turn_id)
+        texts = [*begun.released, HELD_BACK if begun.watch.holds_back else answer.text]
+        parts = [part for text in texts if text for part in self._messengers[turn.account.kind].split(text)]
+        # Without parts it only finds out whether the turn is still this one.
+        stored = [] if begun.watch.hands_off or begun.watch.holds_back else parts
+        finished = await conversations.finish_turn(*where, stored, step=request.step, through_seq=turn.asked_seqs[-1])
+        await self._streaming.take_over(session, request, finished, parts, answer.shown)
+        if finished.outcome != "stored":
+            decision = finished.outcome if finished.outcome != "stored_before" else "reply"
+            return Thought(decision, finished.reply_ids), "turn.superseded"
+        if fired is None:
+            return Thought("reply", finished.reply_ids), "turn.answered"
+        if begun.watch.hands_off:
+            return await self._escalating.hand_off(session, request, turn.asker, fired), "turn.handed_off"
+        if begun.watch.holds_back:
+            asked = await self._escalating.hold_back(session, request, turn, fired, answer.text, answer.link_name)
+            told = await conversations.finish_turn(*where, parts)
+            await self._streaming.take_over(session, request, told, parts, None)
+            return Thought("reply", told.reply_ids, approvals=asked), "turn.held_back"
+        handoff_id = await self._escalating.tell(session, request, turn.asker, fired)
+        return Thought("reply", finished.reply_ids, told_handoff_id=handoff_id), "turn.answered"
 
     async def _is_untrusted(
         self, session: AsyncSession, request: ThinkRequest, turn: Turn, recalled: Sequence[Recalled]
@@ -276,6 +268,27 @@ class Thinking:
             expires_after=asking.expires_after,
         )
         return _to_use_tools(kept)
+
+    async def _answer(
+        self,
+        request: ThinkRequest,
+        begun: "_Begun",
+        recalled: Sequence[Recalled],
+        calls: list[ModelCall],
+        judge: Judge,
+        live: Live,
+    ) -> "tuple[_Answered, Watch]":
+        if begun.released and not begun.turn.asked:
+            return _Answered("", ""), begun.watch
+        try:
+            answer = await self._ask(begun, recalled, await self._passages(request, begun), calls, live)
+        except ModelsUnavailable:
+            # People can come all the same, where a rule says so.
+            watch = await judge(None, calls)
+            if not watch.hands_off:
+                raise
+            return _Answered("", ""), watch
+        return answer, await judge(None if answer.calls else answer.text, calls)
 
     async def _ask(
         self,
@@ -309,27 +322,6 @@ class Thinking:
     def _chain(self, turn: Turn) -> list[ModelLink]:
         return models.chain(turn.employee.models or turn.tenant_models, self._settings)
 
-    @asynccontextmanager
-    async def _status(self, turn: Turn) -> AsyncIterator[_Status]:
-        """Shows in the channel that somebody is at work, unless the answer is there at once."""
-        status = _Status()
-        messenger = self._messengers[turn.account.kind]
-
-        async def show() -> None:
-            await asyncio.sleep(STATUS_AFTER_SECONDS)
-            status.is_shown = True
-            await messenger.show_thinking(turn.account, turn.thread)
-
-        showing = asyncio.create_task(show())
-        try:
-            yield status
-        finally:
-            if status.is_shown:
-                # Not cancelled half-way: a status that arrives after the reply would stay.
-                await asyncio.wait([showing])
-            else:
-                showing.cancel()
-
     @activity.defn(name="admit")
     async def admit(self, request: AdmitRequest) -> Admitted:
         """Tells the contact honestly that the answer has to wait."""
@@ -362,8 +354,17 @@ class Thinking:
 class _Begun:
     turn: Turn
     toolbox: dict[str, Tool]
+    watch: Watch
     steps: list[PastStep] = field(default_factory=list)
     may_call: bool = False
+    released: list[str] = field(default_factory=list)
+    """Answers to which a person said yes."""
+
+    @property
+    def may_stream(self) -> bool:
+        """Whether the answer may be shown before it is whole: not where others may yet have a say in it, or it is to
+        come after another."""
+        return not (self.released or self.watch.judges_answer)
 
     def sources(self) -> list[Source]:
         """The passages that the model was shown in this turn, by the numbers under which it was."""

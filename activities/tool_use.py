@@ -103,7 +103,7 @@ class ToolUse:
         call = begun.call
         version = await employees.serving(session, call.conversation_id)
         # What may be done is decided by how things are now, and not when it was asked for, which may be days ago.
-        tool = (await registry.toolbox(session, version)).get(call.tool)
+        tool = await registry.called(session, version, call.tool)
         if tool is None or tool.tool_id != call.tool_id or tool.digest != call.detail["digest"]:
             # A yes was to what the tool did when it was asked for.
             await calls.settle(session, self._vault, call_id, Outcome("failed", NOT_HAD))

@@ -11,7 +11,7 @@ from temporalio import activity
 from temporalio.client import Client
 
 from activities.heartbeat import heartbeat
-from konstruct import approvals, inbox, temporal
+from konstruct import approvals, consults, inbox, quarantine, temporal
 from konstruct.audit import anchors, sealing
 from konstruct.audit.signing import Signatures
 from konstruct.contracts.conversation import DELIVER_MESSAGE, SEND_NOTICE, DeliverMessage, SendNotice, Swept
@@ -41,7 +41,7 @@ class Upkeep:
     async def sweep(self) -> Swept:
         """Signals every message that is durable but that no workflow has taken. A repeated signal changes nothing."""
         unsettled = await inbox.unsettled(self._database, AT_MOST)
-        await inbox.forget_quarantined(self._database)
+        await quarantine.forget(self._database)
         signalled = 0
         async with heartbeat():
             for message in unsettled:
@@ -54,6 +54,7 @@ class Upkeep:
                     signalled += 1
             signalled += await self._tell_approvals()
             signalled += await self._tell_handoffs()
+            signalled += await self._tell_consults()
         return Swept(signalled)
 
     async def _tell_approvals(self) -> int:
@@ -79,6 +80,19 @@ class Upkeep:
                 continue
             async with self._database.tenant_session(handoff.tenant_id) as session:
                 await attending.note_swept(session, handoff.handoff_id)
+            told += 1
+        return told
+
+    async def _tell_consults(self) -> int:
+        told = 0
+        for consult in await consults.unsettled(self._database, AT_MOST):
+            try:
+                await temporal.tell_consult(self._client, consult.tenant_id, consult.consult_id)
+            except Unavailable as error:
+                log.warning("sweep_failed", consult_id=str(consult.consult_id), error=str(error))
+                continue
+            async with self._database.tenant_session(consult.tenant_id) as session:
+                await consults.note_swept(session, consult.consult_id)
             told += 1
         return told
 

@@ -19,9 +19,10 @@ from temporalio.client import Client
 
 from gateway import bodies, slack_socket
 from gateway.slack_approvals import SlackApprovals
+from gateway.slack_consults import SlackConsults
 from gateway.slack_handoffs import SlackHandoffs
 from gateway.slack_listeners import SlackListeners
-from konstruct import connections, inbox
+from konstruct import connections, quarantine
 from konstruct.adapters.slack import SlackMessenger
 from konstruct.adapters.slack_handoffs import SlackDeskroom
 from konstruct.connections import ConnectionRef
@@ -51,7 +52,10 @@ class SlackEvents:
         self._vault = vault
         self._app_token = settings.slack_app_token
         self._handoffs = SlackHandoffs(database, vault, temporal_client, messenger, deskroom)
-        self._listeners = SlackListeners(database, vault, limiter, temporal_client, messenger, self._handoffs)
+        self._consults = SlackConsults(database, vault, temporal_client, deskroom)
+        self._listeners = SlackListeners(
+            database, vault, limiter, temporal_client, messenger, self._handoffs, self._consults
+        )
         self._approvals = SlackApprovals(database, vault, temporal_client, messenger)
         self._bolt = self._make_bolt(settings.slack_api_url)
         self._open = AsyncExitStack()
@@ -60,6 +64,7 @@ class SlackEvents:
         self._open.push_async_callback(self._listeners.close)
         self._open.push_async_callback(self._approvals.close)
         self._open.push_async_callback(self._handoffs.close)
+        self._open.push_async_callback(self._consults.close)
         if self._app_token is not None:
             await self._open.enter_async_context(slack_socket.listening(self._bolt, self._app_token, self.receive))
         return self
@@ -90,7 +95,7 @@ class SlackEvents:
                 raise
             reason = str(error) if isinstance(error, KonstructError) else type(error).__name__
             log.exception("slack_event_quarantined", reason=reason)
-            await inbox.quarantine(self._database, channel="slack", reason=reason, body=document)
+            await quarantine.keep(self._database, channel="slack", reason=reason, body=document)
             return BoltResponse(status=200)
 
     def _make_bolt(self, api_url: str) -> AsyncApp:

@@ -23,7 +23,7 @@ from konstruct.contracts.handoffs import Action, AgentAct
 from konstruct.db import Database
 from konstruct.desk import people
 from konstruct.errors import Conflict, KonstructError, NotAllowed, NotFound
-from konstruct.handoffs import attending, entries, owning
+from konstruct.handoffs import attending, entries, finding, owning
 from konstruct.handoffs.entries import Origin
 from konstruct.handoffs.owning import Agent
 from konstruct.ports import ChannelAccount
@@ -121,7 +121,7 @@ class SlackHandoffs:
     ) -> bool:
         """Whether it was written in the thread of a card, and so by an agent. It is kept when this returns."""
         async with self._database.tenant_session(connection.tenant_id) as session:
-            found = await owning.with_card(session, connection.connection_id, message.channel, message.root)
+            found = await finding.with_card(session, connection.connection_id, message.channel, message.root)
         if found is None:
             return False
         place = _Place(account, message.channel, message.root, person)

@@ -10,6 +10,7 @@ from slack_bolt.app.async_app import AsyncApp
 from temporalio.client import Client
 
 from gateway.bodies import Json
+from gateway.slack_consults import SlackConsults
 from gateway.slack_handoffs import SlackHandoffs
 from gateway.slack_plain import SlackMessage, mentions, plain_text
 from konstruct import connections, employees, inbox, temporal
@@ -40,6 +41,7 @@ class SlackListeners:
         temporal_client: Client,
         messenger: SlackMessenger,
         handoffs: SlackHandoffs,
+        consults: SlackConsults,
     ) -> None:
         self._database = database
         self._vault = vault
@@ -47,6 +49,7 @@ class SlackListeners:
         self._temporal = temporal_client
         self._messenger = messenger
         self._handoffs = handoffs
+        self._consults = consults
         self._prompting: set[asyncio.Task[None]] = set()
 
     def register(self, app: AsyncApp) -> None:
@@ -70,7 +73,10 @@ class SlackListeners:
         person = _author(message, account)
         if person is None:
             return
-        if message.root != message.ts and await self._handoffs.take(message, connection, account, person):
+        if message.root != message.ts and (
+            await self._handoffs.take(message, connection, account, person)
+            or await self._consults.take(message, connection, account, person)
+        ):
             return
         if event["type"] != "app_mention" and not await self._is_addressed(message, connection, account):
             return

@@ -6,22 +6,27 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Literal, cast
 from uuid import UUID
 
-from sqlalchemy import bindparam, text
+from sqlalchemy import bindparam, func, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from konstruct import audit, conversations, notices
 from konstruct.db import Database
 from konstruct.errors import Conflict, NotFound
-from konstruct.tables import Approval, Contact, Conversation, Employee, EmployeeVersion, Tenant, ToolCall
+from konstruct.tables import Approval, Contact, Conversation, Employee, EmployeeVersion, Message, Tenant, ToolCall
 from konstruct.tables.base import utc_now
 from konstruct.tools import calls, results
+from konstruct.tools.builtin import SEND_REPLY
 from konstruct.vault import ContactCipher, Vault
 
 EXPIRES_AFTER: Final = timedelta(days=3)
 """For how long people are waited for where the tenant says nothing."""
 NOTE: Final = "approval note"
 """What ciphers call the purpose of what somebody said to a decision."""
+RELEASED: Final = (
+    "A person said yes to an answer of yours that was held back. It is sent now, word for word and before what you"
+    " write: do not repeat it. The answer: "
+)
 LONGEST_NOTE: Final = 1_000
 LONGEST_ARGUMENTS_TOLD: Final = 4_000
 
@@ -36,6 +41,14 @@ _ASKED = (
     .join(Employee, col(Employee.id) == col(Conversation.employee_id))
     .join(EmployeeVersion, col(EmployeeVersion.employee_id) == col(Employee.id))
     .where(col(EmployeeVersion.number) == col(Employee.published_version), col(Contact.erased_at).is_(None))
+)
+_RELEASED = (
+    select(ToolCall)
+    .join(Approval, col(Approval.call_id) == col(ToolCall.id))
+    .join(Message, col(Message.external_id) == func.concat("approval-", col(Approval.id)))
+    .where(col(ToolCall.tool) == SEND_REPLY, col(ToolCall.tool_id).is_(None), col(ToolCall.state) == "done")
+    .where(col(Message.turn_id) == bindparam("of_turn"), col(Message.state) == "taken", col(Message.author) == "system")
+    .order_by(col(Message.seq))
 )
 _LOCKED = (
     select(Approval)
@@ -188,6 +201,17 @@ async def report(session: AsyncSession, vault: Vault, approval_id: UUID) -> UUID
     )
 
 
+async def released_answers(session: AsyncSession, vault: Vault, turn_id: UUID) -> list[str]:
+    """Answers that were held back, in the turn that the note of a person's yes to them began: now they are sent."""
+    found = list(await session.scalars(_RELEASED, {"of_turn": turn_id}))
+    ciphers = await vault.ciphers(session, {call.contact_id for call in found})
+    return [
+        json.loads(cipher.open(calls.ARGUMENTS, call.id, call.sealed_arguments))["text"]
+        for call in found
+        if (cipher := ciphers.get(call.contact_id)) is not None
+    ]
+
+
 @dataclass(frozen=True)
 class Unsettled:
     tenant_id: UUID
@@ -262,6 +286,8 @@ def _shown(approval: Approval, call: ToolCall, employee: str, cipher: ContactCip
 
 def _told(approval: Approval, call: ToolCall, cipher: ContactCipher) -> str:
     arguments = cipher.open(calls.ARGUMENTS, call.id, call.sealed_arguments)
+    if call.tool == SEND_REPLY and call.state == "done":
+        return f"{RELEASED}{json.loads(arguments)['text'][:LONGEST_ARGUMENTS_TOLD]}"
     asked = f"{call.tool} with {arguments[:LONGEST_ARGUMENTS_TOLD]}"
     parts = [f"The yes of a person was asked for: {asked}."]
     if approval.state == "expired":

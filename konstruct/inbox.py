@@ -24,7 +24,6 @@ from konstruct.tables import (
     Conversation,
     EmployeeBinding,
     Message,
-    QuarantinedEvent,
     Tenant,
 )
 from konstruct.tables.base import utc_now
@@ -389,18 +388,6 @@ async def _locked_message(session: AsyncSession, connection_id: ConnectionId, ex
         return None
     await session.execute(_LOCKED, {"conversation_id": conversation_id})
     return (await session.execute(_SAID, of_message)).scalar_one_or_none()
-
-
-async def forget_quarantined(database: Database) -> None:
-    """Drops what was kept aside a week ago: a forgotten installation may go on sending for ever."""
-    async with database.system_session() as session:
-        await session.execute(sql("select forget_quarantined()"))
-
-
-async def quarantine(database: Database, *, channel: str, reason: str, body: bytes) -> None:
-    """Keeps a signed request that could not be processed, so that a person can look at it."""
-    async with database.system_session() as session:
-        session.add(QuarantinedEvent(channel=channel, reason=reason, body=body))
 
 
 @dataclass(frozen=True)

@@ -269,6 +269,21 @@ class DeskEntry:
     """The channel's ids of those who are called by it."""
 
 
+@dataclass(frozen=True)
+class ConsultCard:
+    """What one person of the desk is asked by an employee. All of its text may have been written by strangers."""
+
+    consult_id: UUID
+    employee: str
+    colleague: str
+    question: str = field(repr=False)
+    expires_at: datetime
+    ring: tuple[str, ...] = ()
+    """The channel's ids of those who are called by it."""
+    outcome: str = ""
+    """A sentence, once no answer is waited for."""
+
+
 class Deskroom(Protocol):
     """Where agents see what waits for them. Methods raise ChannelError's subclasses and nothing else; none retries."""
 
@@ -288,6 +303,17 @@ class Deskroom(Protocol):
 
     async def find_entry(self, account: ChannelAccount, channel: str, thread: str, entry: DeskEntry) -> str | None:
         """The channel's id of a line whose post was uncertain; None when it is certainly not there."""
+
+    async def show_consult(self, account: ChannelAccount, channel: str, card: ConsultCard) -> str:
+        """Calls whoever is asked, who answers in the thread below; returns the channel's id of it."""
+
+    async def find_consult(
+        self, account: ChannelAccount, channel: str, card: ConsultCard, since: datetime
+    ) -> str | None:
+        """As ``find_handoff``."""
+
+    async def renew_consult(self, account: ChannelAccount, channel: str, external_id: str, card: ConsultCard) -> None:
+        """Shows the card as it is now. The same again does no harm."""
 
     async def whisper(self, account: ChannelAccount, channel: str, thread: str | None, user: str, text: str) -> None:
         """Shows something to one person alone, who must be in the channel. It is kept nowhere and cannot be found."""

@@ -28,6 +28,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from konstruct.contracts import approvals as approval_contracts
+from konstruct.contracts import consults as consult_contracts
 from konstruct.contracts import conversation as contracts
 from konstruct.contracts import handoffs as handoff_contracts
 from konstruct.contracts import knowledge
@@ -258,6 +259,32 @@ async def mention_handoff(client: Client, tenant_id: UUID, handoff_id: UUID) -> 
         await tell_of_handoff(client, tenant_id, handoff_id)
     except Unavailable:
         log.warning("temporal_unreachable", handoff_id=str(handoff_id))
+
+
+async def tell_consult(client: Client, tenant_id: UUID, consult_id: UUID) -> None:
+    """Has a consult's workflow look at how it stands, starting it if it does not run.
+
+    Raises:
+        Unavailable: Temporal cannot be reached in time.
+    """
+    async with _in_time():
+        await client.start_workflow(
+            consult_contracts.WORKFLOW,
+            consult_contracts.ConsultState(tenant_id, consult_id),
+            id=consult_contracts.workflow_id(tenant_id, consult_id),
+            task_queue=CONVERSATIONS,
+            start_signal=consult_contracts.SETTLED,
+            priority=Priority(fairness_key=str(tenant_id)),
+            rpc_timeout=_SIGNAL_TIMEOUT,
+        )
+
+
+async def mention_consult(client: Client, tenant_id: UUID, consult_id: UUID) -> None:
+    """Has a question asked, or its answer used. When Temporal is away the sweep does so later."""
+    try:
+        await tell_consult(client, tenant_id, consult_id)
+    except Unavailable:
+        log.warning("temporal_unreachable", consult_id=str(consult_id))
 
 
 async def act(

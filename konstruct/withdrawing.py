@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, update
+from sqlalchemy import ColumnElement, and_, exists, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from konstruct import audit, streams
 from konstruct.conversations import changed
-from konstruct.tables import Approval, Message, ToolCall
+from konstruct.tables import Approval, Consult, Message, ToolCall
 from konstruct.tables.base import utc_now
 
 
@@ -48,8 +48,8 @@ async def abandon(session: AsyncSession, conversation_id: UUID, message_ids: Seq
 
 
 async def withdraw(session: AsyncSession, contact_ids: Sequence[UUID]) -> None:
-    """Nothing that was not begun for these contacts is done any more, and nobody decides on it. Their conversations
-    must be locked. Workflows that wait for a decision learn of it from a sweep."""
+    """Nothing that was not begun for these contacts is done any more, nobody decides on it or answers what they were
+    asked. Their conversations must be locked. Workflows that wait for people learn of it from a sweep."""
     approvals = await session.scalars(
         select(Approval)
         .where(col(Approval.contact_id).in_(contact_ids), col(Approval.state) == "waiting")
@@ -58,6 +58,14 @@ async def withdraw(session: AsyncSession, contact_ids: Sequence[UUID]) -> None:
     )
     for approval in approvals:
         approval.state, approval.decided_by, approval.decided_at = "denied", "erasure", utc_now()
+    consults = await session.scalars(
+        select(Consult)
+        .where(col(Consult.contact_id).in_(contact_ids), col(Consult.state) == "waiting")
+        .order_by(col(Consult.id))
+        .with_for_update(key_share=True)
+    )
+    for consult in consults:
+        consult.state, consult.settled_at = "withdrawn", utc_now()
     await _cancel(session, col(ToolCall.contact_id).in_(contact_ids))
 
 
@@ -71,6 +79,13 @@ async def cancel_turn(session: AsyncSession, turn_id: UUID, by: str) -> None:
         .values(state="denied", decided_by=by, decided_at=utc_now())
     )
     await _cancel(session, col(ToolCall.turn_id) == turn_id)
+
+
+async def cancel_undecided(session: AsyncSession, conversation_id: UUID) -> None:
+    """What was not begun in this conversation, which must be locked, is not to be done any more, but for what people
+    are asked to allow, or have allowed."""
+    is_undecided = ~exists().where(col(Approval.call_id) == col(ToolCall.id))
+    await _cancel(session, and_(col(ToolCall.conversation_id) == conversation_id, is_undecided))
 
 
 async def _cancel(session: AsyncSession, which: ColumnElement[bool]) -> None:

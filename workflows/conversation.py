@@ -42,7 +42,8 @@ class ConversationWorkflow:
         while await self._has_work():
             await self._change_owner()
             await self._send_notices()
-            if self._mailbox.waiting:
+            # What came while notices were sent comes before the next turn, which it may be to cut off.
+            if self._mailbox.waiting and not self._changes:
                 await self._take_turn()
             self._turns += 1
             self._is_silent = False
@@ -89,7 +90,7 @@ class ConversationWorkflow:
             self._learn(turn.handed_off)
             if turn.handed_off.handoff_id is not None:
                 await self._attend(turn.handed_off.handoff_id)
-        elif not self._mailbox.is_paused and self._ownership.owner != "employee":
+        elif turn.is_employees and not self._mailbox.is_paused and self._ownership.owner != "employee":
             # It answered, so it has the conversation back; whoever gave it back did not say so here.
             self._ownership = OwnerState("employee", self._ownership.epoch)
 

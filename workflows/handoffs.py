@@ -1,5 +1,6 @@
 """One handoff: people are told of it, reminded and helped, for as long as it takes."""
 
+import asyncio
 from datetime import timedelta
 from uuid import UUID
 
@@ -16,16 +17,17 @@ class HandoffWorkflow:
     def __init__(self, state: HandoffState) -> None:
         self._state = state
         self._words = 0
-        self._helped_with: set[UUID] = set()
+        self._helps: dict[UUID, asyncio.Task[None]] = {}
 
     @workflow.run
     async def run(self, state: HandoffState) -> None:
         for _ in range(policies.HANDOFF_STEPS_IN_A_RUN):
             words, standing = self._words, await self._attend()
-            if standing.is_over and self._words == words:
+            if standing.is_over and self._words == words and not self._is_helping():
                 return
-            if not await self._help(standing):
-                await self._wait(words, standing.seconds)
+            self._help(standing)
+            await self._wait(words, standing.seconds)
+        await workflow.wait_condition(lambda: not self._is_helping())
         workflow.continue_as_new(state)
 
     async def _attend(self) -> HandoffStanding:
@@ -34,24 +36,30 @@ class HandoffWorkflow:
         )
         return standing
 
-    async def _help(self, standing: HandoffStanding) -> bool:
-        """Has written what people wait for, each once; whether there was anything."""
-        wanted = [entry_id for entry_id in standing.assist if entry_id not in self._helped_with]
-        for entry_id in wanted:
-            self._helped_with.add(entry_id)
-            await self._try("assist_agent", AssistRequest(self._state.tenant_id, entry_id))
-        needs_packet = standing.needs_packet and self._state.handoff_id not in self._helped_with
-        if needs_packet:
-            self._helped_with.add(self._state.handoff_id)
-            await self._try("pack_handoff", self._state)
-        return bool(wanted) or needs_packet
+    def _help(self, standing: HandoffStanding) -> None:
+        """Has written what people wait for, each once; a model takes its time, in which the handoff is attended to."""
+        if standing.is_over:
+            return
+        for entry_id in standing.assist:
+            self._begin(entry_id, "assist_agent", AssistRequest(self._state.tenant_id, entry_id))
+        if standing.needs_packet:
+            self._begin(self._state.handoff_id, "pack_handoff", self._state)
 
-    async def _try(self, activity: str, request: AssistRequest | HandoffState) -> None:
+    def _begin(self, what: UUID, activity: str, request: AssistRequest | HandoffState) -> None:
+        if what not in self._helps:
+            self._helps[what] = asyncio.create_task(self._write(activity, request))
+
+    async def _write(self, activity: str, request: AssistRequest | HandoffState) -> None:
         try:
             await workflow.execute_activity(activity, request, **policies.ASSISTING)
         except ActivityError:
             # The entry says that it failed; a packet is only less than it could be.
             workflow.logger.warning("No model helped with a handoff.")
+        # It is to be shown.
+        self._words += 1
+
+    def _is_helping(self) -> bool:
+        return not all(help_.done() for help_ in self._helps.values())
 
     async def _wait(self, words: int, seconds: float | None) -> None:
         """For somebody's word, which the database knows, or for the next thing that is due."""

@@ -40,7 +40,7 @@ class Mailbox:
             self.news += 1
 
     def stop_turn(self) -> None:
-        self.is_stopped = True
+        self.is_stopped = bool(self.waiting)
         self.news += 1
 
     def interrupt(self) -> None:
@@ -51,8 +51,13 @@ class Mailbox:
     def pause(self) -> None:
         """People have the conversation: what waited here is theirs."""
         self.waiting = []
-        self.is_paused = True
+        self.is_paused, self.is_stopped, self.is_interrupted = True, False, False
         self.news += 1
+
+    def begin_turn(self) -> None:
+        # Where people did not take what was cut off for them, a stop that came meanwhile holds.
+        self.is_stopped = self.is_stopped and self.is_interrupted
+        self.is_paused = self.is_interrupted = False
 
     @property
     def is_cut_off(self) -> bool:
@@ -74,16 +79,18 @@ class Turn:
         self._turn_id = UUID(int=0)
         self._steps = 0
         self._approvals: list[UUID] = []
+        self.is_employees = False
+        """Whether the database let it think, and so the employee has the conversation."""
         self.handed_off: OwnerState | None = None
         self.told: list[UUID] = []
         """Handoffs of which people are only to be told."""
 
     async def run(self) -> None:
         """Goes on until the messages that wait are answered or given up, or people have the conversation."""
-        self._mailbox.is_stopped = self._mailbox.is_paused = self._mailbox.is_interrupted = False
+        self._mailbox.begin_turn()
         while self._mailbox.waiting:
             news, messages = self._mailbox.news, list(self._mailbox.waiting)
-            thought = await self._next_thought(news, messages)
+            thought = None if self._is_over() else await self._next_thought(news, messages)
             if self._is_peoples(thought):
                 # Nobody is at work on it here any more, whatever the channel may still show.
                 await self._deliver([], end_status=True)
@@ -110,6 +117,12 @@ class Turn:
                 return None
         return None
 
+    def _is_over(self) -> bool:
+        """Whether it was cut off while nothing was thought, as during a send that came to nothing."""
+        if self._mailbox.is_paused or self._mailbox.is_interrupted:
+            return True
+        return self._mailbox.is_stopped and workflow.patched("no-thought-after-a-stop")
+
     async def _next_thought(self, news: int, messages: list[UUID]) -> Thought | None:
         """With the calls of tools made that it asks for; None where something came in between, or no model answered."""
         if not self._steps:
@@ -122,6 +135,10 @@ class Turn:
             if self._mailbox.news == news:
                 await self._wait_out(news, self._turn_id, str(error.cause or error))
             return None
+        if thought is not None:
+            for approval_id in thought.approvals:
+                self._approvals.append(approval_id)
+                await self._ask_people(approval_id)
         if thought is not None and thought.decision == "tools":
             await self._use_tools(thought)
         return thought
@@ -143,9 +160,6 @@ class Turn:
     async def _use_tools(self, thought: Thought) -> None:
         """All at once; what fails is for the next step to say. A stop cuts them short."""
         self._steps += 1
-        self._approvals += thought.approvals
-        for approval_id in thought.approvals:
-            await self._ask_people(approval_id)
         calls = [asyncio.create_task(make(self._tenant_id, call)) for call in thought.calls]
         await workflow.wait_condition(lambda: all(call.done() for call in calls) or self._mailbox.is_cut_off)
         for call in calls:
@@ -183,6 +197,7 @@ class Turn:
         if thought is not None and thought.decision == "handed_off":
             self.handed_off = thought.ownership
             return True
+        self.is_employees = self.is_employees or (thought is not None and thought.decision != "superseded")
         return self._mailbox.is_paused or self._mailbox.is_interrupted
 
     async def _wait_out(self, news: int, turn_id: UUID, reason: str) -> None:

@@ -24,6 +24,7 @@ from activities.assisting import Assisting
 from activities.attending import Attending
 from activities.builtin_tools import BuiltinTools
 from activities.changing_owner import ChangingOwner
+from activities.consulting import Consulting
 from activities.delivery import Delivery
 from activities.failures import FailureInterceptor
 from activities.ingesting import Ingesting
@@ -46,11 +47,12 @@ from konstruct.adapters.slack_streaming import SlackStreamer
 from konstruct.adapters.web import SafeWeb, open_client
 from konstruct.audit.signing import Signatures
 from konstruct.db import Database
-from konstruct.ports import ChatModel, Cooldowns, Embedders, Messenger
+from konstruct.ports import ChatModel, Cooldowns, Deskroom, Embedders, Messenger
 from konstruct.settings import Settings, needed
 from konstruct.streaming import Streamer
 from konstruct.vault import Vault
 from workflows.approvals import ApprovalWorkflow
+from workflows.consults import ConsultWorkflow
 from workflows.conversation import ConversationWorkflow
 from workflows.handoffs import HandoffWorkflow
 from workflows.ingestion import EmbedKnowledgeWorkflow, StartSyncsWorkflow, SyncSourceWorkflow
@@ -125,7 +127,8 @@ async def work(settings: Settings, *, until: asyncio.Event) -> None:
         windows = RedisWindows(parts.redis, Circuit())
         web_client = await stack.enter_async_context(open_client(settings.web_allowed))
         mcp = HttpMcp(partial(open_client, settings.web_allowed))
-        builtin = BuiltinTools(database, vault, parts.embedders, parts.cooldowns)
+        builtin = BuiltinTools(database, vault, parts.embedders, parts.cooldowns, client)
+        deskrooms: dict[str, Deskroom] = {"slack": SlackDeskroom(http, settings.slack_api_url)}
         turns = Turns(
             Thinking(
                 *(settings, database, vault, parts.model, parts.cooldowns, messengers, windows, parts.embedders),
@@ -135,10 +138,9 @@ async def work(settings: Settings, *, until: asyncio.Event) -> None:
             ToolUse(database, vault, builtin, SafeWeb(web_client), mcp),
             Approving(database, vault, messengers, client),
             ChangingOwner(database, vault, client, streamers),
-            Attending(
-                database, vault, {"slack": SlackDeskroom(http, settings.slack_api_url)}, mail.mailer(settings), client
-            ),
+            Attending(database, vault, deskrooms, mail.mailer(settings), client),
             Assisting(settings, database, vault, parts.model, parts.cooldowns),
+            Consulting(database, vault, deskrooms, client),
         )
         sealing = Sealing(database, Signatures(settings.encryption_keys), settings.anchor_file)
         await schedule_upkeep(client)
@@ -178,6 +180,7 @@ class Turns:
     changing_owner: ChangingOwner
     attending: Attending
     assisting: Assisting
+    consulting: Consulting
 
 
 def conversations_worker(client: Client, turns: Turns) -> Worker:
@@ -185,7 +188,7 @@ def conversations_worker(client: Client, turns: Turns) -> Worker:
     return Worker(
         client,
         task_queue=temporal.CONVERSATIONS,
-        workflows=[ConversationWorkflow, ApprovalWorkflow, HandoffWorkflow],
+        workflows=[ConversationWorkflow, ApprovalWorkflow, HandoffWorkflow, ConsultWorkflow],
         activities=[
             thinking.think,
             thinking.admit,
@@ -200,6 +203,9 @@ def conversations_worker(client: Client, turns: Turns) -> Worker:
             turns.attending.attend_handoff,
             turns.assisting.pack_handoff,
             turns.assisting.assist_agent,
+            turns.consulting.announce_consult,
+            turns.consulting.settle_consult,
+            turns.consulting.report_consult,
         ],
         workflow_runner=RUNNER,
         interceptors=[FailureInterceptor()],

@@ -14,7 +14,18 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from temporalio.client import Client
 
-from gateway.api import approvals, documents, handoff_acts, handoff_words, handoffs, shapes, sources, tools
+from gateway.api import (
+    approvals,
+    consults,
+    documents,
+    escalation,
+    handoff_acts,
+    handoff_words,
+    handoffs,
+    shapes,
+    sources,
+    tools,
+)
 from gateway.api.access import LIMIT, Access
 from konstruct.db import Database
 from konstruct.errors import KonstructError, TooMany, Unauthentic, Unavailable
@@ -53,6 +64,8 @@ def build(
     app.include_router(handoffs.router(access, database, vault))
     app.include_router(handoff_acts.router(access, database, vault, client))
     app.include_router(handoff_words.router(access, database, vault, client, messengers))
+    app.include_router(escalation.router(access, database, vault))
+    app.include_router(consults.router(access, database, vault, client))
     app.include_router(sources.router(access, database, client))
     app.include_router(documents.router(access, database, client))
     app.include_router(tools.router(access, database))

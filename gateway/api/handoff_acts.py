@@ -14,7 +14,7 @@ from konstruct import temporal
 from konstruct.api_keys import Principal
 from konstruct.contracts.handoffs import Action, AgentAct
 from konstruct.db import Database
-from konstruct.handoffs import entries, owning
+from konstruct.handoffs import entries, finding, owning
 from konstruct.handoffs.entries import Origin
 from konstruct.vault import Vault
 
@@ -55,7 +55,7 @@ def router(access: Access, database: Database, vault: Vault, client: Client) -> 
         given = await shapes.read(request, Act)
         async with database.tenant_session(caller.tenant_id) as session:
             # Where there is no such conversation, no workflow is started for it.
-            await owning.be_there(session, conversation_id)
+            await finding.be_there(session, conversation_id)
         act = AgentAct(given.agent)
         return OwnerState.model_validate(await temporal.act(client, caller.tenant_id, conversation_id, "claim", act))
 

@@ -14,7 +14,7 @@ from gateway.api.handoff_acts import Act
 from konstruct import temporal
 from konstruct.api_keys import Principal
 from konstruct.db import Database
-from konstruct.handoffs import entries, owning
+from konstruct.handoffs import entries, finding, owning
 from konstruct.handoffs.entries import Origin, Written
 from konstruct.ports import Messenger
 from konstruct.vault import Vault
@@ -63,7 +63,7 @@ def router(
         async with database.tenant_session(caller.tenant_id) as session:
             agent = await owning.agent(session, given.agent)
             origin = Origin("api", f"{caller.key_id}:{key}")
-            split = messengers[await owning.channel_kind(session, handoff_id)].split
+            split = messengers[await finding.channel_kind(session, handoff_id)].split
             written = await entries.write(session, vault, handoff_id, agent, given.text, origin, split)
         await temporal.send(client, caller.tenant_id, written.conversation_id, written.message_ids)
         await temporal.mention_handoff(client, caller.tenant_id, handoff_id)

@@ -1,4 +1,5 @@
-"""Handoffs in Slack: the card that calls people, the thread under it, and what one person alone is shown.
+"""The desk in Slack: cards that call people to a handoff or ask one of them, the thread under a card, and what one
+person alone is shown.
 
 What contacts wrote stands there too. So all text is shown and not read, but for the mentions of those who are called.
 """
@@ -15,7 +16,7 @@ from konstruct.adapters import slack_text
 from konstruct.adapters.slack_blocks import Block, pieces, plain, section, text
 from konstruct.adapters.slack_calls import TOO_MUCH, SlackCalls, answered, carrying, token_of
 from konstruct.errors import ChannelRefused
-from konstruct.ports import ChannelAccount, DeskEntry, HandoffCard
+from konstruct.ports import ChannelAccount, ConsultCard, DeskEntry, HandoffCard
 
 CLAIM: Final = "handoff:claim"
 NOT_NOW: Final = "handoff:not_now"
@@ -28,6 +29,7 @@ SUMMARY: Final = "handoff:summary"
 
 HANDOFF_EVENT: Final = "konstruct_handoff"
 ENTRY_EVENT: Final = "konstruct_entry"
+CONSULT_EVENT: Final = "konstruct_consult"
 
 SIZE: Final = 7_500
 """Of all that is long in one message, as Slack may count at most. slack_cards says what is known of its limit."""
@@ -93,6 +95,18 @@ class SlackDeskroom:
         metadata = carrying(ENTRY_EVENT, entry.entry_id)
         return await self._calls.find(account, channel, thread, metadata, entry.created_at)
 
+    async def show_consult(self, account: ChannelAccount, channel: str, card: ConsultCard) -> str:
+        ts, _ = await self._show(account, "chat.postMessage", lambda most: _consult(card, most), channel=channel)
+        return ts
+
+    async def find_consult(
+        self, account: ChannelAccount, channel: str, card: ConsultCard, since: datetime
+    ) -> str | None:
+        return await self._calls.find(account, channel, None, carrying(CONSULT_EVENT, card.consult_id), since)
+
+    async def renew_consult(self, account: ChannelAccount, channel: str, external_id: str, card: ConsultCard) -> None:
+        await self._show(account, "chat.update", lambda most: _consult(card, most), channel=channel, ts=external_id)
+
     async def whisper(self, account: ChannelAccount, channel: str, thread: str | None, user: str, text: str) -> None:
         said = _long(text, SIZE)
         message = {
@@ -143,6 +157,31 @@ def card_blocks(card: HandoffCard, *, most: int = SIZE) -> list[Block]:
     return blocks
 
 
+def consult_blocks(card: ConsultCard, *, most: int = SIZE) -> list[Block]:
+    """``most``: characters of the question. It is quoted, so that nothing in it looks like a word of ours."""
+    elements = [section(text(f"{_line(card.employee, NAME_SIZE)} (AI)", bold=True), text(" asks:"))]
+    if called := _called(card.ring):
+        elements.insert(0, section(*called))
+    if card.question:
+        elements.append(_quote(_long(card.question, most)))
+    if card.outcome:
+        elements.append(section(text(_line(card.outcome, SENTENCE_SIZE), bold=True)))
+    else:
+        how = "Answer in this thread, in one message: your first one is used, and only yours. It is waited for until "
+        elements.append(section(text(how), _moment(card.expires_at), text(".")))
+    title = plain(_line(f"A question for {card.colleague}", HEADLINE_SIZE))
+    return [{"type": "header", "text": title}, {"type": "rich_text", "elements": elements}]
+
+
+def _moment(at: datetime) -> Block:
+    return {
+        "type": "date",
+        "timestamp": int(at.timestamp()),
+        "format": "{date_short_pretty} at {time}",
+        "fallback": f"{at:%Y-%m-%d %H:%M %Z}",
+    }
+
+
 def _about(card: HandoffCard, most: int) -> Iterator[Block]:
     yield section(
         text(_line(card.contact, NAME_SIZE), bold=True),
@@ -168,10 +207,20 @@ def _card(card: HandoffCard, most: int) -> dict[str, Any]:
     }
 
 
+def _consult(card: ConsultCard, most: int) -> dict[str, Any]:
+    asks = f"{_line(card.employee, NAME_SIZE)} asks {_line(card.colleague, NAME_SIZE)}"
+    said = slack_text.fallback(slack_text.harmless(f"{asks}: {card.outcome or card.question}"))
+    return {
+        "text": f"{_mentions(card.ring)} {said}".strip(),
+        "blocks": consult_blocks(card, most=most),
+        "metadata": carrying(CONSULT_EVENT, card.consult_id),
+    }
+
+
 def _entry(entry: DeskEntry, most: int) -> dict[str, Any]:
     """What was said is quoted, so that nothing in it looks like the beginning of another line."""
     elements = [section(text(_head(entry), bold=True)), _quote(_long(entry.text, most))]
-    if called := [{"type": "user", "user_id": user} for user in _users(entry.ring)]:
+    if called := _called(entry.ring):
         elements.insert(0, section(*called))
     return {
         "text": f"{_mentions(entry.ring)} {slack_text.fallback(entry_text(entry))}".strip(),
@@ -186,6 +235,10 @@ def _head(entry: DeskEntry) -> str:
 
 def _mentions(ring: Sequence[str]) -> str:
     return " ".join(f"<@{user}>" for user in _users(ring))
+
+
+def _called(ring: Sequence[str]) -> list[Block]:
+    return [{"type": "user", "user_id": user} for user in _users(ring)]
 
 
 def _users(ring: Sequence[str]) -> list[str]:

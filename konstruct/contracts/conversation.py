@@ -65,7 +65,7 @@ class Thought:
     """Whether the channel shows that somebody is at work, which is to be ended after the reply."""
     calls: list[ToolCallToMake] = field(default_factory=list)
     approvals: list[UUID] = field(default_factory=list)
-    """That people are to be asked for, while the turn goes on."""
+    """That people are to be asked for, while the turn goes on, or after its answer."""
     is_repeated: bool = False
     """An earlier attempt had thought of it already, without what has come in since."""
     ownership: OwnerState | None = None

@@ -66,6 +66,11 @@ def needs_judge(rules: Iterable[Rule]) -> bool:
     return not _JUDGED.isdisjoint(_kinds(rules))
 
 
+def judges_words(rules: Iterable[Rule]) -> bool:
+    """Whether any needs a judge of what the contact wrote, which can be read while the answer is thought of."""
+    return not (_JUDGED - _OF_ANSWER).isdisjoint(_kinds(rules))
+
+
 def judges_answer(rules: Iterable[Rule]) -> bool:
     """Whether any looks at the answer, which must be there before it is judged."""
     return not _OF_ANSWER.isdisjoint(_kinds(rules))

@@ -5,13 +5,13 @@ What a model answers here is untrusted: people write to steer it. It can only sa
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from string import Template
 from typing import Any, Final, get_args
 
 from konstruct.escalation import moods
-from konstruct.escalation.facts import Mood
+from konstruct.escalation.facts import Facts, Mood
 from konstruct.escalation.wishes import asks_for_human
 from konstruct.ports import ChatMessage
 
@@ -86,6 +86,19 @@ def read_judgement(answer: str, topics: Sequence[str]) -> Judgement | None:
 def judged_by_rule(text: str) -> Judgement:
     """Where no model can judge: of what a contact wrote, by words alone. It finds no topics and judges no answer."""
     return Judgement(asks_for_human(text), moods.says_it_failed(text), moods.mood(text))
+
+
+def known_with(facts: Facts, judgement: Judgement) -> Facts:
+    """``facts``: of the same turn, without what a judge says of it. A wish that words show stands, whatever it says."""
+    return replace(
+        facts,
+        asked_for_human=facts.asked_for_human or judgement.asked_for_human,
+        failed_attempts=facts.failed_attempts + judgement.failed,
+        mood=judgement.mood,
+        confidence=judgement.confidence,
+        outside_policy=judgement.outside_policy,
+        topics=judgement.topics,
+    )
 
 
 def _object(answer: str) -> Mapping[str, Any] | None:

@@ -181,6 +181,11 @@ class Action(_Part):
             )
         return self
 
+    @property
+    def kind(self) -> str:
+        """The name of the one field that is given."""
+        return next(iter(self.model_fields_set))
+
 
 class Rule(_Part):
     name: _Key

@@ -4,7 +4,7 @@ Whatever channel it comes through, it is kept before it counts as taken, and onc
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -25,6 +25,8 @@ ENTRY: Final = "handoff entry"
 """What ciphers call the purpose of what is not a message."""
 
 Source = Literal["slack", "api"]
+_PART: Final = " #"
+"""Between a name and the number of a further part. No name that is given has a space."""
 ERASED: Final = "The person whom this was about was erased."
 
 
@@ -59,12 +61,13 @@ async def write(
 
     Raises:
         NotFound: there is no such handoff, or its contact was erased.
-        Conflict: some of it is for the contact, and the conversation is not the agent's; nothing was kept.
+        Conflict: some of it is for the contact, and the conversation is not the agent's; or something else came from
+            there. Nothing was kept.
         BadInput: it is empty or too long.
     """
     _be_writable(text)
     conversation, handoff = await owning.locked(session, handoff_id)
-    if known := await _known(session, origin):
+    if known := await _known(session, handoff, origin, "reply", "note"):
         return _written(handoff, known, is_new=False)
     cipher = await _cipher(session, vault, handoff)
     divided = notes.split(text)
@@ -75,7 +78,7 @@ async def write(
         for number, part in enumerate(_parts(split, divided.says)):
             message = outgoing_words(conversation, cipher, handoff.contact_id, part, signed=by.name)
             session.add(message)
-            of_part = Origin(origin.source, f"{origin.external_id}#{number}" if number else origin.external_id)
+            of_part = replace(origin, external_id=f"{origin.external_id}{_PART}{number}") if number else origin
             entries.append(_entry(handoff, "reply", by, of_part, message_id=message.id))
         handoff.replied_at = handoff.replied_at or utc_now()
         _record(session, handoff, "handoff.replied", by.key, messages=[str(each.message_id) for each in entries])
@@ -86,10 +89,10 @@ async def write(
 
 
 async def note(session: AsyncSession, vault: Vault, handoff_id: UUID, by: Agent, text: str, origin: Origin) -> Written:
-    """Keeps all of it among people, whoever has the conversation. Raises as ``write`` does, but for Conflict."""
+    """Keeps all of it among people, whoever has the conversation. Raises as ``write`` does."""
     _be_writable(text)
     _, handoff = await owning.locked(session, handoff_id)
-    if known := await _known(session, origin):
+    if known := await _known(session, handoff, origin, "reply", "note"):
         return _written(handoff, known, is_new=False)
     entry = _noted(session, handoff, await _cipher(session, vault, handoff), by, text, origin)
     session.add(entry)
@@ -101,7 +104,7 @@ async def ask(
 ) -> UUID:
     """Something that a model is to write for the agent. Gives the entry in which it will stand."""
     _, handoff = await owning.locked(session, handoff_id)
-    if known := await _known(session, origin):
+    if known := await _known(session, handoff, origin, kind):
         return known[0].id
     if handoff.state == "over":
         raise Conflict("This is over: nothing is written for it any more.")
@@ -124,7 +127,9 @@ async def fill(session: AsyncSession, vault: Vault, entry_id: UUID, text: str | 
 async def of_handoff(session: AsyncSession, handoff_id: UUID) -> list[HandoffEntry]:
     """In the order in which they were written."""
     found = await session.scalars(
-        select(HandoffEntry).where(col(HandoffEntry.handoff_id) == handoff_id).order_by(col(HandoffEntry.id))
+        select(HandoffEntry)
+        .where(col(HandoffEntry.handoff_id) == handoff_id)
+        .order_by(col(HandoffEntry.created_at), col(HandoffEntry.id))
     )
     return list(found)
 
@@ -171,20 +176,24 @@ async def _cipher(session: AsyncSession, vault: Vault, handoff: Handoff) -> Cont
     return cipher
 
 
-async def _known(session: AsyncSession, origin: Origin) -> list[HandoffEntry]:
-    found = await session.scalars(
+async def _known(session: AsyncSession, handoff: Handoff, origin: Origin, *kinds: str) -> list[HandoffEntry]:
+    """What was written there before. Raises Conflict where it was something else."""
+    query = (
         select(HandoffEntry)
         .where(col(HandoffEntry.source) == origin.source)
         .where(
             or_(
                 col(HandoffEntry.external_id) == origin.external_id,
                 # The further parts of a reply that was too long for one message.
-                col(HandoffEntry.external_id).startswith(f"{origin.external_id}#", autoescape=True),
+                col(HandoffEntry.external_id).startswith(f"{origin.external_id}{_PART}", autoescape=True),
             )
         )
-        .order_by(col(HandoffEntry.id))
+        .order_by(col(HandoffEntry.created_at), col(HandoffEntry.id))
     )
-    return list(found)
+    found = list(await session.scalars(query))
+    if any(entry.handoff_id != handoff.id or entry.kind not in kinds for entry in found):
+        raise Conflict("This key was used before, for something else: choose another one.")
+    return found
 
 
 async def _not_yours(session: AsyncSession, handoff: Handoff) -> str:

@@ -9,10 +9,14 @@ MARK: Final = "//"
 """What a line starts with that stays among people."""
 
 # Letters that show nothing, which would else count as words before the mark.
-_BLANK_LETTERS: Final = re.compile("[\u115f\u1160\u3164\uffa0]")
-_SLASHES: Final = re.compile("[\u2044\u2215\u2571\u29f8\u1735]")
-# Behind whatever a channel puts before a line (quotes, bullets, bold), and behind people who are addressed.
-_NOTE: Final = re.compile(r"(?:[^\w@]|_|@\S*)*//")
+_BLANK_LETTERS: Final = frozenset("\u115f\u1160\u3164\uffa0")
+# What shows nothing by itself, and may stand within the mark, too.
+_UNSEEN: Final = ("Cc", "Cf", "Mn", "Me")
+_SLASHES: Final = re.compile("[\u2044\u2215\u2571\u27cb\u29f8\u1735]")
+_TWO_SLASHES: Final = re.compile("[\u2afb\u2afd]")
+# What channels and people put before a line that is no word of it: who is addressed, emoji, and numbers of lists.
+_NO_WORDS: Final = re.compile(r"@\S*|:[\w+'-]+:|^\W*(?:\d{1,3}|[a-z])[.)]", re.IGNORECASE)
+_WORD: Final = re.compile(r"[^\W_]")
 
 
 @dataclass(frozen=True)
@@ -31,5 +35,15 @@ def split(text: str) -> Split:
 
 
 def is_note(line: str) -> bool:
-    seen = _SLASHES.sub("/", _BLANK_LETTERS.sub("", unicodedata.normalize("NFKC", line)))
-    return _NOTE.match(seen) is not None
+    before, mark, _ = _as_seen(line).partition(MARK)
+    # Quotes, bullets and bold are no words either.
+    return bool(mark) and _WORD.search(_NO_WORDS.sub("", before)) is None
+
+
+def _as_seen(line: str) -> str:
+    seen = "".join(
+        char
+        for char in unicodedata.normalize("NFKC", line)
+        if char not in _BLANK_LETTERS and (char.isspace() or unicodedata.category(char) not in _UNSEEN)
+    )
+    return _TWO_SLASHES.sub(MARK, _SLASHES.sub("/", seen))

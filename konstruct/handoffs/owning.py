@@ -4,17 +4,17 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, cast
 from uuid import UUID
 
-from sqlalchemy import bindparam, exists, update
+from sqlalchemy import bindparam
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from konstruct import audit, notices, streams
+from konstruct import audit, notices
 from konstruct.conversations import changed
 from konstruct.desk import people
 from konstruct.desk.people import Desk
 from konstruct.errors import Conflict, NotAllowed, NotFound
-from konstruct.handoffs import told
-from konstruct.tables import Approval, Connection, Conversation, Handoff, Message, ToolCall
+from konstruct.handoffs import leaving, told
+from konstruct.tables import Conversation, Handoff, Message
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
 
@@ -93,7 +93,7 @@ async def hand_off(session: AsyncSession, vault: Vault, conversation_id: UUID, w
     if conversation.owner != "employee":
         return _ownership(conversation)
     handoff = await _opened(session, vault, conversation, wish)
-    await _leave_employee(session, vault, conversation, handoff, wish.reason)
+    await leaving.leave_employee(session, vault, conversation, handoff, wish.reason)
     _own(conversation, "queue", handoff)
     _record(session, conversation, handoff, "handoff.opened", wish.requested_by, cause=wish.cause, rule=wish.rule)
     return _ownership(conversation)
@@ -165,7 +165,9 @@ async def release(session: AsyncSession, handoff_id: UUID, by: Agent) -> Ownersh
     if handoff.state == "waiting" and handoff.agent == by.key:
         return _ownership(conversation)
     await _be_mine(session, handoff, by)
-    handoff.state, handoff.progress = "waiting", {"waiting": {"since": utc_now().isoformat()}}
+    # What it numbers goes on, so that nobody takes a new call or mail for one that they have had.
+    anew = {"tasks": [], "waiting": {"since": utc_now().isoformat()}}
+    handoff.state, handoff.progress = "waiting", handoff.progress | anew
     _own(conversation, "queue", handoff)
     _record(session, conversation, handoff, "handoff.released", by.key)
     return _ownership(conversation)
@@ -178,6 +180,7 @@ async def resolve(session: AsyncSession, vault: Vault, handoff_id: UUID, by: Age
     if handoff.ended_how == "resolved" and handoff.agent == by.key:
         return _ownership(conversation)
     await _be_mine_or_nobodys(session, handoff, by)
+    handoff.agent = by.key
     words = told.resolved(by.name, note)
     return await _end(session, vault, conversation, handoff, words, how="resolved", by=by.key, at_once=False)
 
@@ -194,6 +197,7 @@ async def hand_back(
         # Where it was to be answered at once and nobody heard of it, a sweep puts the note on its way.
         return _ownership(conversation)
     await _be_mine_or_nobodys(session, handoff, by)
+    handoff.agent = by.key
     words = told.handed_back(by.name, note)
     return await _end(session, vault, conversation, handoff, words, how="handed_back", by=by.key, at_once=at_once)
 
@@ -226,35 +230,6 @@ async def get(session: AsyncSession, handoff_id: UUID) -> Handoff:
     if handoff is None:
         raise NotFound("There is no such handoff.")
     return handoff
-
-
-async def be_there(session: AsyncSession, conversation_id: UUID) -> None:
-    """Raises NotFound when the session's tenant has no such conversation."""
-    if await session.scalar(select(col(Conversation.id)).where(col(Conversation.id) == conversation_id)) is None:
-        raise NotFound("There is no such conversation.")
-
-
-async def channel_kind(session: AsyncSession, handoff_id: UUID) -> str:
-    """Of the channel that the contact writes in. Raises NotFound as ``get`` does."""
-    conversation_id = (await get(session, handoff_id)).conversation_id
-    kind: str = (
-        await session.execute(
-            select(col(Connection.kind))
-            .join(Conversation, col(Conversation.connection_id) == col(Connection.id))
-            .where(col(Conversation.id) == conversation_id)
-        )
-    ).scalar_one()
-    return kind
-
-
-async def with_card(session: AsyncSession, connection_id: UUID, channel: str, external_id: str) -> Handoff | None:
-    """The handoff whose card this message of a channel is."""
-    found: Handoff | None = await session.scalar(
-        select(Handoff)
-        .where(col(Handoff.card_channel) == channel, col(Handoff.card_external_id) == external_id)
-        .where(col(Handoff.card_connection_id) == connection_id)
-    )
-    return found
 
 
 async def _opened(
@@ -299,52 +274,11 @@ async def _claim(
     if conversation.owner == "employee":
         handoff.began_seq = conversation.last_seq
         handoff.mirrored_seq = max(handoff.mirrored_seq, conversation.last_seq - LINES_BEFORE)
-        await _leave_employee(session, vault, conversation, handoff, f"{by.name} took over.")
+        await leaving.leave_employee(session, vault, conversation, handoff, f"{by.name} took over.")
     handoff.state, handoff.agent, handoff.claimed_at = "owned", by.key, utc_now()
     _own(conversation, "agent", handoff)
     _record(session, conversation, handoff, "handoff.claimed", by.key)
     return _ownership(conversation)
-
-
-async def _leave_employee(
-    session: AsyncSession, vault: Vault, conversation: Conversation, handoff: Handoff, reason: str
-) -> None:
-    """Takes away what the employee was to answer, to send and to do, and marks where people begin."""
-    of_conversation = col(Message.conversation_id) == conversation.id
-    await session.execute(
-        update(Message)
-        .where(of_conversation, col(Message.direction) == "inbound", col(Message.state).in_(("received", "taken")))
-        .values(state="passed", turn_id=None, settled_at=utc_now())
-        .execution_options(synchronize_session=False)
-    )
-    await streams.cut(session, conversation)
-    await session.execute(
-        update(Message)
-        .where(of_conversation, col(Message.direction) == "outbound", col(Message.state) == "pending")
-        .where(col(Message.purpose) == "reply", col(Message.author) == "employee")
-        .values(state="discarded", settled_at=utc_now())
-        .execution_options(synchronize_session=False)
-    )
-    # What people said yes to is done all the same.
-    calls = await session.scalars(
-        select(ToolCall)
-        .where(col(ToolCall.conversation_id) == conversation.id, col(ToolCall.state) == "ready")
-        .where(~exists().where(col(Approval.call_id) == col(ToolCall.id)))
-        .order_by(col(ToolCall.id))
-        .with_for_update(key_share=True)
-    )
-    for call in calls:
-        call.state, call.settled_at = "cancelled", utc_now()
-    conversation.turn_id = None
-    await notices.add_note(
-        session,
-        vault,
-        conversation,
-        handoff.contact_id,
-        told.began(reason),
-        external_id=f"handoff-{handoff.id}",
-        is_to_be_answered=False,
-    )
 
 
 async def _end(
@@ -359,7 +293,7 @@ async def _end(
     at_once: bool,
 ) -> Ownership:
     handoff.state, handoff.ended_how, handoff.ended_at = "over", how, utc_now()
-    handoff.next_due_at = None
+    handoff.next_due_at = utc_now()
     conversation.owner, conversation.agent, conversation.handoff_id = "employee", None, None
     conversation.epoch += 1
     conversation.counted_since = utc_now()
@@ -381,6 +315,8 @@ def _own(conversation: Conversation, owner: Owner, handoff: Handoff) -> None:
     conversation.owner, conversation.handoff_id = owner, handoff.id
     conversation.agent = handoff.agent if owner == "agent" else None
     conversation.epoch += 1
+    # Where its workflow does not hear of it, a sweep finds that people are to be shown something new.
+    handoff.next_due_at = utc_now()
 
 
 def _ownership(conversation: Conversation, answer_id: UUID | None = None) -> Ownership:

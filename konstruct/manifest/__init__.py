@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from konstruct.documents import Document, Loc
 from konstruct.errors import BadInput
-from konstruct.escalation.rules import Action, Condition, HandOff, Rule, Tell
+from konstruct.escalation.rules import Action, Condition, HandOff, Rule, Rules, Tell
 from konstruct.manifest.desk import Desk, Group, Hours, Person, problems
 from konstruct.manifest.fields import Key, Line, ModelName, Section, TimeZone, instead, like
 from konstruct.manifest.sections import (
@@ -78,8 +78,30 @@ class Manifest(Section):
         return BadInput(self._document.sentence(loc, message))
 
 
+class _RulesFile(Section):
+    escalation: Rules
+
+
 def read(path: Path, environ: Mapping[str, str]) -> Manifest:
     """Raises BadInput with one line for each thing that is wrong."""
+    return parse(_text(path), str(path), environ)
+
+
+def read_rules(path: Path) -> list[Rule]:
+    """Of a file that holds ``escalation`` as an employee does, and nothing else. Raises as ``read`` does."""
+    document = Document(_text(path), str(path))
+    found: list[Rule] = []
+    try:
+        found = _RulesFile.model_validate(document.data).escalation
+    except ValidationError as error:
+        for problem in error.errors(include_url=False, include_input=False):
+            document.complain(*_explain(problem))
+    if document.has_problems:
+        raise BadInput(document.report())
+    return found
+
+
+def _text(path: Path) -> str:
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST_FILE + 1)
@@ -88,11 +110,10 @@ def read(path: Path, environ: Mapping[str, str]) -> Manifest:
     if len(content) > LARGEST_FILE:
         raise BadInput(f"{path}: is larger than {LARGEST_FILE:,} bytes.")
     try:
-        text = content.decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = 1 + content.count(b"\n", 0, error.start)
         raise BadInput(f"{path}:{line}: is not UTF-8 text.") from None
-    return parse(text, str(path), environ)
 
 
 def parse(text: str, name: str, environ: Mapping[str, str]) -> Manifest:
@@ -204,10 +225,11 @@ def _fields(loc: Loc) -> Iterable[str]:
     return _INNER.get(next((name for name in reversed(inner) if name in _INNER), ""), found).model_fields
 
 
-_SECTIONS: Final[dict[str, type[Section]]] = {
+_SECTIONS: Final[dict[str, type[BaseModel]]] = {
     "approvals": Approvals,
     "desk": Desk,
     "employees": Employee,
+    "escalation": Rule,
     "knowledge": Source,
     "limits": Limits,
 }

@@ -3,7 +3,7 @@
 from konstruct.tables.audit import AuditEvent, AuditHead, AuditSeal, AuditSealLeaf
 from konstruct.tables.conversations import Contact, ContactKey, Conversation, Message
 from konstruct.tables.employees import Employee, EmployeeBinding, EmployeeVersion
-from konstruct.tables.handoffs import Handoff, HandoffEntry, Judgement
+from konstruct.tables.handoffs import Consult, Handoff, HandoffEntry, Judgement
 from konstruct.tables.knowledge import (
     KnowledgeChunk,
     KnowledgeContent,
@@ -24,6 +24,7 @@ __all__ = [
     "AuditSeal",
     "AuditSealLeaf",
     "Connection",
+    "Consult",
     "Contact",
     "ContactKey",
     "Conversation",

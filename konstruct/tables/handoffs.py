@@ -1,4 +1,4 @@
-"""Handoffs, what agents wrote in them, and what was judged of turns."""
+"""Handoffs, what agents wrote in them, what colleagues were asked, and what was judged of turns."""
 
 from datetime import datetime
 from typing import Any
@@ -20,7 +20,7 @@ class Handoff(Owned, table=True):
         ),
         ForeignKeyConstraint(["tenant_id", "contact_id"], ["contacts.tenant_id", "contacts.id"]),
         Index("handoffs_by_time", "tenant_id", "state", "created_at"),
-        Index("handoffs_open", "created_at", postgresql_where=text("state <> 'over'")),
+        Index("handoffs_open", "created_at", postgresql_where=text("state <> 'over' or next_due_at is not null")),
         Index("handoffs_of_conversation", "tenant_id", "conversation_id"),
         Index("handoffs_of_contact", "tenant_id", "contact_id"),
         Index(
@@ -54,7 +54,7 @@ class Handoff(Owned, table=True):
     sealed_packet: bytes | None = Field(default=None, sa_type=LargeBinary)
     """Summary, what was tried and a suggested reply, once they were written."""
     agent: str | None = None
-    """Who has it, or had it last."""
+    """Who has it, or had it last, or gave it back."""
     began_seq: int = Field(sa_type=BigInteger)
     """The conversation's last message before."""
     mirrored_seq: int = Field(sa_type=BigInteger)
@@ -74,7 +74,7 @@ class Handoff(Owned, table=True):
     replied_at: datetime | None = moment(optional=True)
     ended_at: datetime | None = moment(optional=True)
     next_due_at: datetime | None = moment(optional=True)
-    """When the desk's plan has something to do next."""
+    """When there is something to do next: by the desk's plan, or since it has changed."""
     attended_at: datetime | None = moment(optional=True)
     swept_at: datetime | None = moment(optional=True)
 
@@ -116,6 +116,54 @@ class HandoffEntry(Owned, table=True):
     posted_at: datetime | None = moment(optional=True)
     """Since when it stands in the card's thread; what was written there does from the beginning."""
     created_at: datetime = moment()
+
+
+class Consult(Owned, table=True):
+    """One question of an employee's to a person of the desk. ``state``: see ``konstruct.consults``."""
+
+    __tablename__ = "consults"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "call_id"),
+        ForeignKeyConstraint(["tenant_id", "call_id"], ["tool_calls.tenant_id", "tool_calls.id"], ondelete="CASCADE"),
+        ForeignKeyConstraint(
+            ["tenant_id", "conversation_id"], ["conversations.tenant_id", "conversations.id"], ondelete="CASCADE"
+        ),
+        ForeignKeyConstraint(["tenant_id", "contact_id"], ["contacts.tenant_id", "contacts.id"]),
+        Index("consults_by_time", "tenant_id", "state", "created_at"),
+        Index("consults_open", "created_at", postgresql_where=text("reported_at is null")),
+        Index("consults_of_conversation", "tenant_id", "conversation_id"),
+        Index("consults_of_contact", "tenant_id", "contact_id"),
+        Index(
+            "consults_by_card",
+            "tenant_id",
+            "card_channel",
+            "card_external_id",
+            postgresql_where=text("card_channel is not null"),
+        ),
+    )
+
+    call_id: UUID
+    conversation_id: UUID
+    contact_id: UUID
+    """For whom it is asked, and under whose key it is sealed."""
+    colleague: str
+    """The key under which the desk knows who is asked."""
+    state: str = "waiting"
+    sealed_question: bytes = Field(sa_type=LargeBinary)
+    sealed_answer: bytes | None = Field(default=None, sa_type=LargeBinary)
+    card_connection_id: UUID | None = None
+    card_channel: str | None = None
+    card_external_id: str | None = None
+    """Where they are shown it: through which connection, in which channel, as which message."""
+    created_at: datetime = moment()
+    expires_at: datetime = moment()
+    showing_at: datetime | None = moment(optional=True)
+    """Since when it may stand in the channel: it is looked for before it is put there again."""
+    announced_at: datetime | None = moment(optional=True)
+    settled_at: datetime | None = moment(optional=True)
+    reported_at: datetime | None = moment(optional=True)
+    """Since when the conversation knows the outcome."""
+    swept_at: datetime | None = moment(optional=True)
 
 
 class Judgement(SQLModel, table=True):

@@ -22,8 +22,8 @@ async def waiting(session: AsyncSession, conversation_id: UUID) -> set[str]:
     return set(found)
 
 
-def approval(call: ToolCall, tool: Tool, expires_after: timedelta) -> Approval:
-    """What people are to decide on."""
+def approval(call: ToolCall, tool: Tool, expires_after: timedelta, why: str = "") -> Approval:
+    """What people are to decide on. ``why`` they are asked: what the tool is like, where nothing else is the reason."""
     return Approval(
         tenant_id=call.tenant_id,
         call_id=call.id,
@@ -31,7 +31,7 @@ def approval(call: ToolCall, tool: Tool, expires_after: timedelta) -> Approval:
         contact_id=call.contact_id,
         tool=call.tool,
         risk=call.risk,
-        reason=policy.why(tool.risk, tool.approval),
+        reason=why or policy.why(tool.risk, tool.approval),
         fingerprint=call.fingerprint,
         expires_at=utc_now() + expires_after,
     )

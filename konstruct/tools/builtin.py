@@ -1,18 +1,21 @@
 """The tools that every tenant has: what a model is told of them. What they do is in ``activities.tool_use``."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from konstruct.desk.people import Person
 from konstruct.ports import ToolSpec
-from konstruct.tools.policy import Risk
+from konstruct.tools.policy import Approval, Risk
 
 SEARCH_KNOWLEDGE: Final = "search_knowledge"
 REMEMBER: Final = "remember"
 FORGET: Final = "forget"
 CURRENT_TIME: Final = "current_time"
 HAND_OFF: Final = "hand_off"
+ASK_COLLEAGUE: Final = "ask_colleague"
 READ_RESULT: Final = "read_result"
+SEND_REPLY: Final = "send_reply"
 
 
 @dataclass(frozen=True)
@@ -20,14 +23,16 @@ class Builtin:
     spec: ToolSpec
     risk: Risk
     is_untrusted: bool = False
+    approval: Approval | None = None
+    """When a person is asked first, where that is not what its risk says."""
 
 
 def _object(properties: Mapping[str, Any], *required: str) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": list(required), "additionalProperties": False}
 
 
-def _builtin(name: str, description: str, parameters: dict[str, Any], risk: Risk, **flags: bool) -> Builtin:
-    return Builtin(ToolSpec(name, description, parameters), risk, **flags)
+def _builtin(name: str, description: str, parameters: dict[str, Any], risk: Risk, **terms: Any) -> Builtin:
+    return Builtin(ToolSpec(name, description, parameters), risk, **terms)
 
 
 BUILTINS: Final[dict[str, Builtin]] = {
@@ -70,6 +75,19 @@ BUILTINS: Final[dict[str, Builtin]] = {
             "harmless",
         ),
         _builtin(
+            ASK_COLLEAGUE,
+            "Asks one colleague at the business something that you have to know to help the person you talk with. The"
+            " colleague sees nothing of this conversation: write all that they need, and nothing more. Their answer may"
+            " take hours and comes as a note of the system; the conversation goes on meanwhile.",
+            _object(
+                {"colleague": {"type": "string"}, "question": {"type": "string", "minLength": 3, "maxLength": 2000}},
+                *("colleague", "question"),
+            ),
+            "sends",
+            # It reaches the business's own people alone, who see it as what somebody wrote.
+            approval="never",
+        ),
+        _builtin(
             READ_RESULT,
             "Reads on in a result that was too long to be shown whole.",
             _object(
@@ -79,8 +97,27 @@ BUILTINS: Final[dict[str, Builtin]] = {
             "reads",
             is_untrusted=True,
         ),
+        _builtin(
+            SEND_REPLY,
+            "Sends an answer that a rule of the employee holds back until a person says yes. No model is shown this.",
+            _object({"text": {"type": "string"}}, "text"),
+            "sends",
+        ),
     )
 }
 
-CHOOSABLE: Final = frozenset(BUILTINS) - {READ_RESULT}
+CHOOSABLE: Final = frozenset(BUILTINS) - {READ_RESULT, SEND_REPLY}
 """What an employee is given by name; reading on in a result goes along with whatever may be so long."""
+
+
+def asking_spec(colleagues: Sequence[Person]) -> ToolSpec:
+    """``ask_colleague`` as a model is shown it where these can be asked."""
+    spec = BUILTINS[ASK_COLLEAGUE].spec
+    who = {
+        "type": "string",
+        "enum": [person.key for person in colleagues],
+        "description": ", ".join(f"{person.key} is {person.name}" for person in colleagues),
+    }
+    return replace(
+        spec, parameters={**spec.parameters, "properties": {**spec.parameters["properties"], "colleague": who}}
+    )

@@ -69,6 +69,8 @@ class Proposal:
     state: Literal["ready", "waiting", "invalid", "refused"]
     tool: Tool | None = None
     told: str = ""
+    why: str = ""
+    """Why a person is asked, where it is not the tool that says so."""
 
 
 @dataclass(frozen=True)
@@ -211,7 +213,7 @@ async def keep_step(
     session.add_all(rows)
     await session.flush()
     approvals = [
-        asking.approval(row, each.tool, expires_after)
+        asking.approval(row, each.tool, expires_after, each.why)
         for row, each in zip(rows, proposals, strict=True)
         if each.state == "waiting" and each.tool is not None
     ]

@@ -12,10 +12,20 @@ from pydantic import JsonValue
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from konstruct.desk import people
+from konstruct.desk.people import Person
 from konstruct.ports import ToolSpec
 from konstruct.tables import EmployeeVersion
 from konstruct.tables import Tool as ToolRow
-from konstruct.tools.builtin import BUILTINS, READ_RESULT, SEARCH_KNOWLEDGE
+from konstruct.tools.builtin import (
+    ASK_COLLEAGUE,
+    BUILTINS,
+    CHOOSABLE,
+    READ_RESULT,
+    SEARCH_KNOWLEDGE,
+    SEND_REPLY,
+    asking_spec,
+)
 from konstruct.tools.http import HttpToolDefinition
 from konstruct.tools.policy import Approval, Risk, acts, may_be, usual
 from konstruct.tools.schemas import canonical
@@ -77,17 +87,30 @@ def model_name(key: str, name: str) -> str:
 
 async def toolbox(session: AsyncSession, version: EmployeeVersion) -> dict[str, Tool]:
     """The tools that this employee may use now, by the names that models know; what is not to be had is left out."""
-    chosen = {name: approval for name, approval in map(_choice, version.tools) if name != READ_RESULT}
+    chosen = {
+        name: approval for name, approval in map(_choice, version.tools) if name in CHOOSABLE or name not in BUILTINS
+    }
     rows = await _rows(session, [name for name in chosen if name not in BUILTINS])
+    colleagues = (await people.settings(session)).people if ASK_COLLEAGUE in chosen else ()
     found: dict[str, Tool] = {}
     for name, approval in chosen.items():
-        tool = _builtin(name, version) if name in BUILTINS else _own(name, rows)
+        tool = _builtin(name, version, colleagues) if name in BUILTINS else _own(name, rows)
         if tool is not None:
-            wanted = approval or usual(tool.risk)
+            wanted = approval or tool.approval
             found[tool.spec.name] = replace(tool, approval=wanted if may_be(tool.risk, wanted) else "always")
     if any(tool.kind != "builtin" or tool.spec.name == SEARCH_KNOWLEDGE for tool in found.values()):
         found[READ_RESULT] = _of_builtin(READ_RESULT)
     return found
+
+
+async def called(session: AsyncSession, version: EmployeeVersion, name: str) -> Tool | None:
+    """As in ``toolbox``, for a call that was asked for, be it by a model or by a rule."""
+    return sending_reply() if name == SEND_REPLY else (await toolbox(session, version)).get(name)
+
+
+def sending_reply() -> Tool:
+    """What a rule calls that holds an answer back; models are not shown it."""
+    return _of_builtin(SEND_REPLY)
 
 
 async def listing(session: AsyncSession) -> list[Listed]:
@@ -110,7 +133,10 @@ async def _rows(session: AsyncSession, names: Sequence[str]) -> dict[str, ToolRo
     return {row.key: row for row in rows}
 
 
-def _builtin(name: str, version: EmployeeVersion) -> Tool | None:
+def _builtin(name: str, version: EmployeeVersion, colleagues: Sequence[Person]) -> Tool | None:
+    """None where there is nothing to look through, or nobody to ask."""
+    if name == ASK_COLLEAGUE:
+        return replace(_of_builtin(name), spec=asking_spec(colleagues)) if colleagues else None
     return None if name == SEARCH_KNOWLEDGE and not version.knowledge else _of_builtin(name)
 
 
@@ -120,7 +146,7 @@ def _of_builtin(name: str) -> Tool:
         spec=builtin.spec,
         kind="builtin",
         risk=builtin.risk,
-        approval=usual(builtin.risk),
+        approval=builtin.approval or usual(builtin.risk),
         is_untrusted=builtin.is_untrusted,
         is_repeatable=True,
         timeout=BUILTIN_SECONDS,

@@ -1,7 +1,7 @@
 """A business with people who take conversations over: its hand-off channel, and what they press and write there."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -104,7 +104,7 @@ class Desk:
         """Waits until the talk is theirs."""
 
         async def is_theirs() -> bool:
-            return (await self.conversation(talk))["owner"] == owner
+            return str((await self.conversation(talk))["owner"]) == owner
 
         await until(is_theirs, timeout=60)
 
@@ -156,8 +156,9 @@ class Desk:
             return answer.status, await answer.json()
 
 
-async def open_desk(town: Town, **more: Any) -> Desk:
-    office = await town.new_office(name="Ada", sections={"desk": SUPPORT}, **more)
+async def open_desk(town: Town, tools: Sequence[str] = ("current_time", "hand_off")) -> Desk:
+    limits = dict.fromkeys(("contact", "connection", "tenant"), "100000/minute")
+    office = await town.new_office(name="Ada", limits=limits, sections={"desk": SUPPORT}, tools=tools)
     office.workspace.add_channel(ROOM, members={ANNA, BEN, EVE})
     made = await konstruct(
         *("api-key", "create", "desk", "--tenant", office.slug),

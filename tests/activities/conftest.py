@@ -7,6 +7,7 @@ from functools import partial
 import asyncpg
 import pytest
 from pydantic import SecretStr
+from temporalio.client import Client
 
 from activities.builtin_tools import BuiltinTools
 from activities.delivery import Delivery
@@ -145,8 +146,9 @@ async def tool_use(
     shop: OddShop,
     closed_shop: OddShop,
     server: McpDouble,
+    temporal_client: Client,
 ) -> AsyncIterator[ToolUse]:
-    builtin = BuiltinTools(database, vault, GivenEmbedders({embedder.name: embedder}), NothingCools())
+    builtin = BuiltinTools(database, vault, GivenEmbedders({embedder.name: embedder}), NothingCools(), temporal_client)
     allowed = [shop.place, closed_shop.place, f"127.0.0.1:{server.port}"]
     async with open_client(allowed) as client:
         yield ToolUse(database, vault, builtin, SafeWeb(client), HttpMcp(partial(open_client, allowed)))

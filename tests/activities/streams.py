@@ -16,6 +16,7 @@ from konstruct.identity import new_id
 from konstruct.inbox import Accepted
 from konstruct.outbox import SEND_ENDS_WITHIN
 from konstruct.tables import Message
+from tests.acceptance.processes import until
 from tests.support.doubles import TalkingModel
 from tests.support.office import Office
 from tests.support.slack_double import Json, SlackDouble, Stream
@@ -64,15 +65,13 @@ class Stage:
         thought = self.think()
         self.model.say(text)
         await self.called("chat.startStream")
-        await self.until_open()
+        await until(self.is_open)
         return thought
 
-    async def until_open(self) -> None:
-        """Until it is known here what the channel shows."""
-        while not [
-            row for row in await self.office.messages("outbound") if row.state == "streaming" and row.external_id
-        ]:
-            await asyncio.sleep(0)
+    async def is_open(self) -> bool:
+        """Whether it is known here what the channel shows."""
+        rows = await self.office.messages("outbound")
+        return any(row.state == "streaming" and row.external_id and not row.sending_at for row in rows)
 
     async def let_begin_time_pass(self) -> None:
         """As if nothing more could come of a call that began a stream."""

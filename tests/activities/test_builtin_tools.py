@@ -11,10 +11,12 @@ from activities.librarian import PASSAGES
 from activities.remembering import Remembering
 from activities.tool_use import ToolUse
 from konstruct import contacts, conversations
+from konstruct.conversations import HandedOff
+from konstruct.handoffs import cards
 from konstruct.identity import new_id
 from konstruct.knowledge.sources import SourceSettings
 from konstruct.ports import ToolCall
-from konstruct.tables import Contact, Memory
+from konstruct.tables import Contact, Handoff, Memory
 from konstruct.tables.base import utc_now
 from konstruct.tools import calls
 from konstruct.tools.calls import Outcome
@@ -181,12 +183,39 @@ async def test_the_time_is_that_of_the_business_in_summer_and_in_winter(
     assert moment.utcoffset() == moment.astimezone(ZoneInfo(zone)).utcoffset()
 
 
-async def test_the_wish_for_a_person_is_on_record(turn: Job, tool_use: ToolUse) -> None:
-    row, told = await use(tool_use, turn, "hand_off", '{"reason": "Canary wants a person"}')
-    assert (row.state, told) == ("done", HANDED_OFF)
-    [event] = await turn.office.events("handoff.asked")
-    assert (event.conversation_id, event.detail) == (turn.asked.conversation_id, {"call_id": str(row.id)})
-    assert event.subject_id == row.contact_id
+async def test_the_wish_for_a_person_hands_the_conversation_off(turn: Job, tool_use: ToolUse) -> None:
+    office = turn.office
+    [made] = (await turn.step(ToolCall("1", "hand_off", '{"reason": "Canary wants a person"}'))).calls
+    row = await call(tool_use, office, made.call_id)
+    assert row.state == "done"
+    assert (await turn.told()) == [HANDED_OFF]
+    [handoff] = await office.rows(Handoff)
+    assert (handoff.state, handoff.cause, handoff.conversation_id) == (
+        "waiting",
+        "employee",
+        turn.asked.conversation_id,
+    )
+    async with office.session() as session:
+        cipher = await office.vault.cipher(session, office.tenant_id, row.contact_id)
+    assert cards.reason(handoff, cipher) == "Canary wants a person"
+    [event] = await office.events("handoff.opened")
+    assert (event.actor, event.subject_id, event.detail["handoff_id"]) == (
+        "employee",
+        row.contact_id,
+        str(handoff.id),
+    )
+    assert "Canary" not in str(event.detail)
+    assert await office.begin(turn.asked, new_id()) == HandedOff("queue", 1, handoff.id)
+
+
+async def test_a_wish_for_a_person_that_is_repeated_opens_no_second_handoff(turn: Job, tool_use: ToolUse) -> None:
+    wanted = [ToolCall(str(number), "hand_off", '{"reason": "Canary"}') for number in range(2)]
+    first, second = (await turn.step(*wanted)).calls
+    await call(tool_use, turn.office, first.call_id)
+    repeated = await call(tool_use, turn.office, second.call_id)
+    # What was still to be made of that turn is not made any more.
+    assert repeated.state == "cancelled"
+    assert len(await turn.office.rows(Handoff)) == 1
 
 
 async def fill(office: Office, key: str, *texts: str, is_trusted: bool = False, link: str | None = None) -> None:

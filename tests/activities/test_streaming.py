@@ -22,6 +22,7 @@ from konstruct.settings import Settings
 from konstruct.tools import calls
 from konstruct.tools.calls import Outcome
 from konstruct.vault import Vault
+from tests.acceptance.processes import until
 from tests.activities.conftest import MODELS
 from tests.activities.streams import Stage
 from tests.support.doubles import GivenEmbedders, KeptWindows, NothingCools, TalkingModel
@@ -204,8 +205,7 @@ async def test_an_attempt_that_was_cut_off_is_made_up_for_in_the_same_message(st
 async def test_a_twin_that_was_taken_for_dead_shows_no_more_once_the_answer_is_there(stage: Stage) -> None:
     first = await stage.begun("Once upon a midnight ")
     second = stage.think(attempt=2)
-    while len(stage.model.prompts) < 2:
-        await asyncio.sleep(0)
+    await until(lambda: len(stage.model.prompts) == 2)
     stage.model.say("dreary, ")
     stage.model.end()
     stage.model.say(STORY)

@@ -3,7 +3,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from konstruct import conversations, inbox, notices, withdrawing
-from konstruct.conversations import Finished, Said, Turn
+from konstruct.conversations import Finished, HandedOff, Said, Turn
 from konstruct.errors import NotFound
 from konstruct.identity import new_id
 from konstruct.inbox import Accepted
@@ -193,7 +193,7 @@ async def test_an_employee_does_not_answer_for_a_person_who_took_over(office: Of
     await office.change_owner(asked.conversation_id, "agent")
 
     assert await office.finish(asked, turn_id, "Not mine any more") == Finished("nothing")
-    assert await office.begin(asked, new_id()) == []
+    assert await office.begin(asked, new_id()) == HandedOff("agent", 1, None)
     assert len(await office.messages()) == 1
 
 

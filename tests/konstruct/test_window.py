@@ -79,7 +79,7 @@ def _changed(place: int, value: object, *, of_line: bool = False) -> str:
 
 # By place: what may not stand there, in a copy and in a line of it.
 WRONG: dict[int, list[object]] = {
-    0: [0, 2, "1", None],
+    0: [0, 1, 3, "2", None],
     1: ["canary", 5, None],
     2: ["7", 7.5, None, float("inf"), float("nan")],
     3: ["3", 3.5, None],
@@ -91,6 +91,7 @@ WRONG_IN_A_LINE: dict[int, list[object]] = {
     3: [7, None],
     5: ["ü", "=", None],
     6: ["yesterday", None],
+    7: [7, ["canary"]],
 }
 
 

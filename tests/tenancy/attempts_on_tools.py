@@ -162,6 +162,10 @@ async def _cancel_turn(session: AsyncSession, a: Furnished, b: Furnished) -> Non
     await withdrawing.cancel_turn(session, (await call_of(b)).turn_id, "a")
 
 
+async def _cancel_undecided(session: AsyncSession, a: Furnished, b: Furnished) -> None:
+    await withdrawing.cancel_undecided(session, (await call_of(b)).conversation_id)
+
+
 async def _get_call(session: AsyncSession, a: Furnished, b: Furnished) -> object:
     return await calls.get(session, (await call_of(b)).id, lock=True)
 
@@ -286,6 +290,7 @@ ON_TOOLS: dict[str, tuple[Attempt, object]] = {
     "tools.asking.waiting": (_waiting, set()),
     "tools.calls.begin": (_begin, NotFound),
     "withdrawing.cancel_turn": (_cancel_turn, None),
+    "withdrawing.cancel_undecided": (_cancel_undecided, None),
     "tools.calls.get": (_get_call, NotFound),
     "tools.calls.keep_step": (lambda s, a, b: _keep_step(s, a, b, at=b), NotFound),
     "tools.calls.keep_step of a turn of b": (lambda s, a, b: _keep_step(s, a, b, at=a), Kept("superseded")),

@@ -13,6 +13,8 @@ from konstruct.embedded.postgres import Postgres
 from konstruct.vault import Vault
 from tests.support.approvals import ask
 from tests.support.office import Furnished, furnish, open_office
+from tests.tenancy.attempts_on_consults import wonder
+from tests.tenancy.attempts_on_handoffs import staff
 from tests.tenancy.attempts_on_tools import equip
 from tests.tenancy.attempts_over_the_api import key_name
 
@@ -46,11 +48,13 @@ async def theirs(database: Database, vault: Vault) -> Furnished:
 
 
 async def _equipped(office: Furnished) -> Furnished:
-    """With what programs have to do with: a key, something to approve, and tools."""
+    """With what programs and people have to do with: a key, something to approve, tools, and a handoff."""
     async with office.session() as session:
         await api_keys.make(session, office.tenant_id, key_name(office), ["approvals:read"], actor="test")
     await ask(office, {"note": "Canary"})
     await equip(office)
+    await staff(office)
+    await wonder(office)
     return office
 
 

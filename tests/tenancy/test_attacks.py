@@ -251,11 +251,16 @@ async def test_look_ups_across_tenants_tell_ids_and_states_alone(
     await administrator.execute(
         "update approvals set created_at = now() - interval '1 hour' where tenant_id = $1", theirs.tenant_id
     )
+    await administrator.execute(
+        "update consults set created_at = now() - interval '1 hour' where tenant_id = $1", theirs.tenant_id
+    )
     known = {
         "find_connection(text,text)": ("slack", theirs.account),
         "find_tenant(text)": (slug,),
         "find_api_key(bytea)": (digest,),
         "approvals_unsettled(integer)": (10_000,),
+        "handoffs_unsettled(integer)": (10_000,),
+        "consults_unsettled(integer)": (10_000,),
         "servers_to_look_at(integer)": (10_000,),
         "unsettled_messages(integer)": (10_000,),
         "troubled_connections()": (),
@@ -293,6 +298,9 @@ async def test_look_ups_across_tenants_tell_ids_and_states_alone(
     )
     await administrator.execute(
         "update knowledge_sources set next_sync_at = now() - interval '1 day' where tenant_id = $1", theirs.tenant_id
+    )
+    await administrator.execute(
+        "update handoffs set next_due_at = now() - interval '1 hour' where tenant_id = $1", theirs.tenant_id
     )
     await administrator.execute("update tools set looked_at = null where tenant_id = $1", theirs.tenant_id)
     told = ""

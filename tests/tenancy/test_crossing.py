@@ -45,6 +45,9 @@ from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
 from tests.conftest import ENCRYPTION_KEY
 from tests.support.office import Allowing, Furnished
+from tests.tenancy.attempts_on_consults import ON_CONSULTS
+from tests.tenancy.attempts_on_escalation import ON_ESCALATION
+from tests.tenancy.attempts_on_handoffs import ON_HANDOFFS
 from tests.tenancy.attempts_on_knowledge import ON_KNOWLEDGE
 from tests.tenancy.attempts_on_memory import ON_MEMORY
 from tests.tenancy.attempts_on_tools import ON_TOOLS
@@ -199,12 +202,16 @@ ATTEMPTS: dict[str, tuple[Attempt, object]] = {
         lambda s, a, b: outbox.settle_refused(s, b.asked.conversation_id, b.reply_id, REFUSED),
         NotFound,
     ),
+    "outbox.is_sending": (lambda s, a, b: outbox.is_sending(s, b.asked.conversation_id), False),
     "usage.record": (_record_usage, ValueError),
     "connections.key_of": (lambda s, a, b: connections.key_of(s, b.connection_id), NotFound),
     **ON_MEMORY,
     **OVER_THE_API,
     **ON_KNOWLEDGE,
+    **ON_ESCALATION,
     **ON_TOOLS,
+    **ON_HANDOFFS,
+    **ON_CONSULTS,
 }
 
 

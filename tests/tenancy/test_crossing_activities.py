@@ -15,7 +15,11 @@ from temporalio.testing import ActivityEnvironment
 
 import activities
 from activities.approving import Approving
+from activities.assisting import Assisting
+from activities.attending import Attending
 from activities.builtin_tools import BuiltinTools
+from activities.changing_owner import ChangingOwner
+from activities.consulting import Consulting
 from activities.delivery import Delivery
 from activities.ingesting import Ingesting
 from activities.remembering import Remembering
@@ -26,6 +30,7 @@ from konstruct import temporal
 from konstruct.adapters.reading.reader import SubprocessReader
 from konstruct.adapters.web import SafeWeb, open_client
 from konstruct.contracts.approvals import ApprovalState
+from konstruct.contracts.consults import ConsultState
 from konstruct.contracts.conversation import (
     AbandonRequest,
     AdmitRequest,
@@ -33,6 +38,15 @@ from konstruct.contracts.conversation import (
     DeliverRequest,
     ThinkRequest,
     ToolCallRequest,
+)
+from konstruct.contracts.handoffs import (
+    Action,
+    AgentAct,
+    AssistRequest,
+    HandOff,
+    HandoffState,
+    OwnerChange,
+    Resume,
 )
 from konstruct.contracts.knowledge import Progress, SyncRequest
 from konstruct.contracts.memory import RememberRequest
@@ -45,6 +59,8 @@ from konstruct.vault import Vault
 from tests.support.doubles import GivenEmbedders, KeptWindows, NothingCools, RecordingMessenger, ScriptedModel
 from tests.support.office import Furnished, open_office
 from tests.support.workshop import at_server, define, offered, tool_row
+from tests.tenancy.attempts_on_consults import consult_of
+from tests.tenancy.attempts_on_handoffs import agent_of, entry_of, handoff_of
 from tests.tenancy.attempts_on_tools import SERVER, call_of, token_of
 from tests.tenancy.attempts_over_the_api import approval_of
 from tests.tenancy.conftest import Snapshot
@@ -82,6 +98,10 @@ async def _approval_of(a: Furnished, b: Furnished) -> ApprovalState:
     return ApprovalState(a.tenant_id, (await approval_of(b)).id)
 
 
+async def _consult_of(a: Furnished, b: Furnished) -> ConsultState:
+    return ConsultState(a.tenant_id, (await consult_of(b)).id)
+
+
 @pytest.fixture
 def acts(
     settings: Settings, database: Database, vault: Vault, model: ScriptedModel, messenger: RecordingMessenger
@@ -103,6 +123,9 @@ OF_ALL_TENANTS = {
     *("sweep", "seal", "claim_memory_work", "embed_memories", "start_syncs", "embed_chunks", "look_at_servers"),
 }
 OF_KNOWLEDGE = {"list_source", "read_documents", "fail_sync"}
+
+OfHandoff = Callable[[Furnished, Furnished], Awaitable[object]]
+ACTS: tuple[Action, ...] = ("claim", "transfer", "release", "resolve", "hand_back")
 
 Request = Callable[[Furnished, UUID, UUID, UUID], object]
 
@@ -185,11 +208,14 @@ OF_TOOLS: dict[str, Callable[[Furnished, Furnished], Awaitable[object]]] = {
     "announce_approval": _approval_of,
     "settle_approval": _approval_of,
     "report_approval": _approval_of,
+    "announce_consult": _consult_of,
+    "settle_consult": _consult_of,
+    "report_consult": _consult_of,
 }
 
 
 @pytest.mark.parametrize("name", OF_TOOLS)
-async def test_an_activity_finds_no_call_or_approval_of_another_tenant(
+async def test_an_activity_finds_no_call_approval_or_consult_of_another_tenant(
     database: Database,
     vault: Vault,
     messenger: RecordingMessenger,
@@ -200,17 +226,95 @@ async def test_an_activity_finds_no_call_or_approval_of_another_tenant(
     name: str,
 ) -> None:
     before, mcp = await snapshot(theirs), RecordingMcp()
-    builtin = BuiltinTools(database, vault, GivenEmbedders(), NothingCools())
+    builtin = BuiltinTools(database, vault, GivenEmbedders(), NothingCools(), temporal_client)
     async with open_client() as web:
         owners = (
             ToolUse(database, vault, builtin, SafeWeb(web), mcp),
             Approving(database, vault, {"slack": messenger}, temporal_client),
+            Consulting(database, vault, {}, temporal_client),
         )
         [act] = [getattr(owner, name) for owner in owners if hasattr(owner, name)]
         with pytest.raises(NotFound):
             await ActivityEnvironment().run(act, await OF_TOOLS[name](ours, theirs))
     assert (messenger.cards, mcp.asked) == ({}, [])
     assert await snapshot(theirs) == before
+
+
+async def _state_of(a: Furnished, b: Furnished) -> HandoffState:
+    return HandoffState(a.tenant_id, (await handoff_of(b)).id)
+
+
+async def _help_of(a: Furnished, b: Furnished) -> AssistRequest:
+    return AssistRequest(a.tenant_id, (await entry_of(b, "draft")).id)
+
+
+async def _hand_off(a: Furnished, b: Furnished) -> OwnerChange:
+    return OwnerChange(a.tenant_id, b.waiting.conversation_id, "hand_off", wish=HandOff())
+
+
+async def _resume(a: Furnished, b: Furnished) -> OwnerChange:
+    return OwnerChange(a.tenant_id, (await handoff_of(b)).conversation_id, "resume", resume=Resume())
+
+
+async def _take_over(a: Furnished, b: Furnished) -> OwnerChange:
+    return OwnerChange(a.tenant_id, b.waiting.conversation_id, "claim", act=AgentAct(agent_of(a).key))
+
+
+def _act(action: Action, *, at_ours: bool = False, with_note: bool = False) -> OfHandoff:
+    """``at_ours``: as our own conversation's workflow would have it done; ``with_note``: what they wrote, in ours."""
+
+    async def asked(a: Furnished, b: Furnished) -> OwnerChange:
+        theirs, ours = await handoff_of(b), await handoff_of(a)
+        act = AgentAct(
+            agent_of(a).key,
+            (ours if with_note else theirs).id,
+            agent_of(a).key,
+            (await entry_of(b, "note")).id if with_note else None,
+        )
+        conversation_id = (ours if at_ours else theirs).conversation_id
+        return OwnerChange(a.tenant_id, conversation_id, action, act=act)
+
+    return asked
+
+
+OF_HANDOFFS: dict[str, tuple[str, OfHandoff]] = {
+    "change_owner": ("change_owner", _hand_off),
+    "change_owner, resume": ("change_owner", _resume),
+    "change_owner, take over": ("change_owner", _take_over),
+    **{f"change_owner, {each}": ("change_owner", _act(each)) for each in ACTS},
+    **{f"change_owner, {each} at ours": ("change_owner", _act(each, at_ours=True)) for each in ACTS},
+    "change_owner, with their note": ("change_owner", _act("hand_back", at_ours=True, with_note=True)),
+    "attend_handoff": ("attend_handoff", _state_of),
+    "pack_handoff": ("pack_handoff", _state_of),
+    "assist_agent": ("assist_agent", _help_of),
+}
+
+
+@pytest.mark.parametrize("name", OF_HANDOFFS)
+async def test_an_activity_finds_no_handoff_of_another_tenant(
+    settings: Settings,
+    database: Database,
+    vault: Vault,
+    model: ScriptedModel,
+    temporal_client: Client,
+    ours: Furnished,
+    theirs: Furnished,
+    snapshot: Snapshot,
+    name: str,
+) -> None:
+    before, own = await snapshot(theirs), await snapshot(ours)
+    activity, request = OF_HANDOFFS[name]
+    owners = (
+        ChangingOwner(database, vault, temporal_client),
+        Attending(database, vault, {}, None, temporal_client),
+        Assisting(settings, database, vault, model, NothingCools()),
+    )
+    [act] = [getattr(owner, activity) for owner in owners if hasattr(owner, activity)]
+    with pytest.raises(NotFound):
+        await ActivityEnvironment().run(act, await request(ours, theirs))
+    assert model.prompts == []
+    assert await snapshot(theirs) == before
+    assert await snapshot(ours) == own
 
 
 async def test_each_server_is_asked_with_its_own_tenants_token_and_answers_to_it_alone(
@@ -231,4 +335,6 @@ def test_every_activity_of_a_tenant_is_tried() -> None:
     for module in pkgutil.iter_modules(activities.__path__, "activities."):
         for _, owner in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
             names |= {name for name, member in vars(owner).items() if hasattr(member, "__temporal_activity_definition")}
-    assert names - OF_ALL_TENANTS - OF_KNOWLEDGE - set(OF_TOOLS) == set(REQUESTS)
+    assert names - OF_ALL_TENANTS - OF_KNOWLEDGE - set(OF_TOOLS) == set(REQUESTS) | {
+        name for name, _ in OF_HANDOFFS.values()
+    }

@@ -13,12 +13,12 @@ from uuid import UUID, uuid4
 
 import pytest
 from temporalio import activity
-from temporalio.client import WorkflowHandle
+from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from konstruct.contracts import approvals
+from konstruct.contracts import approvals, handoffs
 from konstruct.contracts.approvals import ApprovalStanding, ApprovalState
 from konstruct.contracts.conversation import (
     DELIVER_MESSAGE,
@@ -35,8 +35,11 @@ from konstruct.contracts.conversation import (
     Thought,
     ToolCallRequest,
 )
+from konstruct.contracts.handoffs import HAND_OFF, Action, AgentAct, HandoffState, OwnerState
+from tests.workflows.people import WISH, People
 from workflows.approvals import ApprovalWorkflow
 from workflows.conversation import ConversationWorkflow
+from workflows.handoffs import HandoffWorkflow
 from workflows.sandbox import RUNNER
 
 
@@ -95,6 +98,10 @@ class Stage:
     @activity.defn(name="abandon")
     async def abandon(self, request: AbandonRequest) -> None:
         await self.abandoned.put(request)
+
+    @property
+    def activities(self) -> list[Callable[..., Awaitable[object]]]:
+        return [self.think, self.deliver, self.admit, self.abandon]
 
 
 Standing = tuple[Literal["waiting", "approved", "denied", "expired"], float]
@@ -191,6 +198,8 @@ class Conversation:
     environment: WorkflowEnvironment
     queue: str
     stage: Stage
+    desk: Desk
+    people: People
     tenant_id: UUID = field(default_factory=uuid4)
     id: UUID = field(default_factory=uuid4)
 
@@ -210,11 +219,11 @@ class Conversation:
 
     async def say(self) -> UUID:
         message_id = uuid4()
-        await self._tell(DELIVER_MESSAGE, DeliverMessage(message_id))
+        await self.tell(DELIVER_MESSAGE, DeliverMessage(message_id))
         return message_id
 
     async def say_again(self, message_id: UUID) -> None:
-        await self._tell(DELIVER_MESSAGE, DeliverMessage(message_id))
+        await self.tell(DELIVER_MESSAGE, DeliverMessage(message_id))
 
     async def ask_people(self) -> WorkflowHandle[ApprovalWorkflow, None]:
         """The workflow of an approval of its own, as a sweep starts one."""
@@ -228,10 +237,54 @@ class Conversation:
 
     async def notice(self) -> UUID:
         message_id = uuid4()
-        await self._tell(SEND_NOTICE, SendNotice(message_id))
+        await self.tell(SEND_NOTICE, SendNotice(message_id))
         return message_id
 
-    async def _tell(self, signal: str, content: object) -> None:
+    async def have_attended(self) -> WorkflowHandle[HandoffWorkflow, None]:
+        """The workflow of a handoff of its own, as a sweep starts one."""
+        state = HandoffState(self.tenant_id, uuid4())
+        return await self.environment.client.start_workflow(
+            HandoffWorkflow.run,
+            state,
+            id=handoffs.workflow_id(state.tenant_id, state.handoff_id),
+            task_queue=self.queue,
+        )
+
+    async def queued(self) -> UUID:
+        """Once it waits for people; gives the handoff."""
+        await self.tell(HAND_OFF, WISH)
+        handoff_id = (await self.learns()).handoff_id
+        assert handoff_id is not None
+        return handoff_id
+
+    async def annas(self) -> AgentAct:
+        """Once Anna has it; gives what she says of it."""
+        act = AgentAct("anna", await self.queued())
+        await self.act("claim", act)
+        await self.people.changed.get()
+        return act
+
+    async def act(self, action: Action, act: AgentAct) -> OwnerState:
+        changed: OwnerState = await self.handle.execute_update(action, act, result_type=OwnerState)
+        return changed
+
+    async def ownership(self) -> OwnerState:
+        return await self.handle.query(ConversationWorkflow.ownership)
+
+    async def waiting(self) -> list[UUID]:
+        return await self.handle.query(ConversationWorkflow.waiting_messages)
+
+    async def is_running(self) -> bool:
+        return (await self.handle.describe()).status is WorkflowExecutionStatus.RUNNING
+
+    async def learns(self) -> OwnerState:
+        """Waits until the workflow has heard how the last change of owner that was begun ended."""
+        changed = await self.people.changed.get()
+        while (await self.ownership()).epoch < changed.epoch:
+            pass
+        return changed
+
+    async def tell(self, signal: str, content: object) -> None:
         self._handle = await self.environment.client.start_workflow(
             ConversationWorkflow.run,
             ConversationState(self.tenant_id, self.id),
@@ -245,18 +298,18 @@ class Conversation:
 
 @asynccontextmanager
 async def playing(
-    environment: WorkflowEnvironment, stage: Stage, desk: Desk | None = None
+    environment: WorkflowEnvironment, stage: Stage, desk: Desk | None = None, people: People | None = None
 ) -> AsyncIterator[Conversation]:
-    queue = f"test-{uuid4()}"
+    queue, desk, people = f"test-{uuid4()}", desk or Desk(), people or People()
     async with Worker(
         environment.client,
         task_queue=queue,
-        workflows=[ConversationWorkflow, ApprovalWorkflow],
-        activities=[stage.think, stage.deliver, stage.admit, stage.abandon, *(desk or Desk()).activities],
+        workflows=[ConversationWorkflow, ApprovalWorkflow, HandoffWorkflow],
+        activities=[*stage.activities, *desk.activities, *people.activities],
         workflow_runner=RUNNER,
         max_heartbeat_throttle_interval=timedelta(milliseconds=100),
     ):
-        yield Conversation(environment, queue, stage)
+        yield Conversation(environment, queue, stage, desk, people)
 
 
 @pytest.fixture
@@ -270,6 +323,13 @@ def desk() -> Desk:
 
 
 @pytest.fixture
-async def conversation(skipping: WorkflowEnvironment, stage: Stage, desk: Desk) -> AsyncIterator[Conversation]:
-    async with playing(skipping, stage, desk) as started:
+def people() -> People:
+    return People()
+
+
+@pytest.fixture
+async def conversation(
+    skipping: WorkflowEnvironment, stage: Stage, desk: Desk, people: People
+) -> AsyncIterator[Conversation]:
+    async with playing(skipping, stage, desk, people) as started:
         yield started

@@ -1,4 +1,4 @@
-"""Handoffs: who owns a conversation, what agents wrote in it, and what was judged of it."""
+"""Handoffs: who owns a conversation, what agents wrote in it or were asked, and what was judged of it."""
 
 from pathlib import Path
 

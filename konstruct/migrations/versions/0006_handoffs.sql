@@ -54,7 +54,7 @@ create table handoffs (
   foreign key (tenant_id, contact_id) references contacts (tenant_id, id)
 );
 create index handoffs_by_time on handoffs (tenant_id, state, created_at);
-create index handoffs_open on handoffs (created_at) where state <> 'over';
+create index handoffs_open on handoffs (created_at) where state <> 'over' or next_due_at is not null;
 create index handoffs_of_conversation on handoffs (tenant_id, conversation_id);
 create index handoffs_by_card on handoffs (tenant_id, card_channel, card_external_id) where card_channel is not null;
 create index handoffs_of_contact on handoffs (tenant_id, contact_id);
@@ -87,6 +87,39 @@ create index handoff_entries_of_handoff on handoff_entries (tenant_id, handoff_i
 create index handoff_entries_of_contact on handoff_entries (tenant_id, contact_id);
 create index handoff_entries_of_message on handoff_entries (tenant_id, message_id) where message_id is not null;
 
+-- What an employee asks one person of the desk; the conversation goes on meanwhile.
+create table consults (
+  tenant_id uuid not null,
+  id uuid not null,
+  call_id uuid not null,
+  conversation_id uuid not null,
+  contact_id uuid not null,
+  colleague text not null,
+  state text not null check (state in ('waiting', 'answered', 'expired', 'withdrawn')),
+  sealed_question bytea not null,
+  sealed_answer bytea,
+  card_connection_id uuid,
+  card_channel text,
+  card_external_id text,
+  created_at timestamptz not null,
+  expires_at timestamptz not null,
+  showing_at timestamptz,
+  announced_at timestamptz,
+  settled_at timestamptz,
+  reported_at timestamptz,
+  swept_at timestamptz,
+  primary key (tenant_id, id),
+  unique (tenant_id, call_id),
+  foreign key (tenant_id, call_id) references tool_calls (tenant_id, id) on delete cascade,
+  foreign key (tenant_id, conversation_id) references conversations (tenant_id, id) on delete cascade,
+  foreign key (tenant_id, contact_id) references contacts (tenant_id, id)
+);
+create index consults_by_time on consults (tenant_id, state, created_at);
+create index consults_open on consults (created_at) where reported_at is null;
+create index consults_of_conversation on consults (tenant_id, conversation_id);
+create index consults_of_contact on consults (tenant_id, contact_id);
+create index consults_by_card on consults (tenant_id, card_channel, card_external_id) where card_channel is not null;
+
 -- What was judged of a turn, by a model or by rule: what the conditions of escalation rules count.
 create table judgements (
   tenant_id uuid not null,
@@ -108,7 +141,7 @@ do $$
 declare
   owned text;
 begin
-  foreach owned in array array['handoffs', 'handoff_entries', 'judgements']
+  foreach owned in array array['handoffs', 'handoff_entries', 'consults', 'judgements']
   loop
     execute format('alter table %I enable row level security', owned);
     execute format('alter table %I force row level security', owned);
@@ -123,22 +156,38 @@ begin
 end
 $$;
 
-grant select, insert, update on handoffs, handoff_entries, judgements to konstruct_app;
+grant select, insert, update on handoffs, handoff_entries, consults, judgements to konstruct_app;
 grant select (tenant_id, id, state, created_at, attended_at, next_due_at, swept_at) on handoffs to konstruct_router;
+grant select (tenant_id, id, created_at, announced_at, settled_at, reported_at, expires_at, swept_at) on consults
+  to konstruct_router;
 grant select (author) on messages to konstruct_router;
 
 set local check_function_bodies = off;
 
--- Handoffs whose workflow was not started, or died on its way.
+-- Handoffs whose workflow was not started, died on its way, or did not hear that something has changed.
 create function handoffs_unsettled(at_most integer)
   returns table (tenant_id uuid, handoff_id uuid)
   language sql stable security definer set search_path = pg_catalog, pg_temp
   as $$
     select h.tenant_id, h.id from public.handoffs h
-    where h.state <> 'over' and (h.swept_at is null or h.swept_at < now() - interval '10 minutes')
-      and ((h.attended_at is null and h.created_at < now() - interval '20 seconds')
+    where (h.state <> 'over' or h.next_due_at is not null)
+      and (h.swept_at is null or h.swept_at < now() - interval '10 minutes')
+      and ((h.state <> 'over' and h.attended_at is null and h.created_at < now() - interval '20 seconds')
         or h.next_due_at < now() - interval '20 seconds')
     order by h.created_at
+    limit at_most
+  $$;
+
+create function consults_unsettled(at_most integer)
+  returns table (tenant_id uuid, consult_id uuid)
+  language sql stable security definer set search_path = pg_catalog, pg_temp
+  as $$
+    select c.tenant_id, c.id from public.consults c
+    where c.reported_at is null and (c.swept_at is null or c.swept_at < now() - interval '10 minutes')
+      and ((c.announced_at is null and c.created_at < now() - interval '20 seconds')
+        or c.settled_at < now() - interval '20 seconds'
+        or c.expires_at < now() - interval '20 seconds')
+    order by c.created_at
     limit at_most
   $$;
 
@@ -163,7 +212,9 @@ do $$
 declare
   look_up regprocedure;
 begin
-  foreach look_up in array array['handoffs_unsettled(integer)', 'unsettled_messages(integer)']::regprocedure[]
+  foreach look_up in array array[
+    'handoffs_unsettled(integer)', 'consults_unsettled(integer)', 'unsettled_messages(integer)'
+  ]::regprocedure[]
   loop
     execute format('revoke all on function %s from public', look_up);
     execute format('grant execute on function %s to konstruct_app', look_up);

@@ -30,7 +30,7 @@ def test_builtin_tools_are_such_as_every_provider_takes() -> None:
     for name, builtin in BUILTINS.items():
         assert re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", name)
         assert len(builtin.spec.description) <= 1_024
-    assert set(BUILTINS) - {"read_result"} == CHOOSABLE
+    assert set(BUILTINS) - {"read_result", "send_reply"} == CHOOSABLE
 
 
 @pytest.mark.parametrize("name", ["find customer", "a.b", "état", "x" * 80, "a/b", "__", "a_b"])

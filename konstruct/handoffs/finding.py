@@ -1,0 +1,39 @@
+"""Handoffs, and conversations that may be handed off, by what channels and programs know of them."""
+
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from konstruct.errors import NotFound
+from konstruct.handoffs import owning
+from konstruct.tables import Connection, Conversation, Handoff
+
+
+async def be_there(session: AsyncSession, conversation_id: UUID) -> None:
+    """Raises NotFound when the session's tenant has no such conversation."""
+    if await session.scalar(select(col(Conversation.id)).where(col(Conversation.id) == conversation_id)) is None:
+        raise NotFound("There is no such conversation.")
+
+
+async def channel_kind(session: AsyncSession, handoff_id: UUID) -> str:
+    """Of the channel that the contact writes in. Raises NotFound as ``owning.get`` does."""
+    conversation_id = (await owning.get(session, handoff_id)).conversation_id
+    kind: str = (
+        await session.execute(
+            select(col(Connection.kind))
+            .join(Conversation, col(Conversation.connection_id) == col(Connection.id))
+            .where(col(Conversation.id) == conversation_id)
+        )
+    ).scalar_one()
+    return kind
+
+
+async def with_card(session: AsyncSession, connection_id: UUID, channel: str, external_id: str) -> Handoff | None:
+    """The handoff whose card this message of a channel is."""
+    found: Handoff | None = await session.scalar(
+        select(Handoff)
+        .where(col(Handoff.card_channel) == channel, col(Handoff.card_external_id) == external_id)
+        .where(col(Handoff.card_connection_id) == connection_id)
+    )
+    return found

@@ -1,0 +1,44 @@
+"""What becomes of an employee's work when people get its conversation."""
+
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from konstruct import notices, streams, withdrawing
+from konstruct.handoffs import told
+from konstruct.tables import Conversation, Handoff, Message
+from konstruct.tables.base import utc_now
+from konstruct.vault import Vault
+
+
+async def leave_employee(
+    session: AsyncSession, vault: Vault, conversation: Conversation, handoff: Handoff, reason: str
+) -> None:
+    """Takes away what the employee was to answer, to send and to do, and marks where people begin. The conversation
+    must be locked."""
+    of_conversation = col(Message.conversation_id) == conversation.id
+    await session.execute(
+        update(Message)
+        .where(of_conversation, col(Message.direction) == "inbound", col(Message.state).in_(("received", "taken")))
+        .values(state="passed", turn_id=None, settled_at=utc_now())
+        .execution_options(synchronize_session=False)
+    )
+    await streams.cut(session, conversation)
+    await session.execute(
+        update(Message)
+        .where(of_conversation, col(Message.direction) == "outbound", col(Message.state) == "pending")
+        .where(col(Message.purpose) == "reply", col(Message.author) == "employee")
+        .values(state="discarded", settled_at=utc_now())
+        .execution_options(synchronize_session=False)
+    )
+    await withdrawing.cancel_undecided(session, conversation.id)
+    conversation.turn_id = None
+    await notices.add_note(
+        session,
+        vault,
+        conversation,
+        handoff.contact_id,
+        told.began(reason),
+        external_id=f"handoff-{handoff.id}",
+        is_to_be_answered=False,
+    )
