@@ -89,7 +89,7 @@ class Stage:
 
     @property
     def shown(self) -> list[str]:
-        return [_text(message) for message in self.messages]
+        return [_text(message).strip() for message in self.messages]
 
     @property
     def messages(self) -> list[Json]:
@@ -102,7 +102,7 @@ class Stage:
 
     async def rows(self) -> list[tuple[str, str]]:
         """Of what went out: how far it came, and what it says."""
-        return [(row.state, row.body or "") for row in await self.office.messages("outbound")]
+        return [(row.state, (row.body or "").strip()) for row in await self.office.messages("outbound")]
 
 
 def _text(message: Json) -> str:

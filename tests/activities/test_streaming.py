@@ -79,7 +79,7 @@ async def stage(
 
 async def test_an_answer_grows_from_its_first_words_and_is_one_message_in_the_end(stage: Stage) -> None:
     thought = await stage.begun("Once upon ")
-    assert stage.shown == ["Once "]
+    assert stage.shown == ["Once"]
     stage.model.say("a time there ")
     await stage.called("chat.appendStream")
     stage.model.say("was a bicycle.")
@@ -131,11 +131,11 @@ async def test_a_takeover_ends_what_is_shown_and_nothing_is_appended_after_it(st
     assert stage.calls == ["startStream", "stopStream"]
     stage.model.say("there was a bicycle. ")
     stage.model.end()
-    assert (await thought).decision == "nothing"
+    assert (await thought).decision == "superseded"
     assert "appendStream" not in stage.calls[done:]
-    assert stage.shown == ["Once upon a "]
+    assert stage.shown == ["Once upon a"]
     # It was said: whoever took over reads it, and so does the employee later.
-    assert await stage.rows() == [("sent", "Once upon a ")]
+    assert await stage.rows() == [("sent", "Once upon a")]
     assert await stage.office.states() == ["passed", "sent", "passed"]
     assert stage.messages[0]["streaming_state"] == "completed"
     [event] = await stage.office.events("message.cut")
@@ -155,8 +155,8 @@ async def test_a_takeover_waits_for_an_append_that_is_on_its_way(stage: Stage) -
     appended = stage.calls.count("appendStream")
     stage.model.say("It was red. ")
     stage.model.end()
-    assert (await thought).decision == "nothing"
-    assert (stage.calls.count("appendStream"), stage.shown) == (appended, ["Once upon a "])
+    assert (await thought).decision == "superseded"
+    assert (stage.calls.count("appendStream"), stage.shown) == (appended, ["Once upon a"])
 
 
 async def test_a_takeover_while_the_stream_begins_ends_it_as_soon_as_it_is_there(stage: Stage) -> None:
@@ -168,8 +168,8 @@ async def test_a_takeover_while_the_stream_begins_ends_it_as_soon_as_it_is_there
     released.set()
     await stage.called("chat.stopStream")
     stage.model.end()
-    assert (await thought).decision == "nothing"
-    assert (stage.shown, stage.stream.is_open) == (["Once upon a "], False)
+    assert (await thought).decision == "superseded"
+    assert (stage.shown, stage.stream.is_open) == (["Once upon a"], False)
     [row] = await stage.office.messages("outbound")
     assert (row.state, row.external_id) == ("sent", stage.messages[0]["ts"])
 
@@ -182,7 +182,7 @@ async def test_a_stop_ends_what_is_shown(stage: Stage) -> None:
     with pytest.raises(asyncio.CancelledError):
         await thought
     assert await stage.office.states() == ["stopped", "sent"]
-    assert stage.shown == ["Once upon a "]
+    assert stage.shown == ["Once upon a"]
     assert "appendStream" not in stage.calls
 
 
@@ -311,7 +311,7 @@ async def test_what_is_asked_no_more_leaves_what_was_shown_as_it_is(stage: Stage
         await inbox.remove(session, stage.office.connection_id, row.external_id or "")
     stage.model.end()
     assert (await thought).decision == "nothing"
-    assert await stage.rows() == [("sent", "Once upon a ")]
+    assert await stage.rows() == [("sent", "Once upon a time")]
     assert not stage.stream.is_open
 
 

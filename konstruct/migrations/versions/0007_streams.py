@@ -1,4 +1,4 @@
-"""Replies that are being streamed: a state of messages, by which every turn of a channel that streams looks for them."""
+"""A state of messages for replies that are being streamed, which every turn of a channel that streams looks for."""
 
 from alembic import op
 
