@@ -7,6 +7,7 @@ out afterwards, so that an activity that is cut off in between finds it, and loo
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import takewhile
 from typing import Any, Final, Literal
 from uuid import UUID, uuid5
 
@@ -259,7 +260,9 @@ async def _unmirrored(session: AsyncSession, handoff: Handoff) -> Sequence[Messa
     )
     if handoff.ended_at is not None:
         query = query.where(col(Message.created_at) <= handoff.ended_at)
-    return (await session.scalars(query)).all()
+    rows = (await session.scalars(query)).all()
+    # What is still being written is shown when it is whole, and what comes after it then.
+    return list(takewhile(lambda row: row.state != "streaming", rows))
 
 
 async def _line(session: AsyncSession, vault: Vault, handoff: Handoff, message: Message) -> Post | None:

@@ -4,6 +4,7 @@ What is being thought ends only after it was cut off, as in test_handing_off.py.
 """
 
 import asyncio
+import math
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -175,6 +176,16 @@ async def test_a_takeover_cuts_off_what_is_thought(conversation: Conversation, s
     stage.hold.set()
     assert (await conversation.ownership(), await conversation.waiting()) == (owned, [])
     assert len(stage.thoughts) == 1
+
+
+async def test_a_takeover_ends_the_wait_for_a_model(conversation: Conversation, stage: Stage) -> None:
+    stage.failures = math.inf
+    await conversation.say()
+    [notice] = (await stage.deliveries.get()).message_ids
+    owned = await conversation.act("claim", AgentAct("anna"))
+    assert (await stage.deliveries.get()).message_ids == []
+    assert (await conversation.ownership(), await conversation.waiting()) == (owned, [])
+    assert (len(stage.thoughts), [delivery.message_ids for delivery in stage.delivered]) == (1, [[notice], []])
 
 
 async def test_what_is_said_while_people_have_it_comes_to_nothing(
