@@ -29,6 +29,8 @@ from konstruct.vault import Vault
 
 MAIL_AGAIN_AFTER: Final = 60.0
 """Seconds."""
+DELETED: Final = ("message_not_found", "cant_update_message")
+"""What a channel says of a card that is not there, or of what is left of one."""
 
 log = structlog.get_logger(__name__)
 
@@ -144,10 +146,9 @@ class Attending:
         try:
             room, is_new = await self._show_card(state, seen, seen.room, rings)
             for task in advanced.tasks:
-                # A new card calls those who are rung first.
+                # A new card has called those who are rung first.
                 if task.kind != "email" and not (is_new and task in rings):
                     await self._call(state, seen, room, task)
-                if task.kind != "email":
                     await self._cross_out(state, task)
         except ChannelRefused as error:
             # It will never take it. Over the API, and by e-mail, people still come.
@@ -160,14 +161,27 @@ class Attending:
         async with self._database.tenant_session(state.tenant_id) as session:
             card = await cards.card(session, self._vault, seen.handoff, seen.desk, ring)
         digest = cards.digest(card)
-        if room.card is not None:
-            if seen.handoff.shown_state != digest:
-                await room.deskroom.renew_handoff(room.account, room.channel, room.card, card)
-                await self._note_shown(state, room, digest)
+        if room.card is not None and seen.handoff.shown_state == digest:
             return room, False
+        if room.card is not None and await self._renew_card(room, room.card, card):
+            await self._note_shown(state, room, digest, [])
+            return room, False
+        if room.card is not None:
+            async with self._database.tenant_session(state.tenant_id) as session:
+                await attending.begin_anew(session, state.handoff_id)
         room = replace(room, card=await self._find_or_show(state, seen.handoff, room, card))
-        await self._note_shown(state, room, digest)
+        await self._note_shown(state, room, digest, rings)
         return room, True
+
+    async def _renew_card(self, room: _Room, shown: str, card: HandoffCard) -> bool:
+        """False where somebody deleted it, and its thread with it."""
+        try:
+            await room.deskroom.renew_handoff(room.account, room.channel, shown, card)
+        except ChannelRefused as error:
+            if error.code not in DELETED:
+                raise
+            return False
+        return True
 
     async def _find_or_show(self, state: HandoffState, handoff: Handoff, room: _Room, card: HandoffCard) -> str:
         begun = handoff.progress.get("showing_at")
@@ -181,12 +195,15 @@ class Attending:
             locked.progress = locked.progress | {"showing_at": begun or utc_now().isoformat()}
         return await room.deskroom.show_handoff(room.account, room.channel, card)
 
-    async def _note_shown(self, state: HandoffState, room: _Room, digest: str) -> None:
+    async def _note_shown(self, state: HandoffState, room: _Room, digest: str, called: list[Task]) -> None:
+        """``called``: for whom it was enough."""
         async with self._database.tenant_session(state.tenant_id) as session:
             _, handoff = await owning.locked(session, state.handoff_id)
             handoff.shown_state = digest
             handoff.card_connection_id, handoff.card_channel = room.account.connection_id, room.channel
             handoff.card_external_id = room.card
+            for task in called:
+                await attending.cross_out(session, state.handoff_id, task.id)
 
     async def _call(self, state: HandoffState, seen: _Seen, room: _Room, task: Task) -> None:
         if seen.handoff.state not in ("waiting", "told"):

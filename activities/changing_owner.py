@@ -1,6 +1,7 @@
 """Changes of owner: judged by the database, and acknowledged only when nothing of the employee's begins any more."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Final
 from uuid import UUID
 
@@ -9,12 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 from temporalio.client import Client
 
+from activities.streaming import Streaming
 from konstruct import outbox, temporal
 from konstruct.contracts.handoffs import AgentAct, HandOff, OwnerChange, OwnerState, Resume
 from konstruct.db import Database
 from konstruct.errors import BadInput, NotFound
 from konstruct.handoffs import entries, owning
 from konstruct.handoffs.owning import Ownership, Wish
+from konstruct.streaming import NO_STREAMERS, Streamer
 from konstruct.tables import Conversation
 from konstruct.vault import Vault
 
@@ -24,10 +27,13 @@ log = structlog.get_logger(__name__)
 
 
 class ChangingOwner:
-    def __init__(self, database: Database, vault: Vault, client: Client) -> None:
+    def __init__(
+        self, database: Database, vault: Vault, client: Client, streamers: Mapping[str, Streamer] = NO_STREAMERS
+    ) -> None:
         self._database = database
         self._vault = vault
         self._client = client
+        self._streaming = Streaming(database, vault, streamers)
 
     @activity.defn(name="change_owner")
     async def change_owner(self, change: OwnerChange) -> OwnerState:
@@ -35,6 +41,8 @@ class ChangingOwner:
             before = await self._handoff_of(session, change)
             ownership = await self._change(session, change)
         if ownership.owner != "employee":
+            # The channel takes no more of it from then on, whatever is still on its way there.
+            await self._streaming.end_cut(change.tenant_id, change.conversation_id)
             await self._wait_for_sends(change)
         for handoff_id in {before, ownership.handoff_id}:
             if handoff_id is not None:

@@ -2,27 +2,48 @@
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Literal
 from uuid import UUID
 
 from temporalio import activity
 
 from activities.heartbeat import heartbeat
+from activities.streaming import Streaming
 from konstruct import conversations, outbox, window
 from konstruct.contracts.conversation import Delivered, DeliverRequest
 from konstruct.db import Database
-from konstruct.errors import ChannelRateLimited, ChannelRefused, ChannelUnavailable, SendUncertain
+from konstruct.errors import (
+    ChannelRateLimited,
+    ChannelRefused,
+    ChannelUnavailable,
+    ConnectionDead,
+    SendUncertain,
+    StreamEnded,
+)
 from konstruct.outbox import Send
 from konstruct.ports import Messenger, Windows
+from konstruct.streaming import NO_STREAMERS, Streamer
+from konstruct.streams import Shown
+from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
 
 
 class Delivery:
-    def __init__(self, database: Database, vault: Vault, messengers: Mapping[str, Messenger], windows: Windows) -> None:
+    def __init__(
+        self,
+        database: Database,
+        vault: Vault,
+        messengers: Mapping[str, Messenger],
+        windows: Windows,
+        streamers: Mapping[str, Streamer] = NO_STREAMERS,
+    ) -> None:
         self._database = database
         self._vault = vault
         self._messengers = messengers
         self._windows = windows
+        self._streamers = streamers
+        self._streaming = Streaming(database, vault, streamers)
 
     @activity.defn(name="deliver")
     async def deliver(self, request: DeliverRequest) -> Delivered:
@@ -55,6 +76,11 @@ class Delivery:
     async def _send(self, request: DeliverRequest, message_id: UUID) -> Literal["sent", "superseded", "failed"]:
         began, send = await self._begin(request, message_id)
         was_resent = False
+        if isinstance(send, Send) and send.stream is not None:
+            if (external_id := await self._place(request, send.stream)) is not None:
+                return await self._end_stream(request, began, send, send.stream, external_id)
+            await self._settle_unstreamed(request, message_id, send.stream)
+            began, send = await self._begin(request, message_id)
         if isinstance(send, Send) and send.is_uncertain:
             # An error of this look leaves the message as it is: the next attempt looks again.
             external_id = await self._messengers[send.account.kind].find(send.account, send.thread, send.message)
@@ -68,17 +94,43 @@ class Delivery:
         if not isinstance(send, Send):
             return send
         try:
-            if time.monotonic() - began > outbox.SEND_BEGINS_WITHIN.total_seconds():
-                raise ChannelUnavailable("It was held up for too long; whether it may be sent is looked at again.")
+            _be_in_time(began)
             external_id = await self._messengers[send.account.kind].send(send.account, send.thread, send.message)
         except (ChannelRateLimited, ChannelUnavailable):
             await self._settle_unsent(request, message_id)
             raise
         except ChannelRefused as error:
-            async with self._database.tenant_session(request.tenant_id) as session:
-                await outbox.settle_refused(session, request.conversation_id, message_id, error)
-            return "failed"
+            return await self._settle_refused(request, message_id, error)
         return await self._settle_sent(request, message_id, external_id, was_resent=was_resent)
+
+    async def _place(self, request: DeliverRequest, shown: Shown) -> str | None:
+        external_id = await self._streaming.place(request.tenant_id, request.conversation_id, shown)
+        if external_id is None and utc_now() < shown.began_at + outbox.SEND_ENDS_WITHIN:
+            raise SendUncertain("What was begun may yet reach the channel; the next attempt looks again.")
+        return external_id
+
+    async def _end_stream(
+        self, request: DeliverRequest, began: float, send: Send, shown: Shown, external_id: str
+    ) -> Literal["sent", "superseded", "failed"]:
+        """What is shown becomes the message, by either of two calls that may be made again."""
+        streamer, message = self._streamers[send.account.kind], send.message
+        try:
+            _be_in_time(began)
+            if shown.is_whole:
+                with suppress(StreamEnded):
+                    await streamer.end(send.account, send.thread, external_id, message.message_id)
+            else:
+                await streamer.replace(send.account, send.thread, external_id, message)
+        except (ChannelRateLimited, ChannelUnavailable):
+            await self._settle_unsent(request, message.message_id)
+            raise
+        except ConnectionDead as error:
+            return await self._settle_refused(request, message.message_id, error)
+        except ChannelRefused:
+            # As when somebody deleted it. A whole answer beside a piece of it is better than none.
+            await self._settle_unstreamed(request, message.message_id, shown)
+            return await self._send(request, message.message_id)
+        return await self._settle_sent(request, message.message_id, external_id, was_resent=False, stream=shown)
 
     async def _begin(
         self, request: DeliverRequest, message_id: UUID
@@ -92,9 +144,33 @@ class Delivery:
         async with self._database.tenant_session(request.tenant_id) as session:
             await outbox.settle_unsent(session, request.conversation_id, message_id)
 
+    async def _settle_unstreamed(self, request: DeliverRequest, message_id: UUID, shown: Shown) -> None:
+        async with self._database.tenant_session(request.tenant_id) as session:
+            await outbox.settle_unstreamed(session, request.conversation_id, message_id, shown)
+
+    async def _settle_refused(
+        self, request: DeliverRequest, message_id: UUID, error: ChannelRefused
+    ) -> Literal["failed"]:
+        async with self._database.tenant_session(request.tenant_id) as session:
+            await outbox.settle_refused(session, request.conversation_id, message_id, error)
+        return "failed"
+
     async def _settle_sent(
-        self, request: DeliverRequest, message_id: UUID, external_id: str, *, was_resent: bool
+        self,
+        request: DeliverRequest,
+        message_id: UUID,
+        external_id: str,
+        *,
+        was_resent: bool,
+        stream: Shown | None = None,
     ) -> Literal["sent"]:
         async with self._database.tenant_session(request.tenant_id) as session:
-            await outbox.settle_sent(session, request.conversation_id, message_id, external_id, was_resent=was_resent)
+            await outbox.settle_sent(
+                session, request.conversation_id, message_id, external_id, was_resent=was_resent, stream=stream
+            )
         return "sent"
+
+
+def _be_in_time(began: float) -> None:
+    if time.monotonic() - began > outbox.SEND_BEGINS_WITHIN.total_seconds():
+        raise ChannelUnavailable("It was held up for too long; whether it may be sent is looked at again.")

@@ -65,6 +65,11 @@ class Watch:
         return self.fired is not None and self.fired.action.ask_approval is not None
 
     @property
+    def judges_answer(self) -> bool:
+        """Whether it may come to it that an answer is not said."""
+        return firing.judges_answer(self.rules) or any(rule.then.ask_approval is not None for rule in self.rules)
+
+    @property
     def words(self) -> str:
         return "\n".join(self.facts.texts)
 

@@ -11,8 +11,10 @@ from activities.escalating import HELD_BACK, Escalating, Judge, Watch
 from activities.heartbeat import heartbeat
 from activities.librarian import Librarian
 from activities.locating import Locator
+from activities.recalling import LONGEST_QUESTION, Recalling
 from activities.status import thinking_shown
-from konstruct import approvals, audit, conversations, memory, models, notices, prompting, usage, window, withdrawing
+from activities.streaming import Live, Streaming
+from konstruct import approvals, audit, conversations, models, notices, prompting, usage, window, withdrawing
 from konstruct.contracts.conversation import (
     AbandonRequest,
     AdmitRequest,
@@ -25,21 +27,19 @@ from konstruct.contracts.handoffs import OwnerState
 from konstruct.conversations import HandedOff, Turn
 from konstruct.db import Database
 from konstruct.employees import Caps
-from konstruct.errors import ModelsUnavailable, Unavailable
+from konstruct.errors import ModelsUnavailable
 from konstruct.knowledge.citing import Source, cite
-from konstruct.memory import Question, Recalled
+from konstruct.memory import Recalled
 from konstruct.models import ModelCall
 from konstruct.ports import ChatModel, Cooldowns, Embedders, Messenger, ModelLink, ToolCall, Windows
 from konstruct.settings import Settings
+from konstruct.streaming import NO_STREAMERS, Streamer
 from konstruct.tools import calls as calls_
 from konstruct.tools import proposing, registry
 from konstruct.tools.builtin import SEARCH_KNOWLEDGE
 from konstruct.tools.calls import Kept, PastStep
 from konstruct.tools.registry import Tool
 from konstruct.vault import Vault
-
-LONGEST_QUESTION = 4_000
-"""Characters of a question that memory and knowledge are searched with."""
 
 MODELS_DOWN = "Sorry, I cannot answer right now because of a technical problem. I will answer here as soon as I can."
 CANNOT_GO_ON = (
@@ -65,6 +65,7 @@ class Thinking:
         messengers: Mapping[str, Messenger],
         windows: Windows,
         embedders: Embedders,
+        streamers: Mapping[str, Streamer] = NO_STREAMERS,
     ) -> None:
         self._settings = settings
         self._database = database
@@ -73,8 +74,10 @@ class Thinking:
         self._cooldowns = cooldowns
         self._messengers = messengers
         self._windows = windows
-        self._locator = Locator(embedders, cooldowns)
-        self._librarian = Librarian(database, self._locator)
+        locator = Locator(embedders, cooldowns)
+        self._recalling = Recalling(database, vault, locator)
+        self._librarian = Librarian(database, locator)
+        self._streaming = Streaming(database, vault, streamers)
         self._escalating = Escalating(settings, vault, model, cooldowns)
 
     @activity.defn(name="think")
@@ -86,25 +89,30 @@ class Thinking:
     async def _think(self, request: ThinkRequest) -> Thought:
         begun = await self._begin(request)
         if isinstance(begun, Thought):
+            await self._streaming.end_without_answer(request, begun)
             return begun
         turn = begun.turn
         calls: list[ModelCall] = []
         judge_calls: list[ModelCall] = []
         try:
-            async with (
-                thinking_shown(self._messengers[turn.account.kind], turn.account, turn.thread) as status,
-                self._escalating.beside(request, turn, begun.watch, judge_calls) as judge,
-            ):
-                recalled = await self._recall(request, turn) if turn.can_recall else []
-                answer, watch = await self._answer(request, begun, recalled, calls, judge)
-            begun = replace(begun, watch=watch)
-            thought = await self._store(request, begun, recalled, answer, calls, judge_calls)
+            async with self._streaming.live(request, turn, begun.steps, may_stream=begun.may_stream) as live:
+                async with (
+                    thinking_shown(self._messengers[turn.account.kind], turn.account, turn.thread) as status,
+                    self._escalating.beside(request, turn, begun.watch, judge_calls) as judge,
+                ):
+                    recalled = await self._recalling.recall(request, turn)
+                    answer, watch = await self._answer(request, begun, recalled, calls, judge, live)
+                begun = replace(begun, watch=watch)
+                thought = await self._store(request, begun, recalled, answer, calls, judge_calls)
+                if thought.decision == "tools":
+                    await live.use_tools([call.name for call in answer.calls if call.name in begun.toolbox])
         except BaseException:
             # What a call cost is kept all the same, whether it failed, was cancelled or its answer could not be stored.
             async with self._database.tenant_session(request.tenant_id) as session:
                 usage.record(session, turn.employee, request.conversation_id, request.turn_id, calls)
                 usage.record(session, turn.employee, request.conversation_id, request.turn_id, judge_calls, "judge")
             raise
+        await self._streaming.end_without_answer(request, thought)
         return replace(thought, showed_status=status.is_shown or activity.info().attempt > 1)
 
     async def _begin(self, request: ThinkRequest) -> "_Begun | Thought":
@@ -153,34 +161,6 @@ class Thinking:
             caps, spent = Caps.of(turn.employee), await usage.spent(session, request.turn_id)
             may_call &= request.step < caps.steps and spent < caps.cost and not proposing.is_stuck(steps)
         return _Begun(turn, toolbox, watch, steps, may_call, released)
-
-    async def _recall(self, request: ThinkRequest, turn: Turn) -> list[Recalled]:
-        """What is remembered of the asker that bears on this; nothing when that fails, since a reply is worth more."""
-        try:
-            return await self._recalled(request, turn)
-        except Unavailable:
-            raise
-        except Exception:
-            # Not what went wrong, in which there may be what somebody said.
-            log.error("recall_failed", conversation_id=str(request.conversation_id))
-            return []
-
-    async def _recalled(self, request: ThinkRequest, turn: Turn) -> list[Recalled]:
-        """By words alone when no embedder answers in time."""
-        if turn.asker is None:
-            return []
-        asked = turn.asked[:LONGEST_QUESTION]
-        async with self._database.tenant_session(request.tenant_id) as session:
-            names = await memory.known_models(session, request.tenant_id, turn.asker)
-        question = Question(
-            contact_id=turn.asker,
-            text=asked,
-            vectors=await self._locator.locate(asked, names),
-            conversation_id=request.conversation_id,
-            after_seq=turn.after_seq,
-        )
-        async with self._database.tenant_session(request.tenant_id) as session:
-            return await memory.recall(session, self._vault, request.tenant_id, question)
 
     async def _passages(self, request: ThinkRequest, begun: "_Begun") -> list[Source]:
         """Looked for beforehand where the model at hand cannot call a tool to do so."""
@@ -244,6 +224,7 @@ class Thinking:
         # Without parts it only finds out whether the turn is still this one.
         stored = [] if begun.watch.hands_off or begun.watch.holds_back else parts
         finished = await conversations.finish_turn(*where, stored, step=request.step, through_seq=turn.asked_seqs[-1])
+        await self._streaming.take_over(session, request, finished, parts, answer.shown)
         if finished.outcome != "stored":
             decision = finished.outcome if finished.outcome != "stored_before" else "reply"
             return Thought(decision, finished.reply_ids), "turn.superseded"
@@ -254,6 +235,7 @@ class Thinking:
         if begun.watch.holds_back:
             asked = await self._escalating.hold_back(session, request, turn, fired, answer.text, answer.link_name)
             told = await conversations.finish_turn(*where, parts)
+            await self._streaming.take_over(session, request, told, parts, None)
             return Thought("reply", told.reply_ids, approvals=asked), "turn.held_back"
         handoff_id = await self._escalating.tell(session, request, turn.asker, fired)
         return Thought("reply", finished.reply_ids, told_handoff_id=handoff_id), "turn.answered"
@@ -294,11 +276,12 @@ class Thinking:
         recalled: Sequence[Recalled],
         calls: list[ModelCall],
         judge: Judge,
+        live: Live,
     ) -> "tuple[_Answered, Watch]":
         if begun.released and not begun.turn.asked:
             return _Answered("", ""), begun.watch
         try:
-            answer = await self._ask(begun, recalled, await self._passages(request, begun), calls)
+            answer = await self._ask(begun, recalled, await self._passages(request, begun), calls, live)
         except ModelsUnavailable:
             # People can come all the same, where a rule says so.
             watch = await judge(None, calls)
@@ -308,7 +291,12 @@ class Thinking:
         return answer, await judge(None if answer.calls else answer.text, calls)
 
     async def _ask(
-        self, begun: "_Begun", recalled: Sequence[Recalled], passages: Sequence[Source], calls: list[ModelCall]
+        self,
+        begun: "_Begun",
+        recalled: Sequence[Recalled],
+        passages: Sequence[Source],
+        calls: list[ModelCall],
+        live: Live,
     ) -> "_Answered":
         specs = [tool.spec for tool in begun.toolbox.values()]
         answer = await models.ask(
@@ -322,12 +310,14 @@ class Thinking:
             self._settings.turn_budget_seconds,
             tools=specs,
             may_call=begun.may_call,
+            hear=live.hear,
         )
+        shown = await live.finish()
         if answer.tool_calls and begun.may_call:
             return _Answered(answer.text, answer.link_name, answer.tool_calls)
         text = answer.text or CANNOT_GO_ON
         # Of two with one number, the model saw that of its own search.
-        return _Answered(cite(text, [*passages, *begun.sources()]), answer.link_name)
+        return _Answered(cite(text, [*passages, *begun.sources()]), answer.link_name, shown=shown)
 
     def _chain(self, turn: Turn) -> list[ModelLink]:
         return models.chain(turn.employee.models or turn.tenant_models, self._settings)
@@ -356,6 +346,7 @@ class Thinking:
             for turn_id in over:
                 await withdrawing.cancel_turn(session, turn_id, by=WITHDRAWN_BY[request.why])
             found = await conversations.whereabouts(session, self._vault, request.conversation_id)
+        await self._streaming.end_cut(request.tenant_id, request.conversation_id)
         await self._messengers[found.account.kind].show_idle(found.account, found.thread)
 
 
@@ -368,6 +359,12 @@ class _Begun:
     may_call: bool = False
     released: list[str] = field(default_factory=list)
     """Answers to which a person said yes."""
+
+    @property
+    def may_stream(self) -> bool:
+        """Whether the answer may be shown before it is whole: not where others may yet have a say in it, or it is to
+        come after another."""
+        return not (self.released or self.watch.judges_answer)
 
     def sources(self) -> list[Source]:
         """The passages that the model was shown in this turn, by the numbers under which it was."""
@@ -386,6 +383,8 @@ class _Answered:
     text: str
     link_name: str
     calls: tuple[ToolCall, ...] = ()
+    shown: str | None = None
+    """What people see of it already, where that is known."""
 
 
 def _to_use_tools(kept: Kept) -> Thought:

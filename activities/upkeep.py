@@ -11,7 +11,7 @@ from temporalio import activity
 from temporalio.client import Client
 
 from activities.heartbeat import heartbeat
-from konstruct import approvals, consults, inbox, quarantine, temporal
+from konstruct import approvals, consults, quarantine, temporal, unsettled
 from konstruct.audit import anchors, sealing
 from konstruct.audit.signing import Signatures
 from konstruct.contracts.conversation import DELIVER_MESSAGE, SEND_NOTICE, DeliverMessage, SendNotice, Swept
@@ -19,8 +19,8 @@ from konstruct.contracts.upkeep import Sealed
 from konstruct.db import Database
 from konstruct.errors import Unavailable
 from konstruct.handoffs import attending
-from konstruct.inbox import Unsettled
 from konstruct.tables import AuditSeal
+from konstruct.unsettled import Unsettled
 
 log = structlog.get_logger(__name__)
 
@@ -40,11 +40,11 @@ class Upkeep:
     @activity.defn(name="sweep")
     async def sweep(self) -> Swept:
         """Signals every message that is durable but that no workflow has taken. A repeated signal changes nothing."""
-        unsettled = await inbox.unsettled(self._database, AT_MOST)
+        found = await unsettled.find(self._database, AT_MOST)
         await quarantine.forget(self._database)
         signalled = 0
         async with heartbeat():
-            for message in unsettled:
+            for message in found:
                 try:
                     await self._signal(message)
                 except Unavailable as error:
@@ -103,7 +103,7 @@ class Upkeep:
             else (DELIVER_MESSAGE, DeliverMessage(message.message_id))
         )
         await temporal.tell(self._client, message.tenant_id, message.conversation_id, signal, content)
-        await inbox.note_swept(self._database, message)
+        await unsettled.note_swept(self._database, message)
 
 
 class Sealing:

@@ -222,7 +222,7 @@ async def _shred_messages(
             external_id=None,
             state=sql(
                 "case when direction = 'inbound' then 'deleted' when state = 'pending' then 'discarded'"
-                " when state = 'sending' then 'failed' else state end"
+                " when state in ('sending', 'streaming') then 'failed' else state end"
             ),
             settled_at=func.coalesce(col(Message.settled_at), utc_now()),
         )

@@ -24,6 +24,8 @@ KonstructError
     SendUncertain         nobody knows whether the send happened                 retryable, after a look
     ChannelRefused        this message can never be sent (archived, too old)
     ConnectionDead        this connection's credentials are no longer good
+    StreamingUnsupported  replies cannot be streamed there; they can be sent whole
+    StreamEnded           the message takes no more of a stream; it can be replaced
   MailError               what comes of handing a mail to the mail server        502
     MailUnavailable       it may be tried again; it may have been sent already   retryable
     MailRefused           this mail, or any from us, will not be taken
@@ -148,6 +150,14 @@ class ChannelRefused(ChannelError):
 
 class ConnectionDead(ChannelRefused):
     """The connection is to be marked and shown to its operator, not tried again."""
+
+
+class StreamingUnsupported(ChannelRefused):
+    """Nothing was sent: the reply is to be sent whole."""
+
+
+class StreamEnded(ChannelRefused):
+    """Somebody stopped it, or it lasted too long. What was shown stays."""
 
 
 class MailError(KonstructError):

@@ -15,11 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
-from konstruct import audit, connections
+from konstruct import audit, connections, streams
 from konstruct.conversations import Whereabouts, changed, lock, whereabouts
 from konstruct.errors import ChannelRefused, ConnectionDead, NotFound
 from konstruct.identity import ConnectionId, MessageId
 from konstruct.ports import ChannelAccount, Outgoing, Thread
+from konstruct.streams import Shown
 from konstruct.tables import Conversation, Message
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
@@ -49,7 +50,7 @@ _BEGIN = (
         )
     )
     .values(state="sending", sending_at=bindparam("at"))
-    .returning(*LINE)
+    .returning(*LINE, col(Message.detail))
     .execution_options(synchronize_session=False)
 )
 _SENT = (
@@ -94,6 +95,8 @@ class Send:
     """An earlier attempt did not say how it ended."""
     may_still_arrive: bool = False
     """And it is so young that it may yet be under way."""
+    stream: Shown | None = None
+    """What it takes the place of in the channel."""
 
 
 async def begin_send(
@@ -114,9 +117,12 @@ async def begin_send(
         # What is under way counts as said.
         conversation.revision += 1
     if begun is not None and found.account.is_active:
-        text = await _text(session, vault, Line.of_row(begun))
+        *columns, detail = begun
+        line = Line.of_row(columns)
+        text = await _text(session, vault, line)
         if text is not None:
-            return Send(found.account, found.thread, _outgoing(found, Line.of_row(begun), text))
+            stream = await streams.taken_over(session, detail)
+            return Send(found.account, found.thread, _outgoing(found, line, text), stream=stream)
     message = await _get(session, conversation, message_id)
     if message.state == "sent":
         return "sent"
@@ -143,6 +149,7 @@ async def begin_send(
         _outgoing(found, Line.of(message), text),
         is_uncertain=True,
         may_still_arrive=may_still_arrive,
+        stream=await streams.taken_over(session, message.detail),
     )
 
 
@@ -176,11 +183,19 @@ async def _get(session: AsyncSession, conversation: Conversation, message_id: UU
 
 
 async def settle_sent(
-    session: AsyncSession, conversation_id: UUID, message_id: UUID, external_id: str, *, was_resent: bool
+    session: AsyncSession,
+    conversation_id: UUID,
+    message_id: UUID,
+    external_id: str,
+    *,
+    was_resent: bool,
+    stream: Shown | None = None,
 ) -> None:
     """The channel has it, as the first attempt that knows so says. With the last part of an answer, what was asked
-    counts as answered."""
+    counts as answered. ``stream``: what it has taken the place of."""
     conversation = await changed(session, conversation_id)
+    if stream is not None:
+        await streams.let_go(session, conversation_id, stream)
     settled = {
         "message_id": message_id,
         "of_conversation": conversation_id,
@@ -217,13 +232,25 @@ async def settle_unsent(session: AsyncSession, conversation_id: UUID, message_id
         message.state = "pending"
 
 
+async def settle_unstreamed(session: AsyncSession, conversation_id: UUID, message_id: UUID, stream: Shown) -> None:
+    """There is nothing in the channel whose place it could take: it may be sent as a message of its own."""
+    conversation = await changed(session, conversation_id)
+    message = await _get(session, conversation, message_id)
+    await streams.let_go(session, conversation_id, stream)
+    message.detail = {}
+    if message.state == "sending":
+        message.state = "pending"
+
+
 async def is_sending(session: AsyncSession, conversation_id: UUID) -> bool:
-    """Whether a send of the employee's may still begin, though the owner has changed since it was marked."""
+    """Whether a send of the employee's may still begin, though the owner has changed since it was marked; or more of
+    what is streamed may still be shown."""
     earliest = utc_now() - SEND_BEGINS_WITHIN - timedelta(seconds=1)
     under_way = (
         select(Message.id)
         .where(col(Message.conversation_id) == conversation_id, col(Message.author) != "agent")
-        .where(col(Message.state) == "sending", col(Message.sending_at) > earliest)
+        .where(or_(col(Message.state).in_(("sending", "streaming")), col(Message.detail)["cut"].astext == "true"))
+        .where(col(Message.sending_at) > earliest)
     )
     return (await session.execute(under_way.limit(1))).first() is not None
 
@@ -245,6 +272,8 @@ async def settle_refused(session: AsyncSession, conversation_id: UUID, message_i
 
 async def _fail(session: AsyncSession, conversation: Conversation, message: Message, code: str) -> None:
     await changed(session, conversation.id)
+    if "stream" in message.detail:
+        await streams.cut(session, conversation)
     message.state, message.settled_at, message.detail = "failed", utc_now(), {"error": code}
     await _settle_asked(session, message.turn_id, message.purpose, "failed")
     log.warning("message_failed", tenant_id=str(message.tenant_id), message_id=str(message.id), error=code)

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, and_, exists, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from konstruct import audit
+from konstruct import audit, streams
 from konstruct.conversations import changed
 from konstruct.tables import Approval, Consult, Message, ToolCall
 from konstruct.tables.base import utc_now
@@ -29,6 +29,7 @@ async def abandon(session: AsyncSession, conversation_id: UUID, message_ids: Seq
     # Not the conversation's own turn, which may have been answered long ago; or forgetting something took it away.
     turn_ids = {turn_id for turn_id in given_up if turn_id is not None}
     conversation.turn_id = None
+    await streams.cut(session, conversation)
     await session.execute(
         update(Message)
         .where(col(Message.conversation_id) == conversation_id, col(Message.direction) == "outbound")

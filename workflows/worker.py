@@ -43,11 +43,13 @@ from konstruct.adapters.reading.reader import SubprocessReader
 from konstruct.adapters.redis import Circuit, Redis, RedisCooldowns, RedisWindows, connect
 from konstruct.adapters.slack import SlackMessenger, open_session
 from konstruct.adapters.slack_handoffs import SlackDeskroom
+from konstruct.adapters.slack_streaming import SlackStreamer
 from konstruct.adapters.web import SafeWeb, open_client
 from konstruct.audit.signing import Signatures
 from konstruct.db import Database
 from konstruct.ports import ChatModel, Cooldowns, Deskroom, Embedders, Messenger
 from konstruct.settings import Settings, needed
+from konstruct.streaming import Streamer
 from konstruct.vault import Vault
 from workflows.approvals import ApprovalWorkflow
 from workflows.consults import ConsultWorkflow
@@ -121,17 +123,21 @@ async def work(settings: Settings, *, until: asyncio.Event) -> None:
             "slack": SlackMessenger(http, settings.slack_api_url),
             "console": ConsoleMessenger(),
         }
+        streamers: dict[str, Streamer] = {"slack": SlackStreamer(http, settings.slack_api_url)}
         windows = RedisWindows(parts.redis, Circuit())
         web_client = await stack.enter_async_context(open_client(settings.web_allowed))
         mcp = HttpMcp(partial(open_client, settings.web_allowed))
         builtin = BuiltinTools(database, vault, parts.embedders, parts.cooldowns, client)
         deskrooms: dict[str, Deskroom] = {"slack": SlackDeskroom(http, settings.slack_api_url)}
         turns = Turns(
-            Thinking(settings, database, vault, parts.model, parts.cooldowns, messengers, windows, parts.embedders),
-            Delivery(database, vault, messengers, windows),
+            Thinking(
+                *(settings, database, vault, parts.model, parts.cooldowns, messengers, windows, parts.embedders),
+                streamers,
+            ),
+            Delivery(database, vault, messengers, windows, streamers),
             ToolUse(database, vault, builtin, SafeWeb(web_client), mcp),
             Approving(database, vault, messengers, client),
-            ChangingOwner(database, vault, client),
+            ChangingOwner(database, vault, client, streamers),
             Attending(database, vault, deskrooms, mail.mailer(settings), client),
             Assisting(settings, database, vault, parts.model, parts.cooldowns),
             Consulting(database, vault, deskrooms, client),

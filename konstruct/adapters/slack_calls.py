@@ -5,7 +5,7 @@ And the two things that whoever posts has to do: to find what may have been post
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, Final, NoReturn
@@ -74,6 +74,17 @@ class SlackCalls:
         self, account: ChannelAccount, channel: str, thread: str | None, metadata: Mapping[str, Any], since: datetime
     ) -> str | None:
         """The ts of the message in a thread, or at the top of the channel, that was posted with this metadata."""
+        return await self.first(account, channel, thread, lambda message: _carries(message, metadata), since)
+
+    async def first(
+        self,
+        account: ChannelAccount,
+        channel: str,
+        thread: str | None,
+        is_wanted: Callable[[Mapping[str, Any]], bool],
+        since: datetime,
+    ) -> str | None:
+        """The same of one that is to be known by something else."""
         method = "conversations.replies" if thread else "conversations.history"
         query: dict[str, Any] = {
             "channel": channel,
@@ -85,7 +96,7 @@ class SlackCalls:
             async with self.client(token_of(account), is_send=False) as slack:
                 page = answered(await slack.api_call(method, http_verb="GET", params=query))
                 for message in page["messages"]:
-                    if _carries(message, metadata):
+                    if is_wanted(message):
                         return str(message["ts"])
             query["cursor"] = (page.get("response_metadata") or {}).get("next_cursor")
             if not query["cursor"]:

@@ -14,6 +14,8 @@ from konstruct.errors import (
     ChannelUnavailable,
     ConnectionDead,
     SendUncertain,
+    StreamEnded,
+    StreamingUnsupported,
 )
 
 DEFAULT_WAIT: Final = timedelta(seconds=30)
@@ -89,6 +91,11 @@ REFUSED: Final = {
 LACKING: Final = frozenset({"unknown_method", "method_deprecated", "deprecated_endpoint", "feature_not_enabled"})
 """The whole workspace has no such method, now and at the next call."""
 
+ENDED: Final = {
+    "message_not_in_streaming_state": "The message takes no more text.",
+    "stopped_by_user": "Somebody stopped the reply.",
+}
+
 
 def channel_error(status: int, headers: Mapping[str, str], body: object) -> ChannelError:
     """``body``: the answer as parsed JSON, or anything else when it was none."""
@@ -106,6 +113,21 @@ def channel_error(status: int, headers: Mapping[str, str], body: object) -> Chan
         return ConnectionDead(DEAD[code], code)
     sentence = REFUSED.get(code, f"Slack refused the call ({code}).")
     return ChannelRefused(" ".join([sentence, *_details(answer)]), code)
+
+
+def streaming_error(error: ChannelError, *, is_beginning: bool) -> ChannelError:
+    """What a refusal means for a stream; other errors mean the same as everywhere.
+
+    Why somebody is not streamed to has many names, few of them documented: the plan, the app's settings, the kind of
+    channel, a person of another workspace. If it is not about streams, the reply that is sent whole instead tells.
+    """
+    if type(error) is not ChannelRefused:
+        return error
+    if error.code in ENDED:
+        return StreamEnded(ENDED[error.code], error.code)
+    if is_beginning and error.code not in REFUSED:
+        return StreamingUnsupported(f"Slack does not stream replies here ({error.code}).", error.code)
+    return error
 
 
 def _without_code(status: int) -> ChannelError:

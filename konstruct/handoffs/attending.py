@@ -7,6 +7,7 @@ out afterwards, so that an activity that is cut off in between finds it, and loo
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import takewhile
 from typing import Any, Final, Literal
 from uuid import UUID, uuid5
 
@@ -90,7 +91,7 @@ async def advance(session: AsyncSession, vault: Vault, handoff_id: UUID, now: da
         handoff.progress = {"count": 0}
         _note_tasks(handoff, [Ring(tuple(person.key for person in group.people))])
     if handoff.state != "waiting":
-        handoff.next_due_at = None
+        _settle(handoff)
         return Advanced(conversation.id, _tasks(handoff))
     waiting = waiting_of(handoff)
     due = plan(group, waiting, now)
@@ -104,6 +105,7 @@ async def advance(session: AsyncSession, vault: Vault, handoff_id: UUID, now: da
     answer_id = None
     if GiveUp("hand_back") in due.actions:
         answer_id = (await owning.give_up(session, vault, handoff_id)).answer_id
+        _settle(handoff)
     return Advanced(conversation.id, _tasks(handoff), tuple(notice.id for notice in notices), answer_id)
 
 
@@ -168,6 +170,12 @@ async def end_post(session: AsyncSession, handoff_id: UUID, post: Post) -> None:
     handoff.mirrored_seq = max(handoff.mirrored_seq, post.seq)
 
 
+async def begin_anew(session: AsyncSession, handoff_id: UUID) -> None:
+    """The card's thread is gone: another card gets the lines again."""
+    _, handoff = await owning.locked(session, handoff_id)
+    handoff.mirrored_seq, handoff.mirroring_seq = max(0, handoff.began_seq - owning.LINES_BEFORE), None
+
+
 async def wanted(session: AsyncSession, handoff_id: UUID) -> list[UUID]:
     """What a model is to write."""
     found = await session.scalars(
@@ -197,6 +205,13 @@ async def unsettled(database: Database, at_most: int) -> list[Unsettled]:
 
 async def note_swept(session: AsyncSession, handoff_id: UUID) -> None:
     (await owning.get(session, handoff_id)).swept_at = utc_now()
+
+
+def _settle(handoff: Handoff) -> None:
+    """Nothing is due by itself any more, and nobody is called whom it no longer needs."""
+    handoff.next_due_at = None
+    if handoff.state != "told":
+        handoff.progress = handoff.progress | {"tasks": []}
 
 
 def _told(action: Action, group: Group) -> str | None:
@@ -239,12 +254,15 @@ async def _unmirrored(session: AsyncSession, handoff: Handoff) -> Sequence[Messa
         .where(col(Message.state).not_in(("deleted", "refused", "discarded")), ~written_there)
         # What the employee is told of people is nothing for people.
         .where(or_(col(Message.author) != "system", col(Message.direction) == "outbound"))
+        .where(or_(col(Message.sealed).is_not(None), col(Message.body).is_not(None)))
         .order_by(col(Message.seq))
         .limit(LINES_AT_ONCE)
     )
     if handoff.ended_at is not None:
         query = query.where(col(Message.created_at) <= handoff.ended_at)
-    return (await session.scalars(query)).all()
+    rows = (await session.scalars(query)).all()
+    # What is still being written is shown when it is whole, and what comes after it then.
+    return list(takewhile(lambda row: row.state != "streaming", rows))
 
 
 async def _line(session: AsyncSession, vault: Vault, handoff: Handoff, message: Message) -> Post | None:

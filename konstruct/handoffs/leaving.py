@@ -4,7 +4,7 @@ from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from konstruct import notices, withdrawing
+from konstruct import notices, streams, withdrawing
 from konstruct.handoffs import told
 from konstruct.tables import Conversation, Handoff, Message
 from konstruct.tables.base import utc_now
@@ -23,6 +23,7 @@ async def leave_employee(
         .values(state="passed", turn_id=None, settled_at=utc_now())
         .execution_options(synchronize_session=False)
     )
+    await streams.cut(session, conversation)
     await session.execute(
         update(Message)
         .where(of_conversation, col(Message.direction) == "outbound", col(Message.state) == "pending")

@@ -148,7 +148,7 @@ async def _transcript(session: AsyncSession, handoff: Handoff, ciphers: Mapping[
     messages = await session.scalars(
         select(Message)
         .where(col(Message.conversation_id) == handoff.conversation_id)
-        .where(col(Message.state).not_in(("deleted", "discarded")))
+        .where(col(Message.state).not_in(("deleted", "discarded", "streaming")))
         .order_by(col(Message.seq).desc())
         .limit(LONGEST_TRANSCRIPT)
     )

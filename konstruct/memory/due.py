@@ -59,6 +59,10 @@ _FIRST_OPEN = (
                 col(Message.state) == "sending",
                 col(Message.sending_at) > bindparam("since", type_=DateTime(timezone=True)),
             ),
+            and_(
+                col(Message.state) == "streaming",
+                col(Message.created_at) > bindparam("since", type_=DateTime(timezone=True)),
+            ),
         )
     )
 )

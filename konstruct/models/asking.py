@@ -86,6 +86,10 @@ class ModelCall:
     first_token_ms: int | None = None
 
 
+def _unheard(piece: str | None) -> None:
+    return None
+
+
 async def ask(
     model: ChatModel,
     links: Sequence[ModelLink],
@@ -96,6 +100,7 @@ async def ask(
     *,
     tools: Sequence[ToolSpec] = (),
     may_call: bool = True,
+    hear: Callable[[str | None], None] = _unheard,
     first_token_timeout: float = FIRST_TOKEN_TIMEOUT,
     idle_timeout: float = IDLE_TIMEOUT,
 ) -> Answer:
@@ -106,6 +111,8 @@ async def ask(
     is empty when no link would do anything but call all the same.
     Links that are cooling are turned to only when all others have failed. Each prompt is cut to its
     link's window. ``record`` is told of every call once, cancelled ones included; it must not raise.
+    ``hear`` gets each piece of text as it comes, and None when all that was of no answer, because its link failed; it
+    must not raise either.
     Raises ModelsUnavailable when no link answered in time.
     """
     loop = asyncio.get_running_loop()
@@ -126,7 +133,7 @@ async def ask(
             share = left - len(waiting) * min(RESERVE, left / (len(waiting) + 1))
             shown = tools if link.calls_tools else ()
             prompt = fit(messages(link), link.context_window, link.max_output_tokens, shown)
-            call = _Call(link, prompt, shown, may_call and bool(shown))
+            call = _Call(link, prompt, shown, may_call and bool(shown), hear)
             try:
                 answer = await call.run(model, record, share, first_token_timeout, idle_timeout)
             except ModelCallError as error:
@@ -174,6 +181,7 @@ class _Call:
     prompt: Sequence[ChatMessage]
     tools: Sequence[ToolSpec]
     may_call: bool
+    hear: Callable[[str | None], None]
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     parts: list[str] = field(default_factory=list)
     length: int = 0
@@ -214,6 +222,8 @@ class _Call:
             raise
         finally:
             record(self._record(outcome, error_kind, started))
+            if error_kind is not None and self.parts:
+                self.hear(None)
         return answer
 
     async def _listen(self, model: ChatModel, end: float, first_token_timeout: float, idle_timeout: float) -> None:
@@ -240,6 +250,7 @@ class _Call:
             self.first_token_at = self.first_token_at or now
         if piece.text:
             self.parts.append(piece.text)
+            self.hear(piece.text)
             self.length += len(piece.text)
         self.tool_calls += piece.tool_calls
         self.finish_reason = piece.finish_reason or self.finish_reason

@@ -156,7 +156,7 @@ class Desk:
             return answer.status, await answer.json()
 
 
-async def open_desk(town: Town, *, tools: Sequence[str] = ("current_time", "hand_off")) -> Desk:
+async def open_desk(town: Town, tools: Sequence[str] = ("current_time", "hand_off")) -> Desk:
     limits = dict.fromkeys(("contact", "connection", "tenant"), "100000/minute")
     office = await town.new_office(name="Ada", limits=limits, sections={"desk": SUPPORT}, tools=tools)
     office.workspace.add_channel(ROOM, members={ANNA, BEN, EVE})

@@ -11,6 +11,7 @@ from konstruct.errors import ChannelRateLimited, ChannelRefused, ChannelUnavaila
 from konstruct.inbox import Accepted
 from konstruct.tables import Connection
 from tests.activities.conftest import AuditBroken
+from tests.support import handoffs
 from tests.support.doubles import RecordingMessenger
 from tests.support.office import REFUSING, Office
 
@@ -164,6 +165,36 @@ async def test_nothing_is_sent_after_a_takeover(
     await office.change_owner(asked.conversation_id, "agent")
     assert await deliver(delivery, office, asked, parts) == Delivered("superseded")
     assert messenger.sent == []
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+async def test_what_was_cut_off_before_a_takeover_is_found_or_given_up_and_never_sent_again(
+    office: Office, asked: Accepted, delivery: Delivery, messenger: RecordingMessenger, is_there: bool
+) -> None:
+    parts = await office.answer(asked)
+    messenger.troubles.append(SendUncertain("The connection broke."))
+    with pytest.raises(SendUncertain):
+        await deliver(delivery, office, asked, parts)
+    await handoffs.owned(office, asked)
+    await office.let_send_time_pass(parts[0])
+    if is_there:
+        messenger.arrived["Hello!"] = "1700000000.1"
+
+    outcome = await deliver(delivery, office, asked, parts)
+
+    assert outcome == Delivered("sent" if is_there else "superseded")
+    assert messenger.told == [("send", "Hello!"), ("find", "Hello!")]
+    assert (await office.message(parts[0])).state == ("sent" if is_there else "discarded")
+
+
+async def test_what_an_agent_wrote_is_sent_after_it_was_handed_back(
+    office: Office, asked: Accepted, delivery: Delivery, messenger: RecordingMessenger
+) -> None:
+    handoff_id = await handoffs.owned(office, asked)
+    written = await handoffs.write(office, handoff_id, "Hello from Grace")
+    await handoffs.hand_back(office, handoff_id)
+    assert await deliver(delivery, office, asked, written.message_ids) == Delivered("sent")
+    assert messenger.sent == ["Hello from Grace"]
 
 
 async def test_a_notice_is_sent_in_the_products_own_name(

@@ -14,7 +14,7 @@ from konstruct.approvals import Asked
 from konstruct.conversations import Turn as Begun
 from konstruct.identity import new_id
 from konstruct.tables import Approval
-from tests.activities.test_escalating import answering, asked_of, owner, rule, rules, send
+from tests.activities.escalations import answering, asked_of, owner, rule, rules, send
 from tests.activities.tools import call
 from tests.activities.turns import Turn, calling
 from tests.support.doubles import ScriptedModel

@@ -7,7 +7,7 @@ from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
 
 from activities.upkeep import Upkeep
-from konstruct import inbox, temporal
+from konstruct import temporal, unsettled
 from konstruct.contracts.conversation import DELIVER_MESSAGE, SEND_NOTICE, DeliverMessage, SendNotice
 from konstruct.embedded.loopback import free_port
 from konstruct.settings import Settings
@@ -48,7 +48,7 @@ async def test_what_was_signalled_is_left_to_temporal_for_a_while(office: Office
 
     await ActivityEnvironment().run(sweep)
 
-    assert asked.message_id not in {message.message_id for message in await inbox.unsettled(office.database, 500)}
+    assert asked.message_id not in {message.message_id for message in await unsettled.find(office.database, 500)}
     workflow_id = temporal.workflow_id(office.tenant_id, asked.conversation_id)
     await temporal_client.get_workflow_handle(workflow_id).terminate()
 
@@ -63,4 +63,4 @@ async def test_a_message_that_cannot_be_signalled_is_left_for_the_next_sweep(
 
     await ActivityEnvironment().run(Upkeep(office.database, nowhere).sweep)
 
-    assert asked.message_id in {message.message_id for message in await inbox.unsettled(office.database, 500)}
+    assert asked.message_id in {message.message_id for message in await unsettled.find(office.database, 500)}

@@ -6,7 +6,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from konstruct import conversations, inbox
+from konstruct import conversations, inbox, unsettled
 from konstruct.connections import ConnectionRef
 from konstruct.identity import ConnectionId, new_id
 from konstruct.inbox import MAX_BODY, Inbound
@@ -241,7 +241,7 @@ async def test_what_nobody_took_in_time_is_put_back_on_its_way(office: Office) -
             message = await session.get_one(Message, (office.tenant_id, message_id))
             message.created_at -= timedelta(minutes=5 if message_id == thought_about.message_id else 15)
 
-    found = [one for one in await inbox.unsettled(office.database, 10_000) if one.tenant_id == office.tenant_id]
+    found = [one for one in await unsettled.find(office.database, 10_000) if one.tenant_id == office.tenant_id]
 
     assert {(one.message_id, one.is_notice) for one in found} == {
         (waiting.message_id, False),

@@ -6,10 +6,12 @@ import pytest
 
 from konstruct import conversations, outbox
 from konstruct.errors import ChannelRefused, ConnectionDead
+from konstruct.handoffs import attending
 from konstruct.identity import new_id
 from konstruct.inbox import Accepted
 from konstruct.outbox import Send
 from konstruct.tables import Connection, Contact
+from tests.support import handoffs
 from tests.support.office import REFUSING, Office
 
 
@@ -169,6 +171,89 @@ async def test_a_notice_is_sent_whatever_turn_it_is(office: Office, asked: Accep
     assert isinstance(await office.begin_send(asked, refused.notice_id), Send)
     await office.settle_sent(asked, refused.notice_id)
     assert (await office.message(asked.message_id)).state == "taken"
+
+
+async def test_what_an_agent_wrote_goes_out_in_their_name_whoever_has_the_conversation_by_then(
+    office: Office, asked: Accepted
+) -> None:
+    await handoffs.seat(office)
+    handoff_id = await handoffs.owned(office, asked)
+    first, second = (await handoffs.write(office, handoff_id, "Bye", parts=["Good", "bye"])).message_ids
+    await handoffs.hand_back(office, handoff_id)
+    await office.exchange("And now?", "It is me again", root="1.5", contact="U7")
+
+    for message_id, text in ((first, "Good"), (second, "bye")):
+        send = await office.begin_send(asked, message_id)
+        assert isinstance(send, Send)
+        assert (send.message.text, send.message.author_name, send.message.author_role) == (
+            text,
+            handoffs.GRACE.name,
+            "Acme Bikes",
+        )
+        await office.settle_sent(asked, message_id)
+        assert (await office.message(message_id)).state == "sent"
+    events = [event for event in await office.events("message.sent") if event.actor == "agent"]
+    assert [event.detail["message_id"] for event in events] == [str(first), str(second)]
+
+
+async def test_what_an_agent_wrote_and_the_channel_has_not_waits_again_whoever_has_the_conversation(
+    office: Office, asked: Accepted
+) -> None:
+    await handoffs.seat(office)
+    handoff_id = await handoffs.owned(office, asked)
+    [message_id] = (await handoffs.write(office, handoff_id, "Hello")).message_ids
+    await office.begin_send(asked, message_id)
+    await handoffs.hand_back(office, handoff_id)
+    await unsend(office, asked, message_id)
+    assert (await office.message(message_id)).state == "pending"
+    assert isinstance(await office.begin_send(asked, message_id), Send)
+
+
+async def test_what_may_have_been_sent_before_a_takeover_is_looked_for_and_never_sent_again(
+    office: Office, asked: Accepted
+) -> None:
+    await handoffs.seat(office)
+    [reply] = await office.answer(asked)
+    await office.begin_send(asked, reply)
+    await handoffs.owned(office, asked)
+    again = await office.begin_send(asked, reply)
+    assert isinstance(again, Send)
+    assert (again.is_uncertain, again.may_still_arrive) == (True, True)
+    await unsend(office, asked, reply)
+    message = await office.message(reply)
+    assert (message.state, message.settled_at is not None) == ("discarded", True)
+    assert await office.begin_send(asked, reply) == "superseded"
+
+
+async def test_what_the_contact_was_to_be_told_while_nobody_had_it_is_not_told_later(
+    office: Office, asked: Accepted
+) -> None:
+    await handoffs.seat(office)
+    handoff_id = await handoffs.hand_off(office, asked)
+    async with office.session() as session:
+        [notice_id] = (await attending.advance(session, office.vault, handoff_id, datetime.now(UTC))).notice_ids
+    await handoffs.claim(office, handoff_id)
+    assert await office.begin_send(asked, notice_id) == "superseded"
+
+
+async def test_a_send_of_the_employees_is_waited_for_as_long_as_it_may_begin(office: Office, asked: Accepted) -> None:
+    await handoffs.seat(office)
+
+    async def is_sending() -> bool:
+        async with office.session() as session:
+            return await outbox.is_sending(session, asked.conversation_id)
+
+    [reply] = await office.answer(asked)
+    assert not await is_sending()
+    await office.begin_send(asked, reply)
+    assert await is_sending()
+    await office.let_send_time_pass(reply)
+    assert not await is_sending()
+    handoff_id = await handoffs.owned(office, asked)
+    [message_id] = (await handoffs.write(office, handoff_id, "Hello")).message_ids
+    await office.begin_send(asked, message_id)
+    # What an agent says is no reason to wait for the next change.
+    assert not await is_sending()
 
 
 async def test_a_message_that_the_channel_refuses_has_failed(office: Office, asked: Accepted) -> None:

@@ -83,6 +83,41 @@ class ScriptedModel:
         yield Completion("", "tool_calls" if calls else "stop", self.tokens, calls)
 
 
+@dataclass
+class TalkingModel:
+    """Says what a test says, when the test says it."""
+
+    said: asyncio.Queue[Completion | ModelCallError] = field(default_factory=asyncio.Queue)
+    prompts: list[Sequence[ChatMessage]] = field(default_factory=list)
+
+    def say(self, text: str) -> None:
+        self.said.put_nowait(Completion(text))
+
+    def fail(self) -> None:
+        self.said.put_nowait(ModelCallError("cut", "It stopped."))
+
+    def end(self, *calls: ToolCall) -> None:
+        self.said.put_nowait(Completion("", "tool_calls" if calls else "stop", USED, calls))
+
+    async def stream(
+        self,
+        link: ModelLink,
+        messages: Sequence[ChatMessage],
+        *,
+        max_tokens: int,
+        tools: Sequence[ToolSpec] = (),
+        may_call: bool = True,
+    ) -> AsyncGenerator[Completion, None]:
+        self.prompts.append(messages)
+        while True:
+            said = await self.said.get()
+            if isinstance(said, ModelCallError):
+                raise said
+            yield said
+            if said.finish_reason is not None:
+                return
+
+
 class NothingCools:
     async def cooling(self, keys: Sequence[str]) -> set[str]:
         return set()

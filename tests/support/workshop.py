@@ -29,9 +29,13 @@ OBJECT: dict[str, Any] = {"type": "object"}
 
 
 async def publish(
-    office: Office, *tools: Any, knowledge: Sequence[str] = (), caps: Mapping[str, Any] | None = None
+    office: Office,
+    *tools: Any,
+    knowledge: Sequence[str] = (),
+    caps: Mapping[str, Any] | None = None,
+    escalation: Sequence[Mapping[str, Any]] = (),
 ) -> None:
-    """A new version of the office's employee, which has these tools."""
+    """A new version of the office's employee, which has these tools and these rules of escalation."""
     async with office.session() as session:
         employee = await session.get_one(Employee, (office.tenant_id, office.employee_id))
         version = (
@@ -48,6 +52,7 @@ async def publish(
             "tools": [each if isinstance(each, dict) else {"name": each} for each in tools],
             "knowledge": list(knowledge),
             "caps": dict(caps or {}),
+            "escalation": [dict(each) for each in escalation],
         }
         session.add(EmployeeVersion(**content))
 

@@ -186,3 +186,20 @@ async def test_unacknowledged_socket_events_come_again(slack: SlackDouble, team:
             assert (await socket.receive_json())["type"] == "disconnect"
         async with session.get(opened["url"].replace("ws://", "http://")) as used_twice:
             assert used_twice.status == 401
+
+
+async def test_the_bots_own_streams_come_back_as_one_message_that_changes(
+    slack: SlackDouble, team: Workspace, gateway: Gateway
+) -> None:
+    slack.echoes = True
+    said = await slack.person_says("C1", "U1", "hello")
+    async with aiohttp.ClientSession() as session:
+        client = AsyncWebClient(team.bot_token, base_url=slack.api_url, session=session)
+        recipient: dict[str, Any] = {"recipient_team_id": team.team_id, "recipient_user_id": "U1"}
+        ts = (await client.chat_startStream(channel="C1", thread_ts=said.ts, markdown_text="hi", **recipient))["ts"]
+        await slack.echoed()
+        await client.chat_stopStream(channel="C1", ts=ts)
+        await slack.echoed()
+    _, begun, ended = (envelope["event"] for envelope in gateway.envelopes)
+    assert (begun["ts"], begun["bot_id"], begun["streaming_state"]) == (ts, team.bot_id, "in_progress")
+    assert (ended["subtype"], ended["message"]["streaming_state"]) == ("message_changed", "completed")

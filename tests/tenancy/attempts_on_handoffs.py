@@ -260,6 +260,7 @@ ON_HANDOFFS: dict[str, tuple[Attempt, object]] = {
         NotFound,
     ),
     "handoffs.attending.cross_out": (_on_handoff(lambda s, a, of: attending.cross_out(s, of, uuid4())), NotFound),
+    "handoffs.attending.begin_anew": (_on_handoff(lambda s, a, of: attending.begin_anew(s, of)), NotFound),
     "handoffs.attending.not_now": (
         _on_handoff(lambda s, a, of: attending.not_now(s, of, agent_of(a).key)),
         NotFound,

@@ -46,9 +46,11 @@ from konstruct.vault import Vault
 from tests.conftest import ENCRYPTION_KEY
 from tests.support.office import Allowing, Furnished
 from tests.tenancy.attempts_on_consults import ON_CONSULTS
+from tests.tenancy.attempts_on_escalation import ON_ESCALATION
 from tests.tenancy.attempts_on_handoffs import ON_HANDOFFS
 from tests.tenancy.attempts_on_knowledge import ON_KNOWLEDGE
 from tests.tenancy.attempts_on_memory import ON_MEMORY
+from tests.tenancy.attempts_on_rules import ON_RULES
 from tests.tenancy.attempts_on_tools import ON_TOOLS
 from tests.tenancy.attempts_over_the_api import OVER_THE_API
 from tests.tenancy.conftest import Snapshot
@@ -207,8 +209,10 @@ ATTEMPTS: dict[str, tuple[Attempt, object]] = {
     **ON_MEMORY,
     **OVER_THE_API,
     **ON_KNOWLEDGE,
+    **ON_ESCALATION,
     **ON_TOOLS,
     **ON_HANDOFFS,
+    **ON_RULES,
     **ON_CONSULTS,
 }
 

@@ -1,20 +1,23 @@
-"""Records the histories that are replayed: `python -m tests.workflows.record`.
+"""Records the histories that are replayed: `python -m tests.workflows.record`, with names for some of them alone.
 
-Run it after a change of the workflow that is gated by `workflow.patched`, to add histories; old ones stay.
+Run it after a change of a workflow that is gated by `workflow.patched`, to add histories; old ones stay.
 """
 
 import asyncio
 import json
 import os
+import sys
 import sysconfig
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from uuid import uuid4
 
+from temporalio.client import WorkflowHistory
 from temporalio.testing import WorkflowEnvironment
 
 from konstruct.contracts.conversation import Delivered, Thought
 from tests.workflows.conftest import Conversation, Stage, playing
+from tests.workflows.states import STATES
 from workflows import policies
 
 HISTORIES = Path(__file__).parent / "histories"
@@ -94,24 +97,46 @@ def _of_no_machine(part: object) -> object:
     return [_of_no_machine(item) for item in part] if isinstance(part, list) else part
 
 
-async def main() -> None:
-    HISTORIES.mkdir(exist_ok=True)
+async def _record_scenes(names: set[str]) -> None:
+    """From beginning to end, with the days of silence that end a conversation."""
     server = str(Path(sysconfig.get_path("scripts")) / "temporal-test-server")
     async with await WorkflowEnvironment.start_time_skipping(test_server_existing_path=server) as environment:
         for scene in SCENES:
+            if scene.__name__ not in names:
+                continue
             stage = Stage()
             async with playing(environment, stage) as conversation:
                 await scene(conversation, stage)
                 await conversation.handle.result()
-                first_run = environment.client.get_workflow_handle(
-                    str(conversation.id), run_id=conversation.first_run_id
-                )
-                history = await first_run.fetch_history()
-            history_file = HISTORIES / f"{scene.__name__}-{uuid4().hex[:6]}.json"
-            history_file.write_text(json.dumps(_of_no_machine(history.to_json_dict()), separators=(",", ":")) + "\n")
+                _keep(scene.__name__, await conversation.first_run.fetch_history())
+
+
+async def _record_states(names: set[str]) -> None:
+    """As the server that conversations run on keeps them."""
+    server = str(Path(sysconfig.get_path("scripts")) / "temporal")
+    async with await WorkflowEnvironment.start_local(
+        identity="recorder", dev_server_existing_path=server, dev_server_log_level="never"
+    ) as environment:
+        for state in STATES:
+            if state.__name__ not in names:
+                continue
+            async with playing(environment, Stage()) as conversation:
+                recorded = await state(conversation)
+                _keep(state.__name__, await recorded.fetch_history())
+
+
+def _keep(name: str, history: WorkflowHistory) -> None:
+    history_file = HISTORIES / f"{name}-{uuid4().hex[:6]}.json"
+    history_file.write_text(json.dumps(_of_no_machine(history.to_json_dict()), separators=(",", ":")) + "\n")
+
+
+async def main(names: set[str]) -> None:
+    HISTORIES.mkdir(exist_ok=True)
+    await _record_scenes(names)
+    await _record_states(names)
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(set(sys.argv[1:]) or {recorded.__name__ for recorded in (*SCENES, *STATES)}))
     # Without the interpreter's clean-up, in which Temporal's threads can abort a finished process.
     os._exit(0)

@@ -4,6 +4,7 @@ What is being thought ends only after it was cut off, as in test_handing_off.py.
 """
 
 import asyncio
+import math
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -177,6 +178,16 @@ async def test_a_takeover_cuts_off_what_is_thought(conversation: Conversation, s
     assert len(stage.thoughts) == 1
 
 
+async def test_a_takeover_ends_the_wait_for_a_model(conversation: Conversation, stage: Stage) -> None:
+    stage.failures = math.inf
+    await conversation.say()
+    [notice] = (await stage.deliveries.get()).message_ids
+    owned = await conversation.act("claim", AgentAct("anna"))
+    assert (await stage.deliveries.get()).message_ids == []
+    assert (await conversation.ownership(), await conversation.waiting()) == (owned, [])
+    assert (len(stage.thoughts), [delivery.message_ids for delivery in stage.delivered]) == (1, [[notice], []])
+
+
 async def test_what_is_said_while_people_have_it_comes_to_nothing(
     conversation: Conversation, stage: Stage, people: People
 ) -> None:
@@ -229,12 +240,12 @@ async def test_days_of_silence_end_no_conversation_that_people_have(conversation
     act = await conversation.annas()
     await conversation.environment.sleep(DAYS)
     assert await conversation.is_running()
-    await conversation.act("release", act)
+    assert (await conversation.act("release", act)).owner == "queue"
     await conversation.environment.sleep(DAYS)
     assert await conversation.is_running()
-    await conversation.tell(RESUME, Resume())
-    await conversation.people.changed.get()
-    await conversation.people.changed.get()
+    assert (await conversation.act("claim", act)).owner == "agent"
+    # Who gives it back is told so, though nothing keeps it from ending at once.
+    assert (await conversation.act("hand_back", act)).owner == "employee"
     await conversation.environment.sleep(DAYS)
     assert not await conversation.is_running()
 

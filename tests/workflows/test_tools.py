@@ -220,6 +220,18 @@ async def test_people_are_asked_in_a_workflow_that_outlives_the_conversations(
     await asking.result()
 
 
+async def test_people_are_asked_for_an_answer_that_is_held_back_and_the_turn_ends(
+    conversation: Conversation, stage: Stage, desk: Desk
+) -> None:
+    reply_id, approval = uuid4(), uuid4()
+    stage.foregone.append(Thought("reply", [reply_id], approvals=[approval]))
+    await conversation.say()
+    assert (await stage.deliveries.get()).message_ids == [reply_id]
+    assert await desk.announced.get() == approval
+    await conversation.handle.result()
+    assert len(stage.thoughts) == 1
+
+
 @pytest.mark.parametrize("is_yes", [True, False])
 async def test_what_was_decided_is_done_or_not_and_told(conversation: Conversation, desk: Desk, is_yes: bool) -> None:
     asking = await conversation.ask_people()

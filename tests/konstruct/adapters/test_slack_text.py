@@ -128,6 +128,22 @@ def test_code_stays_readable_and_html_stays_as_it_is() -> None:
     assert split(code) == [code]
 
 
+@pytest.mark.parametrize("less_than", ["<", "&lt", "&lt;", "&#60", "&#060", "&#x3C"])
+def test_a_call_right_after_a_broken_command_is_broken_too(less_than: str) -> None:
+    text = f"{less_than}@everyone>"
+    assert not TOKEN.search(harmless(text))
+    assert harmless(harmless(text)) == harmless(text)
+
+
+def test_a_fence_too_long_to_be_one_does_not_turn_code_into_prose() -> None:
+    text = f"```{'a' * 201}\nfoo\n```\n![x](https://e.example)\n"
+    assert harmless(text) == f"\u200b```{'a' * 201}\nfoo\n```\n![x](https://e.example)\n```\n"
+
+
+def test_the_language_of_code_holds_no_command() -> None:
+    assert harmless("~~~ a <@U1>@here&lt;!x\nx") == "~~~ a   U1  here lt;!x\nx\n~~~\n"
+
+
 def test_an_email_address_is_no_call() -> None:
     assert harmless("Write to team@here.example.") == "Write to team@here.example."
 

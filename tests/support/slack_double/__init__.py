@@ -12,6 +12,6 @@ It lives in one event loop; whatever talks to it may live anywhere. Time-outs ar
 
 from tests.support.slack_double.delivery import Delivery, Said, sign
 from tests.support.slack_double.server import Call, SlackDouble
-from tests.support.slack_double.world import Channel, Json, Workspace, World
+from tests.support.slack_double.world import Channel, Json, Stream, Workspace, World
 
-__all__ = ["Call", "Channel", "Delivery", "Json", "Said", "SlackDouble", "Workspace", "World", "sign"]
+__all__ = ["Call", "Channel", "Delivery", "Json", "Said", "SlackDouble", "Stream", "Workspace", "World", "sign"]

@@ -57,18 +57,18 @@ def auth_test(caller: Caller, args: Json) -> Json:
 
 
 def post_message(caller: Caller, args: Json) -> Json:
-    workspace, channel = _writable(caller, args.get("channel"))
-    _check_author(caller, args)
+    workspace, channel = writable(caller, args.get("channel"))
+    check_author(caller, args)
     check_content(args)
-    message = _bot_message(caller.world, workspace, args)
+    message = bot_message(caller.world, workspace, args)
     if args.get("thread_ts"):
-        _join_thread(channel, message, check_ts(args["thread_ts"], "invalid_thread_ts"))
+        join_thread(channel, message, check_ts(args["thread_ts"], "invalid_thread_ts"))
     caller.world.store(channel, message)
     caller.world.statuses.pop((channel.id, str(message.get("thread_ts"))), None)
     return {"channel": channel.id, "ts": message["ts"], "message": message}
 
 
-def _writable(caller: Caller, channel_id: object) -> tuple[Workspace, Channel]:
+def writable(caller: Caller, channel_id: object) -> tuple[Workspace, Channel]:
     workspace, channel = caller.channel(channel_id)
     if channel.is_archived:
         raise SlackError("is_archived")
@@ -77,12 +77,12 @@ def _writable(caller: Caller, channel_id: object) -> tuple[Workspace, Channel]:
     return workspace, channel
 
 
-def _check_author(caller: Caller, args: Json) -> None:
+def check_author(caller: Caller, args: Json) -> None:
     if any(args.get(name) for name in rules.CUSTOM_AUTHOR):
         caller.need("chat:write.customize")
 
 
-def _bot_message(world: World, workspace: Workspace, args: Json) -> Json:
+def bot_message(world: World, workspace: Workspace, args: Json) -> Json:
     message: Json = {
         "type": "message",
         "user": workspace.bot_user_id,
@@ -102,7 +102,7 @@ def _bot_message(world: World, workspace: Workspace, args: Json) -> Json:
     return message
 
 
-def _join_thread(channel: Channel, message: Json, root: str) -> None:
+def join_thread(channel: Channel, message: Json, root: str) -> None:
     parent = channel.messages.get(root)
     if parent is None:
         # Slack does not refuse: the reply silently lands at the top of the channel, and only the missing
@@ -118,7 +118,7 @@ def _join_thread(channel: Channel, message: Json, root: str) -> None:
 
 
 def update_message(caller: Caller, args: Json) -> Json:
-    workspace, channel = _writable(caller, args.get("channel"))
+    workspace, channel = writable(caller, args.get("channel"))
     check_content(args)
     if len((args.get("text") or "").encode()) > rules.UPDATE_TEXT_BYTES:
         raise SlackError("msg_too_long")
@@ -127,8 +127,12 @@ def update_message(caller: Caller, args: Json) -> Json:
         raise SlackError("message_not_found")
     if message.get("bot_id") != workspace.bot_id:
         raise SlackError("cant_update_message")
+    if message.get("streaming_state") == "in_progress":
+        raise SlackError("streaming_state_conflict")
     edited = {"user": workspace.bot_user_id, "ts": caller.world.next_ts()}
     message |= {name: args[name] for name in (*rules.CONTENT, "metadata") if args.get(name)} | {"edited": edited}
+    if args.get("markdown_text"):
+        message["text"] = message.pop("markdown_text")
     return {"channel": channel.id, "ts": message["ts"], "text": message["text"], "message": message}
 
 
@@ -145,7 +149,7 @@ def delete_message(caller: Caller, args: Json) -> Json:
 
 def post_ephemeral(caller: Caller, args: Json) -> Json:
     """Only one person sees it, and it is kept nowhere."""
-    _, channel = _writable(caller, args.get("channel"))
+    _, channel = writable(caller, args.get("channel"))
     check_content(args)
     if args["user"] not in channel.members:
         raise SlackError("user_not_in_channel")
@@ -231,7 +235,7 @@ def user_info(caller: Caller, args: Json) -> Json:
 
 
 def set_status(caller: Caller, args: Json) -> Json:
-    _check_author(caller, args)
+    check_author(caller, args)
     thread = _session_thread(caller, args)
     if len(args.get("loading_messages") or []) > 10:
         raise SlackError("invalid_arguments")
@@ -266,7 +270,7 @@ def set_suggested_prompts(caller: Caller, args: Json) -> Json:
 
 
 def set_session_status(caller: Caller, args: Json) -> Json:
-    _check_author(caller, args)
+    check_author(caller, args)
     if args.get("status") not in SESSION_STATUSES or len(args.get("title") or "") > 200:
         raise SlackError("invalid_arguments")
     session = caller.world.sessions.setdefault(_session_thread(caller, args), {"title": args.get("title")})

@@ -35,6 +35,8 @@ RICH_ELEMENTS = {
     "link": ("url",),
     "date": ("timestamp", "format"),
 }
+TITLE_LIMIT = 256
+TASK_STATUSES = frozenset({"pending", "in_progress", "complete", "error"})
 CUSTOM_AUTHOR = ("username", "icon_url", "icon_emoji")
 CONTENT = ("text", "blocks", "attachments", "markdown_text")
 
@@ -68,10 +70,38 @@ def check_content(args: Json) -> None:
     if args.get("blocks"):
         _check_blocks(args["blocks"])
     if args.get("metadata") is not None:
-        _check_metadata(args["metadata"])
+        check_metadata(args["metadata"])
 
 
-def _check_metadata(metadata: object) -> None:
+def check_chunks(chunks: object) -> None:
+    """What a streamed message may be made of. A text is too long for its chunk; all of them together have no limit
+    that is known, and are held here to that of other messages (see ``check_streamed``)."""
+    if not isinstance(chunks, list) or not chunks or not all(isinstance(chunk, dict) for chunk in chunks):
+        raise SlackError("invalid_chunks")
+    for chunk in chunks:
+        if chunk.get("type") == "markdown_text" and len(str(chunk.get("text"))) > MARKDOWN_LIMIT:
+            raise SlackError("msg_too_long")
+        if complaint := _chunk_complaint(chunk):
+            raise SlackError("invalid_chunks", response_metadata={"messages": [f"[ERROR] {complaint}"]})
+
+
+def _chunk_complaint(chunk: Json) -> str | None:
+    match chunk:
+        case {"type": "markdown_text"}:
+            return _length_complaint(chunk.get("text"), MARKDOWN_LIMIT)
+        case {"type": "plan_update"}:
+            return _length_complaint(chunk.get("title"), TITLE_LIMIT)
+        case {"type": "task_update", "id": str(), "status": status} if status in TASK_STATUSES:
+            return _length_complaint(chunk.get("title"), TITLE_LIMIT)
+    return "unsupported chunk"
+
+
+def check_streamed(text: str) -> None:
+    if _counted_length({"text": text}) + _headings({"type": "markdown", "text": text}) * HEADING_COST > MESSAGE_LIMIT:
+        raise SlackError("msg_blocks_too_long")
+
+
+def check_metadata(metadata: object) -> None:
     if not isinstance(metadata, dict):
         raise SlackError("invalid_metadata_format")
     event_type, payload = metadata.get("event_type"), metadata.get("event_payload")

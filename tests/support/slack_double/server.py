@@ -16,13 +16,16 @@ import aiohttp
 from aiohttp import web
 
 from tests.support.http import reset_connection, serve
-from tests.support.slack_double import events, methods
+from tests.support.slack_double import events, methods, streams
 from tests.support.slack_double.delivery import SLACK_PATIENCE, EventSource
-from tests.support.slack_double.methods import METHODS, Caller
+from tests.support.slack_double.methods import Caller
 from tests.support.slack_double.rules import SlackError
 from tests.support.slack_double.world import Json, Workspace, World
 
-STRUCTURED = ("blocks", "attachments", "metadata", "prompts", "loading_messages")
+METHODS = methods.METHODS | streams.METHODS
+STRUCTURED = ("blocks", "attachments", "metadata", "prompts", "loading_messages", "chunks")
+
+ECHOED = frozenset({"chat.postMessage", "chat.startStream", "chat.stopStream"})
 
 
 @dataclass
@@ -264,11 +267,14 @@ class SlackDouble(EventSource):
         return {"ok": True, "url": f"ws://{host}/link?ticket={self.sockets.new_ticket()}&app_id={self.world.app_id}"}
 
     def _echo(self, call: Call) -> None:
-        if not self.echoes or call.method != "chat.postMessage" or not (call.answer and call.answer["ok"]):
+        if not self.echoes or call.method not in ECHOED or not (call.answer and call.answer["ok"]):
             return
-        workspace = self._authenticate(call.token).channel(call.args["channel"])[0]
-        channel = workspace.channels[call.args["channel"]]
-        event = events.message(channel, call.answer["message"])
+        workspace, channel = self._authenticate(call.token).channel(call.args["channel"])
+        message = channel.messages[call.answer["ts"]]
+        if call.method == "chat.stopStream":
+            event = events.message_changed(channel, message, message | {"text": ""}, self.world.next_ts())
+        else:
+            event = events.message(channel, message)
         task = asyncio.create_task(self.deliver(event, team=workspace.team_id))
         self._echoing.add(task)
         task.add_done_callback(self._echoing.discard)

@@ -46,6 +46,8 @@ class Workspace:
     channels: dict[str, Channel] = field(default_factory=dict)
     users: dict[str, str] = field(default_factory=dict)
     """User id to real name."""
+    refuses_streams: str | None = None
+    """The error with which a workspace that has no streamed messages answers, if it has none."""
 
     def add_channel(self, channel_id: str, *, with_bot: bool = True, **fields: Any) -> Channel:
         channel = Channel(id=channel_id, **{"name": channel_id.lower(), **fields})
@@ -63,6 +65,31 @@ class Workspace:
 
 
 @dataclass
+class Stream:
+    """A streamed message: what it was made of, in order, and in which of Slack's two modes."""
+
+    mode: Literal["text", "chunks"]
+    chunks: list[tuple[float, Json]] = field(default_factory=list)
+    """Each with its monotonic time; text that came alone as the chunk that it amounts to."""
+    is_open: bool = True
+    stopped_by_user: bool = False
+
+    @property
+    def text(self) -> str:
+        return "".join(self.pieces)
+
+    @property
+    def pieces(self) -> list[str]:
+        """Of text alone, as they were appended."""
+        return [chunk["text"] for _, chunk in self.chunks if chunk["type"] == "markdown_text"]
+
+    @property
+    def tasks(self) -> dict[str, Json]:
+        """Cards by task, in their order, as last updated."""
+        return {chunk["id"]: chunk for _, chunk in self.chunks if chunk["type"] == "task_update"}
+
+
+@dataclass
 class World:
     """Everything that the double remembers; one clock for all its timestamps."""
 
@@ -76,6 +103,8 @@ class World:
     """Suggested prompts by channel."""
     whispers: list[tuple[str, str, str]] = field(default_factory=list)
     """What one person alone was shown, as (channel, user, text)."""
+    streams: dict[str, Stream] = field(default_factory=dict)
+    """Streamed messages by ts, open ones and ended ones."""
     _last_ts: int = 0
 
     def add_workspace(self, **fields: Any) -> Workspace:
@@ -99,6 +128,12 @@ class World:
     def store(self, channel: Channel, message: Json) -> Json:
         channel.messages[message["ts"]] = message
         return message
+
+    def end_stream(self, channel: Channel, ts: str, *, by_user: bool = False) -> None:
+        """As Slack does about five minutes after the beginning, whatever is appended, or as a person's button does."""
+        self.streams[ts].is_open = False
+        self.streams[ts].stopped_by_user = by_user
+        channel.messages[ts]["streaming_state"] = "completed"
 
     def delete(self, channel: Channel, ts: str) -> Json:
         """Returns the deleted message. A root that has replies leaves a tombstone, and its thread lives on."""
