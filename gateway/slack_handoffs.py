@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.client import Client
 
 from gateway.bodies import Json
-from gateway.slack_plain import SlackMessage, mentions, plain_text
+from gateway.slack_plain import NOTHING_SAID, SlackMessage, mentions, plain_text
 from konstruct import connections, temporal
 from konstruct.adapters.slack import SlackMessenger
 from konstruct.adapters.slack_handoffs import SlackDeskroom
@@ -22,7 +22,7 @@ from konstruct.connections import ConnectionRef
 from konstruct.contracts.handoffs import Action, AgentAct
 from konstruct.db import Database
 from konstruct.desk import people
-from konstruct.errors import Conflict, KonstructError, NotAllowed, NotFound
+from konstruct.errors import BadInput, Conflict, KonstructError, NotAllowed, NotFound
 from konstruct.handoffs import attending, entries, finding, owning
 from konstruct.handoffs.entries import Origin
 from konstruct.handoffs.owning import Agent
@@ -138,6 +138,8 @@ class SlackHandoffs:
 
     async def _write(self, connection: ConnectionRef, place: _Place, message: SlackMessage, handoff: Handoff) -> None:
         text = plain_text(message.model_copy(update={"files": None}), place.account.bot_user_id)
+        if text == NOTHING_SAID:
+            raise BadInput(NO_FILES)
         origin = Origin("slack", message.external_id)
         try:
             async with self._database.tenant_session(connection.tenant_id) as session:

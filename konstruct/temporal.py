@@ -17,7 +17,12 @@ from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
-from temporalio.client import Client, WithStartWorkflowOperation, WorkflowUpdateFailedError
+from temporalio.client import (
+    Client,
+    RPCTimeoutOrCancelledError,
+    WithStartWorkflowOperation,
+    WorkflowUpdateFailedError,
+)
 from temporalio.common import Priority, WorkflowIDConflictPolicy
 from temporalio.converter import (
     DataConverter,
@@ -317,7 +322,7 @@ async def act(
         if isinstance(cause, ApplicationError) and cause.type in _REFUSALS:
             raise _REFUSALS[cause.type](cause.message) from error
         raise Unavailable("It could not be done just now: try again.") from error
-    except (RPCError, RuntimeError, TimeoutError) as error:
+    except (RPCError, RPCTimeoutOrCancelledError, RuntimeError, TimeoutError) as error:
         raise Unavailable("It is not known whether it was done: look, and try again.") from error
 
 
