@@ -40,7 +40,7 @@ class Usage(Owned, table=True):
     first_token_ms: int | None = None
     outcome: str
     purpose: str = "reply"
-    """What it was made for: a reply, a summary of what left the window, or facts to remember."""
+    """What it was made for: a reply, judging a turn, memory (a summary, facts), or people who take over."""
     error: str | None = None
     created_at: datetime = moment()
 

@@ -12,8 +12,11 @@ from tests.acceptance.processes import until
 from tests.acceptance.shops import written
 from tests.acceptance.town import Talk, shown_text
 from tests.support.model_doubles import Behaviour
+from tests.support.slack_double import Call
 
 LONGEST_THOUGHT = 0.5
+SLOW_TOKEN = 0.1
+"""Seconds for each word of a third of the answers, which is then streamed."""
 LATEST_TAKEOVER = 3.0
 """Seconds after the contact's word: before, during and after thinking and sending."""
 NOTICES = ("I have asked for a person", "Nobody is here")
@@ -58,7 +61,11 @@ async def race(desk: Desk, trials: int, *, at_once: int, seed: int) -> Tally:
 
 async def _trial(desk: Desk, number: int, chance: random.Random, tally: Tally) -> None:
     talk, mark = desk.office.talk(), f"trial-{number}-{secrets.token_hex(3)}"
-    thought = Behaviour(lambda _: f"Answer to {mark}.", first_token_delay=chance.random() * LONGEST_THOUGHT)
+    thought = Behaviour(
+        lambda _: f"Answer to {mark}. {'It is told in many words. ' * 4}{_end(mark)}",
+        first_token_delay=chance.random() * LONGEST_THOUGHT,
+        token_delay=0.0 if number % 3 else SLOW_TOKEN,
+    )
     desk.town.models.turns("anthropic", mark, thought)
     began = time.monotonic()
     await talk.mention(f"First {mark}")
@@ -129,9 +136,8 @@ async def _passed(desk: Desk, conversation_id: str) -> int:
 
 
 def _count(desk: Desk, talk: Talk, mark: str, acknowledged: float, passed: int, tally: Tally) -> None:
-    calls = [call for call in desk.town.slack.calls_of("chat.postMessage") if call.args.get("channel") == talk.channel]
-    answers = [call for call in calls if f"Answer to {mark}." in _text(call.args)]
-    late = [call for call in answers if call.at > acknowledged]
+    calls = [call for call in desk.town.slack.calls if call.args.get("channel") == talk.channel]
+    late = [call for call in calls if call.at > acknowledged and _is_said_by_employee(call, mark)]
     texts = [shown_text(each) for each in talk.messages()]
     replies = [sum(f"Reply {n} {mark}" in text for text in texts) for n in range(2)]
     lines = [
@@ -148,11 +154,22 @@ def _count(desk: Desk, talk: Talk, mark: str, acknowledged: float, passed: int, 
         "agent_twice": sum(count > 1 for count in replies),
     }
     tally.trials += 1
-    tally.cut_off += not answers
+    tally.cut_off += not any(_end(mark) in text for text in texts)
     for name, count in found.items():
         setattr(tally, name, getattr(tally, name) + count)
     if any(found.values()):
         tally.faulty.append(f"{talk.channel} {found}")
+
+
+def _end(mark: str) -> str:
+    return f"So much for {mark}."
+
+
+def _is_said_by_employee(call: Call, mark: str) -> bool:
+    """Whatever is still streamed, and every message that answers."""
+    if call.method in ("chat.startStream", "chat.appendStream"):
+        return True
+    return call.method in ("chat.postMessage", "chat.update") and f"Answer to {mark}." in _text(call.args)
 
 
 def _text(args: dict[str, Any]) -> str:

@@ -44,28 +44,6 @@ async def card(desk: Desk, *texts: str) -> Json:
     return one
 
 
-async def test_the_talk_goes_on_and_the_answer_comes_after_a_power_cut(desk: Desk) -> None:
-    talk = desk.office.talk()
-    asked = await ask(desk, talk, "May order K-1 be paid back?")
-    assert asked["text"].startswith(f"<@{BEN}> Ada asks Ben Okoro")
-    await talk.say("Meanwhile, are you open?")
-    assert (await talk.heard(2))[1] == "You said: Meanwhile, are you open?"
-    await desk.town.restart()
-
-    await desk.write(asked, ANNA, "Never.")
-    await desk.whispered(ANNA, "Ben Okoro was asked this")
-    await desk.write(asked, BEN, "Yes, by Friday.")
-
-    told = (await talk.heard(3, timeout=90))[2]
-    assert 'You asked Ben Okoro, a colleague: "May order K-1 be paid back?"' in told
-    assert "Ben Okoro answered: Yes, by Friday." in told
-    assert "Never." not in told
-    await card(desk, "May order K-1 be paid back?", "Ben Okoro answered, and Ada goes on with it.")
-    await desk.write(asked, BEN, "No, on Monday.")
-    await desk.whispered(BEN, "answered this already")
-    await talk.heard_nothing_more_than(3)
-
-
 async def test_an_answer_over_the_api_counts_too(desk: Desk) -> None:
     talk = desk.office.talk()
     await ask(desk, talk, "May order K-2 be paid back?")
@@ -109,3 +87,25 @@ async def test_that_nobody_answered_in_time_is_told(desk: Desk) -> None:
     )
     assert "Nobody answered in time." in (await talk.heard(2, timeout=90))[1]
     await card(desk, "May order K-4 be paid back?", "Nobody answered in time.")
+
+
+async def test_the_talk_goes_on_and_the_answer_comes_after_a_power_cut(desk: Desk) -> None:
+    talk = desk.office.talk()
+    asked = await ask(desk, talk, "May order K-1 be paid back?")
+    assert asked["text"].startswith(f"<@{BEN}> Ada asks Ben Okoro")
+    await talk.say("Meanwhile, are you open?")
+    assert (await talk.heard(2))[1] == "You said: Meanwhile, are you open?"
+    await desk.town.restart()
+
+    await desk.write(asked, ANNA, "Never.")
+    await desk.whispered(ANNA, "Ben Okoro was asked this")
+    await desk.write(asked, BEN, "Yes, by Friday.")
+
+    told = (await talk.heard(3, timeout=90))[2]
+    assert 'You asked Ben Okoro, a colleague: "May order K-1 be paid back?"' in told
+    assert "Ben Okoro answered: Yes, by Friday." in told
+    assert "Never." not in told
+    await card(desk, "May order K-1 be paid back?", "Ben Okoro answered, and Ada goes on with it.")
+    await desk.write(asked, BEN, "No, on Monday.")
+    await desk.whispered(BEN, "answered this already")
+    await talk.heard_nothing_more_than(3)

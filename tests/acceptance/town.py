@@ -95,7 +95,9 @@ class Talk:
 
 
 def shown_text(message: Json) -> str:
-    return "\n".join(block["text"] for block in message["blocks"] if block["type"] == "markdown")
+    marked = [block["text"] for block in message["blocks"] if block["type"] == "markdown"]
+    # What was streamed is kept as Slack made it of its pieces.
+    return "\n".join(marked) if marked or "streaming_state" not in message else str(message["text"]).strip()
 
 
 @dataclass

@@ -105,6 +105,8 @@ class Stage:
 
 
 Standing = tuple[Literal["waiting", "approved", "denied", "expired"], float]
+DAYS = timedelta(days=5)
+"""Of silence: a conversation ends."""
 THREE_DAYS: Standing = ("waiting", timedelta(days=3).total_seconds())
 
 

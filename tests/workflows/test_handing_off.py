@@ -14,11 +14,13 @@ from konstruct.contracts import handoffs
 from konstruct.contracts.conversation import Delivered, Thought, ToolCallToMake
 from konstruct.contracts.handoffs import (
     HAND_OFF,
+    RESUME,
     HandoffStanding,
     HandoffState,
     OwnerState,
+    Resume,
 )
-from tests.workflows.conftest import Conversation, Stage
+from tests.workflows.conftest import DAYS, Conversation, Stage
 from tests.workflows.people import WISH, People
 
 
@@ -129,6 +131,10 @@ async def test_a_stop_and_a_handoff_at_once_leave_nothing_to_answer(
     assert await conversation.ownership() == queue
     assert (len(stage.thoughts), await conversation.waiting()) == (1, [])
     assert [delivery.message_ids for delivery in stage.delivered] in ([], [[]])
+    # What comes when people are done was not stopped.
+    await conversation.tell(RESUME, Resume(at_once=True))
+    await conversation.handle.result()
+    assert stage.delivered[-1].message_ids == [stage.thoughts[1].turn_id]
 
 
 async def test_a_stop_holds_where_the_handoff_beside_it_is_refused(
@@ -164,9 +170,10 @@ async def test_a_stop_during_a_send_that_is_superseded_is_followed_by_no_thought
     assert (abandoned.message_ids, abandoned.why, len(stage.thoughts)) == ([message], "stopped", 1)
 
 
-async def test_a_stop_of_nothing_stops_nothing_later(conversation: Conversation, stage: Stage) -> None:
-    await conversation.notice()
-    await stage.deliveries.get()
+async def test_a_stop_of_nothing_stops_nothing_later(conversation: Conversation, stage: Stage, people: People) -> None:
+    people.refused.add("hand_off")
+    await conversation.tell(HAND_OFF, WISH)
+    await people.changed.get()
     await conversation.handle.signal("stop_turn")
     await conversation.say()
     await conversation.handle.result()
@@ -186,7 +193,10 @@ async def test_where_thinking_comes_to_a_handoff_people_are_told_in_a_workflow_t
     assert await people.attended.get() == attending(conversation, handoff)
     assert [(delivery.message_ids, delivery.end_status) for delivery in stage.delivered] == [([], True)]
     assert (await conversation.ownership(), await conversation.waiting()) == (people.now, [])
-    await conversation.handle.terminate("A test ends it.")
+    await conversation.tell(RESUME, Resume())
+    await conversation.learns()
+    await conversation.environment.sleep(DAYS)
+    assert not await conversation.is_running()
     child = conversation.environment.client.get_workflow_handle(handoffs.workflow_id(conversation.tenant_id, handoff))
     description = await child.describe()
     assert (description.status, description.workflow_type) == (WorkflowExecutionStatus.RUNNING, handoffs.WORKFLOW)

@@ -5,7 +5,6 @@ What is being thought ends only after it was cut off, as in test_handing_off.py.
 
 import asyncio
 import math
-from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -20,11 +19,9 @@ from konstruct.contracts.handoffs import (
     OwnerState,
     Resume,
 )
-from tests.workflows.conftest import Conversation, Stage
+from tests.workflows.conftest import DAYS, Conversation, Stage
 from tests.workflows.people import People
 from workflows import policies
-
-DAYS = timedelta(days=5)
 
 
 async def refusal(conversation: Conversation, action: Action, act: AgentAct) -> tuple[str, str | None]:
