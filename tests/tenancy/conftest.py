@@ -15,6 +15,7 @@ from tests.support.approvals import ask
 from tests.support.office import Furnished, furnish, open_office
 from tests.tenancy.attempts_on_consults import wonder
 from tests.tenancy.attempts_on_handoffs import staff
+from tests.tenancy.attempts_on_streams import stream
 from tests.tenancy.attempts_on_tools import equip
 from tests.tenancy.attempts_over_the_api import key_name
 
@@ -54,6 +55,7 @@ async def _equipped(office: Furnished) -> Furnished:
     await ask(office, {"note": "Canary"})
     await equip(office)
     await staff(office)
+    await stream(office)
     await wonder(office)
     return office
 

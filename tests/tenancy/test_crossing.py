@@ -50,7 +50,7 @@ from tests.tenancy.attempts_on_escalation import ON_ESCALATION
 from tests.tenancy.attempts_on_handoffs import ON_HANDOFFS
 from tests.tenancy.attempts_on_knowledge import ON_KNOWLEDGE
 from tests.tenancy.attempts_on_memory import ON_MEMORY
-from tests.tenancy.attempts_on_rules import ON_RULES
+from tests.tenancy.attempts_on_streams import ON_STREAMS
 from tests.tenancy.attempts_on_tools import ON_TOOLS
 from tests.tenancy.attempts_over_the_api import OVER_THE_API
 from tests.tenancy.conftest import Snapshot
@@ -212,7 +212,7 @@ ATTEMPTS: dict[str, tuple[Attempt, object]] = {
     **ON_ESCALATION,
     **ON_TOOLS,
     **ON_HANDOFFS,
-    **ON_RULES,
+    **ON_STREAMS,
     **ON_CONSULTS,
 }
 
