@@ -14,7 +14,7 @@ from temporalio.client import Client
 from activities.heartbeat import heartbeat
 from konstruct import connections, temporal
 from konstruct.contracts.conversation import DELIVER_MESSAGE, SEND_NOTICE, DeliverMessage, SendNotice
-from konstruct.contracts.handoffs import HandoffStanding, HandoffState
+from konstruct.contracts.handoffs import RESUME, HandoffStanding, HandoffState, Resume
 from konstruct.db import Database
 from konstruct.desk import people
 from konstruct.desk.people import Desk
@@ -92,6 +92,8 @@ class Attending:
         told: list[tuple[str, Any]] = [(SEND_NOTICE, SendNotice(each)) for each in advanced.notice_ids]
         if advanced.answer_id is not None:
             told.append((DELIVER_MESSAGE, DeliverMessage(advanced.answer_id)))
+        if advanced.is_erased:
+            told.append((RESUME, Resume("erasure")))
         for signal, content in told:
             try:
                 await temporal.tell(self._client, state.tenant_id, advanced.conversation_id, signal, content)

@@ -68,6 +68,39 @@ async def withdraw(session: AsyncSession, contact_ids: Sequence[UUID]) -> None:
         consult.state, consult.settled_at = "withdrawn", utc_now()
     await _end_handoffs(session, contact_ids)
     await _cancel(session, col(ToolCall.contact_id).in_(contact_ids))
+    handoffs = await session.scalars(
+        select(Handoff)
+        .where(col(Handoff.contact_id).in_(contact_ids), col(Handoff.state) != "over")
+        .order_by(col(Handoff.id))
+        .with_for_update(key_share=True)
+    )
+    for handoff in handoffs:
+        await _end(session, handoff)
+
+
+async def _end(session: AsyncSession, handoff: Handoff) -> None:
+    """Also what its card says of the contact is to go."""
+    handoff.state, handoff.ended_how, handoff.ended_at = "over", "erased", utc_now()
+    handoff.next_due_at = utc_now()
+    conversation = await session.get_one(Conversation, (handoff.tenant_id, handoff.conversation_id))
+    if conversation.handoff_id == handoff.id:
+        conversation.owner, conversation.agent, conversation.handoff_id = "employee", None, None
+        conversation.epoch += 1
+        conversation.counted_since = utc_now()
+    audit.record(
+        session,
+        tenant_id=handoff.tenant_id,
+        conversation_id=handoff.conversation_id,
+        actor="erasure",
+        action="handoff.handed_back",
+        subject_id=handoff.contact_id,
+        handoff_id=str(handoff.id),
+        epoch=conversation.epoch,
+        owner=conversation.owner,
+        agent=conversation.agent,
+        how="erased",
+        at_once=False,
+    )
 
 
 async def _end_handoffs(session: AsyncSession, contact_ids: Sequence[UUID]) -> None:

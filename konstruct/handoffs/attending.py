@@ -54,12 +54,13 @@ class Task:
 @dataclass(frozen=True)
 class Advanced:
     """``notice_ids``: of what the contact is told. ``answer_id``: what the employee is to answer, where it has the
-    conversation back."""
+    conversation back; ``is_erased``: it has, since its contact was erased, and its workflow does not know."""
 
     conversation_id: UUID
     tasks: tuple[Task, ...]
     notice_ids: tuple[UUID, ...] = ()
     answer_id: UUID | None = None
+    is_erased: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ async def advance(session: AsyncSession, vault: Vault, handoff_id: UUID, now: da
         _note_tasks(handoff, [Ring(tuple(person.key for person in group.people))])
     if handoff.state != "waiting":
         _settle(handoff)
-        return Advanced(conversation.id, _tasks(handoff))
+        return Advanced(conversation.id, _tasks(handoff), is_erased=handoff.ended_how == "erased")
     waiting = waiting_of(handoff)
     due = plan(group, waiting, now)
     notices = [

@@ -3,13 +3,14 @@
 import re
 
 import pytest
+from temporalio.client import Client
 
-from konstruct import outbox
+from konstruct import contacts, outbox
 from konstruct.errors import ChannelRefused, ChannelUnavailable, SendUncertain
 from konstruct.handoffs import attending as core
 from konstruct.handoffs import entries, owning
 from konstruct.inbox import Accepted
-from tests.activities.desks import Desk, asked, buttons, desk, mails, office, slack
+from tests.activities.desks import Desk, asked, buttons, desk, mails, office, signals, slack
 from tests.support.handoffs import (
     DESK_CHANNEL,
     GRACE,
@@ -213,3 +214,19 @@ class TestTheThread:
         await desk.office.say("<!channel> <@UGRACE> look")
         await desk.attend(await owned(desk.office, asked))
         assert not any(re.search(r"<[@!]", line) for line in desk.lines)
+
+
+async def test_of_who_was_erased_the_card_says_nothing_any_more(
+    desk: Desk, asked: Accepted, temporal_client: Client
+) -> None:
+    handoff_id = await hand_off(desk.office, asked, a_wish("Canary reason"))
+    await desk.attend(handoff_id)
+    assert "Canary reason" in str(desk.card)
+    contact_id = (await handoff_row(desk.office, handoff_id)).contact_id
+    async with desk.office.session() as session:
+        await contacts.erase(session, desk.office.tenant_id, contact_id, actor="test")
+    standing = await desk.attend(handoff_id)
+    assert (standing.is_over, buttons(desk.card)) == (True, [])
+    assert "Canary" not in str(desk.card)
+    assert "U1" not in str(desk.card["blocks"])
+    assert await signals(temporal_client, desk.office, asked) == ["send_notice", "resume"]

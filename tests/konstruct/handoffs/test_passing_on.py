@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from sqlmodel import select
 
+from konstruct import contacts
 from konstruct.conversations import Turn
 from konstruct.desk import people
 from konstruct.errors import Conflict, KonstructError, NotAllowed, NotFound
@@ -13,7 +14,7 @@ from konstruct.handoffs.owning import Agent, Ownership
 from konstruct.identity import new_id
 from konstruct.inbox import Accepted
 from konstruct.tables import Handoff
-from tests.konstruct.handoffs.acts import acting, give_up, notes, resume, take_over, trail
+from tests.konstruct.handoffs.acts import acting, give_up, notes, resume, take_over, tell, trail
 from tests.support.handoffs import (
     DESK_CHANNEL,
     GRACE,
@@ -210,6 +211,35 @@ class TestGivingItBack:
         await change_row(office, handoff_id, next_due_at=None)
         await hand_back(office, handoff_id)
         assert (await handoff_row(office, handoff_id)).next_due_at is not None
+
+
+class TestErasure:
+    @pytest.mark.parametrize("is_owned", [True, False])
+    async def test_nobody_is_asked_to_help_who_was_erased(
+        self, office: Office, asked: Accepted, is_owned: bool
+    ) -> None:
+        handoff_id = await (owned if is_owned else hand_off)(office, asked)
+        contact_id = (await handoff_row(office, handoff_id)).contact_id
+        epoch = (await conversation(office, asked)).epoch
+        async with office.session() as session:
+            await contacts.erase(session, office.tenant_id, contact_id, actor="test")
+        handoff, row = await handoff_row(office, handoff_id), await conversation(office, asked)
+        assert (handoff.state, handoff.ended_how) == ("over", "erased")
+        assert handoff.next_due_at is not None
+        assert (row.owner, row.agent, row.handoff_id, row.epoch) == ("employee", None, None, epoch + 1)
+        event = (await trail(office))[-1]
+        assert (event.actor, event.detail["how"], event.detail["epoch"]) == ("erasure", "erased", epoch + 1)
+        with pytest.raises(Conflict, match="was erased"):
+            await claim(office, handoff_id, LINUS)
+
+    async def test_who_is_only_told_keeps_no_card_of_them(self, office: Office, asked: Accepted) -> None:
+        told_id = await tell(office, asked)
+        assert told_id is not None
+        contact_id = (await handoff_row(office, told_id)).contact_id
+        async with office.session() as session:
+            await contacts.erase(session, office.tenant_id, contact_id, actor="test")
+        assert (await handoff_row(office, told_id)).state == "over"
+        assert (await conversation(office, asked)).epoch == 0
 
 
 NOT_MINE = ("transfer", "release", "resolve", "hand_back")
