@@ -6,9 +6,8 @@ from datetime import datetime
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
-Kind = Literal["asked", "closed", "still_waiting", "deadline", "apologise", "hand_back", "handed_back"]
-"""Those of ``konstruct.desk.plan.Told``; ``apologise`` and ``hand_back``: nobody came, and the group's ``then``;
-``handed_back``: a person had it, and gave it back."""
+Kind = Literal["asked", "closed", "still_waiting", "deadline", "apologise"]
+"""Those of ``konstruct.desk.plan.Told``; ``apologise``: nobody came, and that is the group's ``then``."""
 
 _WEEK: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _YEAR: Final = (
@@ -40,8 +39,6 @@ _TEXTS: Final[dict[Kind, str]] = {
         "I am sorry that nobody could come; write here how and when we can reach you, and a person will find it with "
         "your messages."
     ),
-    "hand_back": "I am sorry that nobody could come; I am here again, and will help you as well as I can.",
-    "handed_back": "The person who helped you has handed this conversation back to me, and I am here for you again.",
 }
 _NEVER_BACK: Final = (
     "Nobody is here to take over at the moment, and I cannot say when people are back; your messages are kept for them."

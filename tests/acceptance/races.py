@@ -62,7 +62,7 @@ async def race(desk: Desk, trials: int, *, at_once: int, seed: int) -> Tally:
 async def _trial(desk: Desk, number: int, chance: random.Random, tally: Tally) -> None:
     talk, mark = desk.office.talk(), f"trial-{number}-{secrets.token_hex(3)}"
     thought = Behaviour(
-        lambda _: f"Answer to {mark}. {'It is told in many words. ' * 4}{_end(mark)}",
+        lambda _: f"Answer to {mark}. {'It is told in many words. ' * 2}{_end(mark)}",
         first_token_delay=chance.random() * LONGEST_THOUGHT,
         token_delay=0.0 if number % 3 else SLOW_TOKEN,
     )

@@ -106,6 +106,7 @@ class Pool:
     links: Sequence[ModelLink] = (A, B, C)
     cooldowns: RememberedCooldowns = field(default_factory=RememberedCooldowns)
     calls: list[ModelCall] = field(default_factory=list)
+    heard: list[str | None] = field(default_factory=list)
     budget: float = 30.0
     first_token_timeout: float = 30.0
     idle_timeout: float = 30.0
@@ -126,6 +127,7 @@ class Pool:
             self.budget,
             tools=self.tools,
             may_call=self.may_call,
+            hear=self.heard.append,
             first_token_timeout=self.first_token_timeout,
             idle_timeout=self.idle_timeout,
         )

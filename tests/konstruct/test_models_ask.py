@@ -33,6 +33,12 @@ async def test_a_call_is_recorded_with_tokens_and_exact_cost() -> None:
     assert call.started_at.tzinfo is not None
 
 
+async def test_what_a_link_says_is_heard_as_it_comes_and_taken_back_when_it_fails() -> None:
+    pool = Pool({A.name: says("Hel", "lo, ", finish=None), B.name: says(), C.name: says("Good ", "day!")})
+    await pool.ask()
+    assert pool.heard == ["Hel", "lo, ", None, "Good ", "day!"]
+
+
 @pytest.mark.parametrize(
     ("script", "kind"),
     [

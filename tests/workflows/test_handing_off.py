@@ -8,6 +8,7 @@ import asyncio
 from uuid import UUID, uuid4
 
 import pytest
+from temporalio.api.enums.v1 import ParentClosePolicy
 from temporalio.client import WorkflowExecutionStatus
 
 from konstruct.contracts import handoffs
@@ -200,6 +201,11 @@ async def test_where_thinking_comes_to_a_handoff_people_are_told_in_a_workflow_t
     child = conversation.environment.client.get_workflow_handle(handoffs.workflow_id(conversation.tenant_id, handoff))
     description = await child.describe()
     assert (description.status, description.workflow_type) == (WorkflowExecutionStatus.RUNNING, handoffs.WORKFLOW)
+    # The server of these tests would let it live in any case.
+    events = [event async for event in conversation.first_run.fetch_history_events()]
+    started = [event.start_child_workflow_execution_initiated_event_attributes for event in events]
+    [policy] = [each.parent_close_policy for each in started if each.workflow_id]
+    assert policy == ParentClosePolicy.PARENT_CLOSE_POLICY_ABANDON
 
 
 async def test_people_who_are_only_told_leave_the_employee_at_it(

@@ -241,3 +241,26 @@ async def test_a_connection_without_a_token_is_dead(
     account.secrets.clear()
     with pytest.raises(ConnectionDead):
         await streamer.begin(account, thread, outgoing())
+
+
+async def test_a_reply_may_begin_with_its_cards_alone(
+    slack: SlackDouble, streamer: Streamer, account: ChannelAccount, thread: Thread
+) -> None:
+    ts = await streamer.begin(account, thread, outgoing(""), [StreamedTask("0.0", "search_orders", "in_progress")])
+    await streamer.append(account, thread, ts, "Found.")
+    assert [chunk["type"] for _, chunk in slack.world.streams[ts].chunks] == ["task_update", "markdown_text"]
+
+
+async def test_what_was_begun_and_not_ended_is_found_by_what_it_does_not_carry(
+    streamer: Streamer, messenger: SlackMessenger, account: ChannelAccount, thread: Thread
+) -> None:
+    since = outgoing().created_at
+    assert await streamer.find_begun(account, thread, since, ()) is None
+    await messenger.send(account, thread, outgoing("A notice."))
+    ended = outgoing("Ended.")
+    await streamer.end(account, thread, await streamer.begin(account, thread, ended), ended.message_id)
+    assert await streamer.find_begun(account, thread, since, ()) is None
+    first, second = [await streamer.begin(account, thread, outgoing(text)) for text in ("One", "Two")]
+    assert await streamer.find_begun(account, thread, since, ()) == first
+    assert await streamer.find_begun(account, thread, since, {first}) == second
+    assert await streamer.find_begun(account, thread, since, {first, second}) is None
