@@ -66,7 +66,6 @@ async def withdraw(session: AsyncSession, contact_ids: Sequence[UUID]) -> None:
     )
     for consult in consults:
         consult.state, consult.settled_at = "withdrawn", utc_now()
-    await _end_handoffs(session, contact_ids)
     await _cancel(session, col(ToolCall.contact_id).in_(contact_ids))
     handoffs = await session.scalars(
         select(Handoff)
@@ -100,23 +99,6 @@ async def _end(session: AsyncSession, handoff: Handoff) -> None:
         agent=conversation.agent,
         how="erased",
         at_once=False,
-    )
-
-
-async def _end_handoffs(session: AsyncSession, contact_ids: Sequence[UUID]) -> None:
-    """Nobody is asked for them any more. A sweep has their cards say so."""
-    ended = await session.scalars(
-        update(Handoff)
-        .where(col(Handoff.contact_id).in_(contact_ids), col(Handoff.state) != "over")
-        .values(state="over", ended_how="erased", ended_at=utc_now(), next_due_at=utc_now())
-        .returning(col(Handoff.id))
-        .execution_options(synchronize_session=False)
-    )
-    await session.execute(
-        update(Conversation)
-        .where(col(Conversation.handoff_id).in_(list(ended)))
-        .values(owner="employee", agent=None, handoff_id=None, epoch=col(Conversation.epoch) + 1)
-        .execution_options(synchronize_session=False)
     )
 
 
