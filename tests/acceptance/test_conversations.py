@@ -119,7 +119,7 @@ async def test_while_the_model_thinks_the_person_sees_it_and_the_stop_button_end
     town: Town, office: Office
 ) -> None:
     talk = office.talk()
-    town.models.next("anthropic", Behaviour(fault=HANGING))
+    town.models.when("anthropic", "Think hard.", Behaviour(fault=HANGING))
     await talk.mention("Think hard.")
     call = await town.model_call("Think hard.")
     await talk.shows_thinking(True)
@@ -139,7 +139,7 @@ async def test_what_a_person_takes_back_while_the_model_thinks_is_not_answered(t
     await talk.mention("hello")
     await talk.heard()
     thinking = Behaviour(fault=HANGING)
-    town.models.next("anthropic", thinking)
+    town.models.when("anthropic", "My password is hunter2.", thinking)
     said = await talk.say("My password is hunter2.")
     await town.model_call("hunter2")
     await talk.shows_thinking(True)
@@ -155,7 +155,7 @@ async def test_what_a_person_takes_back_while_the_model_thinks_is_not_answered(t
 async def test_nothing_is_said_in_the_place_of_a_thread_that_is_gone(town: Town, office: Office) -> None:
     talk = office.talk()
     thinking = Behaviour(fault=HANGING)
-    town.models.next("anthropic", thinking)
+    town.models.when("anthropic", "Never mind.", thinking)
     await talk.mention("Never mind.")
     await town.model_call("Never mind.")
     await talk.shows_thinking(True)
@@ -170,7 +170,7 @@ async def test_nothing_is_said_in_the_place_of_a_thread_that_is_gone(town: Town,
 
 async def test_a_long_answer_comes_in_parts_and_in_order(town: Town, office: Office) -> None:
     talk = office.talk()
-    town.models.next("anthropic", Behaviour(answer=lambda _: LONG_ANSWER))
+    town.models.when("anthropic", "Tell me everything.", Behaviour(answer=lambda _: LONG_ANSWER))
 
     await talk.mention("Tell me everything.")
 
@@ -180,7 +180,7 @@ async def test_a_long_answer_comes_in_parts_and_in_order(town: Town, office: Off
 async def test_once_a_person_owns_the_conversation_no_answer_of_the_model_is_sent(town: Town, office: Office) -> None:
     talk = office.talk()
     thinking = Behaviour(fault=HANGING)
-    town.models.next("anthropic", thinking)
+    town.models.when("anthropic", "I want to talk to a human.", thinking)
     await talk.mention("I want to talk to a human.")
     call = await town.model_call("talk to a human")
     await talk.shows_thinking(True)

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.stack
 
 async def test_a_worker_that_is_killed_while_the_model_thinks_costs_no_answer(town: Town, office: Office) -> None:
     talk = office.talk()
-    town.models.next("anthropic", Behaviour(fault=Fault.HANG_BEFORE_FIRST_TOKEN))
+    town.models.when("anthropic", "Still there?", Behaviour(fault=Fault.HANG_BEFORE_FIRST_TOKEN))
     await talk.mention("Still there?")
     await town.model_call("Still there?")
 
@@ -31,7 +31,7 @@ async def test_a_worker_that_stands_still_while_the_model_thinks_answers_once(to
     """Temporal takes the attempt for dead and begins another; the first one wakes up all the same."""
     talk = office.talk()
     slow = Behaviour(fault=Fault.HANG_BEFORE_FIRST_TOKEN)
-    town.models.next("anthropic", slow)
+    town.models.when("anthropic", "Are you frozen?", slow)
     await talk.mention("Are you frozen?")
     await town.model_call("Are you frozen?")
 
@@ -85,7 +85,7 @@ async def test_a_worker_that_is_killed_between_the_parts_of_an_answer_sends_each
     town: Town, office: Office
 ) -> None:
     talk = office.talk()
-    town.models.next("anthropic", Behaviour(answer=lambda _: LONG_ANSWER))
+    town.models.when("anthropic", "Tell me everything.", Behaviour(answer=lambda _: LONG_ANSWER))
     town.slack.hold_next("chat.postMessage").set()
     released = town.slack.hold_next("chat.postMessage", accepted=True)
     await talk.mention("Tell me everything.")
@@ -204,7 +204,7 @@ async def test_when_everything_is_killed_at_once_the_next_start_goes_on_with_the
     town: Town, office: Office
 ) -> None:
     talk = office.talk()
-    town.models.next("anthropic", Behaviour(fault=Fault.HANG_BEFORE_FIRST_TOKEN))
+    town.models.when("anthropic", "Save my question.", Behaviour(fault=Fault.HANG_BEFORE_FIRST_TOKEN))
     await talk.mention("Save my question.")
     await town.model_call("Save my question.")
 
