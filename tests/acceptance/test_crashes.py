@@ -85,10 +85,10 @@ async def test_a_worker_that_is_killed_between_the_parts_of_an_answer_sends_each
     town: Town, office: Office
 ) -> None:
     talk = office.talk()
-    town.models.when("anthropic", "Tell me everything.", Behaviour(answer=lambda _: LONG_ANSWER))
+    town.models.when("anthropic", "Tell me all of it.", Behaviour(answer=lambda _: LONG_ANSWER))
     town.slack.hold_next("chat.postMessage").set()
     released = town.slack.hold_next("chat.postMessage", accepted=True)
-    await talk.mention("Tell me everything.")
+    await talk.mention("Tell me all of it.")
     await talk.heard(2)
 
     await kill(town.up.child("konstruct", "worker"))
