@@ -130,14 +130,14 @@ class Escalating:
         once afterwards. ``calls``: the judge's own."""
         of_answer = bool(watch.links) and firing.judges_answer(watch.rules)
         reading = None
-        if watch.judgement is None and not of_answer:
+        if watch.links and watch.judgement is None and not of_answer:
             reading = asyncio.create_task(self._judge(request, turn, watch, None, calls))
 
         async def judge(draft: str | None, made: Sequence[ModelCall]) -> Watch:
             found = None
             if reading is not None:
                 found = await reading
-            elif watch.judgement is None or (draft is not None and of_answer):
+            elif watch.links and (watch.judgement is None or (draft is not None and of_answer)):
                 found = await self._judge(request, turn, watch, draft, calls)
             return watch.fires(
                 _known(watch, found), sum((call.cost or Decimal(0) for call in (*made, *calls)), Decimal(0))

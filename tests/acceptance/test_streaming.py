@@ -34,8 +34,8 @@ async def states(office: Office, talk: Talk) -> list[str]:
 
 async def test_an_answer_that_takes_a_while_grows_before_peoples_eyes(town: Town, office: Office) -> None:
     talk = office.talk()
-    town.models.next("anthropic", SLOWLY)
-    await talk.mention("Tell me a story.")
+    town.models.when("anthropic", talk.channel, SLOWLY)
+    await talk.mention(f"Tell me a story ({talk.channel}).")
     await appended(talk)
     assert STORY.startswith(talk.texts()[0])
     await until(lambda: talk.texts() == [STORY])
@@ -49,9 +49,9 @@ async def test_a_worker_that_is_killed_in_the_midst_of_an_answer_leaves_one_mess
     town: Town, office: Office
 ) -> None:
     talk = office.talk()
-    town.models.next("anthropic", SLOWLY)
-    town.models.next("anthropic", SLOWLY)
-    await talk.mention("Tell me a story.")
+    town.models.when("anthropic", talk.channel, SLOWLY)
+    town.models.when("anthropic", talk.channel, SLOWLY)
+    await talk.mention(f"Tell me a story ({talk.channel}).")
     await appended(talk)
 
     await kill(town.up.child("konstruct", "worker"))
@@ -85,8 +85,8 @@ async def test_a_takeover_in_the_midst_of_an_answer_is_its_end(desk: Desk) -> No
 
 async def test_the_stop_button_ends_an_answer_where_it_is(town: Town, office: Office) -> None:
     talk = office.talk()
-    town.models.next("anthropic", SLOWLY)
-    await talk.mention("Tell me a story.")
+    town.models.when("anthropic", talk.channel, SLOWLY)
+    await talk.mention(f"Tell me a story ({talk.channel}).")
     await appended(talk)
     channel = office.workspace.channels[talk.channel]
     [message] = talk.messages()

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from activities.thinking import Thinking
 from konstruct.ports import ChatMessage, ModelCallError
@@ -117,7 +118,9 @@ async def test_where_nothing_holds_the_answer_is_given(
 async def test_without_rules_nobody_judges_and_nothing_is_kept(
     office: Office, thinking: Thinking, model: ScriptedModel
 ) -> None:
-    assert await Turn(office, thinking, await office.say("I am FURIOUS! A human, now!")).answer() == "Hello!"
+    with capture_logs() as logs:
+        assert await Turn(office, thinking, await office.say("I am FURIOUS! A human, now!")).answer() == "Hello!"
+    assert "not_judged" not in [entry["event"] for entry in logs]
     assert asked_of(model) == ["employee"]
     assert await judged(office) == []
 
