@@ -87,13 +87,14 @@ async def _say_at(talk: Talk, at: float, text: str) -> None:
 
 
 async def _say(talk: Talk, text: str) -> None:
-    """With Slack's patience: where a connection ends in the moment in which it is used, it comes again."""
+    """With Slack's patience: what is not answered in time, or not at all, comes again."""
     team = talk.workspace.team_id
     said = await talk.slack.person_says(talk.channel, talk.user, text, thread_ts=talk.root or None, team=team)
     talk.root = talk.root or said.ts
     for delivery in said.deliveries:
-        if delivery.failure == "connection_failed":
-            delivery = await talk.slack.send(delivery.envelope, retry=(1, "connection_failed"))
+        for number in range(1, 4):
+            if delivery.failure in ("connection_failed", "http_timeout"):
+                delivery = await talk.slack.send(delivery.envelope, retry=(number, delivery.failure))
         assert delivery.status == 200, delivery
 
 
