@@ -153,8 +153,8 @@ class Condition(_Part):
 
 
 class HandOff(_Part):
-    to: _Key
-    """A group or a person of the tenant's desk."""
+    to: _Key | None = None
+    """A group or a person of the tenant's desk; None: its default group."""
     priority: Priority = "normal"
 
 
@@ -163,7 +163,7 @@ class AskApproval(_Part):
 
 
 class Tell(_Part):
-    to: _Key
+    to: _Key | None = None
 
 
 class Action(_Part):

@@ -13,7 +13,9 @@ from konstruct.settings import Settings
 from konstruct.tables import Tenant
 from konstruct.vault import Vault
 from tests.acceptance.processes import environment, konstruct
+from tests.gateway.people import working
 from tests.support import approvals, library
+from tests.support.handoffs import hand_off, seat
 from tests.support.office import Office, open_office
 
 CHECKOUT = Path(__file__).parents[2]
@@ -38,11 +40,13 @@ def env(settings: Settings, tmp_path: Path) -> dict[str, str]:
 
 
 async def test_the_readmes_commands_do_what_it_says(
-    api: str, office: Office, slug: str, env: dict[str, str], tmp_path: Path
+    api: str, settings: Settings, office: Office, slug: str, env: dict[str, str], tmp_path: Path
 ) -> None:
     section = re.search(r"## REST API\n.*?```\n(.*?)```", README, re.DOTALL)
     assert section
     waiting = await approvals.ask(office)
+    await seat(office, channel=None, people={"anna": {"name": "Anna Berg"}})
+    handoff_id = await hand_off(office, await office.say("I want a person"))
     await library.fill(office, "faq", {"a": library.content("We are open on Sundays.")})
     (tmp_path / "hours.txt").write_text("Open on Mondays")
     script = section[1].replace("http://127.0.0.1:8000", api).replace("--tenant demo", f"--tenant {slug}")
@@ -50,20 +54,26 @@ async def test_the_readmes_commands_do_what_it_says(
         "curl -s", "echo; curl -sS --fail-with-body"
     )
 
-    shell = await asyncio.create_subprocess_exec(
-        "bash",
-        "-euc",
-        script,
-        cwd=CHECKOUT,
-        env=env | {"ID": str(waiting.approval_id), "FINGERPRINT": waiting.fingerprint},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    said, complained = await shell.communicate()
+    named = {"ID": str(waiting.approval_id), "FINGERPRINT": waiting.fingerprint, "HANDOFF": str(handoff_id)}
+    async with working(settings, office):
+        shell = await asyncio.create_subprocess_exec(
+            "bash",
+            "-euc",
+            script,
+            cwd=CHECKOUT,
+            env=env | named,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        said, complained = await shell.communicate()
 
     assert shell.returncode == 0, complained.decode() + said.decode()
     answers: list[Any] = [json.loads(line) for line in said.decode().splitlines() if line]
-    listed, approved, source, uploaded, documents, found = answers
+    listed, approved, *of_people, source, uploaded, documents, found = answers
+    queue, packet, claimed, replied, given_back = of_people
+    assert [each["id"] for each in queue["handoffs"]] == [packet["id"]] == [str(handoff_id)]
+    assert (claimed["owner"], claimed["agent"], given_back["owner"]) == ("agent", "anna", "employee")
+    assert (len(replied["message_ids"]), replied["is_new"]) == (1, True)
     assert [approval["id"] for approval in listed["approvals"]] == [str(waiting.approval_id)]
     assert (approved["state"], approved["decided_by"]) == ("approved", "api:back-office")
     assert (source["key"], uploaded["outcome"]) == ("handbook", "new")

@@ -216,7 +216,7 @@ def test_rules_of_escalation_are_kept_as_they_are_read_again() -> None:
     rules = """    escalation:
     - name: stuck
       when: {any: [{failed_attempts: 2}, {confidence_below: 0.5}, {asked_for_human: true}, {tool_failed: true}]}
-      then: {hand_off: {to: support}}
+      then: {hand_off: {}}
     persona:"""
     kept = parse(changed("    persona:", rules)).employees["ada"].content()["escalation"]
     assert kept == [
@@ -230,7 +230,7 @@ def test_rules_of_escalation_are_kept_as_they_are_read_again() -> None:
                     {"tool_failed": ["*"]},
                 ]
             },
-            "then": {"hand_off": {"to": "support", "priority": "normal"}},
+            "then": {"hand_off": {"priority": "normal"}},
         }
     ]
 

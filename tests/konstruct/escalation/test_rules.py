@@ -121,10 +121,8 @@ def test_values_that_are_none_are_refused(when: Any) -> None:
 @pytest.mark.parametrize(
     "then",
     [
-        {"hand_off": {}},
         {"hand_off": {"to": "Support!"}},
         {"hand_off": {"to": "support", "priority": "now"}},
-        {"tell": {}},
         {"ask_approval": {"to": "support"}},
         {"ask_approval": None},
         {"tell": {"to": "a"}, "ask_approval": {}},
