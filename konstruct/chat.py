@@ -19,6 +19,7 @@ from konstruct.vault import Vault
 from konstruct.window import Line
 
 POLL_SECONDS = 0.1
+PEOPLES = "A person has this conversation. They were shown what you wrote, and answer when they can."
 
 
 class Chat:
@@ -60,10 +61,17 @@ class Chat:
                         return answer
                     await asyncio.sleep(POLL_SECONDS)
         except TimeoutError:
+            if await self._is_peoples(accepted):
+                return [("Konstruct", PEOPLES)]
             raise Unavailable(
                 f"No answer within {patience:.0f} seconds. Your message is kept and will be answered when a worker"
                 " can; `konstruct doctor` says what is missing."
             ) from None
+
+    async def _is_peoples(self, accepted: Accepted) -> bool:
+        async with self._database.tenant_session(self._connection.tenant_id) as session:
+            asked = await session.get_one(Message, (self._connection.tenant_id, accepted.message_id))
+            return asked.state == "passed"
 
     async def _answer(self, accepted: Accepted) -> list[tuple[str, str]]:
         async with self._database.tenant_session(self._connection.tenant_id) as session:
@@ -85,7 +93,8 @@ class Chat:
             lines = [Line.of(message) for message in messages]
             ciphers = await self._vault.ciphers(session, window.contacts_in(lines))
             return [
-                (name if line.author == "employee" else "Konstruct", line.text(ciphers) or "(erased)") for line in lines
+                (line.signed or (name if line.author == "employee" else "Konstruct"), line.text(ciphers) or "(erased)")
+                for line in lines
             ]
 
 
