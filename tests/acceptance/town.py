@@ -65,10 +65,12 @@ class Talk:
         return said
 
     async def heard(self, count: int = 1, *, timeout: float = 40.0) -> list[str]:
-        """What the bot wrote in the thread, once there are ``count`` messages; what it wrote elsewhere is an error."""
+        """What the bot wrote in the thread, once there are ``count`` messages and none of them is still being written;
+        what it wrote elsewhere is an error."""
         await self.slack.wait_for_message(
             self.channel, count, thread_ts=self.root, team=self.workspace.team_id, timeout=timeout
         )
+        await until(lambda: all(each.get("streaming_state") != "in_progress" for each in self.messages()), timeout)
         return self.texts()
 
     def texts(self) -> list[str]:
