@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
+import pytest
 from temporalio.client import Client
 from temporalio.worker import Worker
 
@@ -32,19 +33,22 @@ from workflows.sandbox import RUNNER
 
 @asynccontextmanager
 async def working(settings: Settings, office: any_office.Office) -> AsyncIterator[Client]:
-    """A worker that changes owners, and shows nobody anything."""
+    """A worker that changes owners, and shows nobody anything. What other tests left in the queue is not its business:
+    it has one of its own."""
     client = await temporal.connect(settings, lazy=False)
     changing = ChangingOwner(office.database, office.vault, client)
     attending = Attending(office.database, office.vault, {}, None, client)
-    async with Worker(
-        client,
-        task_queue=temporal.CONVERSATIONS,
-        workflows=[ConversationWorkflow, HandoffWorkflow],
-        activities=[changing.change_owner, attending.attend_handoff],
-        workflow_runner=RUNNER,
-        interceptors=[FailureInterceptor()],
-    ):
-        yield client
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(temporal, "CONVERSATIONS", f"conversations-{uuid4()}")
+        async with Worker(
+            client,
+            task_queue=temporal.CONVERSATIONS,
+            workflows=[ConversationWorkflow, HandoffWorkflow],
+            activities=[changing.change_owner, attending.attend_handoff],
+            workflow_runner=RUNNER,
+            interceptors=[FailureInterceptor()],
+        ):
+            yield client
 
 
 async def until(office: any_office.Office, handoff_id: UUID, holds: Callable[[Handoff], bool]) -> Handoff:
