@@ -220,16 +220,9 @@ async def tell_approval(client: Client, tenant_id: UUID, approval_id: UUID) -> N
     Raises:
         Unavailable: Temporal cannot be reached in time.
     """
-    async with _in_time():
-        await client.start_workflow(
-            approval_contracts.WORKFLOW,
-            approval_contracts.ApprovalState(tenant_id, approval_id),
-            id=approval_contracts.workflow_id(tenant_id, approval_id),
-            task_queue=CONVERSATIONS,
-            start_signal=approval_contracts.DECIDED,
-            priority=Priority(fairness_key=str(tenant_id)),
-            rpc_timeout=_SIGNAL_TIMEOUT,
-        )
+    state = approval_contracts.ApprovalState(tenant_id, approval_id)
+    workflow = approval_contracts.workflow_id(tenant_id, approval_id)
+    await _wake(client, tenant_id, approval_contracts.WORKFLOW, workflow, state, approval_contracts.DECIDED)
 
 
 async def tell_decided(client: Client, tenant_id: UUID, approval_id: UUID) -> None:
@@ -246,16 +239,9 @@ async def tell_of_handoff(client: Client, tenant_id: UUID, handoff_id: UUID) -> 
     Raises:
         Unavailable: Temporal cannot be reached in time.
     """
-    async with _in_time():
-        await client.start_workflow(
-            handoff_contracts.WORKFLOW,
-            handoff_contracts.HandoffState(tenant_id, handoff_id),
-            id=handoff_contracts.workflow_id(tenant_id, handoff_id),
-            task_queue=CONVERSATIONS,
-            start_signal=handoff_contracts.CHANGED,
-            priority=Priority(fairness_key=str(tenant_id)),
-            rpc_timeout=_SIGNAL_TIMEOUT,
-        )
+    state = handoff_contracts.HandoffState(tenant_id, handoff_id)
+    workflow = handoff_contracts.workflow_id(tenant_id, handoff_id)
+    await _wake(client, tenant_id, handoff_contracts.WORKFLOW, workflow, state, handoff_contracts.CHANGED)
 
 
 async def mention_handoff(client: Client, tenant_id: UUID, handoff_id: UUID) -> None:
@@ -272,16 +258,9 @@ async def tell_consult(client: Client, tenant_id: UUID, consult_id: UUID) -> Non
     Raises:
         Unavailable: Temporal cannot be reached in time.
     """
-    async with _in_time():
-        await client.start_workflow(
-            consult_contracts.WORKFLOW,
-            consult_contracts.ConsultState(tenant_id, consult_id),
-            id=consult_contracts.workflow_id(tenant_id, consult_id),
-            task_queue=CONVERSATIONS,
-            start_signal=consult_contracts.SETTLED,
-            priority=Priority(fairness_key=str(tenant_id)),
-            rpc_timeout=_SIGNAL_TIMEOUT,
-        )
+    state = consult_contracts.ConsultState(tenant_id, consult_id)
+    workflow = consult_contracts.workflow_id(tenant_id, consult_id)
+    await _wake(client, tenant_id, consult_contracts.WORKFLOW, workflow, state, consult_contracts.SETTLED)
 
 
 async def mention_consult(client: Client, tenant_id: UUID, consult_id: UUID) -> None:
@@ -324,6 +303,20 @@ async def act(
         raise Unavailable("It could not be done just now: try again.") from error
     except (RPCError, RPCTimeoutOrCancelledError, RuntimeError, TimeoutError) as error:
         raise Unavailable("It is not known whether it was done: look, and try again.") from error
+
+
+async def _wake(client: Client, tenant_id: UUID, kind: str, id: str, state: object, signal: str) -> None:
+    """Signals a workflow that looks at the database for what is new, starting it if it does not run."""
+    async with _in_time():
+        await client.start_workflow(
+            kind,
+            state,
+            id=id,
+            task_queue=CONVERSATIONS,
+            start_signal=signal,
+            priority=Priority(fairness_key=str(tenant_id)),
+            rpc_timeout=_SIGNAL_TIMEOUT,
+        )
 
 
 async def stop_turn(client: Client, tenant_id: UUID, conversation_id: UUID) -> None:

@@ -1,7 +1,6 @@
 """One approval: people are asked, waited for as long as it takes, and what came of it goes back to the conversation."""
 
 import asyncio
-from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
@@ -10,6 +9,7 @@ from konstruct.contracts.approvals import ApprovalStanding, ApprovalState
 from konstruct.contracts.conversation import ToolCallToMake
 from workflows import policies
 from workflows.tool_calls import make
+from workflows.words import Words
 
 
 @workflow.defn(name="ApprovalWorkflow")
@@ -17,15 +17,15 @@ class ApprovalWorkflow:
     @workflow.init
     def __init__(self, state: ApprovalState) -> None:
         self._state = state
-        self._words = 0
+        self._words = Words()
 
     @workflow.run
     async def run(self, state: ApprovalState) -> None:
         announcing = asyncio.create_task(self._announce())
-        words, standing = self._words, await self._stand()
+        words, standing = self._words.count, await self._stand()
         while standing.state == "waiting":
-            await self._wait(words, standing.seconds_left)
-            words, standing = self._words, await self._stand()
+            await self._words.wait(words, standing.seconds_left)
+            words, standing = self._words.count, await self._stand()
         announcing.cancel()
         await workflow.wait_condition(announcing.done)
         if standing.state == "approved":
@@ -45,16 +45,6 @@ class ApprovalWorkflow:
         )
         return standing
 
-    async def _wait(self, words: int, seconds: float) -> None:
-        """For somebody's word, which the database knows, or for the time to be over. ``words``: how many there were
-        before it was last looked, for one that came meanwhile may not have been seen."""
-        try:
-            await workflow.wait_condition(
-                lambda: self._words != words, timeout=timedelta(seconds=max(seconds, policies.LEAST_WAIT_SECONDS))
-            )
-        except TimeoutError:
-            return
-
     @workflow.signal
     def decided(self) -> None:
-        self._words += 1
+        self._words.add()

@@ -2,13 +2,13 @@
 conversation, which goes on meanwhile."""
 
 import asyncio
-from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 from konstruct.contracts.consults import ConsultStanding, ConsultState
 from workflows import policies
+from workflows.words import Words
 
 
 @workflow.defn(name="ConsultWorkflow")
@@ -16,15 +16,15 @@ class ConsultWorkflow:
     @workflow.init
     def __init__(self, state: ConsultState) -> None:
         self._state = state
-        self._words = 0
+        self._words = Words()
 
     @workflow.run
     async def run(self, state: ConsultState) -> None:
         announcing = asyncio.create_task(self._announce())
-        words, standing = self._words, await self._stand()
+        words, standing = self._words.count, await self._stand()
         while standing.state == "waiting":
-            await self._wait(words, standing.seconds_left)
-            words, standing = self._words, await self._stand()
+            await self._words.wait(words, standing.seconds_left)
+            words, standing = self._words.count, await self._stand()
         announcing.cancel()
         await workflow.wait_condition(announcing.done)
         await workflow.execute_activity("report_consult", state, **policies.REPORTING)
@@ -42,16 +42,6 @@ class ConsultWorkflow:
         )
         return standing
 
-    async def _wait(self, words: int, seconds: float) -> None:
-        """For the answer, which the database knows, or for the time to be over. ``words``: how many there were before
-        it was last looked, for one that came meanwhile may not have been seen."""
-        try:
-            await workflow.wait_condition(
-                lambda: self._words != words, timeout=timedelta(seconds=max(seconds, policies.LEAST_WAIT_SECONDS))
-            )
-        except TimeoutError:
-            return
-
     @workflow.signal
     def settled(self) -> None:
-        self._words += 1
+        self._words.add()

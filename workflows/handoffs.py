@@ -1,7 +1,6 @@
 """One handoff: people are told of it, reminded and helped, for as long as it takes."""
 
 import asyncio
-from datetime import timedelta
 from uuid import UUID
 
 from temporalio import workflow
@@ -9,6 +8,7 @@ from temporalio.exceptions import ActivityError
 
 from konstruct.contracts.handoffs import AssistRequest, HandoffStanding, HandoffState
 from workflows import policies
+from workflows.words import Words
 
 
 @workflow.defn(name="HandoffWorkflow")
@@ -16,17 +16,17 @@ class HandoffWorkflow:
     @workflow.init
     def __init__(self, state: HandoffState) -> None:
         self._state = state
-        self._words = 0
+        self._words = Words()
         self._helps: dict[UUID, asyncio.Task[None]] = {}
 
     @workflow.run
     async def run(self, state: HandoffState) -> None:
         for _ in range(policies.HANDOFF_STEPS_IN_A_RUN):
-            words, standing = self._words, await self._attend()
-            if standing.is_over and self._words == words and not self._is_helping():
+            words, standing = self._words.count, await self._attend()
+            if standing.is_over and self._words.count == words and not self._is_helping():
                 return
             self._help(standing)
-            await self._wait(words, standing.seconds)
+            await self._words.wait(words, standing.seconds)
         await workflow.wait_condition(lambda: not self._is_helping())
         workflow.continue_as_new(state)
 
@@ -56,19 +56,11 @@ class HandoffWorkflow:
             # The entry says that it failed; a packet is only less than it could be.
             workflow.logger.warning("No model helped with a handoff.")
         # It is to be shown.
-        self._words += 1
+        self._words.add()
 
     def _is_helping(self) -> bool:
         return not all(help_.done() for help_ in self._helps.values())
 
-    async def _wait(self, words: int, seconds: float | None) -> None:
-        """For somebody's word, which the database knows, or for the next thing that is due."""
-        timeout = None if seconds is None else timedelta(seconds=max(seconds, policies.LEAST_WAIT_SECONDS))
-        try:
-            await workflow.wait_condition(lambda: self._words != words, timeout=timeout)
-        except TimeoutError:
-            return
-
     @workflow.signal
     def changed(self) -> None:
-        self._words += 1
+        self._words.add()
