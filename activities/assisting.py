@@ -74,6 +74,12 @@ class Assisting:
             async with self._database.tenant_session(request.tenant_id) as session:
                 await entries.fill(session, self._vault, request.entry_id, text)
 
+    @activity.defn(name="give_up_assisting")
+    async def give_up_assisting(self, request: AssistRequest) -> None:
+        """Every attempt died on the way: whoever waits for it is told."""
+        async with self._database.tenant_session(request.tenant_id) as session:
+            await entries.fill(session, self._vault, request.entry_id, None)
+
     async def _ask(
         self, found: Whereabouts, prompt: Sequence[ChatMessage], purpose: Literal["packet", "assist"], budget: float
     ) -> str | None:

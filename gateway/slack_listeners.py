@@ -12,7 +12,7 @@ from temporalio.client import Client
 from gateway.bodies import Json
 from gateway.slack_consults import SlackConsults
 from gateway.slack_handoffs import SlackHandoffs
-from gateway.slack_plain import SlackMessage, mentions, plain_text
+from gateway.slack_plain import SlackMessage, mentions, plain_text, sent_files
 from konstruct import connections, employees, inbox, temporal
 from konstruct.adapters.slack import Prompt, SlackMessenger
 from konstruct.connections import ConnectionRef
@@ -91,6 +91,7 @@ class SlackListeners:
                 external_id=message.external_id,
                 contact_external_id=person,
                 text=plain_text(message, account.bot_user_id),
+                files=sent_files(message),
             ),
         )
         await temporal.notify(self._temporal, connection.tenant_id, accepted)

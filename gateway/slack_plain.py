@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from konstruct.inbox import SentFile
+
 NOTHING_SAID: Final = "[mentioned you without writing anything]"
 
 # Slack escapes the three characters in all that people type, so a bare bracket always is markup.
@@ -56,6 +58,18 @@ def plain_text(message: SlackMessage, bot_user_id: str) -> str:
     said += [_table(part) for part in _parts(message.attachments) if part.get("type") == "table"]
     said += [f"[sent a file: {file['name']}]" if file.get("name") else "[sent a file]" for file in message.files or []]
     return "\n\n".join(filter(None, said)) or NOTHING_SAID
+
+
+def sent_files(message: SlackMessage) -> tuple[SentFile, ...]:
+    """What is odd about a file is left out of what is told of it: its sender chose most of that."""
+    return tuple(
+        SentFile(
+            name=str(file.get("name") or "file"),
+            media_type=str(file.get("mimetype") or ""),
+            size=size if isinstance(size := file.get("size"), int) else 0,
+        )
+        for file in message.files or []
+    )
 
 
 def to_plain(mrkdwn: str) -> str:

@@ -219,6 +219,7 @@ async def _shred_messages(
         .values(
             body=None,
             sealed=None,
+            sealed_files=None,
             external_id=None,
             state=sql(
                 "case when direction = 'inbound' then 'deleted' when state = 'pending' then 'discarded'"

@@ -1,8 +1,10 @@
 """What comes in: one durable write for each message, whatever a channel repeats, edits or takes back."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import and_, bindparam
@@ -81,6 +83,21 @@ _SAID = (
 _CONVERSATION_OF = _SAID.with_only_columns(col(Message.conversation_id))
 
 
+FILES: Final = "message files"
+"""What ciphers call the purpose of the names of a message's files."""
+MOST_FILES: Final = 50
+
+
+@dataclass(frozen=True)
+class SentFile:
+    """What a channel says of a file: all of it is the sender's word."""
+
+    name: str
+    media_type: str = ""
+    size: int = 0
+    """Bytes; 0 where the channel does not say."""
+
+
 @dataclass(frozen=True)
 class Inbound:
     """One message of a contact, as every channel can say it."""
@@ -91,6 +108,7 @@ class Inbound:
     """The channel's id of the message, the same in every repetition."""
     contact_external_id: str
     text: str
+    files: tuple[SentFile, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -176,6 +194,7 @@ async def _store(
         author="contact",
         contact_id=contact_id,
         sealed=cipher.seal(MESSAGE, message_id, _storable(inbound.text)),
+        sealed_files=_sealed_files(cipher, message_id, inbound.files),
         external_id=inbound.external_id,
         state="passed" if is_passed else "received" if verdict.allowed else "refused",
         settled_at=utc_now() if is_passed else None,
@@ -206,6 +225,23 @@ async def _store(
         is_refused=not verdict.allowed,
         handoff_id=conversation.handoff_id if is_passed else None,
     )
+
+
+def _sealed_files(cipher: ContactCipher, message_id: UUID, files: Sequence[SentFile]) -> bytes | None:
+    if not files:
+        return None
+    told = [
+        {"name": _storable(file.name)[:255], "media_type": _storable(file.media_type)[:100], "size": file.size}
+        for file in files[:MOST_FILES]
+    ]
+    return cipher.seal(FILES, message_id, json.dumps(told))
+
+
+def files_of(message: Message, cipher: ContactCipher) -> list[SentFile]:
+    """What came along with it."""
+    if message.sealed_files is None:
+        return []
+    return [SentFile(**file) for file in json.loads(cipher.open(FILES, message.id, message.sealed_files))]
 
 
 def outgoing_notice(conversation: Conversation, body: str, *, turn_id: UUID | None = None) -> Message:
@@ -359,7 +395,7 @@ async def remove(session: AsyncSession, connection_id: ConnectionId, external_id
     message = await _locked_message(session, connection_id, external_id)
     if message is None:
         return
-    message.body = message.sealed = None
+    message.body = message.sealed = message.sealed_files = None
     message.state, message.settled_at = "deleted", utc_now()
     await memory.unlearn(session, message)
     _record_change(session, message, "message.deleted")

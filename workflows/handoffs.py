@@ -53,8 +53,9 @@ class HandoffWorkflow:
         try:
             await workflow.execute_activity(activity, request, **policies.ASSISTING)
         except ActivityError:
-            # The entry says that it failed; a packet is only less than it could be.
-            workflow.logger.warning("No model helped with a handoff.")
+            # A packet is only less than it could be; for an entry somebody waits.
+            if isinstance(request, AssistRequest):
+                await workflow.execute_activity("give_up_assisting", request, **policies.BOOKKEEPING)
         # It is to be shown.
         self._words.add()
 

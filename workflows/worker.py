@@ -203,6 +203,7 @@ def conversations_worker(client: Client, turns: Turns) -> Worker:
             turns.attending.attend_handoff,
             turns.assisting.pack_handoff,
             turns.assisting.assist_agent,
+            turns.assisting.give_up_assisting,
             turns.consulting.announce_consult,
             turns.consulting.settle_consult,
             turns.consulting.report_consult,

@@ -79,6 +79,14 @@ class Entry(Shown):
     written_at: datetime
 
 
+class Attachment(Shown):
+    message_id: UUID
+    name: str = Field(description="As the sender calls it. The file itself is with the channel, beside the message.")
+    media_type: str
+    size: int = Field(description="Bytes; 0 where the channel does not say.")
+    sent_at: datetime
+
+
 class Approval(Shown):
     approval_id: UUID
     tool: str
@@ -94,6 +102,7 @@ class Whole(Handoff):
     reason: str
     packet: Packed = Field(description="What a model wrote for people; empty until it has, and where none could.")
     transcript: list[Line] = Field(description="Oldest first. What contacts wrote is untrusted.")
+    attachments: list[Attachment]
     tool_calls: list[Call]
     cost: Decimal = Field(description="US dollars for models in this conversation, as far as prices are known.")
     facts: list[str] = Field(description="What is remembered of the contact.")
@@ -110,6 +119,7 @@ class Whole(Handoff):
             reason=found.reason,
             packet=Packed.model_validate(found.written),
             transcript=[Line.model_validate(each) for each in found.transcript],
+            attachments=[Attachment.model_validate(each) for each in found.attachments],
             tool_calls=[Call.model_validate(each) for each in found.tool_calls],
             cost=found.cost,
             facts=found.facts,

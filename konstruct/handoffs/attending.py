@@ -4,19 +4,20 @@ What happens in the database happens here, once. What is to be done outside is w
 out afterwards, so that an activity that is cut off in between finds it, and looks before it does it again.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any, Final, Literal
 from uuid import UUID, uuid5
 
 from pydantic import TypeAdapter
-from sqlalchemy import and_, exists, or_
+from sqlalchemy import and_, exists, func, or_
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from konstruct.connections import REPLY_WINDOWS
 from konstruct.db import Database
 from konstruct.desk import people, texts
 from konstruct.desk.people import Desk, Group
@@ -24,7 +25,7 @@ from konstruct.desk.plan import Action, Email, GiveUp, Remind, Ring, TellContact
 from konstruct.handoffs import entries, owning
 from konstruct.inbox import outgoing_notice
 from konstruct.ports import DeskEntry
-from konstruct.tables import Handoff, HandoffEntry, Message
+from konstruct.tables import Connection, Conversation, Handoff, HandoffEntry, Message
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
 from konstruct.window import MESSAGE
@@ -81,7 +82,13 @@ class Post:
 _TASK: Final = TypeAdapter(Task)
 
 
-async def advance(session: AsyncSession, vault: Vault, handoff_id: UUID, now: datetime) -> Advanced:
+async def advance(
+    session: AsyncSession,
+    vault: Vault,
+    handoff_id: UUID,
+    now: datetime,
+    reply_windows: Mapping[str, timedelta] = REPLY_WINDOWS,
+) -> Advanced:
     """Does what is due by now, as far as the database goes, and writes down the rest. The same again does nothing."""
     conversation, handoff = await owning.locked(session, handoff_id)
     handoff.attended_at = now
@@ -94,11 +101,12 @@ async def advance(session: AsyncSession, vault: Vault, handoff_id: UUID, now: da
     if handoff.state != "waiting":
         _settle(handoff)
         return Advanced(conversation.id, _tasks(handoff), is_erased=handoff.ended_how == "erased")
-    waiting = waiting_of(handoff)
+    deadline = await _reply_deadline(session, conversation, reply_windows)
+    waiting = replace(waiting_of(handoff), reply_deadline=deadline)
     due = plan(group, waiting, now)
-    notices = [
-        outgoing_notice(conversation, text) for action in due.actions if (text := _told(action, group)) is not None
-    ]
+    told = [text for action in due.actions if (text := _told(action, group)) is not None]
+    # After the channel's deadline nothing gets through until the contact writes again.
+    notices = [outgoing_notice(conversation, text) for text in told if deadline is None or now < deadline]
     session.add_all(notices)
     _note_tasks(handoff, due.actions)
     handoff.progress = handoff.progress | {"waiting": _dumped(applied(waiting, due.actions, now))}
@@ -108,6 +116,22 @@ async def advance(session: AsyncSession, vault: Vault, handoff_id: UUID, now: da
         answer_id = (await owning.give_up(session, vault, handoff_id)).answer_id
         _settle(handoff)
     return Advanced(conversation.id, _tasks(handoff), tuple(notice.id for notice in notices), answer_id)
+
+
+async def _reply_deadline(
+    session: AsyncSession, conversation: Conversation, reply_windows: Mapping[str, timedelta]
+) -> datetime | None:
+    """Until when the contact may be written to; None: always."""
+    kind = select(col(Connection.kind)).where(col(Connection.id) == conversation.connection_id)
+    reply_window = reply_windows.get((await session.execute(kind)).scalar_one())
+    if reply_window is None:
+        return None
+    wrote_at: datetime | None = await session.scalar(
+        select(func.max(col(Message.created_at)))
+        .where(col(Message.conversation_id) == conversation.id, col(Message.author) == "contact")
+        .where(col(Message.state) != "deleted")
+    )
+    return (wrote_at or conversation.created_at) + reply_window
 
 
 def waiting_of(handoff: Handoff) -> Waiting:

@@ -15,7 +15,7 @@ _UNSEEN: Final = ("Cc", "Cf", "Mn", "Me")
 _SLASHES: Final = re.compile("[\u2044\u2215\u2571\u27cb\u29f8\u1735]")
 _TWO_SLASHES: Final = re.compile("[\u2afb\u2afd]")
 # What channels and people put before a line that is no word of it: who is addressed, emoji, and numbers of lists.
-_NO_WORDS: Final = re.compile(r"@\S*|:[\w+'-]+:|^\W*(?:\d{1,3}|[a-z])[.)]", re.IGNORECASE)
+_NO_WORDS: Final = re.compile(r"@\S*|:[\w+'-]+:|(?<![^\W_])(?:\d{1,3}|[a-z])[.)]", re.IGNORECASE)
 _WORD: Final = re.compile(r"[^\W_]")
 
 

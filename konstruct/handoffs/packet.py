@@ -11,6 +11,7 @@ from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from konstruct import inbox
 from konstruct.desk import people
 from konstruct.errors import NotFound
 from konstruct.handoffs import cards, entries, owning
@@ -61,6 +62,17 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Attachment:
+    """A file that somebody sent; it itself is with the channel, beside the message."""
+
+    message_id: UUID
+    name: str
+    media_type: str
+    size: int
+    sent_at: datetime
+
+
+@dataclass(frozen=True)
 class OpenApproval:
     approval_id: UUID
     tool: str
@@ -78,6 +90,7 @@ class Packet:
     written: cards.Written
     transcript: list[Said]
     """Oldest first."""
+    attachments: list[Attachment]
     tool_calls: list[Called]
     cost: Decimal
     """US dollars that models have cost in the conversation, as far as prices are known."""
@@ -106,6 +119,7 @@ async def read(session: AsyncSession, vault: Vault, handoff_id: UUID) -> Packet:
         reason=cards.reason(handoff, cipher),
         written=cards.written(handoff, cipher),
         transcript=await _transcript(session, handoff, ciphers),
+        attachments=await _attachments(session, handoff, ciphers),
         tool_calls=await _tool_calls(session, handoff, ciphers),
         cost=cost or Decimal(0),
         facts=[fact.text for fact in await due.known_facts(session, vault, handoff.contact_id)],
@@ -158,6 +172,22 @@ async def _transcript(session: AsyncSession, handoff: Handoff, ciphers: Mapping[
         if (text := _text(message, ciphers))
     ]
     return said[::-1]
+
+
+async def _attachments(
+    session: AsyncSession, handoff: Handoff, ciphers: Mapping[UUID, ContactCipher]
+) -> list[Attachment]:
+    messages = await session.scalars(
+        select(Message)
+        .where(col(Message.conversation_id) == handoff.conversation_id, col(Message.sealed_files).is_not(None))
+        .order_by(col(Message.seq))
+    )
+    return [
+        Attachment(message.id, file.name, file.media_type, file.size, message.created_at)
+        for message in messages
+        if message.contact_id is not None and (cipher := ciphers.get(message.contact_id)) is not None
+        for file in inbox.files_of(message, cipher)
+    ]
 
 
 def _text(message: Message, ciphers: Mapping[UUID, ContactCipher]) -> str:

@@ -131,6 +131,8 @@ class Message(Owned, table=True):
     """A sentence of the product's own."""
     sealed: bytes | None = Field(default=None, sa_type=LargeBinary)
     """What a person or an employee said, under the contact's key; neither is there when it was taken back or erased."""
+    sealed_files: bytes | None = Field(default=None, sa_type=LargeBinary)
+    """What files came along, by their names; they themselves are with the channel."""
     forgotten_at: datetime | None = moment(optional=True)
     """Since when no model is shown it any more, as the contact asked."""
     external_id: str | None = None

@@ -70,6 +70,12 @@ async def test_after_forty_turns_and_three_days_everybody_knows_all_they_must(de
     transcript = [line["text"] for line in packet["transcript"]]
     assert "Turn 1: my customer number is 4711." in transcript
     assert any("bill-2026.pdf" in text for text in transcript)
+    [attachment] = packet["attachments"]
+    assert (attachment["name"], attachment["media_type"], attachment["size"]) == (
+        "bill-2026.pdf",
+        "application/pdf",
+        1024,
+    )
     assert {call["tool"]: call["state"] for call in packet["tool_calls"]} == {
         "current_time": "done",
         "hand_off": "done",

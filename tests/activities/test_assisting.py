@@ -69,6 +69,19 @@ async def assist(assisting: Assisting, office: Office, entry_id: UUID) -> tuple[
         return (await entries.get(session, entry_id)).state, await entries.text(session, office.vault, entry_id)
 
 
+async def test_what_is_given_up_says_so_and_what_was_written_stands(
+    office: Office, handoff_id: UUID, assisting: Assisting, model: ScriptedModel
+) -> None:
+    model.script("Dear friend")
+    given_up, written = await want(office, handoff_id), await want(office, handoff_id)
+    await assist(assisting, office, written)
+    states = []
+    for entry_id in (given_up, written):
+        await ActivityEnvironment().run(assisting.give_up_assisting, AssistRequest(office.tenant_id, entry_id))
+        states.append((await entry_row(office, entry_id)).state)
+    assert states == ["failed", "kept"]
+
+
 def shown(prompts: Sequence[Sequence[ChatMessage]]) -> str:
     [prompt] = prompts
     return "\n".join(message.content for message in prompt)

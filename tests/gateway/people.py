@@ -23,7 +23,7 @@ from konstruct.settings import Settings
 from konstruct.tables import Conversation, Handoff, HandoffEntry
 from tests.gateway.office import Office
 from tests.support import office as any_office
-from tests.support.handoffs import DESK_CHANNEL, change_row, handoff_row
+from tests.support.handoffs import DESK_CHANNEL, change_row, handoff_row, seat
 from tests.support.slack_double import Delivery, SlackDouble
 from tests.support.slack_double.delivery import EventKind, Said
 from workflows.conversation import ConversationWorkflow
@@ -57,6 +57,12 @@ async def until(office: any_office.Office, handoff_id: UUID, holds: Callable[[Ha
         while not holds(handoff := await handoff_row(office, handoff_id)):
             continue
     return handoff
+
+
+async def open_floor(slack: SlackDouble, office: Office, gateway: str) -> "Floor":
+    office.workspace.add_channel(DESK_CHANNEL)
+    await seat(office)
+    return Floor(slack, office, f"{gateway}/slack/interactivity")
 
 
 @dataclass(frozen=True)

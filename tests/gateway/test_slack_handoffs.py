@@ -16,7 +16,7 @@ from konstruct.settings import Settings
 from konstruct.tables import HandoffEntry
 from tests.gateway.conftest import MakeEvents, signals, statuses, webhooks
 from tests.gateway.office import Office
-from tests.gateway.people import Floor, working
+from tests.gateway.people import Floor, open_floor, working
 from tests.support.handoffs import DESK_CHANNEL, GRACE, LINUS, claim, hand_back, hand_off, handoff_row, seat
 from tests.support.http import serve
 from tests.support.slack_double import SlackDouble
@@ -28,9 +28,7 @@ BOTH_EVENTS: tuple[EventKind, ...] = ("message", "app_mention")
 
 @pytest.fixture
 async def floor(slack: SlackDouble, office: Office, gateway: str) -> Floor:
-    office.workspace.add_channel(DESK_CHANNEL)
-    await seat(office)
-    return Floor(slack, office, f"{gateway}/slack/interactivity")
+    return await open_floor(slack, office, gateway)
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.slack_plain import NOTHING_SAID, SlackMessage, mentions, plain_text, to_plain
+from gateway.slack_plain import NOTHING_SAID, SlackMessage, mentions, plain_text, sent_files, to_plain
+from konstruct.inbox import SentFile
 
 BOT = "U0BOT"
 
@@ -69,6 +70,12 @@ def test_files_are_named_since_they_are_not_read() -> None:
     sent = message("look", files=[{"name": "invoice.pdf"}, {"id": "F1", "file_access": "check_file_info"}])
 
     assert plain_text(sent, BOT) == "look\n\n[sent a file: invoice.pdf]\n\n[sent a file]"
+
+
+def test_files_are_told_of_as_far_as_that_can_be_used() -> None:
+    odd = {"name": None, "mimetype": 7, "size": "large"}
+    sent = message("look", files=[{"name": "a.pdf", "mimetype": "application/pdf", "size": 3}, odd])
+    assert sent_files(sent) == (SentFile("a.pdf", "application/pdf", 3), SentFile("file", "7"))
 
 
 def test_a_pasted_table_becomes_lines() -> None:

@@ -20,7 +20,7 @@ from konstruct.connections import ConnectionRef
 from konstruct.conversations import Finished, HandedOff, Turn
 from konstruct.db import Database
 from konstruct.identity import ConnectionId, TenantId, new_id
-from konstruct.inbox import Accepted, Inbound
+from konstruct.inbox import Accepted, Inbound, SentFile
 from konstruct.knowledge import documents, embedding, indexing, sources, syncs
 from konstruct.knowledge.chunking import Chunk
 from konstruct.knowledge.indexing import Content
@@ -88,8 +88,9 @@ class Office:
         contact: str = "U1",
         external_id: str | None = None,
         limiter: Limiter | None = None,
+        files: tuple[SentFile, ...] = (),
     ) -> Accepted:
-        inbound = Inbound(channel, root, external_id or secrets.token_hex(8), contact, text)
+        inbound = Inbound(channel, root, external_id or secrets.token_hex(8), contact, text, files)
         return await inbox.accept(self.database, self.vault, limiter or Allowing(), self.ref, inbound)
 
     async def begin(self, asked: Accepted, turn_id: UUID) -> Turn | HandedOff | list[UUID]:

@@ -287,6 +287,7 @@ OF_HANDOFFS: dict[str, tuple[str, OfHandoff]] = {
     "attend_handoff": ("attend_handoff", _state_of),
     "pack_handoff": ("pack_handoff", _state_of),
     "assist_agent": ("assist_agent", _help_of),
+    "give_up_assisting": ("give_up_assisting", _help_of),
 }
 
 

@@ -43,6 +43,7 @@ class People:
     helping: asyncio.Queue[UUID] = field(default_factory=asyncio.Queue)
     hold_helping: asyncio.Event | None = None
     helping_fails: bool = False
+    given_up: list[UUID] = field(default_factory=list)
     packed: list[UUID] = field(default_factory=list)
 
     def stand(self, standing: HandoffStanding) -> None:
@@ -108,6 +109,10 @@ class People:
     async def assist_agent(self, request: AssistRequest) -> None:
         await self._help(request.entry_id, self.helped)
 
+    @activity.defn(name="give_up_assisting")
+    async def give_up_assisting(self, request: AssistRequest) -> None:
+        self.given_up.append(request.entry_id)
+
     @activity.defn(name="pack_handoff")
     async def pack_handoff(self, state: HandoffState) -> None:
         await self._help(state.handoff_id, self.packed)
@@ -122,7 +127,13 @@ class People:
 
     @property
     def activities(self) -> list[Callable[..., Awaitable[object]]]:
-        return [self.change_owner, self.attend_handoff, self.assist_agent, self.pack_handoff]
+        return [
+            self.change_owner,
+            self.attend_handoff,
+            self.assist_agent,
+            self.give_up_assisting,
+            self.pack_handoff,
+        ]
 
 
 def _refused(sentence: str, kind: str) -> ApplicationError:

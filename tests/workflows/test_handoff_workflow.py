@@ -153,9 +153,9 @@ async def test_while_a_model_writes_the_handoff_is_attended_to(conversation: Con
 
 async def test_without_a_model_the_handoff_is_what_it_is(conversation: Conversation, people: People) -> None:
     people.helping_fails = True
-    people.standings = deque([HandoffStanding(is_over=False, needs_packet=True, assist=[uuid4()]), OVER])
+    people.standings = deque([HandoffStanding(is_over=False, needs_packet=True, assist=[entry := uuid4()]), OVER])
     await (await conversation.have_attended()).result()
-    assert (len(people.packed), len(people.helped)) == (3, 3)
+    assert (len(people.packed), len(people.helped), people.given_up) == (3, 3, [entry])
 
 
 async def test_while_the_channel_is_away_it_is_tried_until_it_is_back(

@@ -12,7 +12,8 @@ alter table messages
     'received', 'taken', 'answered', 'refused', 'deleted', 'stopped', 'passed',
     'pending', 'sending', 'sent', 'failed', 'discarded'
   )),
-  add column signed text;
+  add column signed text,
+  add column sealed_files bytea;
 
 alter table usage
   drop constraint usage_purpose_check,

@@ -232,6 +232,28 @@ class TestWhatIsDue:
         assert {task.id for task in again.tasks}.isdisjoint(task.id for task in first.tasks)
         assert len(await told(office)) == 2
 
+    async def test_a_channels_deadline_is_one_like_any_other(self, office: Office, asked: Accepted) -> None:
+        """As WhatsApp's, which lets nobody be written to a day after they wrote."""
+        handoff_id = await hand_off(office, asked)
+        [wrote] = [message.created_at for message in await office.messages("inbound") if message.author == "contact"]
+
+        async def at(hours: float) -> Advanced:
+            async with office.session() as session:
+                when = wrote + timedelta(hours=hours)
+                return await attending.advance(session, office.vault, handoff_id, when, {"slack": timedelta(hours=5)})
+
+        await at(0.01)
+        near = await at(4)
+        assert ("remind", BOTH) in kinds(near)
+        assert len((await at(4.9)).notice_ids) == 1
+        until = wrote + timedelta(hours=5)
+        assert (await told(office))[-1] == texts.told("deadline", until=until)
+        # From then on nothing gets through, also not that nobody came.
+        before = len(await told(office))
+        for hours in (5.1, 7, 9):
+            await at(hours)
+        assert len(await told(office)) == before
+
     async def test_who_is_only_told_is_called_once_and_the_contact_hears_nothing(
         self, office: Office, asked: Accepted
     ) -> None:

@@ -36,6 +36,7 @@ LINE_ENDS = st.sampled_from(["\n", "\r\n", "\r", "\v", "\f", "\x1c", "\x85", "\u
 @example("@grace // not for them")
 @example(":lock: // not for them")
 @example("1. // not for them")
+@example("• 1. _2) // not for them")
 def test_a_line_that_starts_with_the_mark_is_a_note_whatever_stands_before_it(line: str) -> None:
     assert notes.split(line) == notes.Split("", line.strip())
 

@@ -6,13 +6,13 @@ from uuid import UUID
 
 import pytest
 
-from konstruct import contacts, employees, usage
+from konstruct import contacts, employees, inbox, usage
 from konstruct.errors import NotFound
 from konstruct.handoffs import asking, entries, packet
 from konstruct.handoffs.cards import Written
 from konstruct.handoffs.packet import Packet
 from konstruct.identity import new_id
-from konstruct.inbox import Accepted
+from konstruct.inbox import Accepted, SentFile
 from konstruct.models import ModelCall
 from konstruct.ports import Tokens, ToolCall
 from konstruct.tables.base import utc_now
@@ -53,6 +53,18 @@ async def test_why_whom_for_and_who_has_it(office: Office, asked: Accepted) -> N
     assert waiting.written == Written()
     await claim(office, handoff_id, LINUS)
     assert (await read(office, handoff_id)).agent_name == LINUS.name
+
+
+async def test_files_that_were_sent_and_not_those_that_were_taken_back(office: Office, asked: Accepted) -> None:
+    sent = (SentFile("bill\0.pdf", "application/pdf", 1024), SentFile("x" * 300))
+    await office.say("Here", files=sent, external_id="C1:8")
+    await office.say("And here", files=(SentFile("old.pdf"),), external_id="C1:9")
+    async with office.session() as session:
+        await inbox.remove(session, office.connection_id, "C1:9")
+    [first, second] = (await read(office, await hand_off(office, asked))).attachments
+    assert (first.name, first.media_type, first.size) == ("bill.pdf", "application/pdf", 1024)
+    assert (second.name, second.media_type, second.size) == ("x" * 255, "", 0)
+    assert not any(b"bill" in (message.sealed_files or b"") for message in await office.messages("inbound"))
 
 
 async def test_all_that_was_said_in_order_by_whom_and_how_it_stands(office: Office, asked: Accepted) -> None:
