@@ -156,9 +156,17 @@ class Desk:
             return answer.status, await answer.json()
 
 
-async def open_desk(town: Town, tools: Sequence[str] = ("current_time", "hand_off")) -> Desk:
+async def open_desk(
+    town: Town,
+    tools: Sequence[str] = ("current_time", "hand_off"),
+    *,
+    rules: Sequence[Mapping[str, Any]] = (),
+    sections: Mapping[str, Any] | None = None,
+) -> Desk:
+    """``sections``: of the tenant's file, where they are to be others."""
     limits = dict.fromkeys(("contact", "connection", "tenant"), "100000/minute")
-    office = await town.new_office(name="Ada", limits=limits, sections={"desk": SUPPORT}, tools=tools)
+    shown = {"desk": SUPPORT} | dict(sections or {})
+    office = await town.new_office(name="Ada", limits=limits, sections=shown, tools=tools, rules=rules)
     office.workspace.add_channel(ROOM, members={ANNA, BEN, EVE})
     made = await konstruct(
         *("api-key", "create", "desk", "--tenant", office.slug),

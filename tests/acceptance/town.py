@@ -204,6 +204,7 @@ class Town:
         limits: Mapping[str, str] | None = None,
         tools: Sequence[str | Mapping[str, str]] = (),
         knowledge: Sequence[str] = (),
+        rules: Sequence[Mapping[str, Any]] = (),
         sections: Mapping[str, Any] | None = None,
     ) -> Office:
         unique = secrets.token_hex(5).upper()
@@ -214,7 +215,7 @@ class Town:
             bot_token=f"xoxb-{unique}-{secrets.token_hex(8)}",
         )
         employee: dict[str, Any] = {"name": name, "role": role, "system_prompt": prompt}
-        employee |= {"tools": list(tools), "knowledge": list(knowledge)}
+        employee |= {"tools": list(tools), "knowledge": list(knowledge), "escalation": list(rules)}
         slug = f"office-{unique.lower()}"
         office = Office(self, slug, workspace, employee, models, limits or {}, dict(sections or {}))
         outcome = await office.apply()
