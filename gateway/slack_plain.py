@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from konstruct.inbox import SentFile
+from konstruct.messages import SentFile
 
 NOTHING_SAID: Final = "[mentioned you without writing anything]"
 

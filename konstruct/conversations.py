@@ -21,7 +21,8 @@ from sqlmodel import col, select
 from konstruct import window
 from konstruct.connections import unsealed
 from konstruct.errors import NotFound
-from konstruct.inbox import REMEMBER_AFTER, outgoing_reply
+from konstruct.inbox import REMEMBER_AFTER
+from konstruct.messages import outgoing_reply
 from konstruct.ports import ChannelAccount, Thread
 from konstruct.tables import (
     Connection,

@@ -1,10 +1,7 @@
 """What comes in: one durable write for each message, whatever a channel repeats, edits or takes back."""
 
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import and_, bindparam
@@ -12,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from konstruct import audit, limits, memory
+from konstruct import audit, limits, memory, messages
 from konstruct.connections import ConnectionRef
 from konstruct.db import Database
 from konstruct.errors import Unavailable
@@ -28,15 +25,10 @@ from konstruct.tables import (
     Tenant,
 )
 from konstruct.tables.base import utc_now
-from konstruct.vault import ContactCipher, Vault
-from konstruct.window import MESSAGE
+from konstruct.vault import Vault
 
 REMEMBER_AFTER = timedelta(seconds=2)
 """What was said is remembered this long after it was settled, along with what else was said until then."""
-
-MAX_BODY = 40_000
-"""Characters of one message that are kept, in and out; Slack's own limit."""
-
 
 # Statements of every message are built once: building one takes longer than running it.
 _LIMITS = select(Tenant.limits).where(col(Tenant.id) == bindparam("tenant_id"))
@@ -83,21 +75,6 @@ _SAID = (
 _CONVERSATION_OF = _SAID.with_only_columns(col(Message.conversation_id))
 
 
-FILES: Final = "message files"
-"""What ciphers call the purpose of the names of a message's files."""
-MOST_FILES: Final = 50
-
-
-@dataclass(frozen=True)
-class SentFile:
-    """What a channel says of a file: all of it is the sender's word."""
-
-    name: str
-    media_type: str = ""
-    size: int = 0
-    """Bytes; 0 where the channel does not say."""
-
-
 @dataclass(frozen=True)
 class Inbound:
     """One message of a contact, as every channel can say it."""
@@ -108,7 +85,7 @@ class Inbound:
     """The channel's id of the message, the same in every repetition."""
     contact_external_id: str
     text: str
-    files: tuple[SentFile, ...] = ()
+    files: tuple[messages.SentFile, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -189,12 +166,12 @@ async def _store(
         id=message_id,
         conversation_id=conversation.id,
         connection_id=connection.connection_id,
-        seq=_next_seq(conversation),
+        seq=messages.next_seq(conversation),
         direction="inbound",
         author="contact",
         contact_id=contact_id,
-        sealed=cipher.seal(MESSAGE, message_id, _storable(inbound.text)),
-        sealed_files=_sealed_files(cipher, message_id, inbound.files),
+        sealed=messages.seal_text(cipher, message_id, inbound.text),
+        sealed_files=messages.seal_files(cipher, message_id, inbound.files),
         external_id=inbound.external_id,
         state="passed" if is_passed else "received" if verdict.allowed else "refused",
         settled_at=utc_now() if is_passed else None,
@@ -204,7 +181,7 @@ async def _store(
     notice = None
     if not verdict.allowed:
         if verdict.tell:
-            notice = outgoing_notice(conversation, limits.sentence(verdict, limit_of[verdict.scope]))
+            notice = messages.outgoing_notice(conversation, limits.sentence(verdict, limit_of[verdict.scope]))
             session.add(notice)
         audit.record(
             session,
@@ -225,84 +202,6 @@ async def _store(
         is_refused=not verdict.allowed,
         handoff_id=conversation.handoff_id if is_passed else None,
     )
-
-
-def _sealed_files(cipher: ContactCipher, message_id: UUID, files: Sequence[SentFile]) -> bytes | None:
-    if not files:
-        return None
-    told = [
-        {"name": _storable(file.name)[:255], "media_type": _storable(file.media_type)[:100], "size": file.size}
-        for file in files[:MOST_FILES]
-    ]
-    return cipher.seal(FILES, message_id, json.dumps(told))
-
-
-def files_of(message: Message, cipher: ContactCipher) -> list[SentFile]:
-    """What came along with it."""
-    if message.sealed_files is None:
-        return []
-    return [SentFile(**file) for file in json.loads(cipher.open(FILES, message.id, message.sealed_files))]
-
-
-def outgoing_notice(conversation: Conversation, body: str, *, turn_id: UUID | None = None) -> Message:
-    """A sentence of the product's own that waits to be sent. The conversation's row must be locked."""
-    return _outgoing(conversation, purpose="notice", author="system", turn_id=turn_id, body=body)
-
-
-def outgoing_reply(
-    conversation: Conversation, cipher: ContactCipher, contact_id: UUID, text: str, *, turn_id: UUID
-) -> Message:
-    """A part of an answer that waits to be sent. The conversation's row must be locked."""
-    message_id = new_id()
-    return _outgoing(
-        conversation,
-        id=message_id,
-        purpose="reply",
-        author="employee",
-        turn_id=turn_id,
-        contact_id=contact_id,
-        sealed=cipher.seal(MESSAGE, message_id, _storable(text)),
-    )
-
-
-def outgoing_words(
-    conversation: Conversation, cipher: ContactCipher, contact_id: UUID, text: str, *, signed: str
-) -> Message:
-    """A part of what an agent says to the contact, which no change of owner holds back. The conversation's row must be
-    locked."""
-    message_id = new_id()
-    return _outgoing(
-        conversation,
-        id=message_id,
-        purpose="reply",
-        author="agent",
-        signed=signed,
-        contact_id=contact_id,
-        sealed=cipher.seal(MESSAGE, message_id, _storable(text)),
-    )
-
-
-def _outgoing(conversation: Conversation, **content: Any) -> Message:
-    return Message(
-        tenant_id=conversation.tenant_id,
-        conversation_id=conversation.id,
-        connection_id=conversation.connection_id,
-        seq=_next_seq(conversation),
-        direction="outbound",
-        state="pending",
-        epoch=conversation.epoch,
-        **content,
-    )
-
-
-def _storable(text: str) -> str:
-    """Without what Postgres takes in no text: NUL, and halves of characters."""
-    return text[:MAX_BODY].replace("\0", "").encode("utf-8", "replace").decode()
-
-
-def _next_seq(conversation: Conversation) -> int:
-    conversation.last_seq += 1
-    return conversation.last_seq
 
 
 async def _contact(session: AsyncSession, connection: ConnectionRef, external_id: str) -> UUID:
@@ -385,7 +284,7 @@ async def edit(session: AsyncSession, vault: Vault, connection_id: ConnectionId,
     ciphers = await vault.ciphers(session, [message.contact_id])
     cipher = ciphers.get(message.contact_id) or await vault.cipher(session, message.tenant_id, message.contact_id)
     before, message.body = message.sealed, None
-    message.sealed = cipher.seal(MESSAGE, message.id, _storable(text))
+    message.sealed = messages.seal_text(cipher, message.id, text)
     await memory.unlearn(session, message)
     _record_change(session, message, "message.edited", before)
 

@@ -7,7 +7,7 @@ from sqlmodel import col, select
 
 from konstruct.conversations import lock
 from konstruct.identity import new_id
-from konstruct.inbox import outgoing_notice
+from konstruct.messages import outgoing_notice
 from konstruct.tables import Conversation, Message
 from konstruct.vault import Vault
 from konstruct.window import MESSAGE

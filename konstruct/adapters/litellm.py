@@ -117,6 +117,9 @@ class LiteLLMChatModel:
                     raise ModelCallError("nonsense", f"{link.name} called more tools than can be meant.")
                 usage = getattr(chunk, "usage", None) or usage
                 yield Completion(text)
+                # A piece takes litellm about a millisecond, and as long as more are waiting nothing else would run:
+                # no heartbeat, so that a long answer that came at once was taken for a worker's death.
+                await asyncio.sleep(0)
             yield _ending(link, response, usage, texts, calls)
         except ModelCallError:
             raise

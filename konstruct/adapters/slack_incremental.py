@@ -389,9 +389,11 @@ def _size(page: str) -> int:
 
 
 def _most_size(text: str) -> int:
-    """What a text may add to a message: each # may make a heading, each backtick or tilde a fence to be closed."""
+    """What a text may add to a message: each # may make a heading, each backtick or tilde a fence to be closed, and a
+    line that is cut within code ends before that fence."""
     return (
         slack_text.stored_length(text)
+        + len("\n")
         + slack_text.HEADING_WEIGHT * text.count("#")
         + _LONGEST_FENCE * (text.count("`") + text.count("~"))
     )

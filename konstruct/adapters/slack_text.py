@@ -62,23 +62,6 @@ COMMAND = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 
-_LINK = re.compile(
-    rf"<({SCHEME}:{LINK_ADDRESS}{{1,{LONGEST_ADDRESS}}})\|({LINK_LABEL}{{0,{LONGEST_LABEL}}})>", re.IGNORECASE
-)
-
-# What Slack reads as a mention of a person, a group or a channel, a date or a disguised link; HTML's comments
-# and declarations look alike and are let be.
-_LESS_THAN: Final = r"(?:<|&lt;?|&\#0*60;?|&\#x0*3c;?)"
-_AT: Final = r"(?:@|&commat;|&\#0*64;?|&\#x0*40;?)"
-_COMMAND = re.compile(
-    rf"""{_LESS_THAN}(?=\\?(?:
-            !(?!--|doctype|\[)
-          | (?:{_AT}|\#)[\w.-]+(?:[|>]|&gt|&\#)
-          | [a-z][a-z0-9+.-]*:[^\s<>|]*\|))
-      | (?<![\w.+-]){_AT}(?=(?:channel|here|everyone)\b)""",
-    re.IGNORECASE | re.VERBOSE,
-)
-
 _LINK = re.compile(r"\[([^\[\]\n]{1,500})\]\(([^()\s]{1,2000})\)")
 _UNBROKEN: Final = rf"{_LINK.pattern}|`[^`\n]+`"
 _PARAGRAPH = re.compile(r".+?(?:\n(?:[ \t]*\n)+|\Z)", re.DOTALL)

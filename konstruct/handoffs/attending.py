@@ -23,7 +23,7 @@ from konstruct.desk import people, texts
 from konstruct.desk.people import Desk, Group
 from konstruct.desk.plan import Action, Email, GiveUp, Remind, Ring, TellContact, Waiting, applied, plan
 from konstruct.handoffs import entries, owning
-from konstruct.inbox import outgoing_notice
+from konstruct.messages import outgoing_notice
 from konstruct.ports import DeskEntry
 from konstruct.tables import Connection, Conversation, Handoff, HandoffEntry, Message
 from konstruct.tables.base import utc_now

@@ -16,7 +16,7 @@ from konstruct import audit
 from konstruct.errors import BadInput, Conflict, NotFound
 from konstruct.handoffs import notes, owning
 from konstruct.handoffs.owning import Agent
-from konstruct.inbox import MAX_BODY, outgoing_words
+from konstruct.messages import MAX_BODY, outgoing_words
 from konstruct.tables import Handoff, HandoffEntry
 from konstruct.tables.base import utc_now
 from konstruct.vault import ContactCipher, Vault

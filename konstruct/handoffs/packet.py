@@ -11,11 +11,11 @@ from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from konstruct import inbox
 from konstruct.desk import people
 from konstruct.errors import NotFound
 from konstruct.handoffs import cards, entries, owning
 from konstruct.memory import due
+from konstruct.messages import files_of
 from konstruct.tables import Approval, Contact, Handoff, Message, ToolCall, Usage
 from konstruct.tools import calls
 from konstruct.vault import ContactCipher, Vault
@@ -186,7 +186,7 @@ async def _attachments(
         Attachment(message.id, file.name, file.media_type, file.size, message.created_at)
         for message in messages
         if message.contact_id is not None and (cipher := ciphers.get(message.contact_id)) is not None
-        for file in inbox.files_of(message, cipher)
+        for file in files_of(message, cipher)
     ]
 
 

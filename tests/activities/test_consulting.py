@@ -24,7 +24,7 @@ from konstruct.ports import Deskroom
 from konstruct.settings import Settings
 from konstruct.tables import Connection
 from konstruct.vault import Vault
-from tests.konstruct.adapters.test_slack_cards import SCOPES
+from tests.konstruct.adapters.slack_place import SCOPES
 from tests.konstruct.adapters.test_slack_handoffs import shown
 from tests.support.consults import BEN, CHANNEL, PEOPLE, ask, let_pass, row, set_desk
 from tests.support.office import Office

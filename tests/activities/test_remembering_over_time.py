@@ -7,7 +7,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.remembering import Remembering
 from activities.thinking import Thinking
-from konstruct import conversations, inbox
+from konstruct import conversations, inbox, messages
 from konstruct.contracts.memory import RememberRequest
 from konstruct.db import Database
 from konstruct.identity import new_id
@@ -248,7 +248,7 @@ async def test_answers_to_what_was_taken_back_are_not_in_the_way(
     async with office.session() as session:
         conversation = await conversations.lock(session, asked.conversation_id)
         cipher = await office.vault.cipher(session, office.tenant_id, conversation.contact_id)
-        session.add(inbox.outgoing_reply(conversation, cipher, conversation.contact_id, "word", turn_id=new_id()))
+        session.add(messages.outgoing_reply(conversation, cipher, conversation.contact_id, "word", turn_id=new_id()))
         await session.flush()
         await session.execute(update(Message).values(state="sent"))
     await remember(remembering, office, asked)

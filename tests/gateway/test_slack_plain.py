@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.slack_plain import NOTHING_SAID, SlackMessage, mentions, plain_text, sent_files, to_plain
-from konstruct.inbox import SentFile
+from konstruct.messages import SentFile
 
 BOT = "U0BOT"
 

@@ -9,8 +9,9 @@ from sqlmodel import col, select
 from konstruct import conversations, inbox, unsettled
 from konstruct.connections import ConnectionRef
 from konstruct.identity import ConnectionId, new_id
-from konstruct.inbox import MAX_BODY, Inbound
+from konstruct.inbox import Inbound
 from konstruct.limits import LocalLimiter
+from konstruct.messages import MAX_BODY
 from konstruct.ports import Limit, Verdict
 from konstruct.tables import Contact, Conversation, EmployeeBinding, Message, Tenant
 from tests.support.office import REFUSING, REFUSING_SILENTLY, Allowing, Office, hire, open_office

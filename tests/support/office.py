@@ -20,13 +20,14 @@ from konstruct.connections import ConnectionRef
 from konstruct.conversations import Finished, HandedOff, Turn
 from konstruct.db import Database
 from konstruct.identity import ConnectionId, TenantId, new_id
-from konstruct.inbox import Accepted, Inbound, SentFile
+from konstruct.inbox import Accepted, Inbound
 from konstruct.knowledge import documents, embedding, indexing, sources, syncs
 from konstruct.knowledge.chunking import Chunk
 from konstruct.knowledge.indexing import Content
 from konstruct.knowledge.sources import SourceSettings
 from konstruct.knowledge.syncs import Sync
 from konstruct.memory import Fact, due, work
+from konstruct.messages import SentFile
 from konstruct.outbox import SEND_ENDS_WITHIN, Send
 from konstruct.ports import Limiter, Verdict
 from konstruct.tables import (

@@ -24,6 +24,7 @@ from konstruct import (
     employees,
     inbox,
     manifest,
+    messages,
     notices,
     outbox,
     temporal,
@@ -104,7 +105,7 @@ async def _unseal(session: AsyncSession, a: Furnished, b: Furnished) -> object:
 async def _write_as(session: AsyncSession, a: Furnished, b: Furnished) -> None:
     async with b.session() as theirs:
         conversation = await theirs.get_one(Conversation, (b.tenant_id, b.asked.conversation_id))
-    session.add(inbox.outgoing_notice(conversation, "Not yours"))
+    session.add(messages.outgoing_notice(conversation, "Not yours"))
     await session.flush()
 
 
@@ -168,7 +169,7 @@ ATTEMPTS: dict[str, tuple[Attempt, object]] = {
     "inbox.conversation_at": (lambda s, a, b: inbox.conversation_at(s, b.connection_id, "C1", "1.0"), None),
     "inbox.edit": (lambda s, a, b: inbox.edit(s, a.vault, b.connection_id, f"{b.account}-1", "x"), None),
     "inbox.remove": (lambda s, a, b: inbox.remove(s, b.connection_id, f"{b.account}-1"), None),
-    "inbox.outgoing_notice": (_write_as, DBAPIError),
+    "messages.outgoing_notice": (_write_as, DBAPIError),
     "inbox.accept": (
         lambda s, a, b: inbox.accept(
             a.database,

@@ -355,3 +355,21 @@ async def test_nothing_in_the_environment_is_sent_or_looked_up() -> None:
     assert b"stray" not in b"".join(arrived).lower()
     assert b"own-openai" in b"".join(arrived)
     assert b"own-anthropic" in b"".join(arrived)
+
+
+async def test_everything_else_goes_on_while_a_long_answer_comes_all_at_once(doubles: ModelDoubles) -> None:
+    doubles.next("anthropic", Behaviour(answer=lambda _: " ".join(map(str, range(300)))))
+    turns = 0
+
+    async def go_on() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    going_on = asyncio.create_task(go_on())
+    seen = [turns async for _ in LiteLLMChatModel().stream(only_link(doubles, "anthropic"), TALK, max_tokens=1_000)]
+    going_on.cancel()
+
+    assert len(seen) >= 300
+    assert len(set(seen)) == len(seen)

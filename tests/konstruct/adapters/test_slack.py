@@ -3,17 +3,14 @@
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from collections.abc import Callable
+from datetime import timedelta
 
 import aiohttp
 import pytest
 from aiohttp import web
-from pydantic import SecretStr
 
-from konstruct.adapters.slack import Prompt, SlackMessenger, open_session
-from konstruct.adapters.slack_calls import BOT_TOKEN
+from konstruct.adapters.slack import Prompt, SlackMessenger
 from konstruct.errors import (
     ChannelError,
     ChannelRateLimited,
@@ -22,77 +19,10 @@ from konstruct.errors import (
     ConnectionDead,
     SendUncertain,
 )
-from konstruct.identity import ConnectionId, MessageId, TenantId, new_id
-from konstruct.ports import ChannelAccount, Messenger, Outgoing, Thread
-from tests.konstruct.adapters.test_slack_manifest import MANIFEST
+from konstruct.ports import ChannelAccount, Messenger, Thread
+from tests.konstruct.adapters.slack_place import account_of, outgoing, said, thread_in
 from tests.support.http import serve
-from tests.support.slack_double import Channel, SlackDouble, Workspace
-from tests.support.slack_double.events import person_message
-
-SCOPES = frozenset(MANIFEST["oauth_config"]["scopes"]["bot"])
-
-
-@pytest.fixture
-async def slack() -> AsyncIterator[SlackDouble]:
-    async with SlackDouble().running() as double:
-        yield double
-
-
-@pytest.fixture
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    async with open_session() as opened:
-        yield opened
-
-
-@pytest.fixture
-def workspace(slack: SlackDouble) -> Workspace:
-    """Installed with the manifest's permissions and no others."""
-    added = slack.world.add_workspace(scopes=SCOPES)
-    added.add_channel("C1")
-    return added
-
-
-@pytest.fixture
-def account(workspace: Workspace) -> ChannelAccount:
-    return account_of(workspace)
-
-
-@pytest.fixture
-def thread(slack: SlackDouble, workspace: Workspace) -> Thread:
-    return thread_in(slack, workspace, workspace.channels["C1"])
-
-
-@pytest.fixture
-def messenger(session: aiohttp.ClientSession, slack: SlackDouble) -> SlackMessenger:
-    return SlackMessenger(session, slack.api_url)
-
-
-def account_of(workspace: Workspace) -> ChannelAccount:
-    return ChannelAccount(
-        tenant_id=TenantId(new_id()),
-        connection_id=ConnectionId(new_id()),
-        kind="slack",
-        is_active=True,
-        team_id=workspace.team_id,
-        bot_user_id=workspace.bot_user_id,
-        bot_id=workspace.bot_id,
-        secrets={BOT_TOKEN: SecretStr(workspace.bot_token)},
-    )
-
-
-def said(slack: SlackDouble, workspace: Workspace, channel: Channel, **more: str) -> str:
-    """The ts of a person's message, which no event tells of."""
-    message = person_message("U1", "hello", slack.world.next_ts(), workspace.team_id)
-    slack.world.store(channel, message | more)
-    return str(message["ts"])
-
-
-def thread_in(slack: SlackDouble, workspace: Workspace, channel: Channel) -> Thread:
-    return Thread(channel.id, said(slack, workspace, channel), "U1")
-
-
-def outgoing(text: str = "Hello **you**") -> Outgoing:
-    return Outgoing(MessageId(uuid4()), text, "Ada", "Support", datetime.now(UTC))
+from tests.support.slack_double import SlackDouble, Workspace
 
 
 async def test_a_reply_goes_to_its_thread_under_the_employees_name(

@@ -17,8 +17,7 @@ from konstruct.adapters.slack import SlackMessenger, open_session
 from konstruct.errors import ChannelRefused, ChannelUnavailable, SendUncertain
 from konstruct.ports import ApprovalCard, ChannelAccount
 from konstruct.visible import visible
-from tests.konstruct.adapters.test_slack import account_of
-from tests.konstruct.adapters.test_slack_manifest import MANIFEST
+from tests.konstruct.adapters.slack_place import SCOPES, account_of
 from tests.support.slack_double import Json, SlackDouble
 from tests.support.slack_double.rules import check_content
 
@@ -31,7 +30,6 @@ CARD = ApprovalCard(
     arguments=json.dumps({"amount": 20, "order": "A-17"}, indent=2),
     expires_at=datetime(2026, 11, 26, 12, tzinfo=UTC),
 )
-SCOPES = frozenset(MANIFEST["oauth_config"]["scopes"]["bot"])
 HOSTILE = "<!channel> <@U1|Bob> *b* `c` :tada: @here <https://evil.example|bank> &lt; \u202egnp.exe\u200b \U000e0041"
 
 # What a model, a customer or a tool's server may come up with, lone halves of characters among it.

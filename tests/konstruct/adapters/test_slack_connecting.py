@@ -10,7 +10,8 @@ from pydantic import SecretStr
 
 from konstruct.adapters.slack import SlackMessenger, open_session
 from konstruct.errors import ChannelRefused, ConnectionDead
-from tests.konstruct.adapters.test_slack import SCOPES, always
+from tests.konstruct.adapters.slack_place import SCOPES
+from tests.konstruct.adapters.test_slack import always
 from tests.support.http import serve
 from tests.support.slack_double import SlackDouble, Workspace
 

@@ -13,8 +13,8 @@ from konstruct.adapters.slack import open_session
 from konstruct.adapters.slack_handoffs import SlackDeskroom, consult_blocks
 from konstruct.errors import ChannelRefused, SendUncertain
 from konstruct.ports import ChannelAccount, ConsultCard, Deskroom
-from tests.konstruct.adapters.test_slack import account_of
-from tests.konstruct.adapters.test_slack_cards import HOSTILE, SCOPES, anything, buttons, parts
+from tests.konstruct.adapters.slack_place import SCOPES, account_of
+from tests.konstruct.adapters.test_slack_cards import HOSTILE, anything, buttons, parts
 from tests.konstruct.adapters.test_slack_handoffs import MENTION, shown
 from tests.support.slack_double import SlackDouble
 from tests.support.slack_double.rules import check_content

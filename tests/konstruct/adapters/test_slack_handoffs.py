@@ -16,8 +16,8 @@ from konstruct.adapters.slack import open_session
 from konstruct.adapters.slack_handoffs import SlackDeskroom, card_blocks, entry_text
 from konstruct.errors import ChannelRateLimited, ChannelRefused, ChannelUnavailable, ConnectionDead, SendUncertain
 from konstruct.ports import ChannelAccount, DeskEntry, Deskroom, HandoffCard
-from tests.konstruct.adapters.test_slack import account_of, said
-from tests.konstruct.adapters.test_slack_cards import HOSTILE, SCOPES, anything, buttons, parts
+from tests.konstruct.adapters.slack_place import SCOPES, account_of, said
+from tests.konstruct.adapters.test_slack_cards import HOSTILE, anything, buttons, parts
 from tests.support.slack_double import Json, SlackDouble, Workspace
 from tests.support.slack_double.rules import check_content
 

@@ -144,6 +144,15 @@ def test_code_is_closed_in_one_message_and_opened_in_the_next() -> None:
     assert others[-1].endswith("```\n\nThat is all.")
 
 
+@pytest.mark.parametrize("shift", range(6))
+def test_a_message_whose_code_is_cut_within_a_line_has_room_for_its_end(shift: int) -> None:
+    lines = "x = 1\n" * 2_000
+    code = f"~~~~\n{'x' * shift}\n{lines}~~~~"
+    messages = told([code[start : start + 7] for start in range(0, len(code), 7)])
+    assert len(messages) > 1
+    assert max(map(len, messages)) <= PART_SIZE
+
+
 def test_a_message_can_be_ended_early_in_the_middle_of_code() -> None:
     text = Incremental()
     assert text.feed("```\none\ntwo") == "```\none\n"

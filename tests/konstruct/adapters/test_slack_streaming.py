@@ -1,13 +1,12 @@
 """Streamed replies against a Slack that checks modes, recipients and states, and against calls that fail or hang."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 
 import aiohttp
 import pytest
 
-from konstruct.adapters.slack import SlackMessenger, open_session
+from konstruct.adapters.slack import SlackMessenger
 from konstruct.adapters.slack_streaming import SlackStreamer
 from konstruct.errors import (
     ChannelError,
@@ -21,48 +20,13 @@ from konstruct.errors import (
 )
 from konstruct.ports import ChannelAccount, Thread
 from konstruct.streaming import StreamedTask, Streamer
-from tests.konstruct.adapters.test_slack import SCOPES, account_of, outgoing, thread_in
+from tests.konstruct.adapters.slack_place import account_of, outgoing
 from tests.support.slack_double import SlackDouble, Workspace
-
-
-@pytest.fixture
-async def slack() -> AsyncIterator[SlackDouble]:
-    async with SlackDouble().running() as double:
-        yield double
-
-
-@pytest.fixture
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    async with open_session() as opened:
-        yield opened
-
-
-@pytest.fixture
-def workspace(slack: SlackDouble) -> Workspace:
-    """Installed with the manifest's permissions and no others."""
-    added = slack.world.add_workspace(scopes=SCOPES)
-    added.add_channel("C1")
-    return added
-
-
-@pytest.fixture
-def account(workspace: Workspace) -> ChannelAccount:
-    return account_of(workspace)
-
-
-@pytest.fixture
-def thread(slack: SlackDouble, workspace: Workspace) -> Thread:
-    return thread_in(slack, workspace, workspace.channels["C1"])
 
 
 @pytest.fixture
 def streamer(session: aiohttp.ClientSession, slack: SlackDouble) -> SlackStreamer:
     return SlackStreamer(session, slack.api_url)
-
-
-@pytest.fixture
-def messenger(session: aiohttp.ClientSession, slack: SlackDouble) -> SlackMessenger:
-    return SlackMessenger(session, slack.api_url)
 
 
 async def test_a_reply_grows_in_its_thread_under_the_employees_name_and_is_found_at_its_end(

@@ -9,7 +9,8 @@ from konstruct.errors import BadInput, Conflict, NotFound
 from konstruct.handoffs import entries
 from konstruct.handoffs.entries import Origin, Written
 from konstruct.identity import new_id
-from konstruct.inbox import MAX_BODY, Accepted
+from konstruct.inbox import Accepted
+from konstruct.messages import MAX_BODY
 from konstruct.tables import HandoffEntry, Message
 from konstruct.vault import Vault
 from tests.support.handoffs import (
@@ -23,16 +24,9 @@ from tests.support.handoffs import (
     handoff_row,
     note,
     owned,
-    seat,
     write,
 )
 from tests.support.office import Office
-
-
-@pytest.fixture
-async def asked(office: Office) -> Accepted:
-    await seat(office)
-    return await office.say("I want a person")
 
 
 async def words(office: Office) -> list[Message]:

@@ -29,12 +29,6 @@ from tests.support.office import Office
 from tests.support.workshop import approval_row, call_states, define, job, over_http, publish
 
 
-@pytest.fixture
-async def asked(office: Office) -> Accepted:
-    await seat(office)
-    return await office.say("I want a person")
-
-
 class TestHandingOff:
     async def test_the_queue_gets_it_and_the_trail_says_why(self, office: Office, asked: Accepted) -> None:
         wish = Wish("rule", "rule:wants-a-person", REASON, rule="wants-a-person", target="support", priority="high")

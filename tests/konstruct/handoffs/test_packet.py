@@ -12,7 +12,8 @@ from konstruct.handoffs import asking, entries, packet
 from konstruct.handoffs.cards import Written
 from konstruct.handoffs.packet import Packet
 from konstruct.identity import new_id
-from konstruct.inbox import Accepted, SentFile
+from konstruct.inbox import Accepted
+from konstruct.messages import SentFile
 from konstruct.models import ModelCall
 from konstruct.ports import Tokens, ToolCall
 from konstruct.tables.base import utc_now

@@ -33,12 +33,6 @@ from tests.support.handoffs import (
 from tests.support.office import Office
 
 
-@pytest.fixture
-async def asked(office: Office) -> Accepted:
-    await seat(office)
-    return await office.say("I want a person")
-
-
 class TestPassingItOn:
     async def test_a_colleague_gets_it(self, office: Office, asked: Accepted) -> None:
         handoff_id = await owned(office, asked)

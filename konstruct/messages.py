@@ -1,0 +1,111 @@
+"""The rows of messages: numbered within their conversation, what was said in them sealed under the contact's key."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from konstruct.identity import new_id
+from konstruct.tables import Conversation, Message
+from konstruct.vault import ContactCipher
+from konstruct.window import MESSAGE
+
+MAX_BODY: Final = 40_000
+"""Characters of one message that are kept, in and out; Slack's own limit."""
+
+FILES: Final = "message files"
+"""What ciphers call the purpose of the names of a message's files."""
+MOST_FILES: Final = 50
+
+
+@dataclass(frozen=True)
+class SentFile:
+    """What a channel says of a file: all of it is the sender's word."""
+
+    name: str
+    media_type: str = ""
+    size: int = 0
+    """Bytes; 0 where the channel does not say."""
+
+
+def seal_files(cipher: ContactCipher, message_id: UUID, files: Sequence[SentFile]) -> bytes | None:
+    if not files:
+        return None
+    told = [
+        {"name": _storable(file.name)[:255], "media_type": _storable(file.media_type)[:100], "size": file.size}
+        for file in files[:MOST_FILES]
+    ]
+    return cipher.seal(FILES, message_id, json.dumps(told))
+
+
+def files_of(message: Message, cipher: ContactCipher) -> list[SentFile]:
+    """What came along with it."""
+    if message.sealed_files is None:
+        return []
+    return [SentFile(**file) for file in json.loads(cipher.open(FILES, message.id, message.sealed_files))]
+
+
+def outgoing_notice(conversation: Conversation, body: str, *, turn_id: UUID | None = None) -> Message:
+    """A sentence of the product's own that waits to be sent. The conversation's row must be locked."""
+    return _outgoing(conversation, purpose="notice", author="system", turn_id=turn_id, body=body)
+
+
+def outgoing_reply(
+    conversation: Conversation, cipher: ContactCipher, contact_id: UUID, text: str, *, turn_id: UUID
+) -> Message:
+    """A part of an answer that waits to be sent. The conversation's row must be locked."""
+    message_id = new_id()
+    return _outgoing(
+        conversation,
+        id=message_id,
+        purpose="reply",
+        author="employee",
+        turn_id=turn_id,
+        contact_id=contact_id,
+        sealed=seal_text(cipher, message_id, text),
+    )
+
+
+def outgoing_words(
+    conversation: Conversation, cipher: ContactCipher, contact_id: UUID, text: str, *, signed: str
+) -> Message:
+    """A part of what an agent says to the contact, which no change of owner holds back. The conversation's row must be
+    locked."""
+    message_id = new_id()
+    return _outgoing(
+        conversation,
+        id=message_id,
+        purpose="reply",
+        author="agent",
+        signed=signed,
+        contact_id=contact_id,
+        sealed=seal_text(cipher, message_id, text),
+    )
+
+
+def _outgoing(conversation: Conversation, **content: Any) -> Message:
+    return Message(
+        tenant_id=conversation.tenant_id,
+        conversation_id=conversation.id,
+        connection_id=conversation.connection_id,
+        seq=next_seq(conversation),
+        direction="outbound",
+        state="pending",
+        epoch=conversation.epoch,
+        **content,
+    )
+
+
+def seal_text(cipher: ContactCipher, message_id: UUID, text: str) -> bytes:
+    return cipher.seal(MESSAGE, message_id, _storable(text))
+
+
+def _storable(text: str) -> str:
+    """Without what Postgres takes in no text: NUL, and halves of characters."""
+    return text[:MAX_BODY].replace("\0", "").encode("utf-8", "replace").decode()
+
+
+def next_seq(conversation: Conversation) -> int:
+    conversation.last_seq += 1
+    return conversation.last_seq
