@@ -18,11 +18,12 @@ from konstruct.contracts.handoffs import RESUME, HandoffStanding, HandoffState, 
 from konstruct.db import Database
 from konstruct.desk import people
 from konstruct.desk.people import Desk
+from konstruct.desk_ports import DeskEntry, Deskroom, HandoffCard
 from konstruct.errors import ChannelRefused, MailRefused, MailUnavailable, Unavailable
 from konstruct.handoffs import attending, cards, owning
 from konstruct.handoffs.attending import KONSTRUCT, Advanced, Post, Task
 from konstruct.identity import ConnectionId
-from konstruct.ports import ChannelAccount, DeskEntry, Deskroom, HandoffCard, Mailer
+from konstruct.ports import ChannelAccount, Mailer
 from konstruct.tables import Connection, Handoff
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault

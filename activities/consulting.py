@@ -17,9 +17,10 @@ from konstruct.contracts.consults import ConsultStanding, ConsultState
 from konstruct.contracts.conversation import DELIVER_MESSAGE, DeliverMessage
 from konstruct.db import Database
 from konstruct.desk import people
+from konstruct.desk_ports import ConsultCard, Deskroom
 from konstruct.errors import ChannelError, ChannelRefused, NotFound
 from konstruct.identity import ConnectionId
-from konstruct.ports import ChannelAccount, ConsultCard, Deskroom
+from konstruct.ports import ChannelAccount
 from konstruct.tables import Connection, Consult
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault

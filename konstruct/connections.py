@@ -75,6 +75,7 @@ async def unsealed(session: AsyncSession, vault: Vault, connection: Connection) 
         bot_user_id=connection.external.get("bot_user_id") or "",
         bot_id=connection.external.get("bot_id") or "",
         secrets=secrets,
+        external=dict(connection.external),
     )
 
 

@@ -1,7 +1,7 @@
 """What comes in: one durable write for each message, whatever a channel repeats, edits or takes back."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import and_, bindparam
@@ -86,6 +86,8 @@ class Inbound:
     contact_external_id: str
     text: str
     files: tuple[messages.SentFile, ...] = ()
+    sent_at: datetime | None = None
+    """When the contact wrote it, where the channel says so: it may come days late."""
 
 
 @dataclass(frozen=True)

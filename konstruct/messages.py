@@ -27,13 +27,20 @@ class SentFile:
     media_type: str = ""
     size: int = 0
     """Bytes; 0 where the channel does not say."""
+    reference: str = ""
+    """Where the channel has it, as its ``FileSource`` reads it."""
 
 
 def seal_files(cipher: ContactCipher, message_id: UUID, files: Sequence[SentFile]) -> bytes | None:
     if not files:
         return None
     told = [
-        {"name": _storable(file.name)[:255], "media_type": _storable(file.media_type)[:100], "size": file.size}
+        {
+            "name": _storable(file.name)[:255],
+            "media_type": _storable(file.media_type)[:100],
+            "size": file.size,
+            "reference": _storable(file.reference)[:2_000],
+        }
         for file in files[:MOST_FILES]
     ]
     return cipher.seal(FILES, message_id, json.dumps(told))

@@ -47,7 +47,8 @@ from konstruct.adapters.slack_streaming import SlackStreamer
 from konstruct.adapters.web import SafeWeb, open_client
 from konstruct.audit.signing import Signatures
 from konstruct.db import Database
-from konstruct.ports import ChatModel, Cooldowns, Deskroom, Embedders, Messenger
+from konstruct.desk_ports import Deskroom
+from konstruct.ports import ChatModel, Cooldowns, Embedders, Messenger
 from konstruct.settings import Settings, needed
 from konstruct.streaming import Streamer
 from konstruct.vault import Vault

@@ -15,8 +15,9 @@ import aiohttp
 from konstruct.adapters import slack_text
 from konstruct.adapters.slack_blocks import Block, pieces, plain, section, text
 from konstruct.adapters.slack_calls import TOO_MUCH, SlackCalls, answered, carrying, token_of
+from konstruct.desk_ports import ConsultCard, DeskEntry, HandoffCard
 from konstruct.errors import ChannelRefused
-from konstruct.ports import ChannelAccount, ConsultCard, DeskEntry, HandoffCard
+from konstruct.ports import ChannelAccount
 
 CLAIM: Final = "handoff:claim"
 NOT_NOW: Final = "handoff:not_now"

@@ -22,9 +22,9 @@ from konstruct.db import Database
 from konstruct.desk import people, texts
 from konstruct.desk.people import Desk, Group
 from konstruct.desk.plan import Action, Email, GiveUp, Remind, Ring, TellContact, Waiting, applied, plan
+from konstruct.desk_ports import DeskEntry
 from konstruct.handoffs import entries, owning
 from konstruct.messages import outgoing_notice
-from konstruct.ports import DeskEntry
 from konstruct.tables import Connection, Conversation, Handoff, HandoffEntry, Message
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault

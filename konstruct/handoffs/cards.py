@@ -13,8 +13,9 @@ from sqlmodel import col, select
 from konstruct import employees
 from konstruct.desk import texts
 from konstruct.desk.people import Desk
+from konstruct.desk_ports import HandoffCard
 from konstruct.handoffs import owning
-from konstruct.ports import HandoffCard, Mail
+from konstruct.ports import Mail
 from konstruct.tables import Contact, Handoff
 from konstruct.vault import ContactCipher, Vault
 

@@ -17,10 +17,10 @@ from konstruct.contracts import consults as contracts
 from konstruct.contracts.consults import ConsultStanding, ConsultState
 from konstruct.contracts.conversation import DELIVER_MESSAGE, DeliverMessage
 from konstruct.db import Database
+from konstruct.desk_ports import Deskroom
 from konstruct.embedded.loopback import free_port
 from konstruct.errors import ChannelUnavailable, NotFound, SendUncertain, Unavailable
 from konstruct.handoffs.owning import Agent
-from konstruct.ports import Deskroom
 from konstruct.settings import Settings
 from konstruct.tables import Connection
 from konstruct.vault import Vault

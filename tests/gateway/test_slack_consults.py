@@ -15,7 +15,7 @@ from konstruct.adapters.slack_handoffs import SlackDeskroom
 from konstruct.consults import LONGEST_ANSWER, Asked
 from konstruct.contracts import consults as contracts
 from konstruct.db import Database
-from konstruct.ports import ConsultCard
+from konstruct.desk_ports import ConsultCard
 from konstruct.tables import Consult
 from tests.gateway.conftest import MakeEvents, OpenOffice, Quarantine, statuses, webhooks
 from tests.gateway.office import Office

@@ -8,12 +8,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import select
 
 from konstruct.desk import people
+from konstruct.desk_ports import DeskEntry
 from konstruct.errors import NotAllowed, NotFound
 from konstruct.handoffs import attending, cards, entries, finding, leaving, owning, packet
 from konstruct.handoffs.attending import Post
 from konstruct.handoffs.entries import Origin
 from konstruct.handoffs.owning import Agent, Wish
-from konstruct.ports import DeskEntry
 from konstruct.tables import Conversation, Handoff, HandoffEntry, Judgement
 from konstruct.tables.base import utc_now
 from tests.support.handoffs import DESK_CHANNEL, change_row, hand_off, note, whole, write

@@ -11,8 +11,9 @@ from hypothesis import example, given, settings
 from konstruct.adapters import slack_handoffs
 from konstruct.adapters.slack import open_session
 from konstruct.adapters.slack_handoffs import SlackDeskroom, consult_blocks
+from konstruct.desk_ports import ConsultCard, Deskroom
 from konstruct.errors import ChannelRefused, SendUncertain
-from konstruct.ports import ChannelAccount, ConsultCard, Deskroom
+from konstruct.ports import ChannelAccount
 from tests.konstruct.adapters.slack_place import SCOPES, account_of
 from tests.konstruct.adapters.test_slack_cards import HOSTILE, anything, buttons, parts
 from tests.konstruct.adapters.test_slack_handoffs import MENTION, shown

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from konstruct.adapters import slack_handoffs
 from konstruct.adapters.slack import open_session
 from konstruct.adapters.slack_handoffs import SlackDeskroom, card_blocks, entry_text
+from konstruct.desk_ports import DeskEntry, Deskroom, HandoffCard
 from konstruct.errors import ChannelRateLimited, ChannelRefused, ChannelUnavailable, ConnectionDead, SendUncertain
-from konstruct.ports import ChannelAccount, DeskEntry, Deskroom, HandoffCard
+from konstruct.ports import ChannelAccount
 from tests.konstruct.adapters.slack_place import SCOPES, account_of, said
 from tests.konstruct.adapters.test_slack_cards import HOSTILE, anything, buttons, parts
 from tests.support.slack_double import Json, SlackDouble, Workspace

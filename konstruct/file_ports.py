@@ -1,0 +1,39 @@
+"""Files that people send and are sent, as the core sees the places they lie in: Protocols. No implementation here."""
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from konstruct.ports import ChannelAccount
+
+
+class FileSource(Protocol):
+    """What a channel kind has of the files that contacts send. Never retries."""
+
+    def fetch(self, account: ChannelAccount, reference: str, *, most_bytes: int) -> AsyncIterator[bytes]:
+        """The file's content, piece by piece. ``reference``: as the channel's parser wrote it into ``SentFile``.
+
+        Raises:
+            ChannelRateLimited, ChannelUnavailable: it may be fetched again.
+            ChannelRefused: never; it is gone, longer than ``most_bytes``, or not to be had with these credentials.
+            ConnectionDead: the connection's credentials are refused as a whole.
+        """
+
+
+class FileStore(Protocol):
+    """Bytes by key, in a folder or in an object store. Keys begin with the tenant's id."""
+
+    async def put(self, key: str, content: bytes) -> None:
+        """Replaces what was there. Raises Unavailable."""
+
+    async def get(self, key: str) -> bytes:
+        """Raises NotFound, or Unavailable."""
+
+    async def delete(self, key: str) -> None:
+        """Nothing to delete is no error. Raises Unavailable."""
+
+
+class Transcriber(Protocol):
+    """Speech to text. Never retries."""
+
+    async def transcribe(self, name: str, media_type: str, content: bytes) -> str:
+        """Empty where nothing is said. Raises Unavailable (again later), or BadInput (never)."""
