@@ -258,8 +258,9 @@ def _with_person(turn: Turn, watch: Watch) -> Watch:
     words alone tell, or without one."""
     if watch.fired is not None or not (turn.account.functions and watch.facts.asked_for_human):
         return watch
-    found = watch.fires(watch.judgement or judging.judged_by_rule(watch.words))
-    return found if found.hands_off else replace(watch, fired=_PERSON)
+    bringing = replace(watch, rules=tuple(rule for rule in watch.rules if rule.then.hand_off))
+    found = bringing.fires(watch.judgement or judging.judged_by_rule(watch.words))
+    return replace(watch, fired=found.fired or _PERSON)
 
 
 def _lines(turn: Turn) -> list[tuple[str, str]]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import distinct, func, update
+from sqlalchemy import distinct, func, literal, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
@@ -84,6 +84,6 @@ class Scoping:
             await session.execute(
                 update(Message)
                 .where(col(Message.id) == reply_ids[-1])
-                .values(detail=col(Message.detail).op("||")(func.cast(offer, JSONB)))
+                .values(detail=col(Message.detail).op("||")(literal(offer, JSONB)))
                 .execution_options(synchronize_session=False)
             )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -199,6 +200,7 @@ class Thinking:
                 await self._escalating.keep(session, request, begun.watch)
             usage.record(session, turn.employee, request.conversation_id, request.turn_id, calls)
             usage.record(session, turn.employee, request.conversation_id, request.turn_id, judge_calls, "judge")
+            why: dict[str, Any] = {"kind": answer.turned_down.why} if answer.turned_down else {}
             audit.record(
                 session,
                 tenant_id=request.tenant_id,
@@ -214,7 +216,7 @@ class Thinking:
                 passed_over=[
                     f"{call.link_name}: {call.error_kind or call.outcome}" for call in calls if call.outcome != "ok"
                 ],
-                **({"kind": answer.turned_down.why} if answer.turned_down else {}),
+                **why,
             )
         return thought
 

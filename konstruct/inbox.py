@@ -43,9 +43,8 @@ _REPEATED = (
 # Held until the message is there, so that a contact is not erased in between. The message's own foreign key takes the
 # same lock.
 _KNOWN = (
-    select(
-        col(Contact.erased_at), col(Contact.opted_out_at), col(ContactKey.wrapped), col(Connection.functions), _REPEATED
-    )
+    select(col(Contact.erased_at), col(Contact.opted_out_at), col(ContactKey.wrapped), col(Connection.functions))
+    .add_columns(_REPEATED)
     .join(
         Connection,
         and_(col(Connection.tenant_id) == col(Contact.tenant_id), col(Connection.id) == col(Contact.connection_id)),

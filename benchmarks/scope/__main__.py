@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from benchmarks.scope import fitting, measuring
 from benchmarks.scope.measuring import Shares
@@ -35,8 +35,9 @@ async def main() -> None:
         rows = [row for row in judged if row.message.split == split]
         print(f"\n{split}")
         results[split] = {"all": _row("all", Shares.of(rows))}
-        for title, of in (("language", "language"), ("kind", "kind"), ("business", "business")):
-            found = measuring.by(rows, lambda message, of=of: str(getattr(message, of)))
+        titles: tuple[Literal["language", "kind", "business"], ...] = ("language", "kind", "business")
+        for title in titles:
+            found = measuring.by(rows, title)
             results[split][title] = {name: _row(name, shares) for name, shares in found.items()}
         for row in rows:
             if row.message.in_scope and (row.is_refused or row.is_refused_as_answer):

@@ -1,8 +1,9 @@
 """The labelled messages, judged as a turn has them judged, and what came of it."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Final, Literal
 
@@ -93,6 +94,6 @@ async def judge(embedder: Embedder, messages: Sequence[Labelled]) -> list[Judged
     return judged
 
 
-def by(judged: Sequence[Judged], of: Callable[[Labelled], str]) -> dict[str, Shares]:
-    names = sorted({of(row.message) for row in judged})
-    return {name: Shares.of(row for row in judged if of(row.message) == name) for name in names}
+def by(judged: Sequence[Judged], title: Literal["language", "kind", "business"]) -> dict[str, Shares]:
+    of = attrgetter(f"message.{title}")
+    return {name: Shares.of(row for row in judged if of(row) == name) for name in sorted(set(map(of, judged)))}
