@@ -165,7 +165,7 @@ async def erase(session: AsyncSession, tenant_id: UUID, contact_id: UUID, *, act
             # The place in the channel names them, too, and what is written there next begins anew.
             conversation.channel = conversation.root = f"erased:{conversation.id}"
     for contact in contacts:
-        contact.external_id, contact.erased_at = f"erased:{contact.id}", utc_now()
+        contact.external_id, contact.erased_at, contact.opted_out_at = f"erased:{contact.id}", utc_now(), None
     audit.record(
         session,
         tenant_id=tenant_id,

@@ -167,6 +167,8 @@ class ChannelAccount:
     secrets: dict[str, SecretStr] = field(repr=False)
     external: Mapping[str, str | None] = field(default_factory=dict)
     """What the channel calls the account's parts, e.g. ``phone_number_id``."""
+    functions: tuple[str, ...] = ()
+    """What the business offers there, and nothing else; without any it is not held to them."""
 
 
 @dataclass(frozen=True)

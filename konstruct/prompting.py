@@ -46,6 +46,7 @@ def prompt(
         turn.employee,
         turn.tenant_name,
         short=is_small,
+        functions=turn.account.functions,
         notes=memory.short_notes(recalled, RECALLED_BY_SMALL_MODELS) if is_small else memory.notes(recalled),
         summary=turn.summary,
     )

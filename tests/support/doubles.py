@@ -4,7 +4,7 @@ import asyncio
 import math
 import zlib
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
@@ -16,6 +16,7 @@ from konstruct.ports import (
     ChannelAccount,
     ChatMessage,
     Completion,
+    Embedder,
     ModelCallError,
     ModelLink,
     Outgoing,
@@ -191,9 +192,9 @@ class WordEmbedder:
 
 @dataclass
 class GivenEmbedders:
-    embedders: dict[str, WordEmbedder] = field(default_factory=dict)
+    embedders: Mapping[str, Embedder] = field(default_factory=dict)
 
-    def get(self, name: str) -> WordEmbedder | None:
+    def get(self, name: str) -> Embedder | None:
         return self.embedders.get(name)
 
 
