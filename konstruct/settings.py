@@ -66,6 +66,17 @@ class Settings(BaseSettings):
         None, description="File for the audit trail's anchors. Unset: anchors/audit.ndjson in the data folder."
     )
 
+    files_dir: Path | None = Field(
+        None, description="Folder for files that people send, sealed. Unset: files in the data folder, or the bucket."
+    )
+    files_bucket: str | None = Field(
+        None, description="S3 bucket, or a compatible server's, for these files: every worker sees the same there."
+    )
+    s3_endpoint: str | None = Field(None, description="Address of a server that is compatible with S3. Unset: Amazon.")
+    s3_region: str = Field("us-east-1", description="Region of the bucket.")
+    s3_access_key_id: str | None = Field(None, description="Access key of the bucket. Unset: the machine's own role.")
+    s3_secret_access_key: SecretStr | None = Field(None, description="Secret that belongs to it.")
+
     default_models: CommaList = Field(
         (), description="Models of tenants that name none, in order, e.g. anthropic/claude-sonnet-4-6,local/smollm2."
     )
@@ -117,6 +128,10 @@ class Settings(BaseSettings):
     @property
     def anchor_file(self) -> Path:
         return self.audit_anchors or self.data_dir / "anchors" / "audit.ndjson"
+
+    @property
+    def files_folder(self) -> Path:
+        return self.files_dir or self.data_dir / "files"
 
     @property
     def gateway_url(self) -> str:
