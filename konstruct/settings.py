@@ -80,6 +80,9 @@ class Settings(BaseSettings):
     default_models: CommaList = Field(
         (), description="Models of tenants that name none, in order, e.g. anthropic/claude-sonnet-4-6,local/smollm2."
     )
+    seeing_models: CommaList = Field(
+        (), description="Models that look at pictures although nothing here knows of it, e.g. openai/our-own-vlm."
+    )
     ollama_base_url: str | None = Field(None, description="Ollama server, e.g. http://127.0.0.1:11434.")
     openai_api_key: SecretStr | None = Field(None, description="OpenAI key of the deployment.")
     openai_base_url: str = Field("https://api.openai.com/v1", description="OpenAI's address, or a compatible server's.")
@@ -141,7 +144,7 @@ class Settings(BaseSettings):
     def portal_url(self) -> str:
         return _url(self.portal_host, self.portal_port)
 
-    @field_validator("encryption_keys", "default_models", "web_allowed", mode="before")
+    @field_validator("encryption_keys", "default_models", "seeing_models", "web_allowed", mode="before")
     @classmethod
     def _split_commas(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value

@@ -100,8 +100,8 @@ class Content:
     text: str = ""
 
 
-async def keep_same(session: AsyncSession, task: Task, digest: str) -> bool:
-    """Settles it where the contact sent the same content before, and it is still kept."""
+async def keep_same(session: AsyncSession, task: Task, digest: str) -> str | None:
+    """Settles it where the contact sent the same content before, and it is still kept; gives what it is then."""
     same = await session.scalar(
         select(File)
         .where(col(File.contact_id) == task.cipher.contact_id, col(File.digest) == digest, col(File.state) == "kept")
@@ -109,7 +109,7 @@ async def keep_same(session: AsyncSession, task: Task, digest: str) -> bool:
         .with_for_update(key_share=True)
     )
     if same is None:
-        return False
+        return None
     await _settle(
         session,
         task.file_id,
@@ -120,7 +120,7 @@ async def keep_same(session: AsyncSession, task: Task, digest: str) -> bool:
         media_type=same.media_type,
         sealed_text=same.sealed_text,
     )
-    return True
+    return same.media_type
 
 
 async def keep(session: AsyncSession, task: Task, digest: str, content: Content) -> None:

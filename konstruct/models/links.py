@@ -92,6 +92,7 @@ def _link(name: str, settings: Settings) -> ModelLink | None:
         cached_price=facts.cached,
         # The model that comes with the product was seen to call nothing whatever it was asked.
         calls_tools=provider != "local",
+        sees_images=facts.sees or name.strip() in settings.seeing_models,
     )
 
 

@@ -4,13 +4,13 @@ import asyncio
 import math
 import zlib
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 from uuid import UUID
 
-from konstruct.errors import EmbeddingUnavailable
+from konstruct.errors import EmbeddingUnavailable, NotFound, Unavailable
 from konstruct.ports import (
     ApprovalCard,
     ChannelAccount,
@@ -195,6 +195,49 @@ class GivenEmbedders:
 
     def get(self, name: str) -> WordEmbedder | None:
         return self.embedders.get(name)
+
+
+@dataclass
+class KeptFiles:
+    """A store that is away while it is told to be."""
+
+    kept: dict[str, bytes] = field(default_factory=dict)
+    is_away: bool = False
+
+    async def put(self, key: str, content: bytes) -> None:
+        self._answer()
+        self.kept[key] = content
+
+    async def get(self, key: str) -> bytes:
+        self._answer()
+        if key not in self.kept:
+            raise NotFound("It is not kept.")
+        return self.kept[key]
+
+    async def delete(self, key: str) -> None:
+        self._answer()
+        self.kept.pop(key, None)
+
+    def _answer(self) -> None:
+        if self.is_away:
+            raise Unavailable("It is away.")
+
+
+@dataclass
+class GivenFiles:
+    """A channel that has files by their references. An error among them is raised, once."""
+
+    files: dict[str, bytes | Exception] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    async def fetch(self, account: ChannelAccount, reference: str, *, most_bytes: int) -> AsyncIterator[bytes]:
+        self.asked.append(reference)
+        content = self.files[reference]
+        if isinstance(content, Exception):
+            self.files[reference] = b"It is here now."
+            raise content
+        yield content[:10]
+        yield content[10:]
 
 
 @dataclass

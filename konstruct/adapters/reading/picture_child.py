@@ -1,6 +1,7 @@
 """The program that looks at one picture: from standard input to a small JPEG on standard output, and able to do nothing
 else. What it cannot take comes as a line of JSON."""
 
+import copy  # noqa: F401 - What reads GIF imports it when first needed, and then it could not any more.
 import io
 import json
 import sys

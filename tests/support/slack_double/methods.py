@@ -234,6 +234,14 @@ def user_info(caller: Caller, args: Json) -> Json:
     raise SlackError("user_not_found")
 
 
+def file_info(caller: Caller, args: Json) -> Json:
+    for workspace in caller.workspaces:
+        if (file := workspace.files.get(str(args["file"]))) is not None:
+            url = f"{caller.world.url}/files/{file.id}"
+            return {"file": {"id": file.id, "name": file.name, "mimetype": file.mimetype, "url_private_download": url}}
+    raise SlackError("file_not_found")
+
+
 def set_status(caller: Caller, args: Json) -> Json:
     check_author(caller, args)
     thread = _session_thread(caller, args)
@@ -308,6 +316,7 @@ METHODS: dict[str, Method] = {
     "conversations.history": Method(history, required=("channel",)),
     "conversations.info": Method(channel_info, required=("channel",)),
     "conversations.open": Method(open_conversation, ("im:write",), takes_json=True),
+    "files.info": Method(file_info, ("files:read",), required=("file",)),
     "users.info": Method(user_info, ("users:read",), required=("user",)),
     "assistant.threads.setStatus": Method(
         set_status, ("chat:write", "assistant:write"), ("channel_id", "thread_ts"), takes_json=True
