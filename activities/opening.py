@@ -3,15 +3,20 @@
 from dataclasses import dataclass
 from typing import Final
 
-from konstruct.errors import BadInput, Unreadable
+import structlog
+
+from konstruct.errors import BadInput, Misconfigured, Unreadable
 from konstruct.file_ports import PictureReader, Transcriber
 from konstruct.files import kinds
 from konstruct.messages import SentFile
 from konstruct.source_ports import DocumentReader, ReadDocument
 
+log = structlog.get_logger(__name__)
+
 LONGEST_TEXT: Final = 20_000
 """Characters of a document that are kept, and go into a prompt where there is room."""
 LONGEST_TRANSCRIPT: Final = 20_000
+NOBODY_LISTENS: Final = "voice messages cannot be listened to here"
 CUT: Final = "\n[… the rest of the document is left out …]"
 
 
@@ -54,11 +59,14 @@ class Opening:
 
     async def _transcript(self, sent: SentFile, media_type: str, content: bytes) -> str:
         if self._transcriber is None:
-            raise Unreadable("voice messages cannot be listened to here")
+            raise Unreadable(NOBODY_LISTENS)
         try:
             said = await self._transcriber.transcribe(sent.name, media_type, content)
         except BadInput as error:
             raise Unreadable("it could not be understood as speech") from error
+        except Misconfigured as error:
+            log.error("transcriber_refuses", error=str(error))
+            raise Unreadable(NOBODY_LISTENS) from error
         if not said.strip():
             raise Unreadable("nothing is said in it")
         return said.strip()[:LONGEST_TRANSCRIPT]

@@ -36,7 +36,8 @@ class Transcriber(Protocol):
     """Speech to text. Never retries."""
 
     async def transcribe(self, name: str, media_type: str, content: bytes) -> str:
-        """Empty where nothing is said. Raises Unavailable (again later), or BadInput (never)."""
+        """Empty where nothing is said. Raises Unavailable (again later), BadInput (never), or Misconfigured (whatever
+        is sent)."""
 
 
 class PictureReader(Protocol):

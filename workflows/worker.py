@@ -35,11 +35,11 @@ from activities.thinking import Thinking
 from activities.tool_servers import ToolServers
 from activities.tool_use import ToolUse
 from activities.upkeep import Sealing, Upkeep
-from konstruct import log, temporal
+from konstruct import log, models, temporal
 from konstruct.adapters import file_store, mail
 from konstruct.adapters.console import ConsoleMessenger
 from konstruct.adapters.embedders import ConfiguredEmbedders
-from konstruct.adapters.litellm import LiteLLMChatModel
+from konstruct.adapters.litellm import LiteLLMChatModel, LiteLLMTranscriber
 from konstruct.adapters.mcp import HttpMcp
 from konstruct.adapters.reading.pictures import SubprocessPictures
 from konstruct.adapters.reading.reader import SubprocessReader
@@ -137,6 +137,9 @@ async def work(settings: Settings, *, until: asyncio.Event) -> None:
         deskrooms: dict[str, Deskroom] = {"slack": SlackDeskroom(http, settings.slack_api_url)}
         sources: dict[str, FileSource] = {"slack": SlackFiles(http, settings.slack_api_url)}
         files = file_store.opened(settings)
+        speech = models.speech_link(settings)
+        listens = LiteLLMTranscriber(speech) if speech else None
+        opening = Opening(SubprocessReader(), SubprocessPictures(), listens)
         upkeep = Upkeep(database, client, Removing(database, files))
         turns = Turns(
             Thinking(
@@ -150,7 +153,7 @@ async def work(settings: Settings, *, until: asyncio.Event) -> None:
             Attending(database, vault, deskrooms, mail.mailer(settings), client),
             Assisting(settings, database, vault, parts.model, parts.cooldowns),
             Consulting(database, vault, deskrooms, client),
-            Fetching(database, vault, sources, files, Opening(SubprocessReader(), SubprocessPictures())),
+            Fetching(database, vault, sources, files, opening),
         )
         sealing = Sealing(database, Signatures(settings.encryption_keys), settings.anchor_file)
         await schedule_upkeep(client)

@@ -140,7 +140,7 @@ async def test_what_is_said_by_voice_is_the_contacts_own(
         (ChannelRefused("The file is gone.", "gone"), "failed", "The file is gone."),
         (b"\0\0\0\x18ftypisom" + b"\0" * 30, "refused", "films cannot be looked at"),
         (b"PK\x03\x04 and no more", "refused", "The file is damaged or was cut off; upload it again."),
-        (b"\x89PNG\r\n\x1a\n and no more", "refused", "the picture is damaged"),
+        (b"\x89PNG\r\n\x1a\n and no more", "refused", "it is no picture of a kind that can be looked at"),
         (b"", "refused", "The file is empty."),
         (b"RIFF\0\0\0\0WAVE" + b"\0" * 25_000_000, "refused", "it is larger than 25 MB"),
         (b"\xff\xd8\xff" + b"\0" * 20_000_000, "refused", "it is larger than 20 MB"),
