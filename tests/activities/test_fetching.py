@@ -70,13 +70,20 @@ async def fetch(fetching: Fetching, office: Office, asked: Accepted) -> None:
     await ActivityEnvironment().run(fetching.fetch_files, request)
 
 
-async def send(office: Office, channel: GivenFiles, *contents: bytes | Exception, **said: str) -> Accepted:
+async def send(
+    office: Office,
+    channel: GivenFiles,
+    *contents: bytes | Exception,
+    root: str = "1.0",
+    contact: str = "U1",
+    external_id: str | None = None,
+) -> Accepted:
     files = []
     for place, content in enumerate(contents):
         reference = f"ref-{len(channel.files)}"
         channel.files[reference] = content
         files.append(SentFile(f"file-{place}.bin", "application/octet-stream", 10, reference))
-    return await office.say("Look", files=tuple(files), **said)
+    return await office.say("Look", files=tuple(files), root=root, contact=contact, external_id=external_id)
 
 
 async def is_untrusted(office: Office, asked: Accepted) -> bool:
@@ -217,8 +224,8 @@ async def test_a_store_that_is_away_leaves_the_file_waiting(
 async def test_the_same_again_is_kept_once_for_a_contact_and_apart_for_others(
     office: Office, fetching: Fetching, channel: GivenFiles, store: KeptFiles
 ) -> None:
-    for said in ({"root": "1.0"}, {"root": "2.0"}, {"root": "3.0", "contact": "U2"}):
-        asked = await send(office, channel, b"The same words", **said)
+    for root, contact in (("1.0", "U1"), ("2.0", "U1"), ("3.0", "U2")):
+        asked = await send(office, channel, b"The same words", root=root, contact=contact)
         await fetch(fetching, office, asked)
         assert await is_untrusted(office, asked)
     first, again, other = sorted(await office.rows(File), key=lambda file: file.created_at)
