@@ -48,9 +48,10 @@ class ObjectFileStore:
         try:
             async with asyncio.timeout(self._time_limit):
                 await obstore.delete_async(self._store, key)
-        except FileNotFoundError:
-            return
         except (BaseError, OSError, TimeoutError) as error:
+            # Of a bucket it would say that the bucket is missing.
+            if isinstance(error, FileNotFoundError) and isinstance(self._store, LocalStore):
+                return
             raise _unavailable(error) from None
 
 
@@ -66,7 +67,8 @@ def opened(settings: Settings, *, time_limit: timedelta = TIME_LIMIT) -> ObjectF
         return ObjectFileStore(_folder(settings), time_limit=time_limit)
     if (settings.s3_access_key_id is None) != (settings.s3_secret_access_key is None):
         raise Misconfigured("KONSTRUCT_S3_ACCESS_KEY_ID and KONSTRUCT_S3_SECRET_ACCESS_KEY are set together or not.")
-    config: S3Config = {"region": settings.s3_region}
+    # Not every compatible server knows how to delete several at once.
+    config: S3Config = {"region": settings.s3_region, "disable_bulk_delete": True}
     if settings.s3_endpoint is not None:
         config |= {"endpoint": settings.s3_endpoint}
     if settings.s3_access_key_id is not None and settings.s3_secret_access_key is not None:

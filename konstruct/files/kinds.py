@@ -17,7 +17,6 @@ _BEGINNINGS: Final = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"GIF87a", "image/gif"),
     (b"GIF89a", "image/gif"),
-    (b"BM", "image/bmp"),
     (b"II*\0", "image/tiff"),
     (b"MM\0*", "image/tiff"),
     (b"OggS", "audio/ogg"),
@@ -58,6 +57,8 @@ def _found(content: bytes) -> str:
         return _RIFF.get(content[8:12], "application/octet-stream")
     if content[4:8] == b"ftyp":
         return _BRANDS.get(content[8:12], "video/mp4")
+    if content[:2] == b"BM" and content[6:10] == b"\0\0\0\0":
+        return "image/bmp"
     # A frame of MPEG audio, layer 3, or of AAC begins with eleven or twelve bits that are set.
     if len(content) > 1 and content[0] == 0xFF and content[1] & 0xE0 == 0xE0 and content[:2] not in (b"\xff\xfe",):
         return _mpeg(content[1])

@@ -13,7 +13,7 @@ async def test_files_are_fetched_and_then_it_is_thought(conversation: Conversati
     stage.foregone.append(FILES)
     message = await conversation.say()
     await conversation.handle.result()
-    assert stage.fetching.get_nowait() == FetchFilesRequest(conversation.tenant_id, conversation.conversation_id)
+    assert stage.fetching.get_nowait() == FetchFilesRequest(conversation.tenant_id, conversation.id)
     assert [(thought.message_ids, thought.without_files) for thought in stage.thoughts] == [([message], False)] * 2
     [delivery] = stage.delivered
     assert delivery.message_ids == [stage.thoughts[1].turn_id]
