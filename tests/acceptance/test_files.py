@@ -4,11 +4,12 @@ import base64
 import secrets
 
 import pytest
+from reportlab.platypus import Paragraph
 
 from tests.acceptance.processes import kill, konstruct, until
 from tests.acceptance.test_erasure import forms, histories_that_hold, tables_that_hold
 from tests.acceptance.town import Office, Town, prompt
-from tests.konstruct.adapters.reading.pdfs import STYLES, Paragraph, flowing
+from tests.konstruct.adapters.reading.pdfs import STYLES, flowing
 from tests.support.model_doubles import Behaviour, Json, ModelCall
 from tests.support.pictures import picture, size_of
 from tests.support.slack_double import Handing, HostedFile

@@ -58,10 +58,9 @@ class Talk:
 
     async def send(self, text: str, *files: HostedFile) -> Said:
         """Files, with words."""
+        mention = f"<@{self.workspace.bot_user_id}> {text}"
         said = await self.slack.person_sends(
-            *(self.channel, self.user, f"<@{self.workspace.bot_user_id}> {text}", *files),
-            thread_ts=self.root or None,
-            team=self.workspace.team_id,
+            self.channel, self.user, mention, *files, thread_ts=self.root or None, team=self.workspace.team_id
         )
         self.root = self.root or said.ts
         assert [delivery.status for delivery in said.deliveries] == [200], said.deliveries
