@@ -18,6 +18,8 @@ from sqlmodel import col, select
 from konstruct import audit, connections, streams
 from konstruct.conversations import Whereabouts, changed, lock, whereabouts
 from konstruct.errors import ChannelRefused, ConnectionDead, NotFound
+from konstruct.files import keeping
+from konstruct.files.keeping import Enclosed
 from konstruct.identity import ConnectionId, MessageId
 from konstruct.ports import ChannelAccount, Outgoing, Thread
 from konstruct.streams import Shown
@@ -50,7 +52,7 @@ _BEGIN = (
         )
     )
     .values(state="sending", sending_at=bindparam("at"))
-    .returning(*LINE, col(Message.detail))
+    .returning(*LINE, col(Message.detail), col(Message.sealed_files))
     .execution_options(synchronize_session=False)
 )
 _SENT = (
@@ -97,6 +99,8 @@ class Send:
     """And it is so young that it may yet be under way."""
     stream: Shown | None = None
     """What it takes the place of in the channel."""
+    file: Enclosed | None = None
+    """What goes along, still in the store."""
 
 
 async def begin_send(
@@ -117,12 +121,13 @@ async def begin_send(
         # What is under way counts as said.
         conversation.revision += 1
     if begun is not None and found.account.is_active:
-        *columns, detail = begun
+        *columns, detail, sealed_files = begun
         line = Line.of_row(columns)
         text = await _text(session, vault, line)
         if text is not None:
             stream = await streams.taken_over(session, detail)
-            return Send(found.account, found.thread, _outgoing(found, line, text), stream=stream)
+            file = await keeping.enclosed(session, vault, message_id) if sealed_files is not None else None
+            return Send(found.account, found.thread, _outgoing(found, line, text), stream=stream, file=file)
     message = await _get(session, conversation, message_id)
     if message.state == "sent":
         return "sent"
@@ -149,6 +154,7 @@ async def begin_send(
         _outgoing(found, Line.of(message), text),
         is_uncertain=True,
         may_still_arrive=may_still_arrive,
+        file=await keeping.enclosed(session, vault, message_id) if message.sealed_files is not None else None,
         stream=await streams.taken_over(session, message.detail),
     )
 

@@ -146,7 +146,7 @@ async def work(settings: Settings, *, until: asyncio.Event) -> None:
                 *(settings, database, vault, parts.model, parts.cooldowns, messengers, windows, parts.embedders),
                 *(streamers, files),
             ),
-            Delivery(database, vault, messengers, windows, streamers),
+            Delivery(database, vault, messengers, windows, streamers, files),
             ToolUse(database, vault, builtin, SafeWeb(web_client), mcp),
             Approving(database, vault, messengers, client),
             ChangingOwner(database, vault, client, streamers),

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Final
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 import aiohttp
 from pydantic import SecretStr
@@ -60,7 +60,7 @@ class SlackFiles:
         must not take it anywhere else."""
         headers = {"Authorization": f"Bearer {token.get_secret_value()}"}
         for _ in range(MOST_REDIRECTS):
-            if not self._is_slacks(url):
+            if not is_slacks(url, self._own):
                 raise ChannelRefused("The file lies outside of Slack.", "foreign_host")
             timeout = aiohttp.ClientTimeout(total=None, sock_connect=4, sock_read=PATIENCE.total_seconds())
             async with self._session.get(url, headers=headers, allow_redirects=False, timeout=timeout) as answer:
@@ -70,13 +70,15 @@ class SlackFiles:
                 url = urljoin(url, answer.headers.get("Location", ""))
         raise ChannelRefused("Slack sends from one address to the next.", "too_many_redirects")
 
-    def _is_slacks(self, url: str) -> bool:
-        parts = urlsplit(url)
-        if (parts.scheme, parts.netloc) == (self._own.scheme, self._own.netloc):
-            return True
-        host = (parts.hostname or "").lower()
-        is_known = any(host == known or host.endswith(f".{known}") for known in _HOSTS)
-        return parts.scheme == "https" and is_known and parts.port in (None, 443) and "@" not in parts.netloc
+
+def is_slacks(url: str, api: SplitResult) -> bool:
+    """``api``: where the Web API is, which is Slack's whatever it is called."""
+    parts = urlsplit(url)
+    if (parts.scheme, parts.netloc) == (api.scheme, api.netloc):
+        return True
+    host = (parts.hostname or "").lower()
+    is_known = any(host == known or host.endswith(f".{known}") for known in _HOSTS)
+    return parts.scheme == "https" and is_known and parts.port in (None, 443) and "@" not in parts.netloc
 
 
 def _check(answer: aiohttp.ClientResponse, most_bytes: int) -> None:

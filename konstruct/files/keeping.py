@@ -5,7 +5,7 @@ Whoever locks a conversation, too, locks it first.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from konstruct.db import Database
-from konstruct.messages import MOST_FILES, SentFile, files_of
+from konstruct.messages import MOST_FILES, SentFile, files_of, opened_files, seal_files
 from konstruct.tables import File, FileRemoval, Message
 from konstruct.tables.base import utc_now
 from konstruct.vault import ContactCipher, Vault
@@ -55,6 +55,56 @@ def expect(session: AsyncSession, message: Message, sent: Sequence[SentFile]) ->
         for position, file in enumerate(sent[:MOST_FILES])
         if file.reference
     )
+
+
+def enclose(session: AsyncSession, cipher: ContactCipher, message: Message, file_id: UUID, sent: SentFile) -> None:
+    """Puts a file into a message that waits to be sent, which has none yet. Its content lies in the store already,
+    under ``file_id``, sealed as all are."""
+    message.sealed_files = seal_files(cipher, message.id, [sent])
+    session.add(
+        File(
+            tenant_id=message.tenant_id,
+            id=file_id,
+            conversation_id=message.conversation_id,
+            message_id=message.id,
+            contact_id=cipher.contact_id,
+            position=0,
+            state="kept",
+            object_id=file_id,
+            size=sent.size,
+            media_type=sent.media_type,
+            settled_at=utc_now(),
+        )
+    )
+
+
+@dataclass(frozen=True)
+class Enclosed:
+    """A file that goes out with a message."""
+
+    object_id: UUID
+    name: str = field(repr=False)
+    media_type: str
+    cipher: ContactCipher
+
+
+async def enclosed(session: AsyncSession, vault: Vault, message_id: UUID) -> Enclosed | None:
+    """None where it was removed meanwhile."""
+    row = (
+        await session.execute(
+            select(File, col(Message.sealed_files))
+            .join(Message, and_(col(Message.tenant_id) == col(File.tenant_id), col(Message.id) == col(File.message_id)))
+            .where(col(File.message_id) == message_id, col(File.state) == "kept")
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    file, sealed = row
+    cipher = (await vault.ciphers(session, [file.contact_id])).get(file.contact_id)
+    if cipher is None or sealed is None or file.object_id is None:
+        return None
+    sent = opened_files(cipher, message_id, sealed)[file.position]
+    return Enclosed(file.object_id, sent.name, file.media_type or sent.media_type, cipher)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from konstruct.ports import (
     ModelCallError,
     ModelLink,
     Outgoing,
+    OutgoingFile,
     Thread,
     Tokens,
     ToolCall,
@@ -247,6 +248,8 @@ class RecordingMessenger:
     told: list[tuple[Literal["send", "find", "thinking", "idle"], str]] = field(default_factory=list)
     """What was done, with the text of a message or the root of a thread."""
     accounts: list[ChannelAccount] = field(default_factory=list)
+    files: list[OutgoingFile] = field(default_factory=list)
+    """What came along with messages."""
     cards: dict[str, ApprovalCard] = field(default_factory=dict)
     """Approvals as they are shown now, by the channel's id of each."""
     troubles: deque[Exception] = field(default_factory=deque)
@@ -264,6 +267,7 @@ class RecordingMessenger:
     async def send(self, account: ChannelAccount, thread: Thread, message: Outgoing) -> str:
         self.accounts.append(account)
         self.told.append(("send", message.text))
+        self.files += [message.file] if message.file is not None else []
         if self.troubles:
             raise self.troubles.popleft()
         return self.arrived.setdefault(message.text, f"sent-{message.message_id}")

@@ -10,6 +10,7 @@ from sqlmodel import select
 from konstruct import inbox
 from konstruct.files import keeping, showing
 from konstruct.files.keeping import Content, Task
+from konstruct.identity import new_id
 from konstruct.messages import SentFile
 from konstruct.tables import File, FileRemoval, Message
 from tests.support.office import Furnished
@@ -102,8 +103,27 @@ async def _give_up(session: AsyncSession, a: Furnished, b: Furnished) -> None:
     await keeping.give_up(session, (await _file(b, "waiting")).conversation_id)
 
 
+async def _enclosed(session: AsyncSession, a: Furnished, b: Furnished) -> object:
+    file = await _file(b, "kept")
+    async with b.session() as theirs:
+        assert await keeping.enclosed(theirs, b.vault, file.message_id)
+    return await keeping.enclosed(session, a.vault, file.message_id)
+
+
+async def _enclose(session: AsyncSession, a: Furnished, b: Furnished) -> None:
+    async with b.session() as theirs:
+        reply = await theirs.get_one(Message, (b.tenant_id, b.reply_id))
+    assert reply.contact_id is not None
+    async with b.session() as theirs:
+        cipher = (await b.vault.ciphers(theirs, [reply.contact_id]))[reply.contact_id]
+    keeping.enclose(session, cipher, reply, new_id(), SentFile("Not yours", reference="x"))
+    await session.flush()
+
+
 ON_FILES: dict[str, tuple[Attempt, object]] = {
     "files.keeping.expect": (_expect, DBAPIError),
+    "files.keeping.enclose": (_enclose, DBAPIError),
+    "files.keeping.enclosed": (_enclosed, None),
     "files.keeping.waiting": (_waiting, []),
     "files.keeping.keep_same": (_keep_same, None),
     "files.keeping.keep": (_keep, DBAPIError),

@@ -42,6 +42,8 @@ class HostedFile:
     title: str = ""
     is_elsewhere: bool = False
     """Of another workspace: an event names its id alone, and files.info says the rest."""
+    awaited_length: int = 0
+    """Of what an app is to upload."""
 
 
 @dataclass
