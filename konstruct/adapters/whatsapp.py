@@ -1,7 +1,7 @@
 """WhatsApp's Cloud API: the Messenger port. What comes in from WhatsApp does not come in here."""
 
+import io
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final, NoReturn
@@ -30,7 +30,7 @@ MOST_BEGUN: Final = 1_000
 class _Begun:
     """How far a message with a file got, as far as this process knows."""
 
-    media_id: str | None = None
+    media_id: str
     is_shown: bool = False
     """The file is with the person; its text is yet to follow."""
 
@@ -72,8 +72,8 @@ class WhatsAppMessenger:
         began = time.monotonic()
         media = whatsapp_messages.media_of(file)
         is_one = not message.buttons and whatsapp_messages.takes_caption(media, message.text)
-        done = self._begun.get(message.message_id, _Begun())
-        if done.media_id is None:
+        done = self._begun.get(message.message_id)
+        if done is None:
             done = _Begun(await self._upload(account, thread, file, media))
             self._remember(message.message_id, done)
         if not done.is_shown:
@@ -101,7 +101,7 @@ class WhatsAppMessenger:
         self,
         account: ChannelAccount,
         thread: Thread,
-        content: Mapping[str, Any],
+        content: dict[str, Any],
         *,
         opaque: MessageId | None,
         reply_to: str | None = None,
@@ -126,7 +126,10 @@ class WhatsAppMessenger:
         form = aiohttp.FormData()
         form.add_field("messaging_product", "whatsapp")
         form.add_field("type", media_type)
-        form.add_field("file", file.content, filename=whatsapp_messages.file_name(file), content_type=media_type)
+        # As a stream: aiohttp warns of large bytes.
+        form.add_field(
+            "file", io.BytesIO(file.content), filename=whatsapp_messages.file_name(file), content_type=media_type
+        )
         answer = await self._calls.post(
             account, f"{thread.channel}/media", form=form, time_limit=UPLOAD_TIME_LIMIT, is_send=False
         )

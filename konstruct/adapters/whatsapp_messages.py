@@ -98,7 +98,7 @@ def file(sent: OutgoingFile, media: Media, media_id: str, caption: str) -> Json:
 
 
 def template(chosen: Template) -> Json:
-    about: Json = {"name": chosen.name, "language": {"code": chosen.language}}
+    about: Json = {"name": chosen.name, "language": {"policy": "deterministic", "code": chosen.language}}
     if chosen.values:
         values = [{"type": "text", "text": whatsapp_text.plain(value, 1_024) or "–"} for value in chosen.values]
         about["components"] = [{"type": "body", "parameters": values}]

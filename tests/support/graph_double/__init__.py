@@ -11,6 +11,7 @@ It lives in one event loop; whatever talks to it may live anywhere. Time-outs ar
 moves on with ``pass_time``.
 """
 
+from tests.support.graph_double import webhooks
 from tests.support.graph_double.delivery import Delivery, Said, sign
 from tests.support.graph_double.server import Call, GraphDouble
 from tests.support.graph_double.world import ApprovedTemplate, Json, Media, Number, Person, Sent, World
@@ -28,4 +29,5 @@ __all__ = [
     "Sent",
     "World",
     "sign",
+    "webhooks",
 ]

@@ -36,6 +36,7 @@ def take(world: World, number: Number, body: Json, *, refuses_late: bool) -> tup
     """A message that is accepted, and why it will fail if it is going to."""
     if number.state in _STATES:
         raise GraphError(_STATES[number.state])
+    body = {"type": "text"} | body
     rules.check(body)
     _check_file(world, number, body)
     if world.is_too_much(number):

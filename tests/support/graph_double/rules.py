@@ -83,7 +83,7 @@ def invalid(name: str, why: str) -> GraphError:
 def check_envelope(body: Json) -> None:
     if body.get("messaging_product") != "whatsapp":
         raise GraphError(100, "The parameter messaging_product is required.")
-    kind = body.get("type", "text")
+    kind = body["type"]
     if kind not in CHECKS:
         raise GraphError(100, f"Param type must be one of {{{', '.join(CHECKS).upper()}}} - got {kind!r}.")
     if unknown := sorted(set(body) - _ENVELOPE - {kind}):
@@ -182,7 +182,8 @@ def _check_template(template: Json) -> None:
         if component.get("type") not in {"header", "body", "button"}:
             raise invalid("components", "type must be one of header, body, button")
         for parameter in component.get("parameters", []):
-            if parameter.get("type") == "text" and re.search(r"[\n\t]| {5}", _text(parameter, "text", 32_768)):
+            is_text = component["type"] == "body" and parameter.get("type") == "text"
+            if is_text and re.search(r"[\n\t]| {5}", _text(parameter, "text", 32_768)):
                 raise invalid("text", "no line ends, tabs or more than four blanks in a row")
 
 

@@ -271,7 +271,7 @@ async def _read(request: web.Request) -> Call:
     return Call(what, token if scheme == "Bearer" and token else None, below, body, time.monotonic())
 
 
-def _field(field: web.FileField | str | bytes) -> object:
+def _field(field: object) -> object:
     if not isinstance(field, web.FileField):
         return field
     with field.file:

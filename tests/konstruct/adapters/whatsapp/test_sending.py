@@ -5,6 +5,7 @@ import logging
 import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import aiohttp
 import pytest
@@ -29,7 +30,7 @@ from tests.support.graph_double import GraphDouble, Number, Person
 from tests.support.http import serve
 
 JPEG = OutgoingFile("wheel.jpg", "image/jpeg", b"\xff\xd8 a picture")
-PDF = OutgoingFile("in/voice.pdf", "application/pdf", b"%PDF-1.7")
+PDF = OutgoingFile("in/voice.pdf", "application/pdf", b"%PDF-1.7" + bytes(2 * 2**20))
 VOICE = OutgoingFile("note.ogg", "audio/ogg; codecs=opus", b"OggS")
 TABLE = OutgoingFile("prices.csv", "text/csv", b"a,b\n1,2\n")
 BUTTONS = (Button("more", "Tell me more"), Button("person", "Talk to a real human person"))
@@ -312,7 +313,7 @@ async def test_too_much_says_when_to_come_again_and_is_not_repeated(
     messenger: Messenger,
     account: ChannelAccount,
     thread: Thread,
-    fault: dict[str, int],
+    fault: dict[str, Any],
     seconds: int,
 ) -> None:
     graph.fail_next("messages", **fault)
