@@ -148,7 +148,8 @@ class World:
         self._passed += period.total_seconds()
 
     def next_id(self) -> str:
-        return f"{1_000_000_000_000 + next(self._ids)}"
+        """Of this world alone: what is kept of one is not taken for another's."""
+        return f"1{secrets.randbelow(10**14):014}"
 
     def next_wamid(self) -> str:
         return f"wamid.HBgL{secrets.token_hex(12).upper()}{next(self._ids):04X}AA=="
@@ -177,7 +178,7 @@ class World:
         for at in self._sent_to(number, person):
             debt = max(0.0, debt - (at - last) / SECONDS_A_MESSAGE) + 1
             last = at
-        return debt - (self.now() - last) / SECONDS_A_MESSAGE > self.burst - 1
+        return max(0.0, debt - (self.now() - last) / SECONDS_A_MESSAGE) > self.burst - 1
 
     def _sent_to(self, number: Number, person: Person) -> Iterator[float]:
         return (sent.at for sent in self.sent if sent.number is number and sent.person is person)
