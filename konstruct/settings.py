@@ -115,6 +115,10 @@ class Settings(BaseSettings):
         None, description="Bot token (xoxb-…) of one workspace: `konstruct up` connects it to the demo tenant."
     )
 
+    graph_api_url: str = Field(
+        "https://graph.facebook.com/v25.0/", description="WhatsApp: Meta's Graph API, with its version."
+    )
+
     smtp_url: SecretStr | None = Field(
         None,
         description="Mail server: smtp://user:password@host:587 (STARTTLS, unless it is on this machine) or "

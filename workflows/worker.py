@@ -49,6 +49,7 @@ from konstruct.adapters.slack_files import SlackFiles
 from konstruct.adapters.slack_handoffs import SlackDeskroom
 from konstruct.adapters.slack_streaming import SlackStreamer
 from konstruct.adapters.web import SafeWeb, open_client
+from konstruct.adapters.whatsapp import WhatsAppMessenger
 from konstruct.audit.signing import Signatures
 from konstruct.db import Database
 from konstruct.desk_ports import Deskroom
@@ -127,6 +128,7 @@ async def work(settings: Settings, *, until: asyncio.Event) -> None:
         database, vault, client = parts.database, parts.vault, parts.client
         messengers: dict[str, Messenger] = {
             "slack": SlackMessenger(http, settings.slack_api_url),
+            "whatsapp": WhatsAppMessenger(http, settings.graph_api_url),
             "console": ConsoleMessenger(),
         }
         streamers: dict[str, Streamer] = {"slack": SlackStreamer(http, settings.slack_api_url)}
