@@ -24,7 +24,6 @@ class Channel:
     """Of one message, as the channel counts characters at worst."""
     longest_caption: int
     """Of the text that goes below a file in one message with it."""
-    longest_text_with_buttons: int
     most_buttons: int
     """Of one message; 0: none are shown there."""
     longest_button: int
@@ -56,7 +55,6 @@ SLACK: Final = Channel(
     # A markdown block may hold 12,000 characters, but what Slack makes of it only about 13,200 and 50 blocks.
     longest_text=11_000,
     longest_caption=11_000,
-    longest_text_with_buttons=0,
     most_buttons=0,
     longest_button=0,
     markup="Markdown",
@@ -71,8 +69,6 @@ SLACK: Final = Channel(
 WHATSAPP: Final = Channel(
     longest_text=4_096,
     longest_caption=1_024,
-    # As a list, which is opened by a press; as buttons of their own below 1,024 characters.
-    longest_text_with_buttons=4_096,
     most_buttons=3,
     longest_button=20,
     markup="WhatsApp",
@@ -106,7 +102,6 @@ WHATSAPP: Final = Channel(
 CONSOLE: Final = Channel(
     longest_text=1_000_000,
     longest_caption=0,
-    longest_text_with_buttons=0,
     most_buttons=0,
     longest_button=0,
     markup="none",

@@ -80,7 +80,7 @@ class WhatsAppFiles:
         return about
 
     async def _open(self, account: ChannelAccount, about: Mapping[str, Any]) -> aiohttp.ClientResponse:
-        address = self.checked(about.get("url"))
+        address = metas_own(about.get("url"), self._api)
         try:
             answer = await self._session.get(
                 address, headers=bearer(account), allow_redirects=False, timeout=self._timeout
@@ -92,20 +92,25 @@ class WhatsAppFiles:
         answer.close()
         raise _not_given(answer.status)
 
-    def checked(self, address: object) -> URL:
-        """The token goes nowhere but to Meta."""
-        try:
-            url = URL(address if isinstance(address, str) else "")
-            is_metas = url.scheme == "https" and url.port == 443 and _is_metas(url.host or "")
-            if is_metas or url.origin() == self._api.origin():
-                return url
-        except ValueError:
-            pass
-        raise ChannelRefused("The file's address is none of Meta's.", "media_address")
-
 
 class _Expired(Exception):
     """The address is no longer good; another can be asked for."""
+
+
+def metas_own(address: object, api: URL) -> URL:
+    """The token goes nowhere but to Meta, or to where the Graph API is configured to be.
+
+    Raises:
+        ChannelRefused: the address is another.
+    """
+    try:
+        url = URL(address if isinstance(address, str) else "")
+        is_metas = url.scheme == "https" and url.port == 443 and _is_metas(url.host or "")
+        if is_metas or url.origin() == api.origin():
+            return url
+    except ValueError:
+        pass
+    raise ChannelRefused("The file's address is none of Meta's.", "media_address")
 
 
 def _is_metas(host: str) -> bool:

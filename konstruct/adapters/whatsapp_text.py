@@ -181,9 +181,12 @@ class _Walk:
                 self._names, self._cells = [], None
 
     def _row(self, cells: Sequence[str]) -> None:
-        pairs = [(name, cell) for name, cell in zip(self._names, cells, strict=False) if cell]
+        named = [(name, cell) for name, cell in zip(self._names, cells, strict=False) if cell]
+        pairs = [f"{name}: {cell}" if name else cell for name, cell in named]
+        row = "; ".join(pairs)
         self._marker = "- "
-        self._line("; ".join(f"{name}: {cell}" if name else cell for name, cell in pairs))
+        for line in [row] if _fits(row) else pairs:
+            self._line(line)
 
     def _inline(self, token: Token) -> None:
         lines = list(_lines(token.children or [], "*" if self._heading else ""))
@@ -212,9 +215,13 @@ def _lines(tokens: Sequence[Token], marks: str) -> Iterator[str]:
             continue
         line = list(runs)
         marked = _marked(line)
-        if utf16_length(marked) > WHATSAPP.longest_text - _ROOM:
+        if not _fits(marked):
             marked = _marked([replace(run, marks="", is_code=False) for run in line])
         yield marked
+
+
+def _fits(line: str) -> bool:
+    return utf16_length(line) <= WHATSAPP.longest_text - _ROOM
 
 
 def _runs(tokens: Sequence[Token], marks: str) -> Iterator[_Run]:

@@ -23,7 +23,6 @@ def _media(category: str) -> Callable[[Channel], str]:
 ROWS: dict[str, Callable[[Channel], object]] = {
     "longest text, in characters": lambda channel: f"{channel.longest_text:,}",
     "longest text below a file": lambda channel: f"{channel.longest_caption:,}",
-    "longest text with buttons": lambda channel: f"{channel.longest_text_with_buttons:,}",
     "buttons of a message": lambda channel: channel.most_buttons,
     "longest button, in characters": lambda channel: channel.longest_button,
     "how text is formatted": lambda channel: channel.markup,

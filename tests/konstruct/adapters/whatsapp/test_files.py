@@ -7,8 +7,9 @@ from datetime import timedelta
 import aiohttp
 import pytest
 from aiohttp import web
+from yarl import URL
 
-from konstruct.adapters.whatsapp_files import WhatsAppFiles
+from konstruct.adapters.whatsapp_files import WhatsAppFiles, metas_own
 from konstruct.errors import ChannelError, ChannelRateLimited, ChannelRefused, ChannelUnavailable, ConnectionDead
 from konstruct.file_ports import FileSource
 from konstruct.ports import ChannelAccount
@@ -145,8 +146,9 @@ async def from_a_meta(
         "https://evil.example/file",
         "https://lookaside.fbsbx.com.evil.example/file",
         "http://lookaside.fbsbx.com/file",
+        "http://lookaside.fbsbx.com:443/file",
         "https://lookaside.fbsbx.com:8443/file",
-        "https://fbcdn.net.evil.example/",
+        "https://x.fbcdn.net.evil.example/",
         "https://xfbcdn.net/",
         "http://127.0.0.1:1/file",
         "file:///etc/passwd",
@@ -166,8 +168,8 @@ async def test_the_token_goes_to_nobody_but_meta(
 
 
 @pytest.mark.parametrize("address", ["https://lookaside.fbsbx.com/a?b", "https://scontent.xx.fbcdn.net/v/a"])
-def test_metas_own_addresses_are_asked(session: aiohttp.ClientSession, address: str) -> None:
-    assert str(WhatsAppFiles(session, "https://graph.facebook.com/v25.0/").checked(address)) == address
+def test_metas_own_addresses_are_asked(address: str) -> None:
+    assert str(metas_own(address, URL("https://graph.facebook.com/v25.0/"))) == address
 
 
 async def test_a_redirection_is_not_followed(session: aiohttp.ClientSession, account: ChannelAccount) -> None:
