@@ -26,6 +26,9 @@ from konstruct.vault import Vault
 TIME_LIMIT: Final = timedelta(seconds=60)
 """For one file to come."""
 
+AT_ONCE: Final = 8
+"""Files that one process holds in memory."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -39,6 +42,7 @@ class Fetching:
         self._sources = sources
         self._store = store
         self._opening = opening
+        self._places = asyncio.Semaphore(AT_ONCE)
 
     @activity.defn(name="fetch_files")
     async def fetch_files(self, request: FetchFilesRequest) -> None:
@@ -46,10 +50,15 @@ class Fetching:
         the next one goes on from there."""
         async with heartbeat():
             account, tasks = await self._waiting(request)
+            if not tasks:
+                # As where all that waits is of a contact who was erased: else it would be waited for again and again.
+                async with self._database.tenant_session(request.tenant_id) as session:
+                    await keeping.give_up(session, request.conversation_id)
             failure: KonstructError | None = None
             for task in tasks:
                 try:
-                    await self._fetch(account, task)
+                    async with self._places:
+                        await self._fetch(account, task)
                 except KonstructError as error:
                     if not error.retryable:
                         raise

@@ -145,9 +145,9 @@ async def erase(session: AsyncSession, tenant_id: UUID, contact_id: UUID, *, act
         raise Unavailable("Another contact was joined to this one just now: try again.")
     conversation_ids = [conversation.id for conversation in conversations]
     await withdrawing.withdraw(session, contact_ids)
-    await keeping.remove_of_contacts(session, contact_ids)
     others = await _where_others_talk(session, contact_ids, conversation_ids)
     messages = await _shred_messages(session, contact_ids, conversation_ids)
+    await keeping.remove_of(session, messages)
     memories = [
         memory_id
         for which in (col(Memory.contact_id).in_(contact_ids), among(col(Memory.message_id), messages))

@@ -320,7 +320,7 @@ async def remove(session: AsyncSession, connection_id: ConnectionId, external_id
         return
     message.body = message.sealed = message.sealed_files = None
     message.state, message.settled_at = "deleted", utc_now()
-    await keeping.remove_of_message(session, message.id)
+    await keeping.remove_of(session, [message.id])
     await memory.unlearn(session, message)
     _record_change(session, message, "message.deleted")
 

@@ -10,13 +10,13 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, bindparam, delete, func, update
+from sqlalchemy import and_, bindparam, delete, func, update
 from sqlalchemy import text as sql
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from konstruct.db import Database
+from konstruct.db import Database, among
 from konstruct.messages import MOST_FILES, SentFile, files_of, opened_files, seal_files
 from konstruct.tables import File, FileRemoval, Message
 from konstruct.tables.base import utc_now
@@ -213,15 +213,9 @@ async def _settle(session: AsyncSession, file_id: UUID, **values: object) -> Non
     )
 
 
-async def remove_of_message(session: AsyncSession, message_id: UUID) -> None:
-    await _remove(session, col(File.message_id) == message_id)
-
-
-async def remove_of_contacts(session: AsyncSession, contact_ids: Collection[UUID]) -> None:
-    await _remove(session, col(File.contact_id).in_(contact_ids))
-
-
-async def _remove(session: AsyncSession, which: ColumnElement[bool]) -> None:
+async def remove_of(session: AsyncSession, message_ids: Collection[UUID]) -> None:
+    """Whatever came or went with these messages."""
+    which = among(col(File.message_id), message_ids)
     # Locked before they go, so that nobody comes to share an object that is about to be removed.
     locked = await session.scalars(select(File).where(which).order_by(col(File.id)).with_for_update())
     # Somebody may be about to write one that waits.

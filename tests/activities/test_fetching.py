@@ -23,7 +23,7 @@ from konstruct.errors import (
 from konstruct.files import keeping
 from konstruct.inbox import Accepted
 from konstruct.messages import SentFile
-from konstruct.tables import Conversation, File, FileRemoval
+from konstruct.tables import Conversation, File, FileRemoval, Message
 from konstruct.vault import Vault
 from tests.support.doubles import GivenFiles, KeptFiles
 from tests.support.office import REFUSING, Office
@@ -288,6 +288,17 @@ async def test_a_contact_who_is_erased_leaves_no_file(
     [left] = await office.rows(File)
     assert list(store.kept) == [f"{office.tenant_id}/{left.id}"]
     assert left.contact_id != found.contact_id
+
+
+async def test_what_nobody_can_fetch_any_more_is_not_waited_for(
+    office: Office, fetching: Fetching, channel: GivenFiles
+) -> None:
+    asked = await send(office, channel, b"Words")
+    async with office.session() as session:
+        message = await session.get_one(Message, (office.tenant_id, asked.message_id))
+        message.sealed_files = None
+    await fetch(fetching, office, asked)
+    assert [file.state for file in await office.rows(File)] == ["failed"]
 
 
 async def test_a_message_over_a_limit_has_nothing_fetched(office: Office) -> None:

@@ -79,12 +79,8 @@ async def _keep(session: AsyncSession, a: Furnished, b: Furnished) -> None:
     await keeping.keep(session, await _task(b), "stolen", Content("text/plain", 1, "Not yours"))
 
 
-async def _remove_of_message(session: AsyncSession, a: Furnished, b: Furnished) -> None:
-    await keeping.remove_of_message(session, (await _file(b, "kept")).message_id)
-
-
-async def _remove_of_contacts(session: AsyncSession, a: Furnished, b: Furnished) -> None:
-    await keeping.remove_of_contacts(session, [(await _file(b, "kept")).contact_id])
+async def _remove(session: AsyncSession, a: Furnished, b: Furnished) -> None:
+    await keeping.remove_of(session, [(await _file(b, "kept")).message_id])
 
 
 async def _count(session: AsyncSession, a: Furnished, b: Furnished) -> int:
@@ -129,8 +125,7 @@ ON_FILES: dict[str, tuple[Attempt, object]] = {
     "files.keeping.keep": (_keep, DBAPIError),
     "files.keeping.refuse": (_refuse, None),
     "files.keeping.give_up": (_give_up, None),
-    "files.keeping.remove_of_message": (_remove_of_message, None),
-    "files.keeping.remove_of_contacts": (_remove_of_contacts, None),
+    "files.keeping.remove_of": (_remove, None),
     "files.keeping.count_of": (_count, 0),
     "files.keeping.due_removals": (_due, False),
     "files.keeping.note_removed": (_note, None),

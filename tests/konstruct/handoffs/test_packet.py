@@ -75,8 +75,9 @@ async def test_what_was_said_by_voice_is_there_to_read(office: Office, asked: Ac
     async with office.session() as session:
         [task] = await keeping.waiting(session, office.vault, said.conversation_id)
         await keeping.keep(session, task, "digest", Content("audio/ogg", 9, "My bell is broken."))
-    *_, last = (await read(office, await hand_off(office, asked))).transcript
-    assert last.text == "[sent a file: note.ogg]\n[Voice message, as it was understood:] My bell is broken."
+    transcript = (await read(office, await hand_off(office, asked))).transcript
+    [line] = [each for each in transcript if each.message_id == said.message_id]
+    assert line.text == "[sent a file: note.ogg]\n[Voice message, as it was understood:] My bell is broken."
 
 
 async def test_all_that_was_said_in_order_by_whom_and_how_it_stands(office: Office, asked: Accepted) -> None:
