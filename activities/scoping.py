@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from activities.answering import Answered, Begun
+from activities.begun import Answered, Begun
 from activities.locating import Locator
 from konstruct import scope
 from konstruct.contracts.conversation import ThinkRequest

@@ -8,11 +8,12 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
-from activities.answering import Answered, Begun, to_use_tools
+from activities.begun import Answered, Begun, to_use_tools
 from activities.escalating import HELD_BACK, Escalating, Judge, Watch
 from activities.heartbeat import heartbeat
 from activities.librarian import Librarian
 from activities.locating import Locator
+from activities.looking import Looking
 from activities.recalling import LONGEST_QUESTION, Recalling
 from activities.scoping import Scoping
 from activities.status import thinking_shown
@@ -30,6 +31,8 @@ from konstruct.conversations import HandedOff, Turn
 from konstruct.db import Database
 from konstruct.employees import Caps
 from konstruct.errors import ModelsUnavailable
+from konstruct.file_ports import FileStore
+from konstruct.files import keeping
 from konstruct.knowledge.citing import Source, cite
 from konstruct.memory import Recalled
 from konstruct.models import ModelCall
@@ -66,6 +69,7 @@ class Thinking:
         windows: Windows,
         embedders: Embedders,
         streamers: Mapping[str, Streamer] = NO_STREAMERS,
+        files: FileStore | None = None,
     ) -> None:
         self._settings = settings
         self._database = database
@@ -78,6 +82,7 @@ class Thinking:
         self._recalling = Recalling(database, vault, locator)
         self._librarian = Librarian(database, locator)
         self._scoping = Scoping(locator)
+        self._looking = Looking(database, vault, files)
         self._streaming = Streaming(database, vault, streamers)
         self._escalating = Escalating(settings, vault, model, cooldowns)
 
@@ -138,6 +143,10 @@ class Thinking:
                 kept = await calls_.stored_step(session, request.turn_id, request.step)
                 if kept is not None:
                     return to_use_tools(kept)
+            if turn.awaits_files and not request.without_files:
+                return Thought("files")
+            if turn.awaits_files:
+                await keeping.give_up(session, request.conversation_id)
             await self._end_before(session, request, turn)
             begun = await self._prepare(session, request, turn)
             if begun.watch.fired is not None:
@@ -145,7 +154,7 @@ class Thinking:
                 return await self._escalating.hand_off(session, request, turn.asker, begun.watch.fired)
         if turn.window is not None and (copy := window.dump(turn.window)) is not None:
             await self._windows.put(*where, copy)
-        return begun
+        return replace(begun, pictures=await self._looking.look(request.tenant_id, turn))
 
     async def _end_before(self, session: AsyncSession, request: ThinkRequest, turn: Turn) -> None:
         """A turn that this one takes over before it was answered: what it asked for is asked for anew, if at all."""
@@ -310,9 +319,13 @@ class Thinking:
         specs = [tool.spec for tool in begun.toolbox.values()]
         answer = await models.ask(
             self._model,
-            self._chain(begun.turn),
+            # Where there is something to look at, those that can come first.
+            sorted(self._chain(begun.turn), key=lambda link: bool(begun.pictures) and not link.sees_images),
             lambda link: prompting.prompt(
-                begun.turn, recalled, begun.steps, passages, link, has_tools=bool(specs), may_call=begun.may_call
+                *(begun.turn, recalled, begun.steps, passages, link),
+                has_tools=bool(specs),
+                may_call=begun.may_call,
+                pictures=begun.pictures,
             ),
             self._cooldowns,
             calls.append,

@@ -15,6 +15,7 @@ from konstruct.adapters.console import ConsoleMessenger
 from konstruct.adapters.redis import Circuit, RedisLimiter, connect
 from konstruct.adapters.slack import SlackMessenger, open_session
 from konstruct.adapters.slack_handoffs import SlackDeskroom
+from konstruct.adapters.whatsapp import WhatsAppMessenger
 from konstruct.db import Database
 from konstruct.errors import KonstructError
 from konstruct.limits import LocalLimiter
@@ -42,7 +43,11 @@ def build(settings: Settings) -> FastAPI:
             client = await temporal.connect(settings)
             app.include_router(health.router(database, redis, circuit, client))
             messenger = SlackMessenger(http, settings.slack_api_url)
-            messengers: dict[str, Messenger] = {"slack": messenger, "console": ConsoleMessenger()}
+            messengers: dict[str, Messenger] = {
+                "slack": messenger,
+                "whatsapp": WhatsAppMessenger(http, settings.graph_api_url),
+                "console": ConsoleMessenger(),
+            }
             app.mount("/api/v1", api.build(database, vault, limiter, client, messengers))
             if settings.slack_signing_secret is not None or settings.slack_app_token is not None:
                 deskroom = SlackDeskroom(http, settings.slack_api_url)

@@ -1,9 +1,7 @@
 """Connections: which tenant a channel account belongs to, its secrets, and whether it is still good."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 
 import structlog
 from pydantic import SecretStr
@@ -35,10 +33,6 @@ SECRETS = "connection"
 class ConnectionRef:
     tenant_id: TenantId
     connection_id: ConnectionId
-
-
-REPLY_WINDOWS: Final[Mapping[str, timedelta]] = {"whatsapp": timedelta(hours=24)}
-"""By kind of channel: for how long after they wrote people may be written to. Where none is named, always."""
 
 
 def slack_account(enterprise_id: str | None, team_id: str | None) -> str:

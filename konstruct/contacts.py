@@ -14,6 +14,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 from konstruct import audit, tenants, withdrawing
 from konstruct.db import Database, among
 from konstruct.errors import BadInput, NotFound, Unavailable
+from konstruct.files import keeping
 from konstruct.tables import (
     Connection,
     Contact,
@@ -144,6 +145,7 @@ async def erase(session: AsyncSession, tenant_id: UUID, contact_id: UUID, *, act
         raise Unavailable("Another contact was joined to this one just now: try again.")
     conversation_ids = [conversation.id for conversation in conversations]
     await withdrawing.withdraw(session, contact_ids)
+    await keeping.remove_of_contacts(session, contact_ids)
     others = await _where_others_talk(session, contact_ids, conversation_ids)
     messages = await _shred_messages(session, contact_ids, conversation_ids)
     memories = [

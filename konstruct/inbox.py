@@ -13,6 +13,7 @@ from konstruct import audit, consent, limits, memory, messages
 from konstruct.connections import ConnectionRef
 from konstruct.db import Database
 from konstruct.errors import Unavailable
+from konstruct.files import keeping
 from konstruct.identity import ConnectionId, ConversationId, MessageId, new_id
 from konstruct.ports import Limit, Limiter, Verdict
 from konstruct.scope import sentences
@@ -190,6 +191,10 @@ async def _store(
         detail={} if is_allowed else {"limit": verdict.scope},
     )
     session.add(message)
+    if inbound.files and verdict.allowed:
+        # Its row is to be there before those of its files.
+        await session.flush()
+        keeping.expect(session, message, inbound.files)
     notice = None
     if stops and await consent.opt_out(session, contact_id, by="contact"):
         confirmed = sentences.in_language(stops).opted_out
@@ -315,6 +320,7 @@ async def remove(session: AsyncSession, connection_id: ConnectionId, external_id
         return
     message.body = message.sealed = message.sealed_files = None
     message.state, message.settled_at = "deleted", utc_now()
+    await keeping.remove_of_message(session, message.id)
     await memory.unlearn(session, message)
     _record_change(session, message, "message.deleted")
 

@@ -51,9 +51,11 @@ def seal_files(cipher: ContactCipher, message_id: UUID, files: Sequence[SentFile
 
 def files_of(message: Message, cipher: ContactCipher) -> list[SentFile]:
     """What came along with it."""
-    if message.sealed_files is None:
-        return []
-    return [SentFile(**file) for file in json.loads(cipher.open(FILES, message.id, message.sealed_files))]
+    return [] if message.sealed_files is None else opened_files(cipher, message.id, message.sealed_files)
+
+
+def opened_files(cipher: ContactCipher, message_id: UUID, sealed: bytes) -> list[SentFile]:
+    return [SentFile(**file) for file in json.loads(cipher.open(FILES, message_id, sealed))]
 
 
 def outgoing_notice(

@@ -19,6 +19,8 @@ from sqlmodel import col, select
 from konstruct import audit, connections, consent, streams
 from konstruct.conversations import Whereabouts, changed, lock, whereabouts
 from konstruct.errors import ChannelRefused, ConnectionDead, NotFound
+from konstruct.files import keeping
+from konstruct.files.keeping import Enclosed
 from konstruct.identity import ConnectionId, MessageId
 from konstruct.messages import OPT_OUT
 from konstruct.ports import Button, ChannelAccount, Outgoing, Thread
@@ -52,7 +54,7 @@ _BEGIN = (
         )
     )
     .values(state="sending", sending_at=bindparam("at"))
-    .returning(*LINE, col(Message.detail))
+    .returning(*LINE, col(Message.detail), col(Message.sealed_files))
     .execution_options(synchronize_session=False)
 )
 _SENT = (
@@ -99,6 +101,8 @@ class Send:
     """And it is so young that it may yet be under way."""
     stream: Shown | None = None
     """What it takes the place of in the channel."""
+    file: Enclosed | None = None
+    """What goes along, still in the store."""
 
 
 async def begin_send(
@@ -148,6 +152,7 @@ async def begin_send(
         _outgoing(found, Line.of(message), text, message.detail),
         is_uncertain=True,
         may_still_arrive=may_still_arrive,
+        file=await keeping.enclosed(session, vault, message_id) if message.sealed_files is not None else None,
         stream=await streams.taken_over(session, message.detail),
     )
 
@@ -156,7 +161,7 @@ async def _begun(
     session: AsyncSession, vault: Vault, found: Whereabouts, begun: Sequence[Any]
 ) -> Send | Literal["failed"] | None:
     """Of a message that was just marked; None when it was erased."""
-    *columns, detail = begun
+    *columns, detail, sealed_files = begun
     line = Line.of_row(columns)
     if await _is_unwanted(session, found, line, detail):
         message = await _get(session, found.conversation, line.message_id)
@@ -166,7 +171,8 @@ async def _begun(
     if text is None:
         return None
     stream = await streams.taken_over(session, detail)
-    return Send(found.account, found.thread, _outgoing(found, line, text, detail), stream=stream)
+    file = await keeping.enclosed(session, vault, line.message_id) if sealed_files is not None else None
+    return Send(found.account, found.thread, _outgoing(found, line, text, detail), stream=stream, file=file)
 
 
 def _is_fenced(conversation: Conversation, message: Message) -> bool:

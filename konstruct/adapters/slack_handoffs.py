@@ -13,6 +13,7 @@ from typing import Any, Final
 import aiohttp
 
 from konstruct.adapters import slack_text
+from konstruct.adapters.cutting import is_visible
 from konstruct.adapters.slack_blocks import Block, pieces, plain, section, text
 from konstruct.adapters.slack_calls import TOO_MUCH, SlackCalls, answered, carrying, token_of
 from konstruct.desk_ports import ConsultCard, DeskEntry, HandoffCard
@@ -265,4 +266,4 @@ def _line(said: str, most: int) -> str:
 
 def _long(said: str, most: int) -> str:
     shown = slack_text.beginning(slack_text.harmless(said).strip(), most)
-    return shown if slack_text.is_visible(shown) else "–"
+    return shown if is_visible(shown) else "–"

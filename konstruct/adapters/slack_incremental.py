@@ -10,6 +10,7 @@ from bisect import bisect_right
 from typing import Final
 
 from konstruct.adapters import slack_text
+from konstruct.adapters.cutting import is_visible
 from konstruct.adapters.slack_text import (
     AT,
     CALL,
@@ -23,9 +24,9 @@ from konstruct.adapters.slack_text import (
     LONGEST_CODE_SPAN,
     LONGEST_LABEL,
     LONGEST_NAME,
-    PART_SIZE,
     SCHEME,
 )
+from konstruct.channels import SLACK
 
 LONGEST_HELD: Final = 1_000
 """Characters. Only a link or a command that does not end is held for so long; of other text, a word."""
@@ -85,7 +86,7 @@ class Incremental:
         self._is_finished = False
         self._waiting = ""
         self._page = ""
-        self._spare = PART_SIZE
+        self._spare = SLACK.longest_text
         """No more than the room there is: to count all of the message anew for each piece would take too long."""
         self.is_full = False
         """What waits belongs into the next message."""
@@ -93,7 +94,7 @@ class Incremental:
     @property
     def room(self) -> int:
         """Characters that the message still holds, as many as Slack counts; more are never shown at once."""
-        return max(0, PART_SIZE - _size(self._page))
+        return max(0, SLACK.longest_text - _size(self._page))
 
     def feed(self, piece: str) -> str:
         """What may be shown now, to be appended to what was; often nothing."""
@@ -122,7 +123,7 @@ class Incremental:
         if code.opening:
             rest = rest.removeprefix(code.closing) if rest.startswith(code.closing) else code.opening + rest
         self._fences, self._commands = _Fences(), _Commands()
-        self._page, self._spare, self.is_full = "", PART_SIZE, False
+        self._page, self._spare, self.is_full = "", SLACK.longest_text, False
         self._waiting = self._harmless(rest)
         return f"\n{code.closing}" if code.opening and is_line_cut else code.closing
 
@@ -145,7 +146,7 @@ class Incremental:
         if not self._fits(shown):
             shown = shown[: self._most_that_fits(shown)]
             self.is_full = True
-        if not self._page and not slack_text.is_visible(shown):
+        if not self._page and not is_visible(shown):
             return ""
         self._waiting = self._waiting[len(shown) :]
         self._page += shown
@@ -172,7 +173,7 @@ class Incremental:
 
     def _fits(self, text: str) -> bool:
         if _most_size(text) > self._spare:
-            self._spare = PART_SIZE - _size(self._page + text)
+            self._spare = SLACK.longest_text - _size(self._page + text)
             return self._spare >= 0
         self._spare -= _most_size(text)
         return True
@@ -188,9 +189,9 @@ class Incremental:
 
     def _last_that_fits(self, boundary: re.Pattern[str], text: str) -> int:
         ends = [found.start() for found in boundary.finditer(text)]
-        fitting = bisect_right(ends, PART_SIZE, key=lambda end: _size(self._page + text[:end]))
+        fitting = bisect_right(ends, SLACK.longest_text, key=lambda end: _size(self._page + text[:end]))
         for end in reversed(ends[:fitting]):
-            if _size(self._page + text[:end]) <= PART_SIZE and self._may_end(text[:end]):
+            if _size(self._page + text[:end]) <= SLACK.longest_text and self._may_end(text[:end]):
                 return end
         return 0
 
@@ -378,7 +379,7 @@ def _seam(text: str) -> int:
 
 def _without_many_blanks(text: str) -> str:
     """The last of the blanks before a word stay: a fence comes after none or few, and what is none is not to be one."""
-    blanks = next((number for number, char in enumerate(text) if slack_text.is_visible(char)), len(text))
+    blanks = next((number for number, char in enumerate(text) if is_visible(char)), len(text))
     line = text.rfind("\n", 0, blanks) + 1
     return text[max(line, blanks - _FEW_BLANKS) :] if blanks > _MOST_BLANKS else text
 

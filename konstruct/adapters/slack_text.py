@@ -2,13 +2,12 @@
 
 import html
 import re
-import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-PART_SIZE: Final = 11_000
-"""A markdown block may hold 12,000 characters, but what Slack makes of it only about 13,200 and 50 blocks."""
+from konstruct.adapters.cutting import LINE, PARAGRAPH, cut, fenced, fill, is_visible, utf16_length, without_unwanted
+from konstruct.channels import SLACK
 
 HEADING_WEIGHT: Final = 500
 """Each heading ends a block and makes one of its own, so a part must not have many."""
@@ -17,13 +16,6 @@ SECTION_SIZE: Final = 3_000
 FALLBACK_SIZE: Final = 300
 
 GAP: Final = "\u200b"
-_JOINER: Final = "\u200d"
-_LONGEST_CLUSTER: Final = 100
-
-_LINE_END = re.compile("\r\n?|[\x85\u2028\u2029]")
-# Beside control characters: orders to turn the direction of text, which disguise links, and halves of
-# characters, which no JSON may hold.
-_UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _LONG_RUN = re.compile(r"(`{16}|~{16})[`~]+|(!{16})!+")
 
 # What is looked for has a longest length each, so that a text can be made harmless before its end is known: see
@@ -64,8 +56,6 @@ COMMAND = re.compile(
 
 _LINK = re.compile(r"\[([^\[\]\n]{1,500})\]\(([^()\s]{1,2000})\)")
 _UNBROKEN: Final = rf"{_LINK.pattern}|`[^`\n]+`"
-_PARAGRAPH = re.compile(r".+?(?:\n(?:[ \t]*\n)+|\Z)", re.DOTALL)
-_LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _SENTENCE = re.compile(rf"(?:{_UNBROKEN}|.)+?(?:[.!?…][\"'”’)\]]*\s+|[。！？]|\Z)", re.DOTALL)
 _WORD = re.compile(rf"(?:{_UNBROKEN}|\S)+\s*|\s+")
 
@@ -76,7 +66,7 @@ _MARKS = re.compile(r"^[ \t]*(?:>[ \t]?|(?:`{3,}|~{3,}).*)|\*\*|`+", re.MULTILIN
 
 def split(text: str) -> list[str]:
     """Parts for one ``markdown`` block each, in order; text without anything to see is a ValueError."""
-    parts = _parts(harmless(text), PART_SIZE)
+    parts = _parts(harmless(text), SLACK.longest_text)
     if not parts:
         raise ValueError("There is nothing to say.")
     return parts
@@ -92,7 +82,7 @@ def beginning(text: str, most: int) -> str:
     """The text, or as many whole words of it as fit and an ellipsis; ``most``: as ``stored_length`` counts."""
     if stored_length(text) <= most:
         return text
-    return next(_fill(_cut(text, most - 1, (_WORD,), stored_length), most - 1, stored_length)).rstrip() + "…"
+    return next(fill(cut(text, most - 1, (_WORD,), stored_length), most - 1, stored_length)).rstrip() + "…"
 
 
 def sections(part: str) -> list[str]:
@@ -114,7 +104,7 @@ def harmless(text: str) -> str:
 
 def clean(text: str) -> str:
     """One kind of line ends, no characters that nobody sees, and no run of marks that nobody needs."""
-    return _LONG_RUN.sub(r"\1\2", _UNWANTED.sub("", _LINE_END.sub("\n", text)))
+    return _LONG_RUN.sub(r"\1\2", without_unwanted(text))
 
 
 def without_false_fences(prose: str) -> str:
@@ -166,7 +156,7 @@ def blocks(text: str) -> Iterator[Block]:
     """Prose and code in turn. Code that was left open, as in an answer cut short, is closed."""
     lines: list[str] = []
     fence: re.Match[str] | None = None
-    for line in _LINE.findall(text):
+    for line in LINE.findall(text):
         if fence is None:
             fence = FENCE.fullmatch(line)
             if fence is None:
@@ -203,80 +193,25 @@ def opening(fence: re.Match[str]) -> str:
 
 
 def _parts(text: str, limit: int) -> list[str]:
-    return [part.strip("\n") for part in _fill(_pieces(text, limit), limit, weight) if is_visible(part)]
+    return [part.strip("\n") for part in fill(_pieces(text, limit), limit, weight) if is_visible(part)]
 
 
 def _pieces(text: str, limit: int) -> Iterator[str]:
     for block in blocks(text):
         if not block.opening:
-            yield from _cut(block.body, limit, (_PARAGRAPH, _LINE, _SENTENCE, _WORD), weight)
+            yield from cut(block.body, limit, (PARAGRAPH, LINE, _SENTENCE, _WORD), weight)
         elif stored_length(block.text) <= limit:
             yield block.text
         else:
-            room = limit - stored_length(block.opening + block.closing) - 1
-            for body in _fill(_cut(block.body, room, (_LINE,), stored_length), room, stored_length):
-                yield block.opening + body + ("" if body.endswith("\n") else "\n") + block.closing
-
-
-def _cut(text: str, limit: int, units: Sequence[re.Pattern[str]], measure: Callable[[str], int]) -> Iterator[str]:
-    """Pieces no longer than the limit, cut at the first kind of unit that is short enough."""
-    if measure(text) <= limit:
-        yield text
-    elif units:
-        for unit in units[0].finditer(text):
-            yield from _cut(unit[0], limit, units[1:], measure)
-    else:
-        yield from _clusters(text)
-
-
-def _clusters(text: str) -> Iterator[str]:
-    """What people see as one character: an accent, a flag or a family is not cut in two."""
-    cluster = ""
-    for char in text:
-        if cluster and not (_extends(cluster, char) and len(cluster) < _LONGEST_CLUSTER):
-            yield cluster
-            cluster = ""
-        cluster += char
-    yield cluster
-
-
-def _extends(cluster: str, char: str) -> bool:
-    if "\U0001f1e6" <= char <= "\U0001f1ff":  # Two such letters are one flag.
-        return len(cluster) == 1 and "\U0001f1e6" <= cluster <= "\U0001f1ff"
-    return (
-        cluster[-1] == _JOINER
-        or char == _JOINER
-        or unicodedata.category(char).startswith("M")
-        or "\U0001f3fb" <= char <= "\U0001f3ff"
-        or "\U000e0020" <= char <= "\U000e007f"
-        or "\u1160" <= char <= "\u11ff"
-    )
-
-
-def _fill(pieces: Iterable[str], limit: int, measure: Callable[[str], int]) -> Iterator[str]:
-    """Joins neighbours as long as they fit together."""
-    joined: list[str] = []
-    size = 0
-    for piece in pieces:
-        more = measure(piece)
-        if joined and size + more > limit:
-            yield "".join(joined)
-            joined, size = [], 0
-        joined.append(piece)
-        size += more
-    yield "".join(joined)
+            yield from fenced(block.opening, block.body, block.closing, limit, stored_length)
 
 
 def stored_length(text: str) -> int:
     """As Slack may count at most: in UTF-16, with its three special characters as the entities that it stores."""
     entities = 4 * text.count("&") + 3 * (text.count("<") + text.count(">"))
-    return len(text.encode("utf-16-le")) // 2 + entities
+    return utf16_length(text) + entities
 
 
 def weight(piece: str) -> int:
     headings = 0 if FENCE.match(piece) else len(_HEADING.findall(piece))
     return stored_length(piece) + headings * HEADING_WEIGHT
-
-
-def is_visible(text: str) -> bool:
-    return any(char.isprintable() and not char.isspace() for char in text)

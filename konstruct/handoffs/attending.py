@@ -6,7 +6,7 @@ out afterwards, so that an activity that is cut off in between finds it, and loo
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import takewhile
 from typing import Any, Final, Literal
 from uuid import UUID, uuid5
@@ -17,7 +17,7 @@ from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from konstruct.connections import REPLY_WINDOWS
+from konstruct.channels import CHANNELS, Channel
 from konstruct.db import Database
 from konstruct.desk import people, texts
 from konstruct.desk.people import Desk, Group
@@ -87,7 +87,7 @@ async def advance(
     vault: Vault,
     handoff_id: UUID,
     now: datetime,
-    reply_windows: Mapping[str, timedelta] = REPLY_WINDOWS,
+    channels: Mapping[str, Channel] = CHANNELS,
 ) -> Advanced:
     """Does what is due by now, as far as the database goes, and writes down the rest. The same again does nothing."""
     conversation, handoff = await owning.locked(session, handoff_id)
@@ -101,7 +101,7 @@ async def advance(
     if handoff.state != "waiting":
         _settle(handoff)
         return Advanced(conversation.id, _tasks(handoff), is_erased=handoff.ended_how == "erased")
-    deadline = await _reply_deadline(session, conversation, reply_windows)
+    deadline = await _reply_deadline(session, conversation, channels)
     waiting = replace(waiting_of(handoff), reply_deadline=deadline)
     due = plan(group, waiting, now)
     told = [text for action in due.actions if (text := _told(action, group)) is not None]
@@ -119,11 +119,11 @@ async def advance(
 
 
 async def _reply_deadline(
-    session: AsyncSession, conversation: Conversation, reply_windows: Mapping[str, timedelta]
+    session: AsyncSession, conversation: Conversation, channels: Mapping[str, Channel]
 ) -> datetime | None:
     """Until when the contact may be written to; None: always."""
     kind = select(col(Connection.kind)).where(col(Connection.id) == conversation.connection_id)
-    reply_window = reply_windows.get((await session.execute(kind)).scalar_one())
+    reply_window = channels[(await session.execute(kind)).scalar_one()].reply_window
     if reply_window is None:
         return None
     wrote_at: datetime | None = await session.scalar(

@@ -10,10 +10,11 @@ import pytest
 from pydantic import SecretStr
 
 from konstruct import prompting
-from konstruct.conversations import Said, Turn
+from konstruct.conversations import Turn
 from konstruct.identity import ConnectionId, TenantId, new_id
 from konstruct.knowledge.citing import Source
 from konstruct.ports import ChannelAccount, ChatMessage, ModelLink, Thread
+from konstruct.said import Said
 from konstruct.tables import EmployeeVersion
 from konstruct.tools.calls import PastCall, PastStep
 

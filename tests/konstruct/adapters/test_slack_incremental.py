@@ -8,8 +8,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from konstruct.adapters.cutting import is_visible
 from konstruct.adapters.slack_incremental import LONGEST_HELD, Incremental
-from konstruct.adapters.slack_text import PART_SIZE, harmless, is_visible
+from konstruct.adapters.slack_text import harmless
+from konstruct.channels import SLACK
 from tests.konstruct.adapters.test_slack_text import ANYTHING, DANGEROUS, DOCUMENT, TOKEN
 
 FRAGMENTS = [
@@ -131,7 +133,7 @@ def test_a_long_answer_goes_on_in_another_message_and_loses_no_word(document: st
     assert "".join(said) == "".join(meant)
     for message in messages:
         assert is_visible(message)
-        assert len(message) <= PART_SIZE
+        assert len(message) <= SLACK.longest_text
         assert harmless(message) == message
 
 
@@ -150,7 +152,7 @@ def test_a_message_whose_code_is_cut_within_a_line_has_room_for_its_end(shift: i
     code = f"~~~~\n{'x' * shift}\n{lines}~~~~"
     messages = told([code[start : start + 7] for start in range(0, len(code), 7)])
     assert len(messages) > 1
-    assert max(map(len, messages)) <= PART_SIZE
+    assert max(map(len, messages)) <= SLACK.longest_text
 
 
 def test_a_message_can_be_ended_early_in_the_middle_of_code() -> None:
@@ -173,7 +175,7 @@ def test_a_line_that_looks_like_a_fence_does_not_end_a_message(line: str) -> Non
 
 
 def test_a_message_that_ends_where_its_code_ends_is_not_followed_by_empty_code() -> None:
-    code = "```\n" + "x" * (PART_SIZE - 12) + "\n"
+    code = "```\n" + "x" * (SLACK.longest_text - 12) + "\n"
     messages = told([code, "y" * 4, "\n```\nAfter that."])
     assert messages[-1].count("```") == 2
 
@@ -186,16 +188,16 @@ def test_a_line_that_no_message_holds_is_cut_between_words_and_a_word_anywhere()
 
 def test_code_is_not_cut_where_an_image_in_it_would_come_to_life() -> None:
     for room in range(0, 60, 3):
-        before = "w " * ((PART_SIZE - room) // 2)
+        before = "w " * ((SLACK.longest_text - room) // 2)
         messages = told([f"{before}`![a picture](https://e.example/c?q=1) and so on` after that. " + "more " * 50])
         assert all(harmless(message) == message for message in messages)
 
 
 def test_the_room_that_is_left_is_what_slack_counts() -> None:
     text = Incremental()
-    assert text.room == PART_SIZE
+    assert text.room == SLACK.longest_text
     text.feed("a & b x")
-    assert text.room == PART_SIZE - len("a &amp; b ")
+    assert text.room == SLACK.longest_text - len("a &amp; b ")
 
 
 def test_many_blanks_before_a_closing_fence_become_a_line() -> None:
@@ -205,7 +207,7 @@ def test_many_blanks_before_a_closing_fence_become_a_line() -> None:
 
 @pytest.mark.parametrize("blank", ["\n", " ", "\u200b", "\ufeff"])
 def test_a_message_does_not_begin_with_blanks_without_end(blank: str) -> None:
-    assert told([blank * (3 * PART_SIZE), "x"])[0].strip(blank) == "x"
+    assert told([blank * (3 * SLACK.longest_text), "x"])[0].strip(blank) == "x"
     [message] = told([blank * 200 + "\n```\n![x](https://e.example)\n```\n"])
     assert message == "```\n![x](https://e.example)\n```\n"
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from konstruct.adapters.slack_text import PART_SIZE, SECTION_SIZE, fallback, harmless, sections, split
+from konstruct.adapters.slack_text import SECTION_SIZE, fallback, harmless, sections, split
+from konstruct.channels import SLACK
 
 SENTENCE = st.builds(
     lambda number, size: f"Sentence {number} has" + " one more word" * size + ".",
@@ -75,7 +76,7 @@ def test_every_part_fits_and_shows_something(document: str) -> None:
     parts = split(document)
     assert parts
     for part in parts:
-        assert 0 < len(part) <= PART_SIZE
+        assert 0 < len(part) <= SLACK.longest_text
         assert part.strip()
 
 
@@ -91,7 +92,7 @@ def test_code_is_closed_in_every_part(document: str) -> None:
 def test_code_that_fits_is_never_cut(document: str) -> None:
     together = "\n".join(split(document))
     for code in re.findall(r"(?ms)^(?:```|~~~~)\w*\n.*?^(?:```|~~~~)$", document):
-        assert len(code) > PART_SIZE or code in together
+        assert len(code) > SLACK.longest_text or code in together
 
 
 @settings(deadline=None)
@@ -110,7 +111,7 @@ def test_what_is_harmless_stays_as_it_is(text: str) -> None:
 @given(ANYTHING.filter(lambda text: any(char.isalpha() for char in text)))
 def test_any_text_becomes_parts_fallbacks_and_sections_in_bounds(text: str) -> None:
     for part in split(text * 100):
-        assert len(part) <= PART_SIZE
+        assert len(part) <= SLACK.longest_text
         assert 0 < len(fallback(part).replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")) <= 301
         assert all(0 < len(section) <= SECTION_SIZE for section in sections(part))
 
@@ -211,7 +212,7 @@ def test_what_reads_as_one_character_is_not_cut_in_two(cluster: str) -> None:
 
 
 def test_characters_that_slack_stores_longer_count_longer() -> None:
-    assert len(split("<" * PART_SIZE)) == 4
+    assert len(split("<" * SLACK.longest_text)) == 4
 
 
 def test_a_part_has_few_headings() -> None:

@@ -1,11 +1,13 @@
 """What is due for a handoff at given times: each once, in its time, and never in a burst."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 
+from konstruct.channels import SLACK
 from konstruct.db import Database
 from konstruct.desk import texts
 from konstruct.errors import NotFound
@@ -197,10 +199,12 @@ class TestWhatIsDue:
         handoff_id = await hand_off(office, asked)
         [wrote] = [message.created_at for message in await office.messages("inbound") if message.author == "contact"]
 
+        channels = {"slack": replace(SLACK, reply_window=timedelta(hours=5))}
+
         async def at(hours: float) -> Advanced:
             async with office.session() as session:
                 when = wrote + timedelta(hours=hours)
-                return await attending.advance(session, office.vault, handoff_id, when, {"slack": timedelta(hours=5)})
+                return await attending.advance(session, office.vault, handoff_id, when, channels)
 
         await at(0.01)
         near = await at(4)

@@ -1,12 +1,14 @@
-"""What a turn begins with in ``think``, and what it is answered."""
+"""A turn on its way through ``think``: what it began with, and what came of asking."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from activities.escalating import Watch
 from konstruct.contracts.conversation import Thought, ToolCallToMake
 from konstruct.conversations import Turn
 from konstruct.knowledge.citing import Source
-from konstruct.ports import ToolCall
+from konstruct.ports import Image, ToolCall
 from konstruct.scope import Verdict
 from konstruct.tools.calls import Kept, PastStep
 from konstruct.tools.registry import Tool
@@ -21,6 +23,8 @@ class Begun:
     may_call: bool = False
     released: list[str] = field(default_factory=list)
     """Answers to which a person said yes."""
+    pictures: Mapping[UUID, Image] = field(default_factory=dict)
+    """That a model which sees any is shown, by their files."""
 
     @property
     def may_stream(self) -> bool:
