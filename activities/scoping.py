@@ -21,7 +21,7 @@ from konstruct.tables import Message
 OFFERED_EVERY: Final = 10
 """Answers; a person is offered with the first one, too."""
 _MOST_BOUNDS: Final = 1_000
-_QUESTIONS: Final = frozenset("?？؟;")
+_QUESTIONS: Final = frozenset("?？؟\u037e")
 
 
 class Scoping:

@@ -82,6 +82,21 @@ async def test_a_repetition_is_answered_the_same_way_and_nobody_is_called(
     assert (await owner(bounded, turn.asked), await handoffs(bounded), model.prompts) == ("employee", [], [])
 
 
+async def test_a_redirect_is_no_question_that_what_comes_next_might_answer(
+    bounded: Office, thinking: Thinking, model: ScriptedModel
+) -> None:
+    await converse(bounded, thinking, POEM, "Which planet is the largest one?")
+    assert [message.body for message in await bounded.messages("outbound")] == [only("en", FUNCTIONS)] * 2
+
+
+async def test_what_may_answer_a_question_of_the_employees_is_for_the_model(
+    bounded: Office, thinking: Thinking, model: ScriptedModel
+) -> None:
+    model.answer_of = lambda prompt: "Which one do you mean?"
+    await converse(bounded, thinking, ORDER, "Which planet is the largest one?")
+    assert len(model.prompts) == 2
+
+
 async def test_an_attempt_that_is_repeated_finds_its_answer(bounded: Office, thinking: Thinking) -> None:
     turn = Turn(bounded, thinking, await bounded.say(POEM))
     first = await turn.think()

@@ -386,21 +386,3 @@ async def test_the_same_keys_of_two_tenants_do_not_meet(acme: Acme, database: Da
     assert await acme.apply() == []
     assert [version.role for version in await acme.versions()] == ["Front desk"]
     assert (await acme.connection()).id != (await other.connection()).id
-
-
-async def test_what_a_connection_is_for_is_kept_and_changed(acme: Acme) -> None:
-    await acme.apply()
-    assert (await acme.connection()).functions == []
-
-    acme.change("    channels: {C1: bert}", "    channels: {C1: bert}\n    functions: [repairs, orders]")
-    assert await acme.apply() == ["~ connection main-slack: functions"]
-    assert await acme.apply() == []
-    connection = await acme.connection()
-    assert connection.functions == ["repairs", "orders"]
-    async with acme.database.tenant_session(await acme.id()) as session:
-        account = await connections.open_account(session, acme.vault, ConnectionId(connection.id))
-    assert account.functions == ("repairs", "orders")
-
-    acme.change("\n    functions: [repairs, orders]", "")
-    assert await acme.apply() == ["~ connection main-slack: functions"]
-    assert (await acme.connection()).functions == []
