@@ -1,6 +1,6 @@
 """What comes in: one durable write for each message, whatever a channel repeats, edits or takes back."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -9,7 +9,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from konstruct import audit, limits, memory, messages
+from konstruct import aliases, audit, limits, memory, messages
+from konstruct.aliases import Names
 from konstruct.connections import ConnectionRef
 from konstruct.db import Database
 from konstruct.errors import Unavailable
@@ -41,7 +42,7 @@ _REPEATED = (
 # Held until the message is there, so that a contact is not erased in between. The message's own foreign key takes the
 # same lock.
 _KNOWN = (
-    select(col(Contact.erased_at), col(ContactKey.wrapped), _REPEATED)
+    select(col(Contact.erased_at), col(Contact.external_id), col(ContactKey.wrapped), _REPEATED)
     .outerjoin(
         ContactKey,
         and_(col(ContactKey.tenant_id) == col(Contact.tenant_id), col(ContactKey.contact_id) == col(Contact.id)),
@@ -88,6 +89,9 @@ class Inbound:
     files: tuple[messages.SentFile, ...] = ()
     sent_at: datetime | None = None
     """When the contact wrote it, where the channel says so: it may come days late."""
+    names: Names | None = None
+    """All that the channel calls the contact, where that may be several: then ``root`` and ``contact_external_id`` are
+    whatever the contact is known by here, and a contact has one conversation."""
 
 
 @dataclass(frozen=True)
@@ -140,16 +144,21 @@ async def _store(
     verdict: Verdict,
     limit_of: dict[str, Limit],
 ) -> Accepted:
-    contact_id = await _contact(session, connection, inbound.contact_external_id)
+    if inbound.names is None:
+        contact_id = await _contact(session, connection, inbound.contact_external_id)
+    else:
+        known = await aliases.resolve(session, vault, connection, inbound.names)
+        contact_id = known.contact_id
+        inbound = replace(inbound, root=known.external_id, contact_external_id=known.external_id)
     conversation = await _conversation(session, connection, inbound, contact_id)
     of_message = {
         "contact_id": contact_id,
         "connection_id": connection.connection_id,
         "external_id": inbound.external_id,
     }
-    erased_at, wrapped, repeated = (await session.execute(_KNOWN, of_message)).one()
-    if erased_at is not None:
-        raise Unavailable("The contact is being erased; the message may come again.")
+    erased_at, external_id, wrapped, repeated = (await session.execute(_KNOWN, of_message)).one()
+    if erased_at is not None or external_id != inbound.contact_external_id:
+        raise Unavailable("The contact is being erased, or renamed; the message may come again.")
     if repeated is not None:
         return Accepted(ConversationId(conversation.id), MessageId(repeated), is_new=False)
     cipher = (
@@ -157,12 +166,14 @@ async def _store(
         if wrapped
         else await vault.cipher(session, connection.tenant_id, contact_id)
     )
-    message_id = new_id()
+    message_id, now = new_id(), utc_now()
+    said_at = min(inbound.sent_at or now, now)
+    conversation.contact_said_at = max(conversation.contact_said_at or said_at, said_at)
     is_passed = verdict.allowed and conversation.owner != "employee"
     if is_passed:
         # No turn will settle it, so it counts as said from now on.
         conversation.revision += 1
-        conversation.memory_due_at = conversation.memory_due_at or utc_now() + REMEMBER_AFTER
+        conversation.memory_due_at = conversation.memory_due_at or now + REMEMBER_AFTER
     message = Message(
         tenant_id=connection.tenant_id,
         id=message_id,
@@ -176,7 +187,7 @@ async def _store(
         sealed_files=messages.seal_files(cipher, message_id, inbound.files),
         external_id=inbound.external_id,
         state="passed" if is_passed else "received" if verdict.allowed else "refused",
-        settled_at=utc_now() if is_passed else None,
+        settled_at=now if is_passed else None,
         detail={} if verdict.allowed else {"limit": verdict.scope},
     )
     session.add(message)

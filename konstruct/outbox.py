@@ -4,6 +4,7 @@
 found ``sending`` was cut off in between, and the channel must be asked before it is sent again.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Literal
@@ -31,6 +32,10 @@ log = structlog.get_logger(__name__)
 SEND_ENDS_WITHIN: Final = timedelta(seconds=15)
 """Longer than any messenger waits for its channel: after that nothing more comes of an attempt that was cut off."""
 
+ENDS_WITHIN: Final[Mapping[str, timedelta]] = {"whatsapp": timedelta(minutes=2)}
+"""By kind of channel, where another time holds: for so long a channel that cannot be asked may yet tell by itself that
+it has a message. After that it is sent once more, and no third time."""
+
 SEND_BEGINS_WITHIN: Final = timedelta(seconds=2)
 """After it was marked as being sent: a process that stood still for longer does not begin any more, so that whoever
 changes the owner knows when nothing begins."""
@@ -57,6 +62,8 @@ _SENT = (
     update(Message)
     .where(col(Message.id) == bindparam("message_id"), col(Message.conversation_id) == bindparam("of_conversation"))
     .where(col(Message.state) != "sent")
+    # What the channel took and gave up afterwards has failed, though the send may answer only now.
+    .where(or_(col(Message.state) != "failed", col(Message.external_id).is_(None)))
     .values(
         state="sent",
         external_id=bindparam("as_external_id"),
@@ -131,18 +138,30 @@ async def begin_send(
     if message.state != "sending":
         message.state, message.settled_at = "discarded", utc_now()
         return "superseded"
-    # A send that began before the owner changed may already be with the channel: it is followed to its end.
+    return await _follow(session, vault, found, message)
+
+
+async def _follow(
+    session: AsyncSession, vault: Vault, found: Whereabouts, message: Message
+) -> Send | Literal["failed"]:
+    """A send that began before the owner changed may already be with the channel: it is followed to its end."""
+    conversation = found.conversation
     if not found.account.is_active:
-        await _fail(session, conversation, message, "connection_inactive")
+        await fail(session, conversation, message, "connection_inactive")
         return "failed"
     text = await _text(session, vault, Line.of(message))
     if text is None:
-        await _fail(session, conversation, message, "erased")
+        await fail(session, conversation, message, "erased")
         return "failed"
-    now = utc_now()
-    may_still_arrive = message.sending_at is not None and now < message.sending_at + SEND_ENDS_WITHIN
+    now, ends_within = utc_now(), ENDS_WITHIN.get(found.account.kind, SEND_ENDS_WITHIN)
+    may_still_arrive = message.sending_at is not None and now < message.sending_at + ends_within
     if not may_still_arrive:
         message.sending_at = now
+        if found.account.kind in ENDS_WITHIN:
+            if message.detail.get("resent"):
+                await fail(session, conversation, message, "outcome_unknown")
+                return "failed"
+            message.detail = message.detail | {"resent": True}
     return Send(
         found.account,
         found.thread,
@@ -259,7 +278,7 @@ async def settle_refused(session: AsyncSession, conversation_id: UUID, message_i
     """The channel will never take it. A connection whose credentials are dead is marked for its operator."""
     conversation = await lock(session, conversation_id)
     message = await _get(session, conversation, message_id)
-    await _fail(session, conversation, message, error.code)
+    await fail(session, conversation, message, error.code)
     if isinstance(error, ConnectionDead):
         await connections.mark(
             session,
@@ -270,7 +289,8 @@ async def settle_refused(session: AsyncSession, conversation_id: UUID, message_i
         )
 
 
-async def _fail(session: AsyncSession, conversation: Conversation, message: Message, code: str) -> None:
+async def fail(session: AsyncSession, conversation: Conversation, message: Message, code: str) -> None:
+    """It will never reach the contact. The conversation must be locked."""
     await changed(session, conversation.id)
     if "stream" in message.detail:
         await streams.cut(session, conversation)

@@ -98,6 +98,13 @@ class Settings(BaseSettings):
         None, description="Bot token (xoxb-…) of one workspace: `konstruct up` connects it to the demo tenant."
     )
 
+    whatsapp_app_secret: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (), description="WhatsApp: secret of the Meta app; while it is replaced, the new and the old, comma-separated."
+    )
+    whatsapp_verify_token: SecretStr | None = Field(
+        None, description="WhatsApp: a word of your own, told to Meta with the webhook's address. Without: no webhooks."
+    )
+
     smtp_url: SecretStr | None = Field(
         None,
         description="Mail server: smtp://user:password@host:587 (STARTTLS, unless it is on this machine) or "
@@ -126,7 +133,7 @@ class Settings(BaseSettings):
     def portal_url(self) -> str:
         return _url(self.portal_host, self.portal_port)
 
-    @field_validator("encryption_keys", "default_models", "web_allowed", mode="before")
+    @field_validator("encryption_keys", "default_models", "web_allowed", "whatsapp_app_secret", mode="before")
     @classmethod
     def _split_commas(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
