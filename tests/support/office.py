@@ -193,6 +193,9 @@ class Office:
             message.body = line.text(ciphers) or ""
         return messages
 
+    async def conversations(self) -> list[Conversation]:
+        return sorted(await self.rows(Conversation), key=lambda conversation: conversation.created_at)
+
     async def states(self) -> list[str]:
         return [message.state for message in await self.messages()]
 
@@ -214,6 +217,8 @@ async def open_office(
     models: Sequence[str] = (),
     prompts: Sequence[str] = (),
     limits: dict[str, str] | None = None,
+    kind: str = "slack",
+    secrets_kept: dict[str, SecretStr] | None = None,
 ) -> Office:
     """With the employee Ada and a Slack workspace that no other test knows, unless told otherwise."""
     tenant_id, mark = TenantId(new_id()), secrets.token_hex(6).upper()
@@ -230,11 +235,11 @@ async def open_office(
             session,
             vault,
             tenant_id,
-            key="slack",
-            kind="slack",
+            key=kind,
+            kind=kind,
             account=account,
             external=external or {"team_id": f"T{mark}", "bot_user_id": f"U{mark}B"},
-            secrets={"bot_token": SecretStr(bot_token)},
+            secrets=secrets_kept or {"bot_token": SecretStr(bot_token)},
             employee_key="ada",
             actor="test",
         )
