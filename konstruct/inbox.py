@@ -1,5 +1,6 @@
 """What comes in: one durable write for each message, whatever a channel repeats, edits or takes back."""
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -30,6 +31,14 @@ from konstruct.vault import Vault
 
 REMEMBER_AFTER = timedelta(seconds=2)
 """What was said is remembered this long after it was settled, along with what else was said until then."""
+
+RENAMED_AT_MOST = 5
+"""Times that a contact may be given another name by others while one message of theirs is written."""
+
+
+class _RenamedMeanwhile(Exception):
+    """What was found by the earlier name may be another conversation now."""
+
 
 # Statements of every message are built once: building one takes longer than running it.
 _LIMITS = select(Tenant.limits).where(col(Tenant.id) == bindparam("tenant_id"))
@@ -119,9 +128,12 @@ async def accept(
         configured = (await session.execute(_LIMITS, {"tenant_id": connection.tenant_id})).scalar_one()
     buckets = _buckets(configured, connection, inbound.contact_external_id)
     verdict = await limiter.check(f"{connection.connection_id}:{inbound.external_id}", buckets)
-    async with database.tenant_session(connection.tenant_id) as session:
-        limit_of = {scope: limit for scope, _, limit in buckets}
-        return await _store(session, vault, connection, inbound, verdict, limit_of)
+    limit_of = {scope: limit for scope, _, limit in buckets}
+    for _ in range(RENAMED_AT_MOST):
+        with suppress(_RenamedMeanwhile):
+            async with database.tenant_session(connection.tenant_id) as session:
+                return await _store(session, vault, connection, inbound, verdict, limit_of)
+    raise Unavailable("The contact is being renamed; the message may come again.")
 
 
 def _buckets(configured: dict[str, str], connection: ConnectionRef, contact: str) -> list[tuple[str, str, Limit]]:
@@ -157,8 +169,10 @@ async def _store(
         "external_id": inbound.external_id,
     }
     erased_at, external_id, wrapped, repeated = (await session.execute(_KNOWN, of_message)).one()
-    if erased_at is not None or external_id != inbound.contact_external_id:
-        raise Unavailable("The contact is being erased, or renamed; the message may come again.")
+    if erased_at is not None:
+        raise Unavailable("The contact is being erased; the message may come again.")
+    if external_id != inbound.contact_external_id:
+        raise _RenamedMeanwhile
     if repeated is not None:
         return Accepted(ConversationId(conversation.id), MessageId(repeated), is_new=False)
     cipher = (
