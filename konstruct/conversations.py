@@ -19,10 +19,10 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
 from konstruct import window
-from konstruct.connections import unsealed
+from konstruct.connections import REPLY_WINDOWS, unsealed
 from konstruct.errors import NotFound
 from konstruct.inbox import REMEMBER_AFTER
-from konstruct.messages import outgoing_reply
+from konstruct.messages import latest_said, outgoing_reply
 from konstruct.ports import ChannelAccount, Thread
 from konstruct.tables import (
     Connection,
@@ -388,10 +388,11 @@ async def whereabouts(session: AsyncSession, vault: Vault, conversation_id: UUID
     if row is None:
         raise NotFound("There is no such conversation.")
     conversation, tenant, employee, connection, contact_external_id = row
+    latest = await latest_said(session, conversation_id) if connection.kind in REPLY_WINDOWS else ""
     return Whereabouts(
         conversation=conversation,
         tenant=tenant,
         employee=employee,
         account=await unsealed(session, vault, connection),
-        thread=Thread(channel=conversation.channel, root=conversation.root, contact_external_id=contact_external_id),
+        thread=Thread(conversation.channel, conversation.root, contact_external_id, latest),
     )

@@ -18,11 +18,14 @@ from konstruct.manifest.fields import (
     Key,
     LimitText,
     Line,
+    MetaId,
     ModelName,
     Secret,
     Section,
     SourceKey,
     TeamId,
+    TemplateLanguage,
+    TemplateName,
     ToolName,
     UserId,
     like,
@@ -92,6 +95,25 @@ class SlackConnection(Section):
     bot_id: BotId | None = None
     employee: EmployeeKey
     channels: dict[ChannelId, EmployeeKey] = {}
+
+
+class ReengageTemplate(Section):
+    """What is sent where a contact may not be written to any more, so that they write again."""
+
+    name: TemplateName
+    language: TemplateLanguage
+
+
+class WhatsAppConnection(Section):
+    kind: Literal["whatsapp"]
+    phone_number_id: MetaId
+    waba_id: MetaId
+    display_phone_number: Annotated[str, like(r"\+?[0-9 ()-]{5,30}", "must be a phone number")] | None = None
+    access_token: Secret
+    app_secret: Secret | None = None
+    """Of a Meta app of the tenant's own; without it notifications come through the deployment's."""
+    employee: EmployeeKey
+    reengage_template: ReengageTemplate | None = None
 
 
 class ConsoleConnection(Section):
@@ -170,7 +192,7 @@ class Approvals(Section):
 
 
 KINDS: Final[dict[str, dict[str, type[Section]]]] = {
-    "connections": {"slack": SlackConnection, "console": ConsoleConnection},
+    "connections": {"slack": SlackConnection, "whatsapp": WhatsAppConnection, "console": ConsoleConnection},
     "tools": {"http": HttpTool, "mcp": McpTools},
 }
 """Of what comes in several kinds, the section for each."""

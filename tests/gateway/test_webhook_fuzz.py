@@ -9,6 +9,7 @@ import string
 import time
 from collections import Counter
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,11 +50,11 @@ def mutated(value: Any, chance: random.Random) -> Any:
         at, name = chance.choice(list(places(document)) or [([document], 0)])
         what = chance.randrange(5)
         if what == 0:
-            at[name] = chance.choice(ODD)
+            at[name] = deepcopy(chance.choice(ODD))
         elif what == 1 and isinstance(at, dict):
             at[chance.choice([name.upper(), f"{name}s", "type", "id", "\0", ""])] = at.pop(name)
         elif what == 2 and isinstance(at, list):
-            at.extend([at[name]] * chance.randint(1, 3))
+            at.extend(deepcopy(at[name]) for _ in range(chance.randint(1, 3)))
         elif what == 3:
             del at[name]
         else:
