@@ -190,9 +190,11 @@ class WhatsAppListeners:
             code=MEANINGS.get(code, f"whatsapp_{code[:20]}" if code else "unknown"),
         )
         async with self._database.tenant_session(connection.tenant_id) as session:
-            handoff_id = await receipts.take(session, connection.connection_id, receipt)
-        if handoff_id is not None:
-            await temporal.mention_handoff(self._temporal, connection.tenant_id, handoff_id)
+            taken = await receipts.take(session, connection.connection_id, receipt)
+        if taken is not None and taken.handoff_id is not None:
+            await temporal.mention_handoff(self._temporal, connection.tenant_id, taken.handoff_id)
+        if taken is not None and taken.template_id is not None:
+            await temporal.send(self._temporal, connection.tenant_id, taken.conversation_id, [taken.template_id])
 
 
 def _is_of(known: Profile, message: Message) -> bool:

@@ -224,7 +224,7 @@ async def _shred_messages(
             sealed_files=None,
             external_id=None,
             state=sql(
-                "case when direction = 'inbound' then 'deleted' when state = 'pending' then 'discarded'"
+                "case when direction = 'inbound' then 'deleted' when state in ('pending', 'waiting') then 'discarded'"
                 " when state in ('sending', 'streaming') then 'failed' else state end"
             ),
             settled_at=func.coalesce(col(Message.settled_at), utc_now()),

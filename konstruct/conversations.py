@@ -91,6 +91,8 @@ _IS_INBOUND = col(Message.direction) == "inbound"
 _IS_REPLY = and_(
     col(Message.direction) == "outbound", col(Message.purpose) == "reply", col(Message.author) == "employee"
 )
+# What waited for the contact to write again is of none, and is sent besides.
+_OF_A_TURN = col(Message.turn_id).is_not(None)
 _STORED = (
     select(col(Message.id), col(Message.state))
     .where(col(Message.turn_id) == bindparam("of_turn"), _IS_REPLY)
@@ -101,7 +103,7 @@ _STORED = (
 _CLAIM = (
     update(Message)
     .where(col(Message.conversation_id) == bindparam("of_conversation"))
-    .where(col(Message.state).in_(("received", "taken", "pending")), or_(_IS_INBOUND, _IS_REPLY))
+    .where(col(Message.state).in_(("received", "taken", "pending")), or_(_IS_INBOUND, and_(_IS_REPLY, _OF_A_TURN)))
     .values(
         state=case((_IS_INBOUND, "taken"), else_="discarded"),
         turn_id=case((_IS_INBOUND, bindparam("of_turn", type_=Uuid)), else_=col(Message.turn_id)),

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from konstruct import aliases, audit, limits, memory, messages
+from konstruct import aliases, audit, limits, memory, messages, reply_window
 from konstruct.aliases import Names
 from konstruct.connections import ConnectionRef
 from konstruct.db import Database
@@ -114,6 +114,8 @@ class Accepted:
     is_refused: bool = False
     handoff_id: UUID | None = None
     """Set when it is for people, who are to be shown it."""
+    released_ids: tuple[MessageId, ...] = ()
+    """What waited for the contact to write again, and is to be sent now, before it is answered."""
 
 
 async def accept(
@@ -183,6 +185,7 @@ async def _store(
     message_id, now = new_id(), utc_now()
     said_at = min(inbound.sent_at or now, now)
     conversation.contact_said_at = max(conversation.contact_said_at or said_at, said_at)
+    released = await reply_window.release(session, conversation)
     is_passed = verdict.allowed and conversation.owner != "employee"
     if is_passed:
         # No turn will settle it, so it counts as said from now on.
@@ -228,6 +231,7 @@ async def _store(
         notice_id=MessageId(notice.id) if notice else None,
         is_refused=not verdict.allowed,
         handoff_id=conversation.handoff_id if is_passed else None,
+        released_ids=tuple(MessageId(each) for each in released),
     )
 
 

@@ -7,7 +7,7 @@ found ``sending`` was cut off in between, and the channel must be asked before i
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from uuid import UUID
 
 import structlog
@@ -16,11 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
-from konstruct import audit, connections, streams
+from konstruct import audit, connections, reply_window, streams
 from konstruct.conversations import Whereabouts, changed, lock, whereabouts
 from konstruct.errors import ChannelRefused, ConnectionDead, NotFound
 from konstruct.identity import ConnectionId, MessageId
-from konstruct.ports import ChannelAccount, Outgoing, Thread
+from konstruct.ports import ChannelAccount, Outgoing, Template, Thread
+from konstruct.reply_window import Held
 from konstruct.streams import Shown
 from konstruct.tables import Conversation, Message
 from konstruct.tables.base import utc_now
@@ -50,7 +51,12 @@ _BEGIN = (
             col(Message.author) == "agent",
             and_(
                 col(Message.epoch) == bindparam("of_epoch"),
-                or_(col(Message.purpose) == "notice", col(Message.turn_id) == bindparam("of_turn")),
+                or_(
+                    col(Message.purpose) == "notice",
+                    col(Message.turn_id) == bindparam("of_turn"),
+                    # It waited until the contact wrote again.
+                    col(Message.turn_id).is_(None),
+                ),
             ),
         )
     )
@@ -108,10 +114,14 @@ class Send:
 
 async def begin_send(
     session: AsyncSession, vault: Vault, conversation_id: UUID, message_id: UUID
-) -> Send | Literal["sent", "superseded", "failed"]:
+) -> Send | Held | Literal["sent", "superseded", "failed"]:
     """Marks a message as being sent, or says why it is not to be."""
     found = await whereabouts(session, vault, conversation_id)
     conversation = found.conversation
+    if reply_window.is_closed(conversation, found.account.kind):
+        message = await _get(session, conversation, message_id)
+        if message.state == "pending" and not _is_over(conversation, message) and "template" not in message.detail:
+            return await _hold(session, conversation, message, reply_window.CLOSED) or "failed"
     begin = {
         "message_id": message_id,
         "of_conversation": conversation_id,
@@ -129,12 +139,14 @@ async def begin_send(
         text = await _text(session, vault, line)
         if text is not None:
             stream = await streams.taken_over(session, detail)
-            return Send(found.account, found.thread, _outgoing(found, line, text), stream=stream)
+            return Send(found.account, found.thread, _outgoing(found, line, text, detail), stream=stream)
     message = await _get(session, conversation, message_id)
     if message.state == "sent":
         return "sent"
     if message.state == "failed":
         return "failed"
+    if message.state == "waiting":
+        return await reply_window.held(session, conversation)
     if message.state != "sending":
         message.state, message.settled_at = "discarded", utc_now()
         return "superseded"
@@ -165,11 +177,28 @@ async def _follow(
     return Send(
         found.account,
         found.thread,
-        _outgoing(found, Line.of(message), text),
+        _outgoing(found, Line.of(message), text, message.detail),
         is_uncertain=True,
         may_still_arrive=may_still_arrive,
         stream=await streams.taken_over(session, message.detail),
     )
+
+
+async def _hold(session: AsyncSession, conversation: Conversation, message: Message, code: str) -> Held | None:
+    """Has it wait until the contact writes again; None where it cannot, and has failed."""
+    held = await reply_window.hold(session, conversation, message)
+    if held is None:
+        await fail(session, conversation, message, code)
+        return None
+    await changed(session, conversation.id)
+    await _settle_asked(session, message.turn_id, message.purpose, "answered")
+    return held
+
+
+def _is_over(conversation: Conversation, message: Message) -> bool:
+    """Whether it may not be sent any more."""
+    is_of_turn = message.purpose == "notice" or message.turn_id in (None, conversation.turn_id)
+    return _is_fenced(conversation, message) or (message.author != "agent" and not is_of_turn)
 
 
 def _is_fenced(conversation: Conversation, message: Message) -> bool:
@@ -183,7 +212,7 @@ async def _text(session: AsyncSession, vault: Vault, line: Line) -> str | None:
     return line.text(await vault.ciphers(session, [line.contact_id]))
 
 
-def _outgoing(found: Whereabouts, line: Line, text: str) -> Outgoing:
+def _outgoing(found: Whereabouts, line: Line, text: str, detail: Mapping[str, Any]) -> Outgoing:
     """In the employee's name, or in that of the agent who wrote it."""
     return Outgoing(
         message_id=MessageId(line.message_id),
@@ -191,6 +220,7 @@ def _outgoing(found: Whereabouts, line: Line, text: str) -> Outgoing:
         author_name=line.signed or found.employee.name,
         author_role=found.tenant.name if line.signed else found.employee.role,
         created_at=line.at,
+        template=Template(detail["template"], detail["language"]) if "template" in detail else None,
     )
 
 
@@ -274,10 +304,22 @@ async def is_sending(session: AsyncSession, conversation_id: UUID) -> bool:
     return (await session.execute(under_way.limit(1))).first() is not None
 
 
-async def settle_refused(session: AsyncSession, conversation_id: UUID, message_id: UUID, error: ChannelRefused) -> None:
-    """The channel will never take it. A connection whose credentials are dead is marked for its operator."""
+async def settle_refused(
+    session: AsyncSession, conversation_id: UUID, message_id: UUID, error: ChannelRefused
+) -> Held | None:
+    """The channel will never take it, or not before the contact writes again: then it waits. A connection whose
+    credentials are dead is marked for its operator."""
     conversation = await lock(session, conversation_id)
     message = await _get(session, conversation, message_id)
+    return await refuse(session, conversation, message, error)
+
+
+async def refuse(
+    session: AsyncSession, conversation: Conversation, message: Message, error: ChannelRefused
+) -> Held | None:
+    """As ``settle_refused``. The conversation must be locked."""
+    if error.code in reply_window.CODES and "template" not in message.detail:
+        return await _hold(session, conversation, message, reply_window.CLOSED)
     await fail(session, conversation, message, error.code)
     if isinstance(error, ConnectionDead):
         await connections.mark(
@@ -287,6 +329,7 @@ async def settle_refused(session: AsyncSession, conversation_id: UUID, message_i
             reason=error.code,
             actor="channel",
         )
+    return None
 
 
 async def fail(session: AsyncSession, conversation: Conversation, message: Message, code: str) -> None:

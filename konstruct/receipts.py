@@ -15,6 +15,7 @@ from sqlmodel import col, select
 
 from konstruct import outbox
 from konstruct.conversations import lock
+from konstruct.errors import ChannelRefused
 from konstruct.identity import ConnectionId
 from konstruct.tables import Conversation, Handoff, Message
 from konstruct.tables.base import utc_now
@@ -22,7 +23,7 @@ from konstruct.tables.base import utc_now
 log = structlog.get_logger(__name__)
 
 Status = Literal["sent", "delivered", "read", "failed"]
-_OVER: Final = ("failed", "discarded")
+_OVER: Final = ("failed", "discarded", "waiting")
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,19 @@ class Receipt:
     """Why it failed."""
 
 
-async def take(session: AsyncSession, connection_id: ConnectionId, receipt: Receipt) -> UUID | None:
-    """Writes it down, and settles a send of which nobody knew how it ended. Of what is not ours nothing is kept.
+@dataclass(frozen=True)
+class Taken:
+    """What is to be done about it."""
 
-    Gives the handoff whose people are to learn that something failed.
-    """
+    conversation_id: UUID
+    handoff_id: UUID | None = None
+    """Whose people are to learn that something failed."""
+    template_id: UUID | None = None
+    """The message that is to be sent instead."""
+
+
+async def take(session: AsyncSession, connection_id: ConnectionId, receipt: Receipt) -> Taken | None:
+    """Writes it down, and settles a send of which nobody knew how it ended. Of what is not ours nothing is kept."""
     message = await _message(session, connection_id, receipt)
     if message is None:
         return None
@@ -72,14 +81,17 @@ async def _message(session: AsyncSession, connection_id: ConnectionId, receipt: 
     return None
 
 
-async def _fail(session: AsyncSession, conversation: Conversation, message: Message, receipt: Receipt) -> UUID | None:
+async def _fail(session: AsyncSession, conversation: Conversation, message: Message, receipt: Receipt) -> Taken | None:
     if message.state in _OVER or message.delivered_at is not None:
         return None
     message.external_id = message.external_id or receipt.external_id
-    await outbox.fail(session, conversation, message, receipt.code)
+    refused = ChannelRefused("The channel gave it up.", receipt.code)
+    held = await outbox.refuse(session, conversation, message, refused)
+    if held is not None:
+        return Taken(conversation.id, template_id=held.template_id)
     if conversation.handoff_id is None:
         return None
     # Where its workflow does not hear of it, a sweep finds that people are to be told.
     due = update(Handoff).where(col(Handoff.id) == conversation.handoff_id).values(next_due_at=utc_now())
     await session.execute(due)
-    return conversation.handoff_id
+    return Taken(conversation.id, handoff_id=conversation.handoff_id)

@@ -7,16 +7,17 @@ from uuid import UUID
 
 import pytest
 
-from konstruct import contacts, outbox, receipts
+from konstruct import contacts, conversations, outbox, receipts
 from konstruct.db import Database
 from konstruct.errors import ChannelRefused
 from konstruct.identity import new_id
+from konstruct.inbox import Accepted
 from konstruct.outbox import ENDS_WITHIN, SEND_ENDS_WITHIN, Send
-from konstruct.receipts import Receipt, Status
+from konstruct.receipts import Receipt, Status, Taken
 from konstruct.tables import Handoff, Message
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
-from tests.support.office import Accepted, Office, open_office
+from tests.support.office import Office, open_office
 
 THEN = datetime(2026, 11, 1, 12, tzinfo=UTC)
 WAMID = "wamid.first"
@@ -35,7 +36,7 @@ async def receive(
     message_id: UUID | None = None,
     code: str = "",
     at: datetime = THEN,
-) -> UUID | None:
+) -> Taken | None:
     async with office.session() as session:
         return await receipts.take(session, office.connection_id, Receipt(of, status, at, message_id, code))
 
@@ -123,7 +124,7 @@ async def test_a_failure_is_told_to_whoever_has_the_conversation(number: Office)
     await settle_sent(number, asked, reply)
     handoff_id = new_id()
     async with number.session() as session:
-        conversation = await outbox.lock(session, asked.conversation_id)
+        conversation = await conversations.lock(session, asked.conversation_id)
         contact = (await session.get_one(Message, (number.tenant_id, reply))).contact_id
         assert contact
         conversation.handoff_id = handoff_id
@@ -144,7 +145,7 @@ async def test_a_failure_is_told_to_whoever_has_the_conversation(number: Office)
             )
         )
 
-    assert await receive(number, "failed", code="undeliverable") == handoff_id
+    assert await receive(number, "failed", code="undeliverable") == Taken(asked.conversation_id, handoff_id)
     [handoff] = await number.rows(Handoff)
     assert handoff.next_due_at is not None
     assert await receive(number, "failed", code="undeliverable") is None
