@@ -16,12 +16,14 @@ from temporalio.client import Client
 from gateway import whatsapp_shapes as shapes
 from gateway.bodies import Json
 from gateway.whatsapp_plain import plain_text, sent_files
-from gateway.whatsapp_shapes import Change, Message, Profile, Status, System, UserIdUpdate, Value
+from gateway.whatsapp_shapes import Change, Message, Preference, Profile, Status, System, UserIdUpdate, Value
 from konstruct import aliases, audit, inbox, receipts, temporal
 from konstruct.aliases import Names
 from konstruct.connections import ConnectionRef
 from konstruct.db import Database
 from konstruct.errors import BadInput
+from konstruct.handoffs import echoes
+from konstruct.handoffs.echoes import Echo
 from konstruct.inbox import Inbound
 from konstruct.ports import Limiter
 from konstruct.receipts import Receipt
@@ -88,6 +90,11 @@ class WhatsAppListeners:
         items += [
             Item("", place | {"user_id_update": [update.model_dump()]}, partial(self._on_user_id, connection, update))
             for update in value.user_id_update
+        ]
+        items += [self._of_echo(connection, value, raw) for raw in value.message_echoes]
+        items += [
+            Item("", place | {"user_preferences": [wish.model_dump()]}, partial(self._on_preference, connection, wish))
+            for wish in value.user_preferences
         ]
         for problem in value.errors:
             log.warning("whatsapp_error", connection_id=str(connection.connection_id), code=problem.code[:20])
@@ -163,6 +170,46 @@ class WhatsAppListeners:
                     tenant_id=connection.tenant_id,
                     actor="channel",
                     action="contact.identity_changed",
+                    subject_id=known.contact_id,
+                )
+
+    def _of_echo(self, connection: ConnectionRef, value: Value, raw: Json) -> Item:
+        message = Message.model_validate(raw)
+        names = Names(lasting=shapes.lasting(message.to_user_id, message.to), number=shapes.number(message.to))
+        kept = {"metadata": value.metadata.model_dump(), "message_echoes": [raw]}
+        return Item(names.key or message.id, kept, partial(self._on_echo, connection, value, message, names))
+
+    async def _on_echo(self, connection: ConnectionRef, value: Value, message: Message, names: Names) -> None:
+        if not 0 < len(message.id) <= MOST_ID_CHARACTERS or message.type in ("edit", "revoke", "reaction"):
+            log.info("whatsapp_echo_ignored", type=message.type[:40])
+            return
+        echo = Echo(message.id, plain_text(message), sent_files(message), message.timestamp)
+        async with self._database.tenant_session(connection.tenant_id) as session:
+            known = await aliases.find(session, self._vault, connection, names)
+            channel = value.metadata.phone_number_id
+            conversation_id = (
+                await inbox.conversation_at(session, connection.connection_id, channel, known.external_id)
+                if known
+                else None
+            )
+            if known is None or conversation_id is None:
+                # A conversation of the phone's own, in which we have no part.
+                return
+            handoff_id = await echoes.take(session, self._vault, conversation_id, known.contact_id, echo)
+        if handoff_id is not None:
+            await temporal.mention_handoff(self._temporal, connection.tenant_id, handoff_id)
+
+    async def _on_preference(self, connection: ConnectionRef, wish: Preference) -> None:
+        """Nothing of ours is marketing; that somebody wants none is on record."""
+        names = Names(lasting=shapes.lasting(wish.user_id), number=shapes.number(wish.wa_id))
+        async with self._database.tenant_session(connection.tenant_id) as session:
+            known = await aliases.find(session, self._vault, connection, names)
+            if known is not None and wish.value in ("stop", "resume"):
+                audit.record(
+                    session,
+                    tenant_id=connection.tenant_id,
+                    actor="contact",
+                    action=f"contact.marketing_{'stopped' if wish.value == 'stop' else 'resumed'}",
                     subject_id=known.contact_id,
                 )
 

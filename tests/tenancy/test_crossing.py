@@ -53,6 +53,7 @@ from tests.tenancy.attempts_on_knowledge import ON_KNOWLEDGE
 from tests.tenancy.attempts_on_memory import ON_MEMORY
 from tests.tenancy.attempts_on_streams import ON_STREAMS
 from tests.tenancy.attempts_on_tools import ON_TOOLS
+from tests.tenancy.attempts_on_whatsapp import ON_WHATSAPP
 from tests.tenancy.attempts_over_the_api import OVER_THE_API
 from tests.tenancy.conftest import Snapshot
 
@@ -215,6 +216,7 @@ ATTEMPTS: dict[str, tuple[Attempt, object]] = {
     **ON_HANDOFFS,
     **ON_STREAMS,
     **ON_CONSULTS,
+    **ON_WHATSAPP,
 }
 
 
