@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 from temporalio.client import Client
 
+from gateway import whatsapp_account
 from gateway.bodies import Json
 from gateway.whatsapp_listeners import CHANNEL, Item, WhatsAppListeners
 from gateway.whatsapp_shapes import Change, Entry, Notification
@@ -68,7 +69,7 @@ class WhatsAppEvents:
         change = Change.model_validate(raw)
         phone_number_id = change.value.metadata.phone_number_id
         if not phone_number_id:
-            log.info("whatsapp_change_ignored", field=change.field[:60])
+            await self._take_account_change(entry, change, only)
             return
         connection = await connections.find(self._database, CHANNEL, phone_number_id)
         if connection is None or only not in (None, connection.tenant_id):
@@ -79,6 +80,15 @@ class WhatsAppEvents:
             raise NotFound("This WhatsApp number is connected as one of another business account.")
         items = self._listeners.items(connection, change)
         await self._take_all([Item(item.whose, _within(entry, raw, item.raw), item.take) for item in items])
+
+    async def _take_account_change(self, entry: Entry, change: Change, only: TenantId | None) -> None:
+        if change.field not in whatsapp_account.FIELDS or not entry.id:
+            log.info("whatsapp_change_ignored", field=change.field[:60])
+            return
+        for connection in await connections.of_business(self._database, CHANNEL, entry.id):
+            if only in (None, connection.tenant_id):
+                async with self._database.tenant_session(connection.tenant_id) as session:
+                    await whatsapp_account.note(session, connection, change, entry.time)
 
     async def _take_all(self, items: Sequence[Item]) -> None:
         """All are tried, whatever becomes of one. Raises what is retryable then."""

@@ -257,6 +257,14 @@ class Preference(Part):
     value: Text = ""
 
 
+class Ban(Part):
+    waba_ban_state: Text = ""
+
+
+class Restriction(Part):
+    restriction_type: Text = ""
+
+
 class Value(Part):
     metadata: Metadata = Metadata()
     contacts: Annotated[list[Profile], BeforeValidator(_parts)] = []
@@ -268,10 +276,10 @@ class Value(Part):
     user_id_update: Annotated[list[UserIdUpdate], BeforeValidator(_parts)] = []
     user_preferences: Annotated[list[Preference], BeforeValidator(_parts)] = []
     event: Text = ""
-    reason: Text = ""
+    ban_info: Ban = Ban()
+    restriction_info: Annotated[list[Restriction], BeforeValidator(_parts)] = []
     current_limit: Text = ""
     message_template_name: Text = ""
-    message_template_language: Text = ""
 
 
 class Change(Part):
@@ -281,6 +289,7 @@ class Change(Part):
 
 class Entry(Part):
     id: Text = ""
+    time: Moment = None
     changes: Annotated[list[dict[str, Any]], BeforeValidator(_parts)] = []
 
 

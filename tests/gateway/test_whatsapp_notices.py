@@ -7,8 +7,8 @@ from fastapi import FastAPI
 
 from konstruct.identity import ConversationId, MessageId
 from konstruct.inbox import Accepted
-from konstruct.tables import Contact, Conversation
-from tests.gateway.conftest import Quarantine
+from konstruct.tables import Connection, Contact, Conversation
+from tests.gateway.conftest import NewNumber, Quarantine
 from tests.gateway.test_whatsapp_messages import of
 from tests.support.whatsapp_posts import Json, Number, post, posted
 
@@ -132,3 +132,91 @@ async def test_a_conversation_of_the_phones_own_is_not_ours(
     assert await number.office.messages() == []
     assert await number.office.rows(Contact) == []
     assert await quarantine() == []
+
+
+def told(number: Number, field: str, value: Json, at: float | None = None) -> Json:
+    return {"id": number.waba_id, "time": int(at or time.time() + 1), "changes": [{"field": field, "value": value}]}
+
+
+DISABLED: Json = {"event": "DISABLED_UPDATE", "ban_info": {"waba_ban_state": "DISABLE"}}
+REINSTATED: Json = {"event": "DISABLED_UPDATE", "ban_info": {"waba_ban_state": "REINSTATE"}}
+NO_ANSWERS: Json = {
+    "event": "ACCOUNT_RESTRICTION",
+    "restriction_info": [{"restriction_type": "RESTRICTED_CUSTOMER_INITIATED_MESSAGING"}],
+}
+NO_BEGINNINGS: Json = {
+    "event": "ACCOUNT_RESTRICTION",
+    "restriction_info": [{"restriction_type": "RESTRICTED_BIZ_INITIATED_MESSAGING"}],
+}
+
+
+async def status(number: Number) -> str:
+    [connection] = await number.office.rows(Connection)
+    return connection.status
+
+
+@pytest.mark.parametrize(
+    ("value", "becomes"),
+    [
+        (DISABLED, "restricted"),
+        (NO_ANSWERS, "restricted"),
+        (NO_BEGINNINGS, "active"),
+        ({"event": "ACCOUNT_DELETED"}, "uninstalled"),
+        ({"event": "PARTNER_REMOVED"}, "uninstalled"),
+        ({"event": "VERIFIED_ACCOUNT"}, "active"),
+        ({"event": {"odd": 1}, "ban_info": 7, "restriction_info": "x"}, "active"),
+    ],
+)
+async def test_a_business_that_may_send_no_more_is_marked(
+    hears_whatsapp: FastAPI, number: Number, new_number: NewNumber, value: Json, becomes: str
+) -> None:
+    other = await new_number()
+    assert (await post(hears_whatsapp, posted(told(number, "account_update", value)))).status == 200
+
+    assert await status(number) == becomes
+    assert await status(other) == "active"
+    assert len(await number.office.events("connection.account_update")) == (becomes == "active")
+
+
+async def test_a_business_that_may_send_again_does(hears_whatsapp: FastAPI, number: Number) -> None:
+    await post(hears_whatsapp, posted(told(number, "account_update", DISABLED)))
+    await post(hears_whatsapp, posted(told(number, "account_update", REINSTATED)))
+    assert await status(number) == "active"
+
+    await post(hears_whatsapp, posted(told(number, "account_update", {"event": "ACCOUNT_DELETED"})))
+    await post(hears_whatsapp, posted(told(number, "account_update", REINSTATED)))
+    assert await status(number) == "uninstalled"
+
+
+async def test_old_news_says_nothing_of_a_connection_that_was_made_since(
+    hears_whatsapp: FastAPI, number: Number
+) -> None:
+    await post(hears_whatsapp, posted(told(number, "account_update", DISABLED, time.time() - 3_600)))
+
+    assert await status(number) == "active"
+
+
+async def test_whoever_holds_one_tenants_secret_marks_no_other_tenants_number(
+    hears_whatsapp: FastAPI, new_number: NewNumber, number: Number
+) -> None:
+    own = await new_number(app_secret="their-own")
+    body = posted(told(number, "account_update", DISABLED), told(own, "account_update", DISABLED))
+    await post(hears_whatsapp, body, path=f"/whatsapp/{own.phone_number_id}", secret="their-own")
+
+    assert (await status(number), await status(own)) == ("active", "restricted")
+
+
+async def test_how_numbers_and_templates_fare_is_on_record(hears_whatsapp: FastAPI, number: Number) -> None:
+    paused = {"event": "PAUSED", "message_template_name": "we_have_an_answer", "message_template_id": 7}
+    flagged = {"event": "FLAGGED", "display_phone_number": "15550783881", "current_limit": "TIER_1K"}
+    body = posted(
+        told(number, "message_template_status_update", paused),
+        told(number, "phone_number_quality_update", flagged),
+        told(number, "something_new", {"event": "NEW"}),
+    )
+
+    assert (await post(hears_whatsapp, body)).status == 200
+    [template] = await number.office.events("connection.message_template_status_update")
+    assert (template.detail["event"], template.detail["template"]) == ("PAUSED", "we_have_an_answer")
+    [quality] = await number.office.events("connection.phone_number_quality_update")
+    assert (quality.detail["event"], quality.detail["limit"]) == ("FLAGGED", "TIER_1K")

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from sqlalchemy.exc import DBAPIError, NoResultFound
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from konstruct import aliases, messages, outbox, receipts, reply_window
+from konstruct import aliases, connections, messages, outbox, receipts, reply_window
 from konstruct.aliases import Names
 from konstruct.connections import ConnectionRef
 from konstruct.errors import ChannelRefused, NotFound
@@ -72,6 +72,7 @@ ON_WHATSAPP: dict[str, tuple[Attempt, object]] = {
         None,
     ),
     "aliases.names_of": (lambda s, a, b: aliases.names_of(s, a.vault, [b.contact_id]), []),
+    "connections.reinstate": (lambda s, a, b: connections.reinstate(s, b.connection_id, actor="a"), NotFound),
     "handoffs.echoes.take": (
         lambda s, a, b: echoes.take(s, a.vault, b.asked.conversation_id, b.contact_id, Echo("x", "Not yours")),
         NotFound,

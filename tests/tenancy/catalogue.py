@@ -34,7 +34,7 @@ REMOVABLE: Final = [
 # All that look-ups across tenants may read: ids, names of accounts, states and times. No content, no secret.
 SEEN_ACROSS_TENANTS: Final = [
     *["tenants.id", "tenants.slug"],
-    *[f"connections.{name}" for name in ("tenant_id", "id", "key", "kind", "account")],
+    *[f"connections.{name}" for name in ("tenant_id", "id", "key", "kind", "account", "external")],
     *[f"connections.{name}" for name in ("status", "status_reason", "status_changed_at")],
     *[f"messages.{name}" for name in ("tenant_id", "id", "conversation_id", "turn_id")],
     *[f"messages.{name}" for name in ("author", "purpose", "state", "created_at", "swept_at")],

@@ -68,6 +68,28 @@ create function unsettled_messages(at_most integer)
     order by m.created_at
     limit at_most
   $$;
-revoke all on function unsettled_messages(integer) from public;
-grant execute on function unsettled_messages(integer) to konstruct_app;
-alter function unsettled_messages(integer) owner to konstruct_router;
+
+-- The numbers of one business account, of which Meta tells as a whole.
+grant select (external) on connections to konstruct_router;
+create function connections_of_business(of_kind text, of_business text)
+  returns table (tenant_id uuid, connection_id uuid)
+  language sql stable security definer set search_path = pg_catalog, pg_temp
+  as $$
+    select c.tenant_id, c.id from public.connections c
+    where c.kind = of_kind and c.external ->> 'waba_id' = of_business
+  $$;
+
+do $$
+declare
+  look_up regprocedure;
+begin
+  foreach look_up in array array[
+    'unsettled_messages(integer)', 'connections_of_business(text, text)'
+  ]::regprocedure[]
+  loop
+    execute format('revoke all on function %s from public', look_up);
+    execute format('grant execute on function %s to konstruct_app', look_up);
+    execute format('alter function %s owner to konstruct_router', look_up);
+  end loop;
+end
+$$;
