@@ -30,6 +30,7 @@ from konstruct.memory import Fact, due, work
 from konstruct.messages import SentFile
 from konstruct.outbox import SEND_ENDS_WITHIN, Send
 from konstruct.ports import Limiter, Verdict
+from konstruct.reply_window import Held
 from konstruct.tables import (
     AuditEvent,
     Conversation,
@@ -144,7 +145,7 @@ class Office:
                     )
             await session.execute(insert(Message), rows)
 
-    async def begin_send(self, asked: Accepted, message_id: UUID) -> Send | str:
+    async def begin_send(self, asked: Accepted, message_id: UUID) -> Send | Held | str:
         async with self.session() as session:
             return await outbox.begin_send(session, self.vault, asked.conversation_id, message_id)
 

@@ -46,8 +46,8 @@ async def _release(session: AsyncSession, a: Furnished, b: Furnished) -> object:
     return await reply_window.release(session, conversation)
 
 
-async def _fail(session: AsyncSession, a: Furnished, b: Furnished) -> object:
-    return await outbox.fail(session, *(await _rows(b)), "x")
+async def _fail(session: AsyncSession, a: Furnished, b: Furnished) -> None:
+    await outbox.fail(session, *(await _rows(b)), "x")
 
 
 async def _refuse(session: AsyncSession, a: Furnished, b: Furnished) -> object:
