@@ -30,12 +30,13 @@ from konstruct.files import keeping
 from konstruct.files.keeping import Enclosed
 from konstruct.outbox import Send
 from konstruct.ports import Messenger, OutgoingFile, Windows
+from konstruct.reply_window import Held
 from konstruct.streaming import NO_STREAMERS, Streamer
 from konstruct.streams import Shown
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
 
-Sending = Send | Literal["sent", "superseded", "failed"]
+Sending = Send | Held | Literal["sent", "superseded", "failed"]
 
 
 class Delivery:
@@ -87,6 +88,8 @@ class Delivery:
     async def _send(self, request: DeliverRequest, message_id: UUID) -> Literal["sent", "superseded", "failed"]:
         began, send = await self._begin(request, message_id)
         was_resent = False
+        if isinstance(send, Held):
+            return await self._ask_to_write_again(request, send)
         if isinstance(send, Send) and send.stream is not None:
             if (external_id := await self._place(request, send.stream)) is not None:
                 return await self._end_stream(request, began, send, send.stream, external_id)
@@ -103,7 +106,7 @@ class Delivery:
             await self._settle_unsent(request, message_id)
             began, send = await self._begin(request, message_id)
         if not isinstance(send, Send):
-            return send
+            return send if not isinstance(send, Held) else await self._ask_to_write_again(request, send)
         try:
             _be_in_time(began)
             external_id = await self._messengers[send.account.kind].send(send.account, send.thread, send.message)
@@ -177,10 +180,16 @@ class Delivery:
 
     async def _settle_refused(
         self, request: DeliverRequest, message_id: UUID, error: ChannelRefused
-    ) -> Literal["failed"]:
+    ) -> Literal["sent", "superseded", "failed"]:
         async with self._database.tenant_session(request.tenant_id) as session:
-            await outbox.settle_refused(session, request.conversation_id, message_id, error)
-        return "failed"
+            held = await outbox.settle_refused(session, request.conversation_id, message_id, error)
+        return "failed" if held is None else await self._ask_to_write_again(request, held)
+
+    async def _ask_to_write_again(self, request: DeliverRequest, held: Held) -> Literal["sent"]:
+        """What waits is in good hands; whether the template got out is on record with the template."""
+        if held.template_id is not None:
+            await self._send(request, held.template_id)
+        return "sent"
 
     async def _settle_sent(
         self,

@@ -7,9 +7,10 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from gateway import health, slack, slack_install
+from gateway import health, slack, slack_install, whatsapp
 from gateway.api import app as api
 from gateway.slack_events import SlackEvents
+from gateway.whatsapp_events import WhatsAppEvents
 from konstruct import temporal
 from konstruct.adapters.console import ConsoleMessenger
 from konstruct.adapters.redis import Circuit, RedisLimiter, connect
@@ -58,7 +59,14 @@ def build(settings: Settings) -> FastAPI:
                     app.include_router(slack.router(events, settings.slack_signing_secret))
                 if settings.slack_client_id is not None and settings.slack_client_secret is not None:
                     app.include_router(slack_install.router(database, vault, redis, circuit, messenger, settings))
-            logger.info("gateway_ready", slack=settings.slack_signing_secret is not None)
+            if settings.whatsapp_verify_token is not None:
+                heard = WhatsAppEvents(database, vault, limiter, client)
+                app.include_router(whatsapp.router(heard, settings.whatsapp_app_secret, settings.whatsapp_verify_token))
+            logger.info(
+                "gateway_ready",
+                slack=settings.slack_signing_secret is not None,
+                whatsapp=settings.whatsapp_verify_token is not None,
+            )
             yield
 
     # No pages of documentation: what is here is called by machines that know it.

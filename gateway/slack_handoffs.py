@@ -27,6 +27,7 @@ from konstruct.handoffs import attending, entries, finding, owning
 from konstruct.handoffs.entries import Origin
 from konstruct.handoffs.owning import Agent
 from konstruct.ports import ChannelAccount
+from konstruct.reply_window import WAITS
 from konstruct.tables import Handoff
 from konstruct.vault import Vault
 
@@ -154,6 +155,8 @@ class SlackHandoffs:
         await temporal.send(self._temporal, connection.tenant_id, written.conversation_id, written.message_ids)
         if message.files:
             self._do(place, _refuse(Conflict(NO_FILES)))
+        if written.waits:
+            self._do(place, _refuse(Conflict(WAITS)))
 
     async def _obey(self, connection: ConnectionRef, place: _Place, message: SlackMessage, handoff: Handoff) -> None:
         """What somebody writes to the bot is an order, and never goes to the contact."""

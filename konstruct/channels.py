@@ -39,6 +39,8 @@ class Channel:
     """For how long after they wrote people may be written to; None: always."""
     confirms_within: timedelta
     """How long a send whose outcome is unknown may stay so: after that it is taken for lost, and made again."""
+    can_be_asked: bool
+    """Whether it can be looked for there; if not, it is made again once at most."""
 
     def media_for(self, media_type: str) -> Media | None:
         """``media_type``: as it comes, with parameters or without. None: such files cannot be sent there."""
@@ -64,6 +66,7 @@ SLACK: Final = Channel(
     reply_window=None,
     # Longer than its messenger waits: after that a look into the thread tells for certain.
     confirms_within=timedelta(seconds=15),
+    can_be_asked=True,
 )
 
 WHATSAPP: Final = Channel(
@@ -97,6 +100,7 @@ WHATSAPP: Final = Channel(
     reply_window=timedelta(hours=24),
     # Nothing can be looked up there: only the channel's own word that a message was sent says so.
     confirms_within=timedelta(minutes=2),
+    can_be_asked=False,
 )
 
 CONSOLE: Final = Channel(
@@ -110,6 +114,7 @@ CONSOLE: Final = Channel(
     shows_cards=False,
     reply_window=None,
     confirms_within=timedelta(0),
+    can_be_asked=True,
 )
 
 CHANNELS: Final[Mapping[str, Channel]] = MappingProxyType({"slack": SLACK, "whatsapp": WHATSAPP, "console": CONSOLE})

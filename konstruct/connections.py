@@ -21,6 +21,7 @@ from konstruct.vault import Vault
 log = structlog.get_logger(__name__)
 
 _FOUND = text("select * from find_connection(:kind, :account)")
+_OF_BUSINESS = text("select * from connections_of_business(:kind, :business)")
 _CONNECTION = select(Connection).where(col(Connection.id) == bindparam("connection_id"))
 # The weaker kind of lock: it does not wait for new contacts of this connection, whose writers wait for a conversation.
 _LOCKED_CONNECTION = _CONNECTION.with_for_update(key_share=True)
@@ -44,6 +45,13 @@ async def find(database: Database, kind: str, account: str) -> ConnectionRef | N
     async with database.system_session() as session:
         row = (await session.execute(_FOUND, {"kind": kind, "account": account})).one_or_none()
     return None if row is None else ConnectionRef(row.tenant_id, row.connection_id)
+
+
+async def of_business(database: Database, kind: str, business_id: str) -> list[ConnectionRef]:
+    """All connections, of whichever tenant, whose account is part of this business's at the channel."""
+    async with database.system_session() as session:
+        rows = await session.execute(_OF_BUSINESS, {"kind": kind, "business": business_id})
+        return [ConnectionRef(row.tenant_id, row.connection_id) for row in rows]
 
 
 async def open_account(session: AsyncSession, vault: Vault, connection_id: ConnectionId) -> ChannelAccount:
@@ -97,6 +105,21 @@ async def mark(
         action=f"connection.{status}",
         connection_id=str(connection.id),
         reason=reason,
+    )
+
+
+async def reinstate(session: AsyncSession, connection_id: ConnectionId, *, actor: str) -> None:
+    """The channel takes back that it restricted the account; what is wrong with it otherwise stays so."""
+    connection = await _get(session, connection_id, lock=True)
+    if connection.status != "restricted":
+        return
+    connection.status, connection.status_reason, connection.status_changed_at = "active", None, utc_now()
+    audit.record(
+        session,
+        tenant_id=connection.tenant_id,
+        actor=actor,
+        action="connection.reinstated",
+        connection_id=str(connection.id),
     )
 
 

@@ -18,6 +18,7 @@ from konstruct.files import keeping
 from konstruct.tables import (
     Connection,
     Contact,
+    ContactAlias,
     ContactKey,
     Conversation,
     ConversationSummary,
@@ -156,6 +157,7 @@ async def erase(session: AsyncSession, tenant_id: UUID, contact_id: UUID, *, act
     await session.execute(
         delete(ConversationSummary).where(among(col(ConversationSummary.conversation_id), conversation_ids))
     )
+    await session.execute(delete(ContactAlias).where(col(ContactAlias.contact_id).in_(contact_ids)))
     await session.execute(delete(ContactKey).where(col(ContactKey.contact_id).in_(contact_ids)))
     kinds = {connection.id: connection.kind for connection in await session.scalars(select(Connection))}
     external_ids = [(kinds[contact.connection_id], contact.external_id) for contact in contacts]
@@ -224,7 +226,7 @@ async def _shred_messages(
             sealed_files=None,
             external_id=None,
             state=sql(
-                "case when direction = 'inbound' then 'deleted' when state = 'pending' then 'discarded'"
+                "case when direction = 'inbound' then 'deleted' when state in ('pending', 'waiting') then 'discarded'"
                 " when state in ('sending', 'streaming') then 'failed' else state end"
             ),
             settled_at=func.coalesce(col(Message.settled_at), utc_now()),
@@ -235,10 +237,11 @@ async def _shred_messages(
     return list(shredded)
 
 
-async def forget_quarantined_of(database: Database, erased: Erased) -> None:
-    """Drops events that could not be processed and name an erased contact."""
+async def forget_quarantined_of(database: Database, erased: Erased, names: Sequence[tuple[str, str]] = ()) -> None:
+    """Drops events that could not be processed and name an erased contact; ``names``: (channel kind, name) of what else
+    the contact was called, which has to be read before it is shredded."""
     async with database.system_session() as session:
-        for kind, external_id in erased.external_ids:
+        for kind, external_id in {*erased.external_ids, *names}:
             # A name as short as a word might stand in anybody's event.
             if len(external_id) >= 8:
                 await session.execute(

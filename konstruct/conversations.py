@@ -19,11 +19,12 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
 from konstruct import said, window
+from konstruct.channels import CHANNELS
 from konstruct.connections import unsealed
 from konstruct.errors import NotFound
 from konstruct.files import keeping, showing
 from konstruct.inbox import REMEMBER_AFTER
-from konstruct.messages import outgoing_reply
+from konstruct.messages import latest_said, outgoing_reply
 from konstruct.ports import ChannelAccount, Thread
 from konstruct.said import Said
 from konstruct.tables import (
@@ -84,6 +85,8 @@ _IS_INBOUND = col(Message.direction) == "inbound"
 _IS_REPLY = and_(
     col(Message.direction) == "outbound", col(Message.purpose) == "reply", col(Message.author) == "employee"
 )
+# What waited for the contact to write again is of none, and is sent besides.
+_OF_A_TURN = col(Message.turn_id).is_not(None)
 _STORED = (
     select(col(Message.id), col(Message.state))
     .where(col(Message.turn_id) == bindparam("of_turn"), _IS_REPLY)
@@ -94,7 +97,7 @@ _STORED = (
 _CLAIM = (
     update(Message)
     .where(col(Message.conversation_id) == bindparam("of_conversation"))
-    .where(col(Message.state).in_(("received", "taken", "pending")), or_(_IS_INBOUND, _IS_REPLY))
+    .where(col(Message.state).in_(("received", "taken", "pending")), or_(_IS_INBOUND, and_(_IS_REPLY, _OF_A_TURN)))
     .values(
         state=case((_IS_INBOUND, "taken"), else_="discarded"),
         turn_id=case((_IS_INBOUND, bindparam("of_turn", type_=Uuid)), else_=col(Message.turn_id)),
@@ -382,10 +385,11 @@ async def whereabouts(session: AsyncSession, vault: Vault, conversation_id: UUID
     if row is None:
         raise NotFound("There is no such conversation.")
     conversation, tenant, employee, connection, contact_external_id = row
+    latest = await latest_said(session, conversation_id) if CHANNELS[connection.kind].reply_window else ""
     return Whereabouts(
         conversation=conversation,
         tenant=tenant,
         employee=employee,
         account=await unsealed(session, vault, connection),
-        thread=Thread(channel=conversation.channel, root=conversation.root, contact_external_id=contact_external_id),
+        thread=Thread(conversation.channel, conversation.root, contact_external_id, latest),
     )

@@ -1,6 +1,7 @@
 """What comes in: one durable write for each message, whatever a channel repeats, edits or takes back."""
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -9,7 +10,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from konstruct import audit, consent, limits, memory, messages
+from konstruct import aliases, audit, consent, limits, memory, messages, reply_window
+from konstruct.aliases import Names
 from konstruct.connections import ConnectionRef
 from konstruct.db import Database
 from konstruct.errors import Unavailable
@@ -33,6 +35,14 @@ from konstruct.vault import Vault
 REMEMBER_AFTER = timedelta(seconds=2)
 """What was said is remembered this long after it was settled, along with what else was said until then."""
 
+RENAMED_AT_MOST = 5
+"""Times that a contact may be given another name by others while one message of theirs is written."""
+
+
+class _RenamedMeanwhile(Exception):
+    """What was found by the earlier name may be another conversation now."""
+
+
 # Statements of every message are built once: building one takes longer than running it.
 _LIMITS = select(Tenant.limits).where(col(Tenant.id) == bindparam("tenant_id"))
 _REPEATED = (
@@ -44,8 +54,8 @@ _REPEATED = (
 # Held until the message is there, so that a contact is not erased in between. The message's own foreign key takes the
 # same lock.
 _KNOWN = (
-    select(col(Contact.erased_at), col(Contact.opted_out_at), col(ContactKey.wrapped), col(Connection.functions))
-    .add_columns(_REPEATED)
+    select(col(Contact.erased_at), col(Contact.external_id), col(Contact.opted_out_at), col(ContactKey.wrapped))
+    .add_columns(col(Connection.functions), _REPEATED)
     .join(
         Connection,
         and_(col(Connection.tenant_id) == col(Contact.tenant_id), col(Connection.id) == col(Contact.connection_id)),
@@ -96,6 +106,9 @@ class Inbound:
     files: tuple[messages.SentFile, ...] = ()
     sent_at: datetime | None = None
     """When the contact wrote it, where the channel says so: it may come days late."""
+    names: Names | None = None
+    """All that the channel calls the contact, where that may be several: then ``root`` and ``contact_external_id`` are
+    whatever the contact is known by here, and a contact has one conversation."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +123,8 @@ class Accepted:
     """No turn is to answer it."""
     handoff_id: UUID | None = None
     """Set when it is for people, who are to be shown it."""
+    released_ids: tuple[MessageId, ...] = ()
+    """What waited for the contact to write again, and is to be sent now, before it is answered."""
 
 
 async def accept(
@@ -124,9 +139,12 @@ async def accept(
         configured = (await session.execute(_LIMITS, {"tenant_id": connection.tenant_id})).scalar_one()
     buckets = _buckets(configured, connection, inbound.contact_external_id)
     verdict = await limiter.check(f"{connection.connection_id}:{inbound.external_id}", buckets)
-    async with database.tenant_session(connection.tenant_id) as session:
-        limit_of = {scope: limit for scope, _, limit in buckets}
-        return await _store(session, vault, connection, inbound, verdict, limit_of)
+    limit_of = {scope: limit for scope, _, limit in buckets}
+    for _ in range(RENAMED_AT_MOST):
+        with suppress(_RenamedMeanwhile):
+            async with database.tenant_session(connection.tenant_id) as session:
+                return await _store(session, vault, connection, inbound, verdict, limit_of)
+    raise Unavailable("The contact is being renamed; the message may come again.")
 
 
 def _buckets(configured: dict[str, str], connection: ConnectionRef, contact: str) -> list[tuple[str, str, Limit]]:
@@ -149,16 +167,24 @@ async def _store(
     verdict: Verdict,
     limit_of: dict[str, Limit],
 ) -> Accepted:
-    contact_id = await _contact(session, connection, inbound.contact_external_id)
+    if inbound.names is None:
+        contact_id = await _contact(session, connection, inbound.contact_external_id)
+    else:
+        known = await aliases.resolve(session, vault, connection, inbound.names)
+        contact_id = known.contact_id
+        inbound = replace(inbound, root=known.external_id, contact_external_id=known.external_id)
     conversation = await _conversation(session, connection, inbound, contact_id)
     of_message = {
         "contact_id": contact_id,
         "connection_id": connection.connection_id,
         "external_id": inbound.external_id,
     }
-    erased_at, opted_out_at, wrapped, functions, repeated = (await session.execute(_KNOWN, of_message)).one()
+    found = (await session.execute(_KNOWN, of_message)).one()
+    erased_at, external_id, opted_out_at, wrapped, functions, repeated = found
     if erased_at is not None:
         raise Unavailable("The contact is being erased; the message may come again.")
+    if external_id != inbound.contact_external_id:
+        raise _RenamedMeanwhile
     if repeated is not None:
         return Accepted(ConversationId(conversation.id), MessageId(repeated), is_new=False)
     cipher = (
@@ -166,14 +192,17 @@ async def _store(
         if wrapped
         else await vault.cipher(session, connection.tenant_id, contact_id)
     )
-    message_id = new_id()
+    message_id, now = new_id(), utc_now()
+    said_at = min(inbound.sent_at or now, now)
+    conversation.contact_said_at = max(conversation.contact_said_at or said_at, said_at)
+    released = await reply_window.release(session, conversation)
     stops = opts_out(inbound.text) if functions else None
     is_allowed = verdict.allowed or stops is not None
     is_passed = is_allowed and conversation.owner != "employee"
     if is_passed or stops:
         # No turn will settle it, so it counts as said from now on.
         conversation.revision += 1
-        conversation.memory_due_at = conversation.memory_due_at or utc_now() + REMEMBER_AFTER
+        conversation.memory_due_at = conversation.memory_due_at or now + REMEMBER_AFTER
     message = Message(
         tenant_id=connection.tenant_id,
         id=message_id,
@@ -187,7 +216,7 @@ async def _store(
         sealed_files=messages.seal_files(cipher, message_id, inbound.files),
         external_id=inbound.external_id,
         state="passed" if is_passed else "answered" if stops else "received" if is_allowed else "refused",
-        settled_at=utc_now() if is_passed or stops else None,
+        settled_at=now if is_passed or stops else None,
         detail={} if is_allowed else {"limit": verdict.scope},
     )
     session.add(message)
@@ -195,29 +224,11 @@ async def _store(
         # Its row is to be there before those of its files.
         await session.flush()
         keeping.expect(session, message, inbound.files)
-    notice = None
-    if stops and await consent.opt_out(session, contact_id, by="contact"):
-        confirmed = sentences.in_language(stops).opted_out
-        notice = messages.outgoing_notice(conversation, confirmed, confirms_opt_out=True)
-        session.add(notice)
-    elif opted_out_at is not None and not stops:
-        # Whoever writes wants to be answered.
-        await consent.opt_in(session, contact_id, by="contact")
+    notice = await _heed(session, conversation, contact_id, stops, has_opted_out=opted_out_at is not None)
     if not is_allowed:
-        if verdict.tell:
-            notice = messages.outgoing_notice(conversation, limits.sentence(verdict, limit_of[verdict.scope]))
-            session.add(notice)
-        audit.record(
-            session,
-            tenant_id=connection.tenant_id,
-            conversation_id=conversation.id,
-            actor="limiter",
-            action="message.refused",
-            subject_id=contact_id,
-            message_id=str(message.id),
-            limit=verdict.scope,
-            told=verdict.tell,
-        )
+        notice = _refuse(session, conversation, message, verdict, limit_of)
+    if notice is not None:
+        session.add(notice)
     return Accepted(
         ConversationId(conversation.id),
         MessageId(message.id),
@@ -225,7 +236,39 @@ async def _store(
         notice_id=MessageId(notice.id) if notice else None,
         is_refused=not is_allowed or stops is not None,
         handoff_id=conversation.handoff_id if is_passed else None,
+        released_ids=tuple(MessageId(each) for each in released),
     )
+
+
+async def _heed(
+    session: AsyncSession, conversation: Conversation, contact_id: UUID, stops: str | None, *, has_opted_out: bool
+) -> Message | None:
+    """Whoever says so is left alone, which is confirmed once; whoever writes anything else wants to be answered."""
+    if stops and await consent.opt_out(session, contact_id, by="contact"):
+        return messages.outgoing_notice(conversation, sentences.in_language(stops).opted_out, confirms_opt_out=True)
+    if has_opted_out and not stops:
+        await consent.opt_in(session, contact_id, by="contact")
+    return None
+
+
+def _refuse(
+    session: AsyncSession, conversation: Conversation, message: Message, verdict: Verdict, limit_of: dict[str, Limit]
+) -> Message | None:
+    """Puts a message that was over a limit on record; the notice of that, if there is to be one."""
+    audit.record(
+        session,
+        tenant_id=conversation.tenant_id,
+        conversation_id=conversation.id,
+        actor="limiter",
+        action="message.refused",
+        subject_id=message.contact_id,
+        message_id=str(message.id),
+        limit=verdict.scope,
+        told=verdict.tell,
+    )
+    if not verdict.tell:
+        return None
+    return messages.outgoing_notice(conversation, limits.sentence(verdict, limit_of[verdict.scope]))
 
 
 async def _contact(session: AsyncSession, connection: ConnectionRef, external_id: str) -> UUID:

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
+from sqlalchemy import bindparam
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
 from konstruct.identity import new_id
 from konstruct.tables import Conversation, Message
 from konstruct.vault import ContactCipher
@@ -20,6 +24,15 @@ OPT_OUT: Final = "opt_out"
 FILES: Final = "message files"
 """What ciphers call the purpose of the names of a message's files."""
 MOST_FILES: Final = 50
+
+
+_LATEST_SAID: Final = (
+    select(Message.external_id)
+    .where(col(Message.conversation_id) == bindparam("conversation_id"), col(Message.author) == "contact")
+    .where(col(Message.state) != "deleted", col(Message.external_id).is_not(None))
+    .order_by(col(Message.seq).desc())
+    .limit(1)
+)
 
 
 @dataclass(frozen=True)
@@ -56,6 +69,11 @@ def files_of(message: Message, cipher: ContactCipher) -> list[SentFile]:
 
 def opened_files(cipher: ContactCipher, message_id: UUID, sealed: bytes) -> list[SentFile]:
     return [SentFile(**file) for file in json.loads(cipher.open(FILES, message_id, sealed))]
+
+
+async def latest_said(session: AsyncSession, conversation_id: UUID) -> str:
+    """The channel's id of what a contact said last, and did not take back; empty where there is none."""
+    return (await session.scalar(_LATEST_SAID, {"conversation_id": conversation_id})) or ""
 
 
 def outgoing_notice(

@@ -16,14 +16,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
-from konstruct import audit, connections, consent, streams
+from konstruct import audit, connections, consent, reply_window, streams
+from konstruct.channels import CHANNELS, SLACK
 from konstruct.conversations import Whereabouts, changed, lock, whereabouts
 from konstruct.errors import ChannelRefused, ConnectionDead, NotFound
 from konstruct.files import keeping
 from konstruct.files.keeping import Enclosed
 from konstruct.identity import ConnectionId, MessageId
 from konstruct.messages import OPT_OUT
-from konstruct.ports import Button, ChannelAccount, Outgoing, Thread
+from konstruct.ports import Button, ChannelAccount, Outgoing, Template, Thread
+from konstruct.reply_window import Held
 from konstruct.streams import Shown
 from konstruct.tables import Conversation, Message
 from konstruct.tables.base import utc_now
@@ -32,7 +34,7 @@ from konstruct.window import LINE, Line
 
 log = structlog.get_logger(__name__)
 
-SEND_ENDS_WITHIN: Final = timedelta(seconds=15)
+SEND_ENDS_WITHIN: Final = SLACK.confirms_within
 """Longer than any messenger waits for its channel: after that nothing more comes of an attempt that was cut off."""
 
 SEND_BEGINS_WITHIN: Final = timedelta(seconds=2)
@@ -49,7 +51,12 @@ _BEGIN = (
             col(Message.author) == "agent",
             and_(
                 col(Message.epoch) == bindparam("of_epoch"),
-                or_(col(Message.purpose) == "notice", col(Message.turn_id) == bindparam("of_turn")),
+                or_(
+                    col(Message.purpose) == "notice",
+                    col(Message.turn_id) == bindparam("of_turn"),
+                    # It waited until the contact wrote again.
+                    col(Message.turn_id).is_(None),
+                ),
             ),
         )
     )
@@ -61,6 +68,8 @@ _SENT = (
     update(Message)
     .where(col(Message.id) == bindparam("message_id"), col(Message.conversation_id) == bindparam("of_conversation"))
     .where(col(Message.state) != "sent")
+    # What the channel took and gave up afterwards has failed, though the send may answer only now.
+    .where(or_(col(Message.state) != "failed", col(Message.external_id).is_(None)))
     .values(
         state="sent",
         external_id=bindparam("as_external_id"),
@@ -107,10 +116,15 @@ class Send:
 
 async def begin_send(
     session: AsyncSession, vault: Vault, conversation_id: UUID, message_id: UUID
-) -> Send | Literal["sent", "superseded", "failed"]:
+) -> Send | Held | Literal["sent", "superseded", "failed"]:
     """Marks a message as being sent, or says why it is not to be."""
     found = await whereabouts(session, vault, conversation_id)
     conversation = found.conversation
+    if reply_window.is_closed(conversation, found.account.kind):
+        message = await _get(session, conversation, message_id)
+        may_wait = message.state == "pending" and "template" not in message.detail
+        if may_wait and not _is_over(conversation, message) and not await _is_unwanted(session, found, message):
+            return await _hold(session, conversation, message, reply_window.CLOSED) or "failed"
     begin = {
         "message_id": message_id,
         "of_conversation": conversation_id,
@@ -131,28 +145,42 @@ async def begin_send(
         return "sent"
     if message.state == "failed":
         return "failed"
+    if message.state == "waiting":
+        return await reply_window.held(session, conversation)
     if message.state != "sending":
         message.state, message.settled_at = "discarded", utc_now()
         return "superseded"
-    # A send that began before the owner changed may already be with the channel: it is followed to its end.
+    return await _follow(session, vault, found, message)
+
+
+async def _follow(
+    session: AsyncSession, vault: Vault, found: Whereabouts, message: Message
+) -> Send | Literal["failed"]:
+    """A send that began before the owner changed may already be with the channel: it is followed to its end."""
+    conversation = found.conversation
     if not found.account.is_active:
-        await _fail(session, conversation, message, "connection_inactive")
+        await fail(session, conversation, message, "connection_inactive")
         return "failed"
     text = await _text(session, vault, Line.of(message))
     if text is None:
-        await _fail(session, conversation, message, "erased")
+        await fail(session, conversation, message, "erased")
         return "failed"
-    now = utc_now()
-    may_still_arrive = message.sending_at is not None and now < message.sending_at + SEND_ENDS_WITHIN
+    now, channel = utc_now(), CHANNELS[found.account.kind]
+    may_still_arrive = message.sending_at is not None and now < message.sending_at + channel.confirms_within
     if not may_still_arrive:
         message.sending_at = now
+        if not channel.can_be_asked:
+            if message.detail.get("resent"):
+                await fail(session, conversation, message, "outcome_unknown")
+                return "failed"
+            message.detail = message.detail | {"resent": True}
     return Send(
         found.account,
         found.thread,
         _outgoing(found, Line.of(message), text, message.detail),
         is_uncertain=True,
         may_still_arrive=may_still_arrive,
-        file=await keeping.enclosed(session, vault, message_id) if message.sealed_files is not None else None,
+        file=await keeping.enclosed(session, vault, message.id) if message.sealed_files is not None else None,
         stream=await streams.taken_over(session, message.detail),
     )
 
@@ -163,9 +191,9 @@ async def _begun(
     """Of a message that was just marked; None when it was erased."""
     *columns, detail, sealed_files = begun
     line = Line.of_row(columns)
-    if await _is_unwanted(session, found, line, detail):
-        message = await _get(session, found.conversation, line.message_id)
-        await _fail(session, found.conversation, message, "opted_out")
+    message = await _get(session, found.conversation, line.message_id)
+    if await _is_unwanted(session, found, message):
+        await fail(session, found.conversation, message, "opted_out")
         return "failed"
     text = await _text(session, vault, line)
     if text is None:
@@ -173,6 +201,23 @@ async def _begun(
     stream = await streams.taken_over(session, detail)
     file = await keeping.enclosed(session, vault, line.message_id) if sealed_files is not None else None
     return Send(found.account, found.thread, _outgoing(found, line, text, detail), stream=stream, file=file)
+
+
+async def _hold(session: AsyncSession, conversation: Conversation, message: Message, code: str) -> Held | None:
+    """Has it wait until the contact writes again; None where it cannot, and has failed."""
+    held = await reply_window.hold(session, conversation, message)
+    if held is None:
+        await fail(session, conversation, message, code)
+        return None
+    await changed(session, conversation.id)
+    await _settle_asked(session, message.turn_id, message.purpose, "answered")
+    return held
+
+
+def _is_over(conversation: Conversation, message: Message) -> bool:
+    """Whether it may not be sent any more."""
+    is_of_turn = message.purpose == "notice" or message.turn_id in (None, conversation.turn_id)
+    return _is_fenced(conversation, message) or (message.author != "agent" and not is_of_turn)
 
 
 def _is_fenced(conversation: Conversation, message: Message) -> bool:
@@ -186,11 +231,11 @@ async def _text(session: AsyncSession, vault: Vault, line: Line) -> str | None:
     return line.text(await vault.ciphers(session, [line.contact_id]))
 
 
-async def _is_unwanted(session: AsyncSession, found: Whereabouts, line: Line, detail: Mapping[str, Any]) -> bool:
+async def _is_unwanted(session: AsyncSession, found: Whereabouts, message: Message) -> bool:
     """Whether whom it goes to wants to hear nothing more. On connections that name no functions nobody can say so."""
-    if not found.account.functions or detail.get("confirms") == OPT_OUT:
+    if not found.account.functions or message.detail.get("confirms") == OPT_OUT:
         return False
-    return await consent.has_opted_out(session, line.contact_id or found.conversation.contact_id)
+    return await consent.has_opted_out(session, message.contact_id or found.conversation.contact_id)
 
 
 def _outgoing(found: Whereabouts, line: Line, text: str, detail: Mapping[str, Any]) -> Outgoing:
@@ -202,6 +247,7 @@ def _outgoing(found: Whereabouts, line: Line, text: str, detail: Mapping[str, An
         author_role=found.tenant.name if line.signed else found.employee.role,
         created_at=line.at,
         buttons=tuple(Button(each["id"], each["title"]) for each in detail.get("buttons", ())),
+        template=Template(detail["template"], detail["language"]) if "template" in detail else None,
     )
 
 
@@ -285,11 +331,23 @@ async def is_sending(session: AsyncSession, conversation_id: UUID) -> bool:
     return (await session.execute(under_way.limit(1))).first() is not None
 
 
-async def settle_refused(session: AsyncSession, conversation_id: UUID, message_id: UUID, error: ChannelRefused) -> None:
-    """The channel will never take it. A connection whose credentials are dead is marked for its operator."""
+async def settle_refused(
+    session: AsyncSession, conversation_id: UUID, message_id: UUID, error: ChannelRefused
+) -> Held | None:
+    """The channel will never take it, or not before the contact writes again: then it waits. A connection whose
+    credentials are dead is marked for its operator."""
     conversation = await lock(session, conversation_id)
     message = await _get(session, conversation, message_id)
-    await _fail(session, conversation, message, error.code)
+    return await refuse(session, conversation, message, error)
+
+
+async def refuse(
+    session: AsyncSession, conversation: Conversation, message: Message, error: ChannelRefused
+) -> Held | None:
+    """As ``settle_refused``. The conversation must be locked."""
+    if error.code in reply_window.CODES and "template" not in message.detail:
+        return await _hold(session, conversation, message, reply_window.CLOSED)
+    await fail(session, conversation, message, error.code)
     if isinstance(error, ConnectionDead):
         await connections.mark(
             session,
@@ -298,9 +356,11 @@ async def settle_refused(session: AsyncSession, conversation_id: UUID, message_i
             reason=error.code,
             actor="channel",
         )
+    return None
 
 
-async def _fail(session: AsyncSession, conversation: Conversation, message: Message, code: str) -> None:
+async def fail(session: AsyncSession, conversation: Conversation, message: Message, code: str) -> None:
+    """It will never reach the contact. The conversation must be locked."""
     await changed(session, conversation.id)
     if "stream" in message.detail:
         await streams.cut(session, conversation)

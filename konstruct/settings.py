@@ -118,6 +118,12 @@ class Settings(BaseSettings):
     graph_api_url: str = Field(
         "https://graph.facebook.com/v25.0/", description="WhatsApp: Meta's Graph API, with its version."
     )
+    whatsapp_app_secret: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (), description="WhatsApp: secret of the Meta app; while it is replaced, the new and the old, comma-separated."
+    )
+    whatsapp_verify_token: SecretStr | None = Field(
+        None, description="WhatsApp: a word of your own, told to Meta with the webhook's address. Without: no webhooks."
+    )
 
     smtp_url: SecretStr | None = Field(
         None,
@@ -151,7 +157,9 @@ class Settings(BaseSettings):
     def portal_url(self) -> str:
         return _url(self.portal_host, self.portal_port)
 
-    @field_validator("encryption_keys", "default_models", "seeing_models", "web_allowed", mode="before")
+    @field_validator(
+        *("encryption_keys", "default_models", "seeing_models", "web_allowed", "whatsapp_app_secret"), mode="before"
+    )
     @classmethod
     def _split_commas(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value

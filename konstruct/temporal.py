@@ -192,6 +192,7 @@ async def start_sync(client: Client, tenant_id: UUID, source_id: UUID) -> None:
 
 async def notify(client: Client, tenant_id: UUID, accepted: Accepted) -> None:
     """Puts what was just made durable on its way. When Temporal is away the sweep does so later."""
+    await send(client, tenant_id, accepted.conversation_id, accepted.released_ids)
     try:
         if accepted.notice_id is not None:
             notice = contracts.SendNotice(accepted.notice_id)

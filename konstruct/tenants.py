@@ -19,7 +19,7 @@ from konstruct.db import Database
 from konstruct.errors import ChannelRefused, Conflict
 from konstruct.identity import new_id
 from konstruct.manifest import Manifest
-from konstruct.manifest.sections import SlackConnection
+from konstruct.manifest.sections import SlackConnection, WhatsAppConnection
 from konstruct.tables import Connection, Employee, EmployeeBinding, EmployeeVersion, Tenant
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
@@ -30,13 +30,17 @@ Identify = Callable[[SecretStr], Awaitable[Mapping[str, str | None]]]
 Row = TypeVar("Row", Employee, Connection)
 
 _SLACK_IDS: Final = ("enterprise_id", "team_id", "app_id", "bot_user_id", "bot_id")
+_WHATSAPP_IDS: Final = (
+    *("phone_number_id", "waba_id", "display_phone_number"),
+    *("reengage_template", "reengage_language"),
+)
 
 
 @dataclass(frozen=True)
 class _Account:
     kind: str
     name: str
-    external: dict[str, str] = field(default_factory=dict)
+    external: dict[str, str | None] = field(default_factory=dict)
     secrets: dict[str, SecretStr] = field(default_factory=dict, repr=False)
 
 
@@ -92,6 +96,8 @@ async def _accounts(manifest: Manifest, identify: Identify | None) -> dict[str, 
     for key, connection in manifest.connections.items():
         if isinstance(connection, SlackConnection):
             account = await _slack_account(manifest, key, connection, identify)
+        elif isinstance(connection, WhatsAppConnection):
+            account = _whatsapp_account(connection)
         else:
             account = _Account("console", manifest.tenant)
         for other, known in accounts.items():
@@ -99,6 +105,20 @@ async def _accounts(manifest: Manifest, identify: Identify | None) -> dict[str, 
                 raise manifest.error(("connections", key), f'is the same {account.kind} account as "{other}"')
         accounts[key] = account
     return accounts
+
+
+def _whatsapp_account(connection: WhatsAppConnection) -> _Account:
+    template = connection.reengage_template
+    external = {
+        "phone_number_id": connection.phone_number_id,
+        "waba_id": connection.waba_id,
+        "display_phone_number": connection.display_phone_number,
+        "reengage_template": template.name if template else None,
+        "reengage_language": template.language if template else None,
+    }
+    given = {"access_token": connection.access_token, "app_secret": connection.app_secret}
+    secrets = {name: secret for name, secret in given.items() if secret is not None}
+    return _Account("whatsapp", connection.phone_number_id, external, secrets)
 
 
 async def _slack_account(
@@ -112,7 +132,7 @@ async def _slack_account(
     if missing:
         raise manifest.error(("connections", key, missing), "is missing, and Slack could not be asked for it")
     account = slack_account(ids.get("enterprise_id"), ids.get("team_id"))
-    return _Account("slack", account, ids, {"bot_token": connection.bot_token})
+    return _Account("slack", account, {**ids}, {"bot_token": connection.bot_token})
 
 
 def _missing(ids: Mapping[str, str]) -> str | None:
@@ -258,7 +278,8 @@ class _Run:
         # Ids that were learnt in another way, as when the app was installed, hold as long as the account is the same.
         known = connection.external if connection.account == account.name else {}
         external = known | account.external
-        fields = [name for name in _SLACK_IDS if connection.external.get(name) != external.get(name)]
+        ids = _WHATSAPP_IDS if account.kind == "whatsapp" else _SLACK_IDS
+        fields = [name for name in ids if connection.external.get(name) != external.get(name)]
         if connection.employee_id != employee_id:
             fields.append("employee")
         _update(connection, {"account": account.name, "external": external, "employee_id": employee_id})
@@ -280,14 +301,16 @@ class _Run:
             )
 
     async def _seal(self, connection: Connection, secrets: dict[str, SecretStr]) -> list[str]:
-        """The names of the secrets that were other ones so far."""
+        """The names of the secrets that were other ones so far, or are none any more."""
         known: dict[str, SecretStr] = {}
         where = (self.session, self.tenant_id, SECRETS, connection.id)
         if connection.sealed_secrets is not None:
             known = await self.vault.open(*where, connection.sealed_secrets)
-        replaced = [name for name, secret in secrets.items() if known.get(name) != secret]
+        # Slack's may have been learnt in another way, as when the app was installed.
+        wanted = known | secrets if connection.kind == "slack" else secrets
+        replaced = [name for name in {**known, **wanted} if known.get(name) != wanted.get(name)]
         if replaced:
-            connection.sealed_secrets = await self.vault.seal(*where, known | secrets)
+            connection.sealed_secrets = await self.vault.seal(*where, wanted)
         return replaced
 
     async def _bind(self, connection: Connection, channels: Mapping[str, str], employees: Mapping[str, UUID]) -> None:

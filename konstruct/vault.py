@@ -84,7 +84,7 @@ class Vault:
             raise Misconfigured(
                 "KONSTRUCT_ENCRYPTION_KEYS holds something that is no Fernet key (32 bytes in URL-safe base64)."
             ) from error
-        self._data_keys: dict[UUID, Fernet] = {}
+        self._data_keys: dict[UUID, bytes] = {}
 
     async def seal(
         self, session: AsyncSession, tenant_id: UUID, purpose: str, row_id: UUID, secrets: dict[str, SecretStr]
@@ -96,7 +96,7 @@ class Vault:
             "row": str(row_id),
             "secrets": {name: secret.get_secret_value() for name, secret in secrets.items()},
         }
-        return data_key.encrypt(json.dumps(content).encode()).decode()
+        return Fernet(data_key).encrypt(json.dumps(content).encode()).decode()
 
     async def open(
         self, session: AsyncSession, tenant_id: UUID, purpose: str, row_id: UUID, sealed: str
@@ -104,7 +104,7 @@ class Vault:
         """Raises Misconfigured when the keys do not fit or the value belongs to another place."""
         data_key = await self._data_key(session, tenant_id)
         try:
-            content = json.loads(data_key.decrypt(sealed))
+            content = json.loads(Fernet(data_key).decrypt(sealed))
         except InvalidToken as error:
             raise Misconfigured("A stored secret cannot be opened with this tenant's key.") from error
         if (content["tenant"], content["purpose"], content["row"]) != (str(tenant_id), purpose, str(row_id)):
@@ -133,7 +133,12 @@ class Vault:
         opened = await self.open(session, tenant_id, _CONTACT, contact_id, wrapped)
         return ContactCipher(tenant_id, contact_id, base64.b64decode(opened["key"].get_secret_value()))
 
-    async def _data_key(self, session: AsyncSession, tenant_id: UUID) -> Fernet:
+    async def digest(self, session: AsyncSession, tenant_id: UUID, purpose: str, text: str) -> bytes:
+        """The same for the same text of this tenant and purpose, and for no other: 32 bytes that cannot be read."""
+        data_key = await self._data_key(session, tenant_id)
+        return hmac.digest(data_key, f"{tenant_id}|{purpose}|{text}".encode("utf-8", "replace"), "sha256")
+
+    async def _data_key(self, session: AsyncSession, tenant_id: UUID) -> bytes:
         if tenant_id in self._data_keys:
             return self._data_keys[tenant_id]
         row = await session.get(TenantKey, tenant_id)
@@ -146,9 +151,9 @@ class Vault:
         await session.execute(insert(TenantKey).values(tenant_id=tenant_id, wrapped=wrapped).on_conflict_do_nothing())
         return self._unwrap(await session.get_one(TenantKey, tenant_id))
 
-    def _unwrap(self, row: TenantKey) -> Fernet:
+    def _unwrap(self, row: TenantKey) -> bytes:
         try:
-            return Fernet(self._wrapping.decrypt(row.wrapped))
+            return self._wrapping.decrypt(row.wrapped)
         except InvalidToken as error:
             raise Misconfigured(
                 "This tenant's key was wrapped with an encryption key that is not in KONSTRUCT_ENCRYPTION_KEYS."

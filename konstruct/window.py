@@ -46,9 +46,9 @@ _SETTLED = (
     .where(col(Message.conversation_id) == bindparam("conversation_id"), col(Message.seq) > bindparam("after_seq"))
     .where(
         or_(
-            col(Message.state).in_(("answered", "stopped", "failed", "passed", "sending", "sent")),
-            # What an agent wrote is said, wherever it is on its way.
-            and_(col(Message.author) == "agent", col(Message.state) == "pending"),
+            col(Message.state).in_(("answered", "stopped", "failed", "passed", "sending", "waiting", "sent")),
+            # What an agent wrote is said, wherever it is on its way; so is what waited for the contact to write again.
+            and_(or_(col(Message.author) == "agent", col(Message.turn_id).is_(None)), col(Message.state) == "pending"),
         )
     )
     .where(col(Message.purpose) == "reply", col(Message.forgotten_at).is_(None))

@@ -11,7 +11,7 @@ from temporalio.client import Client
 from gateway.api import shapes
 from gateway.api.access import Access
 from gateway.api.handoff_acts import Act
-from konstruct import temporal
+from konstruct import reply_window, temporal
 from konstruct.api_keys import Principal
 from konstruct.db import Database
 from konstruct.handoffs import entries, finding, owning
@@ -39,6 +39,7 @@ class Said(BaseModel):
     entry_ids: list[UUID]
     message_ids: list[UUID] = Field(description="Of what goes to the contact.")
     is_new: bool = Field(description="False where this key was used before, and nothing was done.")
+    held: str | None = Field(None, description="Why it does not go to the contact yet, and when it will.")
 
 
 class Asked(BaseModel):
@@ -113,4 +114,5 @@ def router(
 def _said(written: Written, response: Response) -> Said:
     if not written.is_new:
         response.status_code = 200
-    return Said(entry_ids=written.entry_ids, message_ids=written.message_ids, is_new=written.is_new)
+    held = reply_window.WAITS if written.waits else None
+    return Said(entry_ids=written.entry_ids, message_ids=written.message_ids, is_new=written.is_new, held=held)

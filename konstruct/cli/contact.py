@@ -6,7 +6,7 @@ from uuid import UUID
 
 import typer
 
-from konstruct import audit, contacts, memory
+from konstruct import aliases, audit, contacts, memory
 from konstruct.adapters.redis import Circuit, RedisWindows, connect
 from konstruct.cli.shared import open_database, read_settings, run, tenant_called
 from konstruct.contacts import Erased, Found
@@ -126,8 +126,10 @@ async def _erase(settings: Settings, slug: str, named: str, connection: str | No
         tenant_id = await tenant_called(database, slug)
         async with database.tenant_session(tenant_id) as session:
             found = await contacts.find(session, named, connection)
+            kinds = {each.contact_id: each.kind for each in await contacts.of_person(session, found.person_id)}
+            names = await aliases.names_of(session, Vault(settings.encryption_keys), list(kinds))
         erased = await _shred(database, tenant_id, found)
-        await contacts.forget_quarantined_of(database, erased)
+        await contacts.forget_quarantined_of(database, erased, [(kinds[of], name) for of, name in names])
     redis = connect(needed(settings.redis_url, "KONSTRUCT_REDIS_URL").get_secret_value())
     is_dropped = await RedisWindows(redis, Circuit()).drop(tenant_id, erased.conversation_ids)
     await redis.aclose()

@@ -15,6 +15,9 @@ Ringing = Literal["all_at_once", "in_order"]
 Ending = Literal["apologise", "hand_back"]
 """What is done when nobody came: the contact may leave word for a call back, or is the employee's again."""
 
+PHONE: Final = "Phone"
+"""Who has a conversation that was answered from the business's own phone: nobody's key, so whoever is at the desk may
+take it from there, or hand it back."""
 EVERYONE: Final = "everyone"
 """What the group is called that takes handoffs where the tenant has none of its own."""
 DURATIONS: Final = ("ring_for", "remind_every", "tell_contact_every", "email_after", "give_up_after")

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 from uuid import UUID, uuid5
 
 from pydantic import TypeAdapter
-from sqlalchemy import and_, exists, func, or_
+from sqlalchemy import and_, exists, or_
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
@@ -126,12 +126,7 @@ async def _reply_deadline(
     reply_window = channels[(await session.execute(kind)).scalar_one()].reply_window
     if reply_window is None:
         return None
-    wrote_at: datetime | None = await session.scalar(
-        select(func.max(col(Message.created_at)))
-        .where(col(Message.conversation_id) == conversation.id, col(Message.author) == "contact")
-        .where(col(Message.state) != "deleted")
-    )
-    return (wrote_at or conversation.created_at) + reply_window
+    return (conversation.contact_said_at or conversation.created_at) + reply_window
 
 
 def waiting_of(handoff: Handoff) -> Waiting:

@@ -12,7 +12,7 @@ from sqlalchemy import or_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from konstruct import audit, consent
+from konstruct import audit, consent, reply_window
 from konstruct.errors import BadInput, Conflict, NotFound
 from konstruct.handoffs import notes, owning
 from konstruct.handoffs.owning import Agent
@@ -46,6 +46,8 @@ class Written:
     entry_ids: list[UUID] = field(default_factory=list)
     is_new: bool = True
     """False for a repetition, which changed nothing."""
+    waits: bool = False
+    """It goes out when the contact writes again: see ``konstruct.reply_window``."""
 
 
 async def write(
@@ -61,8 +63,8 @@ async def write(
 
     Raises:
         NotFound: there is no such handoff, or its contact was erased.
-        Conflict: some of it is for the contact, who wants to hear nothing more, or the conversation is not the agent's;
-            or something else came from there. Nothing was kept.
+        Conflict: some of it is for the contact, and they want to hear nothing more, or the conversation is not the
+            agent's, or the channel takes no message now; or something else came from there. Nothing was kept.
         BadInput: it is empty or too long.
     """
     _be_writable(text)
@@ -72,11 +74,15 @@ async def write(
     cipher = await _cipher(session, vault, handoff)
     divided = notes.split(text)
     entries: list[HandoffEntry] = []
+    outlook: Literal["open", "waits", "closed"] = "open"
     if divided.says:
         if handoff.state != "owned" or handoff.agent != by.key:
             raise Conflict(await _not_yours(session, handoff))
         if await consent.has_opted_out(session, handoff.contact_id):
             raise Conflict(consent.OPTED_OUT)
+        outlook = await reply_window.outlook(session, conversation)
+        if outlook == "closed":
+            raise Conflict(reply_window.CANNOT_WAIT)
         for number, part in enumerate(_parts(split, divided.says)):
             message = outgoing_words(conversation, cipher, handoff.contact_id, part, signed=by.name)
             session.add(message)
@@ -87,7 +93,7 @@ async def write(
     if divided.note:
         entries.append(_noted(session, handoff, cipher, by, divided.note, origin))
     session.add_all(entries)
-    return _written(handoff, entries, is_new=True)
+    return replace(_written(handoff, entries, is_new=True), waits=outlook == "waits")
 
 
 async def note(session: AsyncSession, vault: Vault, handoff_id: UUID, by: Agent, text: str, origin: Origin) -> Written:

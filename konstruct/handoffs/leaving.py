@@ -26,7 +26,8 @@ async def leave_employee(
     await streams.cut(session, conversation)
     await session.execute(
         update(Message)
-        .where(of_conversation, col(Message.direction) == "outbound", col(Message.state) == "pending")
+        .where(of_conversation, col(Message.direction) == "outbound")
+        .where(col(Message.state).in_(("pending", "waiting")))
         .where(col(Message.purpose) == "reply", col(Message.author) == "employee")
         .values(state="discarded", settled_at=utc_now())
         .execution_options(synchronize_session=False)

@@ -140,7 +140,7 @@ async def claim(session: AsyncSession, vault: Vault, handoff_id: UUID, by: Agent
     if handoff.state == "owned" and handoff.agent == by.key:
         return _ownership(conversation)
     await _be_open(session, handoff)
-    if handoff.state == "owned":
+    if handoff.state == "owned" and handoff.agent != people.PHONE:
         raise Conflict(f"{await name(session, handoff.agent)} has it already.")
     if handoff.state == "told" and conversation.handoff_id is not None:
         raise Conflict("This conversation has been handed off since: see its other card.")
@@ -359,7 +359,7 @@ async def _be_mine(session: AsyncSession, handoff: Handoff, by: Agent) -> None:
     await _be_open(session, handoff)
     if handoff.state != "owned":
         raise Conflict("Nobody has it yet: take it over first.")
-    if handoff.agent != by.key:
+    if handoff.agent not in (by.key, people.PHONE):
         raise Conflict(f"{await name(session, handoff.agent)} has it: only they can do that.")
 
 

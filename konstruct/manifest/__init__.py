@@ -25,8 +25,10 @@ from konstruct.manifest.sections import (
     HttpTool,
     Limits,
     McpTools,
+    ReengageTemplate,
     SlackConnection,
     Source,
+    WhatsAppConnection,
 )
 from konstruct.tools.builtin import BUILTINS
 from konstruct.tools.http_definition import Auth
@@ -67,9 +69,9 @@ class Manifest(Section):
     tools: dict[Key, Annotated[HttpTool | McpTools, Field(discriminator="kind")]] = Field(default_factory=dict)
     knowledge: dict[Key, Source] = Field(default_factory=dict)
     employees: Annotated[dict[Key, Employee], Field(min_length=1)]
-    connections: dict[Key, Annotated[SlackConnection | ConsoleConnection, Field(discriminator="kind")]] = Field(
-        default_factory=dict
-    )
+    connections: dict[
+        Key, Annotated[SlackConnection | WhatsAppConnection | ConsoleConnection, Field(discriminator="kind")]
+    ] = Field(default_factory=dict)
 
     _document: Document = PrivateAttr()
 
@@ -236,6 +238,7 @@ _SECTIONS: Final[dict[str, type[BaseModel]]] = {
 _INNER: Final[dict[object, type[BaseModel]]] = {
     "caps": Caps,
     "auth": Auth,
+    "reengage_template": ReengageTemplate,
     "escalation": Rule,
     "when": Condition,
     "all": Condition,

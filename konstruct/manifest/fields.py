@@ -101,6 +101,9 @@ EnterpriseId = Annotated[str, like("E[A-Z0-9]{1,30}", "must be an organization's
 AppId = Annotated[str, like("A[A-Z0-9]{1,30}", "must be an app's id such as A012AB3CD")]
 UserId = Annotated[str, like("[UW][A-Z0-9]{1,30}", "must be a user's id such as U012AB3CD")]
 BotId = Annotated[str, like("B[A-Z0-9]{1,30}", "must be a bot's id such as B012AB3CD")]
+MetaId = Annotated[str, like("[0-9]{5,30}", "must be the digits that Meta shows as the id, in quotes")]
+TemplateName = Annotated[str, like("[a-z0-9_]{1,512}", "must be a template's name: lower-case letters, digits and _")]
+TemplateLanguage = Annotated[str, like("[a-z]{2,3}(_[A-Z]{2})?", "must be a template's language such as en or en_US")]
 ChannelId = Annotated[str, like("[CGD][A-Z0-9]{1,30}", "must be a channel's id such as C024BE91L, not its name")]
 
 

@@ -19,11 +19,14 @@ from konstruct.manifest.fields import (
     Key,
     LimitText,
     Line,
+    MetaId,
     ModelName,
     Secret,
     Section,
     SourceKey,
     TeamId,
+    TemplateLanguage,
+    TemplateName,
     ToolName,
     UserId,
     like,
@@ -102,6 +105,24 @@ class SlackConnection(_Connection):
     channels: dict[ChannelId, EmployeeKey] = {}
 
 
+class ReengageTemplate(Section):
+    """What is sent where a contact may not be written to any more, so that they write again."""
+
+    name: TemplateName
+    language: TemplateLanguage
+
+
+class WhatsAppConnection(_Connection):
+    kind: Literal["whatsapp"]
+    phone_number_id: MetaId
+    waba_id: MetaId
+    display_phone_number: Annotated[str, like(r"\+?[0-9 ()-]{5,30}", "must be a phone number")] | None = None
+    access_token: Secret
+    app_secret: Secret | None = None
+    """Of a Meta app of the tenant's own; without it notifications come through the deployment's."""
+    reengage_template: ReengageTemplate | None = None
+
+
 class ConsoleConnection(_Connection):
     kind: Literal["console"]
 
@@ -177,7 +198,7 @@ class Approvals(Section):
 
 
 KINDS: Final[dict[str, dict[str, type[Section]]]] = {
-    "connections": {"slack": SlackConnection, "console": ConsoleConnection},
+    "connections": {"slack": SlackConnection, "whatsapp": WhatsAppConnection, "console": ConsoleConnection},
     "tools": {"http": HttpTool, "mcp": McpTools},
 }
 """Of what comes in several kinds, the section for each."""

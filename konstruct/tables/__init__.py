@@ -1,7 +1,7 @@
 """The database's tables, one family a file. No behaviour here; who may see what is in the migrations."""
 
 from konstruct.tables.audit import AuditEvent, AuditHead, AuditSeal, AuditSealLeaf
-from konstruct.tables.conversations import Contact, ContactKey, Conversation, Message
+from konstruct.tables.conversations import Contact, ContactAlias, ContactKey, Conversation, Message
 from konstruct.tables.employees import Employee, EmployeeBinding, EmployeeVersion
 from konstruct.tables.files import File, FileRemoval
 from konstruct.tables.handoffs import Consult, Handoff, HandoffEntry, Judgement
@@ -27,6 +27,7 @@ __all__ = [
     "Connection",
     "Consult",
     "Contact",
+    "ContactAlias",
     "ContactKey",
     "Conversation",
     "ConversationSummary",

@@ -30,6 +30,30 @@ class Contact(Owned, table=True):
     """Since when they want to hear nothing more."""
 
 
+class ContactAlias(Owned, table=True):
+    """A name by which a channel knows a contact, who may have several: see ``konstruct.aliases``."""
+
+    __tablename__ = "contact_aliases"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "connection_id", "digest"),
+        ForeignKeyConstraint(
+            ["tenant_id", "connection_id"], ["connections.tenant_id", "connections.id"], ondelete="CASCADE"
+        ),
+        ForeignKeyConstraint(["tenant_id", "contact_id"], ["contacts.tenant_id", "contacts.id"], ondelete="CASCADE"),
+        Index("contact_aliases_of_contact", "tenant_id", "contact_id"),
+    )
+
+    connection_id: UUID
+    contact_id: UUID
+    digest: bytes = Field(sa_type=LargeBinary)
+    """Of the name, under a key of the tenant's: it can be compared and not read."""
+    sealed: bytes = Field(sa_type=LargeBinary)
+    """The name, under the contact's key."""
+    is_lasting: bool
+    """Whether it is the person's for good, as a number is not."""
+    created_at: datetime = moment()
+
+
 class ContactKey(SQLModel, table=True):
     """The key under which all that is kept of a contact is sealed, itself sealed by the vault."""
 
@@ -90,6 +114,10 @@ class Conversation(Owned, table=True):
     """When memory is to be written next."""
     memory_claimed_until: datetime | None = moment(optional=True)
     """Somebody is at it; after this it is taken for failed."""
+    contact_said_at: datetime | None = moment(optional=True)
+    """When a contact last wrote, by the channel's clock: some channels take an answer only for so long."""
+    reengaged_at: datetime | None = moment(optional=True)
+    """When a template last asked the contact to write again, since that was over."""
     created_at: datetime = moment()
 
 
@@ -118,6 +146,7 @@ class Message(Owned, table=True):
         ),
         Index("messages_of_turn", "tenant_id", "turn_id", postgresql_where=text("turn_id is not null")),
         Index("messages_of_contact", "tenant_id", "contact_id"),
+        Index("messages_waiting", "tenant_id", "conversation_id", postgresql_where=text("state = 'waiting'")),
         Index("messages_plain", "tenant_id", "id", postgresql_where=text("body is not null and purpose = 'reply'")),
     )
 
@@ -151,5 +180,8 @@ class Message(Owned, table=True):
     sending_at: datetime | None = moment(optional=True)
     """When the latest attempt to send it began."""
     settled_at: datetime | None = moment(optional=True)
+    delivered_at: datetime | None = moment(optional=True)
+    """When it was on the contact's device, where the channel tells."""
+    read_at: datetime | None = moment(optional=True)
     swept_at: datetime | None = moment(optional=True)
     """When a sweep last signalled it; that lasts, since Temporal keeps what it was told."""

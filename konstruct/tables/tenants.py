@@ -52,9 +52,10 @@ class Connection(Owned, table=True):
     key: str
     kind: str
     account: str
-    """Slack: ``{enterprise id or -}/{team id or -}``; console: the tenant's slug."""
+    """Slack: ``{enterprise id or -}/{team id or -}``; WhatsApp: the number's id; console: the tenant's slug."""
     external: dict[str, Any] = document()
-    """Ids that are no secret: team_id, enterprise_id, app_id, bot_user_id, bot_id."""
+    """Ids that are no secret. Slack: team_id, enterprise_id, app_id, bot_user_id, bot_id; WhatsApp: phone_number_id,
+    waba_id, display_phone_number, and the template that asks people to write again."""
     functions: list[str] = document(list)
     """What it is for, each in a few words; without any it is not held to them."""
     sealed_secrets: str | None = None

@@ -1,3 +1,4 @@
+import secrets
 from datetime import timedelta
 from uuid import UUID
 
@@ -6,14 +7,18 @@ from sqlalchemy.exc import DBAPIError
 from temporalio.testing import ActivityEnvironment
 
 from activities.delivery import Delivery
+from konstruct import conversations
 from konstruct.contracts.conversation import Delivered, DeliverRequest
+from konstruct.db import Database
 from konstruct.errors import ChannelRateLimited, ChannelRefused, ChannelUnavailable, ConnectionDead, SendUncertain
 from konstruct.inbox import Accepted
 from konstruct.tables import Connection
+from konstruct.tables.base import utc_now
+from konstruct.vault import Vault
 from tests.activities.conftest import AuditBroken
 from tests.support import handoffs
-from tests.support.doubles import RecordingMessenger
-from tests.support.office import REFUSING, Office
+from tests.support.doubles import KeptWindows, RecordingMessenger
+from tests.support.office import REFUSING, Office, open_office
 
 
 @pytest.fixture
@@ -205,3 +210,28 @@ async def test_a_notice_is_sent_in_the_products_own_name(
     assert await deliver(delivery, office, refused, [refused.notice_id]) == Delivered("sent")
     assert await office.states() == ["refused", "sent"]
     assert len(messenger.sent) == 1
+
+
+async def test_what_comes_too_late_waits_and_the_template_goes_out_in_its_place(
+    database: Database, vault: Vault, messenger: RecordingMessenger
+) -> None:
+    office = await open_office(
+        database,
+        vault,
+        kind="whatsapp",
+        account=secrets.token_hex(8),
+        external={"reengage_template": "we_have_an_answer", "reengage_language": "en"},
+    )
+    delivery = Delivery(database, vault, {"whatsapp": messenger}, KeptWindows())
+    asked = await office.say("Hello?")
+    async with office.session() as session:
+        conversation = await conversations.lock(session, asked.conversation_id)
+        conversation.contact_said_at = utc_now() - timedelta(hours=25)
+    parts = await office.answer(asked, "One", "Two")
+
+    assert await deliver(delivery, office, asked, parts) == Delivered("sent")
+    assert await deliver(delivery, office, asked, parts) == Delivered("sent")
+    assert messenger.sent == ["[template we_have_an_answer]"]
+    again = await office.say("Hi!")
+    assert await deliver(delivery, office, again, list(again.released_ids)) == Delivered("sent")
+    assert messenger.sent == ["[template we_have_an_answer]", "One", "Two"]

@@ -16,7 +16,9 @@ from temporalio.client import Client
 
 from gateway import app as gateway_app
 from gateway import slack as slack_webhooks
+from gateway import whatsapp
 from gateway.slack_events import SlackEvents
+from gateway.whatsapp_events import WhatsAppEvents
 from konstruct.adapters.slack import SlackMessenger, open_session
 from konstruct.adapters.slack_handoffs import SlackDeskroom
 from konstruct.db import Database
@@ -27,11 +29,13 @@ from konstruct.vault import Vault
 from tests.gateway.office import Office, add_workspace, open_office
 from tests.support.http import serve
 from tests.support.slack_double import Delivery, SlackDouble
+from tests.support.whatsapp_posts import APP_SECRET, VERIFY_TOKEN, Number, open_number
 
-# Its samples are not part of this repository.
-collect_ignore = [] if os.environ.get("KONSTRUCT_CORPORA") else ["test_slack_corpora.py"]
+# Their samples are not part of this repository.
+collect_ignore = [] if os.environ.get("KONSTRUCT_CORPORA") else ["test_slack_corpora.py", "test_whatsapp_corpora.py"]
 
 OpenOffice = Callable[..., Awaitable[Office]]
+OLD_APP_SECRET = "app-secret-until-now"
 
 
 @dataclass(frozen=True)
@@ -154,3 +158,40 @@ async def signals(client: Client, office: Office, conversation_id: object) -> li
         for event in history.events
         if event.HasField("workflow_execution_signaled_event_attributes")
     ]
+
+
+NewNumber = Callable[..., Awaitable[Number]]
+
+
+@pytest.fixture
+def new_number(database: Database, vault: Vault) -> NewNumber:
+    """Connects a WhatsApp number of a tenant of its own."""
+
+    async def open_new(**kept: Any) -> Number:
+        return await open_number(database, vault, **kept)
+
+    return open_new
+
+
+@pytest.fixture
+async def number(new_number: NewNumber) -> Number:
+    return await new_number()
+
+
+@pytest.fixture
+def whatsapp_events(database: Database, vault: Vault, temporal_client: Client) -> WhatsAppEvents:
+    return WhatsAppEvents(database, vault, LocalLimiter(), temporal_client)
+
+
+@pytest.fixture
+def hears_whatsapp(whatsapp_events: WhatsAppEvents) -> FastAPI:
+    """A gateway that Meta posts to, in process."""
+    return whatsapp_webhooks(whatsapp_events)
+
+
+def whatsapp_webhooks(events: WhatsAppEvents) -> FastAPI:
+    app = FastAPI()
+    app_secrets = [SecretStr(APP_SECRET), SecretStr(OLD_APP_SECRET)]
+    app.include_router(whatsapp.router(events, app_secrets, SecretStr(VERIFY_TOKEN)))
+    app.add_exception_handler(KonstructError, answer_error)
+    return app

@@ -7,7 +7,7 @@ from typing import Any
 
 from konstruct import connections
 from konstruct.db import Database
-from konstruct.tables import Connection, Conversation
+from konstruct.tables import Connection
 from konstruct.vault import Vault
 from tests.support import office
 from tests.support.slack_double import SlackDouble, Workspace
@@ -19,9 +19,6 @@ class Office(office.Office):
 
     async def bodies(self) -> list[str]:
         return [message.body or "" for message in await self.messages()]
-
-    async def conversations(self) -> Sequence[Conversation]:
-        return sorted(await self.rows(Conversation), key=lambda conversation: conversation.created_at)
 
     async def connection(self) -> Connection:
         [connection] = await self.rows(Connection)

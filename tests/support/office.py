@@ -30,6 +30,7 @@ from konstruct.memory import Fact, due, work
 from konstruct.messages import SentFile
 from konstruct.outbox import SEND_ENDS_WITHIN, Send
 from konstruct.ports import Limiter, Verdict
+from konstruct.reply_window import Held
 from konstruct.tables import (
     AuditEvent,
     Conversation,
@@ -144,7 +145,7 @@ class Office:
                     )
             await session.execute(insert(Message), rows)
 
-    async def begin_send(self, asked: Accepted, message_id: UUID) -> Send | str:
+    async def begin_send(self, asked: Accepted, message_id: UUID) -> Send | Held | str:
         async with self.session() as session:
             return await outbox.begin_send(session, self.vault, asked.conversation_id, message_id)
 
@@ -193,6 +194,9 @@ class Office:
             message.body = line.text(ciphers) or ""
         return messages
 
+    async def conversations(self) -> list[Conversation]:
+        return sorted(await self.rows(Conversation), key=lambda conversation: conversation.created_at)
+
     async def states(self) -> list[str]:
         return [message.state for message in await self.messages()]
 
@@ -214,6 +218,8 @@ async def open_office(
     models: Sequence[str] = (),
     prompts: Sequence[str] = (),
     limits: dict[str, str] | None = None,
+    kind: str = "slack",
+    secrets_kept: dict[str, SecretStr] | None = None,
 ) -> Office:
     """With the employee Ada and a Slack workspace that no other test knows, unless told otherwise."""
     tenant_id, mark = TenantId(new_id()), secrets.token_hex(6).upper()
@@ -230,11 +236,11 @@ async def open_office(
             session,
             vault,
             tenant_id,
-            key="slack",
-            kind="slack",
+            key=kind,
+            kind=kind,
             account=account,
             external=external or {"team_id": f"T{mark}", "bot_user_id": f"U{mark}B"},
-            secrets={"bot_token": SecretStr(bot_token)},
+            secrets=secrets_kept or {"bot_token": SecretStr(bot_token)},
             employee_key="ada",
             actor="test",
         )

@@ -27,7 +27,7 @@ AUDITORS_OWN: Final = [
 
 # The tables whose rows the product removes: channels that no employee is bound to any more, and what is forgotten.
 REMOVABLE: Final = [
-    *["employee_bindings", "contact_keys", "conversation_summaries", "memories", "memory_vectors"],
+    *["employee_bindings", "contact_aliases", "contact_keys", "conversation_summaries", "memories", "memory_vectors"],
     *["knowledge_documents", "knowledge_contents", "knowledge_chunks", "knowledge_vectors"],
     *["files", "file_removals"],
 ]
@@ -35,9 +35,9 @@ REMOVABLE: Final = [
 # All that look-ups across tenants may read: ids, names of accounts, states and times. No content, no secret.
 SEEN_ACROSS_TENANTS: Final = [
     *["tenants.id", "tenants.slug"],
-    *[f"connections.{name}" for name in ("tenant_id", "id", "key", "kind", "account")],
+    *[f"connections.{name}" for name in ("tenant_id", "id", "key", "kind", "account", "external")],
     *[f"connections.{name}" for name in ("status", "status_reason", "status_changed_at")],
-    *[f"messages.{name}" for name in ("tenant_id", "id", "conversation_id")],
+    *[f"messages.{name}" for name in ("tenant_id", "id", "conversation_id", "turn_id")],
     *[f"messages.{name}" for name in ("author", "purpose", "state", "created_at", "swept_at")],
     *[f"conversations.{name}" for name in ("tenant_id", "id", "memory_due_at", "memory_claimed_until")],
     *[f"tools.{name}" for name in ("tenant_id", "id", "kind", "status", "looked_at")],

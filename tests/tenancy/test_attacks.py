@@ -256,6 +256,7 @@ async def test_look_ups_across_tenants_tell_ids_and_states_alone(
     )
     known = {
         "find_connection(text,text)": ("slack", theirs.account),
+        "connections_of_business(text,text)": None,
         "find_tenant(text)": (slug,),
         "find_api_key(bytea)": (digest,),
         "approvals_unsettled(integer)": (10_000,),

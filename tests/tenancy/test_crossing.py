@@ -54,6 +54,7 @@ from tests.tenancy.attempts_on_knowledge import ON_KNOWLEDGE
 from tests.tenancy.attempts_on_memory import ON_MEMORY
 from tests.tenancy.attempts_on_streams import ON_STREAMS
 from tests.tenancy.attempts_on_tools import ON_TOOLS
+from tests.tenancy.attempts_on_whatsapp import ON_WHATSAPP
 from tests.tenancy.attempts_over_the_api import OVER_THE_API
 from tests.tenancy.conftest import Snapshot
 
@@ -217,6 +218,7 @@ ATTEMPTS: dict[str, tuple[Attempt, object]] = {
     **ON_STREAMS,
     **ON_FILES,
     **ON_CONSULTS,
+    **ON_WHATSAPP,
 }
 
 

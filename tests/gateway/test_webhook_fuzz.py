@@ -1,0 +1,194 @@
+"""Ten thousand hostile posts to both channels' webhooks: none of them is our failure, and nothing unsigned is taken."""
+
+import asyncio
+import json
+import os
+import random
+import secrets
+import string
+import time
+from collections import Counter
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from fastapi import FastAPI
+from structlog.testing import capture_logs
+from temporalio.client import Client
+
+from gateway.slack_events import SlackEvents
+from gateway.whatsapp_events import WhatsAppEvents
+from konstruct.db import Database
+from konstruct.limits import LocalLimiter
+from konstruct.vault import Vault
+from tests.gateway.conftest import NewNumber, OpenOffice, webhooks, whatsapp_webhooks
+from tests.support import slack_double
+from tests.support.slack_double import SlackDouble
+from tests.support.slack_double import events as built
+from tests.support.whatsapp_posts import call, posted
+from tests.support.whatsapp_posts import sign as sign_whatsapp
+
+POSTS: Final = int(os.environ.get("KONSTRUCT_FUZZ", "10000"))
+UNSIGNED, SIGNED = POSTS * 7 // 20, POSTS * 3 // 20
+"""To each of the two channels; what is signed has to be looked into, and takes longer."""
+AT_ONCE: Final = 16
+FORGED: Final = "forged canary"
+
+ODD: Final[list[Any]] = [
+    *[None, True, False, 0, -1, 10**30, 1.5e300, "", " ", "\0", "\ud800", "é" * 300, "' or 1=1 --", "../../etc/passwd"],
+    *["${jndi:ldap://x}", "<!channel>", [], {}, [[]], [None], {"": ""}, {"id": {"id": {"id": "x"}}}, "x" * 20_000],
+    *["\u202e", "1749416383", "99999999999999999999", "US.1", "wamid.", "NaN", [1, "two", {"three": 3}]],
+]
+
+
+def mutated(value: Any, chance: random.Random) -> Any:
+    """The same with one to four things of it replaced, doubled, renamed or gone."""
+    document = json.loads(json.dumps(value))
+    for _ in range(chance.randint(1, 4)):
+        at, name = chance.choice(list(places(document)) or [([document], 0)])
+        what = chance.randrange(5)
+        if what == 0:
+            at[name] = deepcopy(chance.choice(ODD))
+        elif what == 1 and isinstance(at, dict):
+            at[chance.choice([name.upper(), f"{name}s", "type", "id", "\0", ""])] = at.pop(name)
+        elif what == 2 and isinstance(at, list):
+            at.extend(deepcopy(at[name]) for _ in range(chance.randint(1, 3)))
+        elif what == 3:
+            del at[name]
+        else:
+            at[name] = nested(at[name], chance.choice([1, 5, 40]))
+    return document
+
+
+def places(value: Any) -> list[tuple[Any, Any]]:
+    found: list[tuple[Any, Any]] = []
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, part in inner:
+        found.append((value, name))
+        found += places(part)
+    return found
+
+
+def nested(value: Any, depth: int) -> Any:
+    for _ in range(depth):
+        value = [value] if depth % 2 else {"value": value}
+    return value
+
+
+def mangled(body: bytes, chance: random.Random) -> bytes:
+    """Bytes of it flipped, cut, doubled, or something else altogether."""
+    what = chance.randrange(6)
+    if what == 0:
+        at = chance.randrange(len(body))
+        return body[:at] + bytes([chance.randrange(256)]) + body[at + 1 :]
+    if what == 1:
+        return body[: chance.randrange(len(body))]
+    if what == 2:
+        return body + body
+    if what == 3:
+        return chance.choice([b"", b"[" * 5000, b"{}" * 10, b"\xff" * 50, b"null", b'"' + body[:100], b"9" * 6000])
+    if what == 4:
+        return chance.randbytes(chance.randrange(200))
+    return body.replace(b'"', b"'")
+
+
+def hostile(shapes: list[Any], chance: random.Random) -> bytes:
+    document = chance.choice(shapes)
+    if chance.random() < 0.7:
+        return json.dumps(mutated(document, chance)).encode()
+    return mangled(json.dumps(document).encode(), chance)
+
+
+def forged_signature(chance: random.Random, real: bytes) -> bytes:
+    """Anything but the right one."""
+    made = [
+        real[:-1] + (b"0" if real[-1:] != b"0" else b"1"),
+        real.upper(),
+        real[: chance.randrange(len(real))],
+        chance.randbytes(70).replace(b"\r", b"").replace(b"\n", b""),
+        "sha256=ü".encode(),
+        b"",
+        b"sha256=" + "".join(chance.choices(string.hexdigits, k=64)).lower().encode(),
+    ]
+    return chance.choice([one for one in made if one != real])
+
+
+async def attack(send: Callable[[random.Random], Any], posts: int, seed: int) -> Counter[int]:
+    """All answers by status."""
+    statuses: Counter[int] = Counter()
+    room = asyncio.Semaphore(AT_ONCE)
+
+    async def one(number: int) -> None:
+        async with room:
+            statuses[await send(random.Random(f"{seed}:{number}"))] += 1
+
+    # Drawing thousands of tracebacks takes longer than all else.
+    with capture_logs():
+        await asyncio.gather(*(one(number) for number in range(posts)))
+    return statuses
+
+
+@pytest.mark.timeout(300)
+async def test_no_post_to_whatsapps_webhooks_is_our_failure_and_none_unsigned_is_taken(
+    database: Database, vault: Vault, temporal_client: Client, new_number: NewNumber
+) -> None:
+    number = await new_number()
+    app = whatsapp_webhooks(WhatsAppEvents(database, vault, LocalLimiter(), temporal_client))
+    shapes = [
+        json.loads(path.read_text().replace("NUMBER", number.phone_number_id).replace("WABA", number.waba_id))
+        for path in sorted(Path(__file__).with_name("whatsapp_shapes").glob("*.json"))
+    ]
+    forged = json.loads(posted(number.messages(number.text(FORGED, wa_id="16505550000"))))
+
+    async def unsigned(chance: random.Random) -> int:
+        is_plain = chance.random() < 0.2
+        body = json.dumps({**forged, "n": chance.random()}).encode() if is_plain else hostile([forged, *shapes], chance)
+        signature = forged_signature(chance, sign_whatsapp(body))
+        return (await call(app, "POST", "/whatsapp", body=body, headers=[(b"x-hub-signature-256", signature)])).status
+
+    async def signed(chance: random.Random) -> int:
+        body = hostile(shapes, chance)
+        headers = [(b"x-hub-signature-256", sign_whatsapp(body))]
+        return (await call(app, "POST", "/whatsapp", body=body, headers=headers)).status
+
+    assert await attack(unsigned, UNSIGNED, 1) == {401: UNSIGNED}
+    assert await number.office.messages() == []
+    assert await attack(signed, SIGNED, 2) == {200: SIGNED}
+    assert FORGED not in {message.body for message in await number.office.messages()}
+
+
+@pytest.mark.timeout(300)
+async def test_no_post_to_slacks_webhooks_is_our_failure_and_none_unsigned_is_taken(
+    events: SlackEvents, slack: SlackDouble, new_office: OpenOffice
+) -> None:
+    office = await new_office()
+    office.workspace.add_channel("C1")
+    app: FastAPI = webhooks(events, slack)
+    team = office.workspace.team_id
+
+    def shape(text: str) -> Any:
+        said = built.person_message("U1", f"<@{office.workspace.bot_user_id}> {text}", f"{time.time():.6f}", team)
+        event = built.app_mention(office.workspace.channels["C1"], said)
+        return built.envelope(slack.world, office.workspace, event)
+
+    shapes, forged = [shape(secrets.token_hex(8)) for _ in range(20)], shape(FORGED)
+
+    async def send(body: bytes, signature: Callable[[bytes], bytes]) -> int:
+        now = str(int(time.time()))
+        real = slack_double.sign(slack.signing_secret, now, body).encode()
+        headers = [(b"x-slack-request-timestamp", now.encode()), (b"x-slack-signature", signature(real))]
+        return (await call(app, "POST", "/slack/events", body=body, headers=headers)).status
+
+    async def unsigned(chance: random.Random) -> int:
+        body = hostile([forged, *shapes], chance)
+        return await send(body, lambda real: forged_signature(chance, real))
+
+    async def signed(chance: random.Random) -> int:
+        return await send(hostile(shapes, chance), lambda real: real)
+
+    assert await attack(unsigned, UNSIGNED, 3) == {401: UNSIGNED}
+    assert await office.messages() == []
+    assert await attack(signed, SIGNED, 4) == {200: SIGNED}
+    assert not [message for message in await office.messages() if FORGED in (message.body or "")]
