@@ -33,10 +33,10 @@ class Scoping:
         """The answer to what the connection is certainly not for; None where a model is to be asked, as it is wherever
         that cannot be told."""
         turn = begun.turn
-        only_asked = len(turn.asked_seqs) == sum(
-            said.author == "contact" for said in turn.said if said.seq in turn.asked_seqs
-        )
-        if not (turn.account.functions and turn.asked and only_asked) or request.step or begun.released:
+        asked = [said for said in turn.said if said.seq in turn.asked_seqs]
+        # A note is to be told; and what a file shows, words do not tell.
+        has_more = any(said.author != "contact" or said.files for said in asked)
+        if not (turn.account.functions and turn.asked) or has_more or request.step or begun.released:
             return None
         within = await self._within(turn.account.functions)
         vector = (await self._locator.locate(turn.asked, [measures.MODEL])).get(measures.MODEL)

@@ -4,10 +4,14 @@ from collections.abc import Sequence
 
 import pytest
 from pydantic import SecretStr
+from temporalio.testing import ActivityEnvironment
 
 from activities.scoping import OFFERED_EVERY
 from activities.thinking import Thinking
+from konstruct.contracts.conversation import ThinkRequest
 from konstruct.db import Database
+from konstruct.identity import new_id
+from konstruct.messages import SentFile
 from konstruct.outbox import Send
 from konstruct.ports import Button
 from konstruct.scope.sentences import SENTENCES, only
@@ -138,6 +142,20 @@ async def test_a_foreign_request_beside_one_of_the_business_is_for_the_model(
     await bounded.say(ORDER)
     turn = Turn(bounded, thinking, await bounded.say("Tell me a joke as well, while I wait for it"))
     assert await turn.answer() == "Hello!"
+
+
+async def test_what_comes_with_a_file_is_for_the_model(
+    bounded: Office, thinking: Thinking, model: ScriptedModel
+) -> None:
+    files = (SentFile("moon.pdf", "application/pdf", 10, "https://files.example.com/1"),)
+    asked = await bounded.say(POEM, files=files)
+    request = ThinkRequest(
+        bounded.tenant_id, asked.conversation_id, new_id(), [asked.message_id], 0, without_files=True
+    )
+
+    await ActivityEnvironment().run(thinking.think, request)
+
+    assert [message.body for message in await bounded.messages("outbound")] == ["Hello!"]
 
 
 async def test_a_person_is_offered_with_the_first_answer_and_with_each_tenth(
