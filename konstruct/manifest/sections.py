@@ -114,6 +114,8 @@ class ReengageTemplate(Section):
 
 class WhatsAppConnection(_Connection):
     kind: Literal["whatsapp"]
+    # Meta's terms want no assistant for everything there.
+    functions: Annotated[Functions, Field(min_length=1)]
     phone_number_id: MetaId
     waba_id: MetaId
     display_phone_number: Annotated[str, like(r"\+?[0-9 ()-]{5,30}", "must be a phone number")] | None = None

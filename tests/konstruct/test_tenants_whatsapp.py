@@ -24,6 +24,7 @@ class Shop:
     phone_number_id: "{self.number}"
     waba_id: "419561257915477"
     access_token: ${{TOKEN}}
+    functions: [orders and repairs of bicycles]
     employee: ada
 """
 
@@ -95,6 +96,8 @@ async def test_one_number_never_serves_two_tenants(shop: Shop, database: Databas
         ('waba_id: "419561257915477"', "waba_id: 419561257915477", "must be text"),
         ('waba_id: "419561257915477"', "waba_id: mine", "must be the digits"),
         ("    access_token: ${TOKEN}\n", "", r"access_token: is missing"),
+        ("    functions: [orders and repairs of bicycles]\n", "", r"functions: is missing"),
+        ("[orders and repairs of bicycles]", "[]", r"functions: needs at least one"),
         ("access_token: ${TOKEN}", "access_token: ${NOBODY}", "environment variable NOBODY is not set"),
         ("kind: whatsapp", "kind: whatsap", "must be one of slack, whatsapp, console"),
         ("employee: ada", "employee: ada\n    channels: {}", "unknown field"),
