@@ -162,11 +162,14 @@ async def open_desk(
     *,
     rules: Sequence[Mapping[str, Any]] = (),
     sections: Mapping[str, Any] | None = None,
+    more_secrets: Mapping[str, str] | None = None,
 ) -> Desk:
     """``sections``: of the tenant's file, where they are to be others."""
     limits = dict.fromkeys(("contact", "connection", "tenant"), "100000/minute")
     shown = {"desk": SUPPORT} | dict(sections or {})
-    office = await town.new_office(name="Ada", limits=limits, sections=shown, tools=tools, rules=rules)
+    office = await town.new_office(
+        name="Ada", limits=limits, sections=shown, tools=tools, rules=rules, more_secrets=more_secrets
+    )
     office.workspace.add_channel(ROOM, members={ANNA, BEN, EVE})
     made = await konstruct(
         *("api-key", "create", "desk", "--tenant", office.slug),

@@ -22,6 +22,7 @@ from konstruct.vault import Vault
 from konstruct.window import MESSAGE
 from tests.acceptance.processes import Outcome, Up, environment, konstruct, until
 from tests.embedded.conftest import ended
+from tests.support.graph_double import GraphDouble
 from tests.support.mcp_server import McpDouble
 from tests.support.model_doubles import Behaviour, Json, ModelCall, ModelDoubles, Provider, content_text
 from tests.support.service_double import ServiceDouble
@@ -33,6 +34,7 @@ OPENAI = "openai/gpt-5.4"
 OLLAMA = "ollama/llama3.2"
 NOBODY_LISTENS = "local/smollm2"
 """A model at an address that refuses connections."""
+WHATSAPP_VERIFY_TOKEN = secrets.token_hex(8)
 CRM_TOKEN, OTHER_CRM_TOKEN = (f"crm-{secrets.token_hex(8)}" for _ in range(2))
 """Two customers of one server."""
 LONG_ANSWER = "\n\n".join(f"Paragraph {number}: {'all work and no play, ' * 20}." for number in range(60))
@@ -124,6 +126,7 @@ class Office:
     limits: Mapping[str, str]
     sections: dict[str, Any] = field(default_factory=dict)
     """More of the tenant's file."""
+    more_secrets: dict[str, str] = field(default_factory=dict)
 
     def talk(self, *, user: str = "", channel_id: str = "") -> Talk:
         """In a channel of its own, unless an employee serves the one that is named."""
@@ -148,7 +151,7 @@ class Office:
         # As JSON, no two places of it are one object, for which YAML would write an alias.
         YAML(typ="safe").dump(json.loads(json.dumps(document)), file)
         secrets_ = {"BOT_TOKEN": self.workspace.bot_token, "SHOP_KEY": self.town.shop.key}
-        secrets_ |= {"CRM_TOKEN": CRM_TOKEN, "OTHER_CRM_TOKEN": OTHER_CRM_TOKEN}
+        secrets_ |= {"CRM_TOKEN": CRM_TOKEN, "OTHER_CRM_TOKEN": OTHER_CRM_TOKEN, **self.more_secrets}
         return await konstruct("apply", str(file), env=self.town.env | secrets_)
 
     async def second_attempt(self, talk: Talk) -> None:
@@ -201,6 +204,7 @@ class Town:
     keys: Mapping[Provider, str]
     shop: ServiceDouble
     crm: McpDouble
+    graph: GraphDouble
     offices: list[Office] = field(default_factory=list)
     _crm_runs: AsyncExitStack = field(default_factory=AsyncExitStack)
 
@@ -216,6 +220,7 @@ class Town:
         knowledge: Sequence[str] = (),
         rules: Sequence[Mapping[str, Any]] = (),
         sections: Mapping[str, Any] | None = None,
+        more_secrets: Mapping[str, str] | None = None,
     ) -> Office:
         unique = secrets.token_hex(5).upper()
         workspace = self.slack.world.add_workspace(
@@ -227,7 +232,9 @@ class Town:
         employee: dict[str, Any] = {"name": name, "role": role, "system_prompt": prompt}
         employee |= {"tools": list(tools), "knowledge": list(knowledge), "escalation": list(rules)}
         slug = f"office-{unique.lower()}"
-        office = Office(self, slug, workspace, employee, models, limits or {}, dict(sections or {}))
+        office = Office(
+            *(self, slug, workspace, employee, models, limits or {}, dict(sections or {}), dict(more_secrets or {}))
+        )
         outcome = await office.apply()
         assert outcome.status == 0, outcome
         self.offices.append(office)
@@ -338,7 +345,8 @@ async def running_town(
     }
     models = ModelDoubles(keys={provider: {key} for provider, key in keys.items()})
     shop, crm = ServiceDouble(), McpDouble(tokens={CRM_TOKEN, OTHER_CRM_TOKEN}, port=free_port())
-    async with slack.running(), models.running(), shop.running(), open_website() as website:
+    graph = GraphDouble(webhook_url=f"http://127.0.0.1:{gateway_port}/whatsapp", reports=("sent", "delivered"))
+    async with slack.running(), models.running(), shop.running(), graph.running(), open_website() as website:
         env = environment(
             folder / "data",
             gateway_port=gateway_port,
@@ -346,6 +354,9 @@ async def running_town(
             temporal_ui_port=ui_port,
             slack_api_url=slack.api_url,
             slack_signing_secret=slack.signing_secret,
+            graph_api_url=graph.api_url,
+            whatsapp_app_secret=graph.app_secret,
+            whatsapp_verify_token=WHATSAPP_VERIFY_TOKEN,
             anthropic_api_key=keys["anthropic"],
             anthropic_base_url=models.base_url("anthropic"),
             openai_api_key=keys["openai"],
@@ -358,7 +369,7 @@ async def running_town(
             memory_quiet_seconds=86_400,
             web_allowed=f"{website.host},{shop.place},127.0.0.1:{crm.port}",
         )
-        town = Town(folder, env, slack, models, website, await Up.start(env), keys, shop, crm)
+        town = Town(folder, env, slack, models, website, await Up.start(env), keys, shop, crm, graph)
         try:
             await town.start_crm()
             assert await town.up.is_up(), town.up.said
