@@ -1,8 +1,10 @@
 """Delivery: from the outbox to the channel, so that nothing is lost and nothing is sent blindly twice."""
 
+import asyncio
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Literal
 from uuid import UUID
 
@@ -18,15 +20,22 @@ from konstruct.errors import (
     ChannelRefused,
     ChannelUnavailable,
     ConnectionDead,
+    NotFound,
     SendUncertain,
     StreamEnded,
+    Unavailable,
 )
+from konstruct.file_ports import FileStore
+from konstruct.files import keeping
+from konstruct.files.keeping import Enclosed
 from konstruct.outbox import Send
-from konstruct.ports import Messenger, Windows
+from konstruct.ports import Messenger, OutgoingFile, Windows
 from konstruct.streaming import NO_STREAMERS, Streamer
 from konstruct.streams import Shown
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
+
+Sending = Send | Literal["sent", "superseded", "failed"]
 
 
 class Delivery:
@@ -37,12 +46,14 @@ class Delivery:
         messengers: Mapping[str, Messenger],
         windows: Windows,
         streamers: Mapping[str, Streamer] = NO_STREAMERS,
+        files: FileStore | None = None,
     ) -> None:
         self._database = database
         self._vault = vault
         self._messengers = messengers
         self._windows = windows
         self._streamers = streamers
+        self._files = files
         self._streaming = Streaming(database, vault, streamers)
 
     @activity.defn(name="deliver")
@@ -132,13 +143,29 @@ class Delivery:
             return await self._send(request, message.message_id)
         return await self._settle_sent(request, message.message_id, external_id, was_resent=False, stream=shown)
 
-    async def _begin(
-        self, request: DeliverRequest, message_id: UUID
-    ) -> tuple[float, Send | Literal["sent", "superseded", "failed"]]:
+    async def _begin(self, request: DeliverRequest, message_id: UUID) -> tuple[float, Sending]:
         """Along with when it began, by the clock that only goes forward."""
         began = time.monotonic()
         async with self._database.tenant_session(request.tenant_id) as session:
-            return began, await outbox.begin_send(session, self._vault, request.conversation_id, message_id)
+            send = await outbox.begin_send(session, self._vault, request.conversation_id, message_id)
+        if not isinstance(send, Send) or send.file is None:
+            return began, send
+        try:
+            file = await self._opened(request, send.file)
+        except NotFound as error:
+            return began, await self._settle_refused(request, message_id, ChannelRefused(str(error), "file_gone"))
+        except Unavailable:
+            if not send.is_uncertain:
+                await self._settle_unsent(request, message_id)
+            raise
+        return began, replace(send, message=replace(send.message, file=file))
+
+    async def _opened(self, request: DeliverRequest, file: Enclosed) -> OutgoingFile:
+        if self._files is None:
+            raise NotFound("Files are not kept here.")
+        sealed = await self._files.get(keeping.store_key(request.tenant_id, file.object_id))
+        content = await asyncio.to_thread(file.cipher.open_bytes, keeping.CONTENT, file.object_id, sealed)
+        return OutgoingFile(file.name, file.media_type, content)
 
     async def _settle_unsent(self, request: DeliverRequest, message_id: UUID) -> None:
         async with self._database.tenant_session(request.tenant_id) as session:

@@ -21,7 +21,7 @@ from konstruct.escalation import firing, judgements, judging, rules
 from konstruct.escalation.facts import Facts, as_named
 from konstruct.escalation.firing import Fired
 from konstruct.escalation.judging import Judgement
-from konstruct.escalation.rules import Rule
+from konstruct.escalation.rules import Action, HandOff, Rule
 from konstruct.escalation.wishes import asks_for_human
 from konstruct.handoffs import owning
 from konstruct.handoffs.owning import Wish
@@ -37,6 +37,9 @@ from konstruct.vault import Vault
 
 JUDGE_SECONDS: Final = 15.0
 """The contact waits no longer than this for a judge; words decide then."""
+
+_PERSON: Final = Fired("asked-for-a-person", Action(hand_off=HandOff()), ("The contact asked for a person.",))
+"""What fires without a rule."""
 
 HELD_BACK: Final = "I have written an answer to this. A person of the team reads it before it is sent to you."
 
@@ -93,11 +96,13 @@ class Escalating:
     async def watch(self, session: AsyncSession, request: ThinkRequest, turn: Turn, steps: Sequence[PastStep]) -> Watch:
         """It has fired already where people are to have the conversation, whatever a judge would say."""
         wanted = rules.read(turn.employee.escalation)
-        if not wanted:
+        if not wanted and not turn.account.functions:
             return Watch()
-        counted = await judgements.counted(session, request.conversation_id, request.turn_id)
         asked = set(turn.asked_seqs)
         texts = tuple(said.text for said in turn.said if said.seq in asked and said.author == "contact")
+        if not wanted:
+            return _with_person(turn, Watch(facts=Facts(texts, asked_for_human=any(map(asks_for_human, texts)))))
+        counted = await judgements.counted(session, request.conversation_id, request.turn_id)
         watch = Watch(
             tuple(rule for rule in wanted if _is_looked_at(rule, texts, counted.told)),
             Facts(
@@ -120,7 +125,7 @@ class Escalating:
             # Nothing was said since an earlier step, with which it was judged.
             stored = await judgements.of_turn(session, request.turn_id)
             watch = replace(watch, judgement=stored and replace(stored, outside_policy=False, confidence=None))
-        return _fired_at_once(watch)
+        return _with_person(turn, _fired_at_once(watch))
 
     @asynccontextmanager
     async def beside(
@@ -246,6 +251,16 @@ def _fired_at_once(watch: Watch) -> Watch:
     waits_for_words = watch.judgement is None and firing.judges_words(earlier)
     waits_for_answer = bool(watch.links) and firing.judges_answer(earlier)
     return watch if waits_for_words or waits_for_answer else replace(watch, fired=found.fired)
+
+
+def _with_person(turn: Turn, watch: Watch) -> Watch:
+    """Where the connection is for certain things alone, a person can always be had: with a rule that says so, by what
+    words alone tell, or without one."""
+    if watch.fired is not None or not (turn.account.functions and watch.facts.asked_for_human):
+        return watch
+    bringing = replace(watch, rules=tuple(rule for rule in watch.rules if rule.then.hand_off))
+    found = bringing.fires(watch.judgement or judging.judged_by_rule(watch.words))
+    return replace(watch, fired=found.fired or _PERSON)
 
 
 def _lines(turn: Turn) -> list[tuple[str, str]]:

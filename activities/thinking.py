@@ -1,17 +1,21 @@
 """Thinking: from the messages of a turn to an answer that is ready to be sent."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from typing import Any
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
+from activities.begun import Answered, Begun, to_use_tools
 from activities.escalating import HELD_BACK, Escalating, Judge, Watch
 from activities.heartbeat import heartbeat
 from activities.librarian import Librarian
 from activities.locating import Locator
+from activities.looking import Looking
 from activities.recalling import LONGEST_QUESTION, Recalling
+from activities.scoping import Scoping
 from activities.status import thinking_shown
 from activities.streaming import Live, Streaming
 from konstruct import approvals, audit, conversations, models, notices, prompting, usage, window, withdrawing
@@ -21,24 +25,23 @@ from konstruct.contracts.conversation import (
     Admitted,
     ThinkRequest,
     Thought,
-    ToolCallToMake,
 )
 from konstruct.contracts.handoffs import OwnerState
 from konstruct.conversations import HandedOff, Turn
 from konstruct.db import Database
 from konstruct.employees import Caps
 from konstruct.errors import ModelsUnavailable
+from konstruct.file_ports import FileStore
+from konstruct.files import keeping
 from konstruct.knowledge.citing import Source, cite
 from konstruct.memory import Recalled
 from konstruct.models import ModelCall
-from konstruct.ports import ChatModel, Cooldowns, Embedders, Messenger, ModelLink, ToolCall, Windows
+from konstruct.ports import ChatModel, Cooldowns, Embedders, Messenger, ModelLink, Windows
 from konstruct.settings import Settings
 from konstruct.streaming import NO_STREAMERS, Streamer
 from konstruct.tools import calls as calls_
 from konstruct.tools import proposing, registry
 from konstruct.tools.builtin import SEARCH_KNOWLEDGE
-from konstruct.tools.calls import Kept, PastStep
-from konstruct.tools.registry import Tool
 from konstruct.vault import Vault
 
 MODELS_DOWN = "Sorry, I cannot answer right now because of a technical problem. I will answer here as soon as I can."
@@ -66,6 +69,7 @@ class Thinking:
         windows: Windows,
         embedders: Embedders,
         streamers: Mapping[str, Streamer] = NO_STREAMERS,
+        files: FileStore | None = None,
     ) -> None:
         self._settings = settings
         self._database = database
@@ -77,6 +81,8 @@ class Thinking:
         locator = Locator(embedders, cooldowns)
         self._recalling = Recalling(database, vault, locator)
         self._librarian = Librarian(database, locator)
+        self._scoping = Scoping(locator)
+        self._looking = Looking(database, vault, files)
         self._streaming = Streaming(database, vault, streamers)
         self._escalating = Escalating(settings, vault, model, cooldowns)
 
@@ -91,6 +97,10 @@ class Thinking:
         if isinstance(begun, Thought):
             await self._streaming.end_without_answer(request, begun)
             return begun
+        if (turned_down := await self._scoping.turn_down(request, begun)) is not None:
+            return replace(
+                await self._store(request, begun, [], turned_down, [], []), showed_status=activity.info().attempt > 1
+            )
         turn = begun.turn
         calls: list[ModelCall] = []
         judge_calls: list[ModelCall] = []
@@ -115,7 +125,7 @@ class Thinking:
         await self._streaming.end_without_answer(request, thought)
         return replace(thought, showed_status=status.is_shown or activity.info().attempt > 1)
 
-    async def _begin(self, request: ThinkRequest) -> "_Begun | Thought":
+    async def _begin(self, request: ThinkRequest) -> Begun | Thought:
         where = (request.tenant_id, request.conversation_id)
         copy = await self._windows.get(*where)
         cached = window.load(copy) if copy is not None else None
@@ -132,7 +142,11 @@ class Thinking:
             if request.step or activity.info().attempt > 1:
                 kept = await calls_.stored_step(session, request.turn_id, request.step)
                 if kept is not None:
-                    return _to_use_tools(kept)
+                    return to_use_tools(kept)
+            if turn.awaits_files and not request.without_files:
+                return Thought("files")
+            if turn.awaits_files:
+                await keeping.give_up(session, request.conversation_id)
             await self._end_before(session, request, turn)
             begun = await self._prepare(session, request, turn)
             if begun.watch.fired is not None:
@@ -140,7 +154,7 @@ class Thinking:
                 return await self._escalating.hand_off(session, request, turn.asker, begun.watch.fired)
         if turn.window is not None and (copy := window.dump(turn.window)) is not None:
             await self._windows.put(*where, copy)
-        return begun
+        return replace(begun, pictures=await self._looking.look(request.tenant_id, turn))
 
     async def _end_before(self, session: AsyncSession, request: ThinkRequest, turn: Turn) -> None:
         """A turn that this one takes over before it was answered: what it asked for is asked for anew, if at all."""
@@ -150,7 +164,7 @@ class Thinking:
         if not await conversations.stored_reply(session, before):
             await withdrawing.cancel_turn(session, before, by="a newer message")
 
-    async def _prepare(self, session: AsyncSession, request: ThinkRequest, turn: Turn) -> "_Begun":
+    async def _prepare(self, session: AsyncSession, request: ThinkRequest, turn: Turn) -> Begun:
         toolbox = await registry.toolbox(session, turn.employee) if turn.employee.tools else {}
         steps = await calls_.of_turn(session, self._vault, request.turn_id) if request.step else []
         watch = await self._escalating.watch(session, request, turn, steps)
@@ -160,9 +174,9 @@ class Thinking:
         if request.step:
             caps, spent = Caps.of(turn.employee), await usage.spent(session, request.turn_id)
             may_call &= request.step < caps.steps and spent < caps.cost and not proposing.is_stuck(steps)
-        return _Begun(turn, toolbox, watch, steps, may_call, released)
+        return Begun(turn, toolbox, watch, steps, may_call, released)
 
-    async def _passages(self, request: ThinkRequest, begun: "_Begun") -> list[Source]:
+    async def _passages(self, request: ThinkRequest, begun: Begun) -> list[Source]:
         """Looked for beforehand where the model at hand cannot call a tool to do so."""
         turn = begun.turn
         first = self._chain(turn)[:1]
@@ -177,9 +191,9 @@ class Thinking:
     async def _store(
         self,
         request: ThinkRequest,
-        begun: "_Begun",
+        begun: Begun,
         recalled: Sequence[Recalled],
-        answer: "_Answered",
+        answer: Answered,
         calls: list[ModelCall],
         judge_calls: list[ModelCall],
     ) -> Thought:
@@ -195,6 +209,7 @@ class Thinking:
                 await self._escalating.keep(session, request, begun.watch)
             usage.record(session, turn.employee, request.conversation_id, request.turn_id, calls)
             usage.record(session, turn.employee, request.conversation_id, request.turn_id, judge_calls, "judge")
+            why: dict[str, Any] = {"kind": answer.turned_down.why} if answer.turned_down else {}
             audit.record(
                 session,
                 tenant_id=request.tenant_id,
@@ -210,11 +225,12 @@ class Thinking:
                 passed_over=[
                     f"{call.link_name}: {call.error_kind or call.outcome}" for call in calls if call.outcome != "ok"
                 ],
+                **why,
             )
         return thought
 
     async def _finish(
-        self, session: AsyncSession, request: ThinkRequest, begun: "_Begun", answer: "_Answered"
+        self, session: AsyncSession, request: ThinkRequest, begun: Begun, answer: Answered
     ) -> tuple[Thought, str]:
         """Gives what the trail calls it, too."""
         turn, fired = begun.turn, begun.watch.fired
@@ -228,8 +244,10 @@ class Thinking:
         if finished.outcome != "stored":
             decision = finished.outcome if finished.outcome != "stored_before" else "reply"
             return Thought(decision, finished.reply_ids), "turn.superseded"
+        is_foreign = answer.turned_down is not None
+        await self._scoping.offer_person(session, request.conversation_id, turn, finished.reply_ids, always=is_foreign)
         if fired is None:
-            return Thought("reply", finished.reply_ids), "turn.answered"
+            return Thought("reply", finished.reply_ids), "turn.out_of_scope" if is_foreign else "turn.answered"
         if begun.watch.hands_off:
             return await self._escalating.hand_off(session, request, turn.asker, fired), "turn.handed_off"
         if begun.watch.holds_back:
@@ -252,7 +270,7 @@ class Thinking:
         return is_untrusted
 
     async def _keep_step(
-        self, session: AsyncSession, request: ThinkRequest, begun: "_Begun", answer: "_Answered", *, is_untrusted: bool
+        self, session: AsyncSession, request: ThinkRequest, begun: Begun, answer: Answered, *, is_untrusted: bool
     ) -> Thought:
         asking = await approvals.settings(session)
         kept = await calls_.keep_step(
@@ -267,19 +285,19 @@ class Thinking:
             proposals=proposing.propose(answer.calls, begun.toolbox, begun.steps, is_untrusted=is_untrusted),
             expires_after=asking.expires_after,
         )
-        return _to_use_tools(kept)
+        return to_use_tools(kept)
 
     async def _answer(
         self,
         request: ThinkRequest,
-        begun: "_Begun",
+        begun: Begun,
         recalled: Sequence[Recalled],
         calls: list[ModelCall],
         judge: Judge,
         live: Live,
-    ) -> "tuple[_Answered, Watch]":
+    ) -> tuple[Answered, Watch]:
         if begun.released and not begun.turn.asked:
-            return _Answered("", ""), begun.watch
+            return Answered("", ""), begun.watch
         try:
             answer = await self._ask(begun, recalled, await self._passages(request, begun), calls, live)
         except ModelsUnavailable:
@@ -287,23 +305,27 @@ class Thinking:
             watch = await judge(None, calls)
             if not watch.hands_off:
                 raise
-            return _Answered("", ""), watch
+            return Answered("", ""), watch
         return answer, await judge(None if answer.calls else answer.text, calls)
 
     async def _ask(
         self,
-        begun: "_Begun",
+        begun: Begun,
         recalled: Sequence[Recalled],
         passages: Sequence[Source],
         calls: list[ModelCall],
         live: Live,
-    ) -> "_Answered":
+    ) -> Answered:
         specs = [tool.spec for tool in begun.toolbox.values()]
         answer = await models.ask(
             self._model,
-            self._chain(begun.turn),
+            # Where there is something to look at, those that can come first.
+            sorted(self._chain(begun.turn), key=lambda link: bool(begun.pictures) and not link.sees_images),
             lambda link: prompting.prompt(
-                begun.turn, recalled, begun.steps, passages, link, has_tools=bool(specs), may_call=begun.may_call
+                *(begun.turn, recalled, begun.steps, passages, link),
+                has_tools=bool(specs),
+                may_call=begun.may_call,
+                pictures=begun.pictures,
             ),
             self._cooldowns,
             calls.append,
@@ -314,10 +336,10 @@ class Thinking:
         )
         shown = await live.finish()
         if answer.tool_calls and begun.may_call:
-            return _Answered(answer.text, answer.link_name, answer.tool_calls)
+            return Answered(answer.text, answer.link_name, answer.tool_calls)
         text = answer.text or CANNOT_GO_ON
         # Of two with one number, the model saw that of its own search.
-        return _Answered(cite(text, [*passages, *begun.sources()]), answer.link_name, shown=shown)
+        return Answered(cite(text, [*passages, *begun.sources()]), answer.link_name, shown=shown)
 
     def _chain(self, turn: Turn) -> list[ModelLink]:
         return models.chain(turn.employee.models or turn.tenant_models, self._settings)
@@ -348,47 +370,3 @@ class Thinking:
             found = await conversations.whereabouts(session, self._vault, request.conversation_id)
         await self._streaming.end_cut(request.tenant_id, request.conversation_id)
         await self._messengers[found.account.kind].show_idle(found.account, found.thread)
-
-
-@dataclass(frozen=True)
-class _Begun:
-    turn: Turn
-    toolbox: dict[str, Tool]
-    watch: Watch
-    steps: list[PastStep] = field(default_factory=list)
-    may_call: bool = False
-    released: list[str] = field(default_factory=list)
-    """Answers to which a person said yes."""
-
-    @property
-    def may_stream(self) -> bool:
-        """Whether the answer may be shown before it is whole: not where others may yet have a say in it, or it is to
-        come after another."""
-        return not (self.released or self.watch.judges_answer)
-
-    def sources(self) -> list[Source]:
-        """The passages that the model was shown in this turn, by the numbers under which it was."""
-        return [
-            Source(source["number"], source["title"], source["link"], source["text"])
-            for step in self.steps
-            for call in step.calls
-            for source in call.sources
-        ]
-
-
-@dataclass(frozen=True)
-class _Answered:
-    """Either calls of tools, or the whole answer with its sources."""
-
-    text: str
-    link_name: str
-    calls: tuple[ToolCall, ...] = ()
-    shown: str | None = None
-    """What people see of it already, where that is known."""
-
-
-def _to_use_tools(kept: Kept) -> Thought:
-    if kept.outcome != "stored":
-        return Thought(kept.outcome)
-    to_make = [ToolCallToMake(call.call_id, call.timeout, call.attempts) for call in kept.calls]
-    return Thought("tools", calls=to_make, approvals=kept.approvals)

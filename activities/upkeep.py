@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from temporalio import activity
 from temporalio.client import Client
 
+from activities.fetching import Removing
 from activities.heartbeat import heartbeat
 from konstruct import approvals, consults, quarantine, temporal, unsettled
 from konstruct.audit import anchors, sealing
@@ -33,9 +34,10 @@ TENANTS_AT_ONCE = 4
 
 
 class Upkeep:
-    def __init__(self, database: Database, client: Client) -> None:
+    def __init__(self, database: Database, client: Client, removing: Removing) -> None:
         self._database = database
         self._client = client
+        self._removing = removing
 
     @activity.defn(name="sweep")
     async def sweep(self) -> Swept:
@@ -55,6 +57,7 @@ class Upkeep:
             signalled += await self._tell_approvals()
             signalled += await self._tell_handoffs()
             signalled += await self._tell_consults()
+            await self._removing.run(AT_MOST)
         return Swept(signalled)
 
     async def _tell_approvals(self) -> int:

@@ -3,6 +3,7 @@
 The way back, from a model's Markdown to Slack, is the adapter's.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any, Final
@@ -67,9 +68,17 @@ def sent_files(message: SlackMessage) -> tuple[SentFile, ...]:
             name=str(file.get("name") or "file"),
             media_type=str(file.get("mimetype") or ""),
             size=size if isinstance(size := file.get("size"), int) else 0,
+            reference=_reference(file),
         )
         for file in message.files or []
     )
+
+
+def _reference(file: dict[str, Any]) -> str:
+    """As ``SlackFiles`` reads it. A file of another workspace comes without an address, which is then asked for."""
+    told = {"id": file.get("id"), "url": file.get("url_private_download") or file.get("url_private")}
+    known = {name: value for name, value in told.items() if isinstance(value, str) and value}
+    return json.dumps(known) if known else ""
 
 
 def to_plain(mrkdwn: str) -> str:

@@ -70,6 +70,7 @@ async def unsealed(session: AsyncSession, vault: Vault, connection: Connection) 
         bot_id=connection.external.get("bot_id") or "",
         secrets=secrets,
         external=dict(connection.external),
+        functions=tuple(connection.functions),
     )
 
 

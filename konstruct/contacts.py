@@ -14,6 +14,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 from konstruct import audit, tenants, withdrawing
 from konstruct.db import Database, among
 from konstruct.errors import BadInput, NotFound, Unavailable
+from konstruct.files import keeping
 from konstruct.tables import (
     Connection,
     Contact,
@@ -146,6 +147,7 @@ async def erase(session: AsyncSession, tenant_id: UUID, contact_id: UUID, *, act
     await withdrawing.withdraw(session, contact_ids)
     others = await _where_others_talk(session, contact_ids, conversation_ids)
     messages = await _shred_messages(session, contact_ids, conversation_ids)
+    await keeping.remove_of(session, messages)
     memories = [
         memory_id
         for which in (col(Memory.contact_id).in_(contact_ids), among(col(Memory.message_id), messages))
@@ -165,7 +167,7 @@ async def erase(session: AsyncSession, tenant_id: UUID, contact_id: UUID, *, act
             # The place in the channel names them, too, and what is written there next begins anew.
             conversation.channel = conversation.root = f"erased:{conversation.id}"
     for contact in contacts:
-        contact.external_id, contact.erased_at = f"erased:{contact.id}", utc_now()
+        contact.external_id, contact.erased_at, contact.opted_out_at = f"erased:{contact.id}", utc_now(), None
     audit.record(
         session,
         tenant_id=tenant_id,

@@ -8,7 +8,7 @@ States of an outbound message: ``pending``, ``sending`` (the channel may have it
 All functions that change a conversation lock its row first.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 from uuid import UUID
@@ -18,12 +18,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
-from konstruct import window
+from konstruct import said, window
 from konstruct.connections import unsealed
 from konstruct.errors import NotFound
+from konstruct.files import keeping, showing
 from konstruct.inbox import REMEMBER_AFTER
 from konstruct.messages import outgoing_reply
 from konstruct.ports import ChannelAccount, Thread
+from konstruct.said import Said
 from konstruct.tables import (
     Connection,
     Contact,
@@ -43,17 +45,6 @@ from konstruct.window import LINE, Line, Window
 
 SUMMARY = "summary"
 """What ciphers call the purpose of a summary's text."""
-
-
-@dataclass(frozen=True)
-class Said:
-    """One line of the conversation as a model is shown it."""
-
-    author: str
-    text: str
-    seq: int = 0
-    signed: str | None = None
-    """The name of the agent who wrote it."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +69,8 @@ class Turn:
     """Whether what strangers wrote was read in this conversation before."""
     after_seq: int = 0
     """The window begins after this message."""
+    awaits_files: bool = False
+    """Whether something that was sent along is not here yet."""
     can_recall: bool = False
     """Whether more is remembered of the asker than is said here."""
     window: Window | None = None
@@ -133,6 +126,7 @@ _CONTEXT = (
             )
         ),
     )
+    .add_columns(keeping.ANY_WAITING)
     .select_from(Conversation)
     .outerjoin(ConversationSummary, col(ConversationSummary.conversation_id) == col(Conversation.id))
     .where(col(Conversation.id) == bindparam("conversation_id"))
@@ -222,7 +216,7 @@ async def begin_turn(
     before, conversation.turn_id = conversation.turn_id, turn_id
     askers = window.contacts_in(asked)
     asker = askers.pop() if len(askers) == 1 else None
-    summarised_for, summary, after_seq, can_recall = (
+    summarised_for, summary, after_seq, can_recall, awaits_files = (
         await session.execute(_CONTEXT, {"conversation_id": conversation_id, "asker": asker})
     ).one()
     is_cached = cached is not None and cached.holds_for(conversation_id, conversation.revision, after_seq)
@@ -231,19 +225,24 @@ async def begin_turn(
     lines = window.in_order([*cached.after(after_seq).lines, *asked], turn_id)
     questions = [line for line in asked if not line.is_note]
     ciphers = await vault.ciphers(session, window.contacts_in(lines) | ({summarised_for} if summarised_for else set()))
+    # Most conversations have none, and cost nothing more.
+    files = (
+        {} if awaits_files is None else await showing.attached(session, ciphers, [line.message_id for line in lines])
+    )
     return Turn(
         tenant_name=found.tenant.name,
         tenant_models=tuple(found.tenant.models),
         employee=found.employee,
         account=found.account,
         thread=found.thread,
-        said=_opened(lines, ciphers),
+        said=said.opened(lines, ciphers, files),
         summary=ciphers[summarised_for].open(SUMMARY, conversation_id, summary) if summarised_for in ciphers else "",
         asker=asker,
-        asked="\n".join(said.text for said in _opened(questions, ciphers)),
+        asked="\n".join(each.text for each in said.opened(questions, ciphers, files)),
         asked_seqs=tuple(line.seq for line in asked),
         is_untrusted=conversation.untrusted_at is not None,
         after_seq=after_seq,
+        awaits_files=bool(awaits_files),
         can_recall=can_recall and asker is not None and bool(questions),
         window=None if is_cached else cached,
         before=before,
@@ -276,11 +275,6 @@ async def latest_window(session: AsyncSession, conversation_id: UUID) -> Window:
     if found is None:
         raise NotFound("There is no such conversation.")
     return await window.read(session, conversation_id, revision=found.revision, after_seq=found.after_seq)
-
-
-def _opened(lines: Sequence[Line], ciphers: Mapping[UUID, ContactCipher]) -> tuple[Said, ...]:
-    texts = ((line, line.text(ciphers)) for line in lines)
-    return tuple(Said(line.author, text, line.seq, line.signed) for line, text in texts if text is not None)
 
 
 async def stored_reply(session: AsyncSession, turn_id: UUID) -> list[UUID]:

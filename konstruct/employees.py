@@ -1,5 +1,6 @@
 """Employees as they are published, and what a model is told of who it is."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from importlib import resources
@@ -16,16 +17,24 @@ from konstruct.tables import Connection, Conversation, Employee, EmployeeVersion
 _PROMPTS = resources.files("konstruct.prompts")
 _FULL = Template(_PROMPTS.joinpath("employee.md").read_text())
 _SHORT = Template(_PROMPTS.joinpath("employee_short.md").read_text())
+_SCOPE = Template(_PROMPTS.joinpath("scope.md").read_text())
+_SCOPE_SHORT = Template(_PROMPTS.joinpath("scope_short.md").read_text())
 _REMEMBERED = Template(_PROMPTS.joinpath("remembered.md").read_text())
 _REMEMBERED_SHORT = Template(_PROMPTS.joinpath("remembered_short.md").read_text())
 _EARLIER = Template(_PROMPTS.joinpath("earlier.md").read_text())
 
 
 def system_prompt(
-    version: EmployeeVersion, tenant_name: str, *, short: bool = False, notes: str = "", summary: str = ""
+    version: EmployeeVersion,
+    tenant_name: str,
+    *,
+    short: bool = False,
+    functions: Sequence[str] = (),
+    notes: str = "",
+    summary: str = "",
 ) -> str:
-    """``short`` is for small local models, which lose themselves in anything longer. What is remembered comes last, so
-    that a provider can keep what comes before it."""
+    """``short`` is for small local models, which lose themselves in anything longer. ``functions``: what they may be
+    asked, if not anything. What is remembered comes last, so that a provider can keep what comes before it."""
     template = _SHORT if short else _FULL
     who = template.substitute(
         name=version.name,
@@ -34,8 +43,13 @@ def system_prompt(
         persona=version.persona,
         instructions=version.system_prompt,
     )
+    scope = ""
+    if functions:
+        of_small = _SCOPE_SHORT.substitute(functions="; ".join(functions))
+        scope = of_small if short else _SCOPE.substitute(functions="\n".join(f"- {each}" for each in functions))
     parts = [
         who,
+        scope,
         _EARLIER.substitute(summary=summary) if summary else "",
         (_REMEMBERED_SHORT if short else _REMEMBERED).substitute(notes=notes) if notes else "",
     ]

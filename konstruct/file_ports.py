@@ -36,4 +36,17 @@ class Transcriber(Protocol):
     """Speech to text. Never retries."""
 
     async def transcribe(self, name: str, media_type: str, content: bytes) -> str:
-        """Empty where nothing is said. Raises Unavailable (again later), or BadInput (never)."""
+        """Empty where nothing is said. Raises Unavailable (again later), BadInput (never), or Misconfigured (whatever
+        is sent)."""
+
+
+class PictureReader(Protocol):
+    """What a model can be shown of a picture that somebody sent."""
+
+    async def small(self, content: bytes) -> bytes:
+        """As a JPEG of at most 1,568 pixels a side, upright, with nothing in it but what is seen.
+
+        Raises:
+            Unreadable: it cannot be looked at, with the reason in words.
+            Unavailable: again later.
+        """

@@ -9,12 +9,15 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from konstruct import audit, limits, memory, messages
+from konstruct import audit, consent, limits, memory, messages
 from konstruct.connections import ConnectionRef
 from konstruct.db import Database
 from konstruct.errors import Unavailable
+from konstruct.files import keeping
 from konstruct.identity import ConnectionId, ConversationId, MessageId, new_id
 from konstruct.ports import Limit, Limiter, Verdict
+from konstruct.scope import sentences
+from konstruct.scope.stopping import opts_out
 from konstruct.tables import (
     Connection,
     Contact,
@@ -41,7 +44,12 @@ _REPEATED = (
 # Held until the message is there, so that a contact is not erased in between. The message's own foreign key takes the
 # same lock.
 _KNOWN = (
-    select(col(Contact.erased_at), col(ContactKey.wrapped), _REPEATED)
+    select(col(Contact.erased_at), col(Contact.opted_out_at), col(ContactKey.wrapped), col(Connection.functions))
+    .add_columns(_REPEATED)
+    .join(
+        Connection,
+        and_(col(Connection.tenant_id) == col(Contact.tenant_id), col(Connection.id) == col(Contact.connection_id)),
+    )
     .outerjoin(
         ContactKey,
         and_(col(ContactKey.tenant_id) == col(Contact.tenant_id), col(ContactKey.contact_id) == col(Contact.id)),
@@ -99,6 +107,7 @@ class Accepted:
     notice_id: MessageId | None = None
     """Set when the message was over a limit and the contact is to be told so: the notice to send."""
     is_refused: bool = False
+    """No turn is to answer it."""
     handoff_id: UUID | None = None
     """Set when it is for people, who are to be shown it."""
 
@@ -147,7 +156,7 @@ async def _store(
         "connection_id": connection.connection_id,
         "external_id": inbound.external_id,
     }
-    erased_at, wrapped, repeated = (await session.execute(_KNOWN, of_message)).one()
+    erased_at, opted_out_at, wrapped, functions, repeated = (await session.execute(_KNOWN, of_message)).one()
     if erased_at is not None:
         raise Unavailable("The contact is being erased; the message may come again.")
     if repeated is not None:
@@ -158,8 +167,10 @@ async def _store(
         else await vault.cipher(session, connection.tenant_id, contact_id)
     )
     message_id = new_id()
-    is_passed = verdict.allowed and conversation.owner != "employee"
-    if is_passed:
+    stops = opts_out(inbound.text) if functions else None
+    is_allowed = verdict.allowed or stops is not None
+    is_passed = is_allowed and conversation.owner != "employee"
+    if is_passed or stops:
         # No turn will settle it, so it counts as said from now on.
         conversation.revision += 1
         conversation.memory_due_at = conversation.memory_due_at or utc_now() + REMEMBER_AFTER
@@ -175,13 +186,24 @@ async def _store(
         sealed=messages.seal_text(cipher, message_id, inbound.text),
         sealed_files=messages.seal_files(cipher, message_id, inbound.files),
         external_id=inbound.external_id,
-        state="passed" if is_passed else "received" if verdict.allowed else "refused",
-        settled_at=utc_now() if is_passed else None,
-        detail={} if verdict.allowed else {"limit": verdict.scope},
+        state="passed" if is_passed else "answered" if stops else "received" if is_allowed else "refused",
+        settled_at=utc_now() if is_passed or stops else None,
+        detail={} if is_allowed else {"limit": verdict.scope},
     )
     session.add(message)
+    if inbound.files and verdict.allowed:
+        # Its row is to be there before those of its files.
+        await session.flush()
+        keeping.expect(session, message, inbound.files)
     notice = None
-    if not verdict.allowed:
+    if stops and await consent.opt_out(session, contact_id, by="contact"):
+        confirmed = sentences.in_language(stops).opted_out
+        notice = messages.outgoing_notice(conversation, confirmed, confirms_opt_out=True)
+        session.add(notice)
+    elif opted_out_at is not None and not stops:
+        # Whoever writes wants to be answered.
+        await consent.opt_in(session, contact_id, by="contact")
+    if not is_allowed:
         if verdict.tell:
             notice = messages.outgoing_notice(conversation, limits.sentence(verdict, limit_of[verdict.scope]))
             session.add(notice)
@@ -201,7 +223,7 @@ async def _store(
         MessageId(message.id),
         is_new=True,
         notice_id=MessageId(notice.id) if notice else None,
-        is_refused=not verdict.allowed,
+        is_refused=not is_allowed or stops is not None,
         handoff_id=conversation.handoff_id if is_passed else None,
     )
 
@@ -298,6 +320,7 @@ async def remove(session: AsyncSession, connection_id: ConnectionId, external_id
         return
     message.body = message.sealed = message.sealed_files = None
     message.state, message.settled_at = "deleted", utc_now()
+    await keeping.remove_of(session, [message.id])
     await memory.unlearn(session, message)
     _record_change(session, message, "message.deleted")
 

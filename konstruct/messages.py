@@ -14,6 +14,9 @@ from konstruct.window import MESSAGE
 MAX_BODY: Final = 40_000
 """Characters of one message that are kept, in and out; Slack's own limit."""
 
+OPT_OUT: Final = "opt_out"
+"""What the one notice confirms that goes to somebody who wants no more of them."""
+
 FILES: Final = "message files"
 """What ciphers call the purpose of the names of a message's files."""
 MOST_FILES: Final = 50
@@ -48,14 +51,19 @@ def seal_files(cipher: ContactCipher, message_id: UUID, files: Sequence[SentFile
 
 def files_of(message: Message, cipher: ContactCipher) -> list[SentFile]:
     """What came along with it."""
-    if message.sealed_files is None:
-        return []
-    return [SentFile(**file) for file in json.loads(cipher.open(FILES, message.id, message.sealed_files))]
+    return [] if message.sealed_files is None else opened_files(cipher, message.id, message.sealed_files)
 
 
-def outgoing_notice(conversation: Conversation, body: str, *, turn_id: UUID | None = None) -> Message:
+def opened_files(cipher: ContactCipher, message_id: UUID, sealed: bytes) -> list[SentFile]:
+    return [SentFile(**file) for file in json.loads(cipher.open(FILES, message_id, sealed))]
+
+
+def outgoing_notice(
+    conversation: Conversation, body: str, *, turn_id: UUID | None = None, confirms_opt_out: bool = False
+) -> Message:
     """A sentence of the product's own that waits to be sent. The conversation's row must be locked."""
-    return _outgoing(conversation, purpose="notice", author="system", turn_id=turn_id, body=body)
+    detail = {"confirms": OPT_OUT} if confirms_opt_out else {}
+    return _outgoing(conversation, purpose="notice", author="system", turn_id=turn_id, body=body, detail=detail)
 
 
 def outgoing_reply(

@@ -4,9 +4,10 @@
 found ``sending`` was cut off in between, and the channel must be asked before it is sent again.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from uuid import UUID
 
 import structlog
@@ -15,11 +16,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
-from konstruct import audit, connections, streams
+from konstruct import audit, connections, consent, streams
 from konstruct.conversations import Whereabouts, changed, lock, whereabouts
 from konstruct.errors import ChannelRefused, ConnectionDead, NotFound
+from konstruct.files import keeping
+from konstruct.files.keeping import Enclosed
 from konstruct.identity import ConnectionId, MessageId
-from konstruct.ports import ChannelAccount, Outgoing, Thread
+from konstruct.messages import OPT_OUT
+from konstruct.ports import Button, ChannelAccount, Outgoing, Thread
 from konstruct.streams import Shown
 from konstruct.tables import Conversation, Message
 from konstruct.tables.base import utc_now
@@ -50,7 +54,7 @@ _BEGIN = (
         )
     )
     .values(state="sending", sending_at=bindparam("at"))
-    .returning(*LINE, col(Message.detail))
+    .returning(*LINE, col(Message.detail), col(Message.sealed_files))
     .execution_options(synchronize_session=False)
 )
 _SENT = (
@@ -97,6 +101,8 @@ class Send:
     """And it is so young that it may yet be under way."""
     stream: Shown | None = None
     """What it takes the place of in the channel."""
+    file: Enclosed | None = None
+    """What goes along, still in the store."""
 
 
 async def begin_send(
@@ -117,12 +123,9 @@ async def begin_send(
         # What is under way counts as said.
         conversation.revision += 1
     if begun is not None and found.account.is_active:
-        *columns, detail = begun
-        line = Line.of_row(columns)
-        text = await _text(session, vault, line)
-        if text is not None:
-            stream = await streams.taken_over(session, detail)
-            return Send(found.account, found.thread, _outgoing(found, line, text), stream=stream)
+        send = await _begun(session, vault, found, begun)
+        if send is not None:
+            return send
     message = await _get(session, conversation, message_id)
     if message.state == "sent":
         return "sent"
@@ -146,11 +149,30 @@ async def begin_send(
     return Send(
         found.account,
         found.thread,
-        _outgoing(found, Line.of(message), text),
+        _outgoing(found, Line.of(message), text, message.detail),
         is_uncertain=True,
         may_still_arrive=may_still_arrive,
+        file=await keeping.enclosed(session, vault, message_id) if message.sealed_files is not None else None,
         stream=await streams.taken_over(session, message.detail),
     )
+
+
+async def _begun(
+    session: AsyncSession, vault: Vault, found: Whereabouts, begun: Sequence[Any]
+) -> Send | Literal["failed"] | None:
+    """Of a message that was just marked; None when it was erased."""
+    *columns, detail, sealed_files = begun
+    line = Line.of_row(columns)
+    if await _is_unwanted(session, found, line, detail):
+        message = await _get(session, found.conversation, line.message_id)
+        await _fail(session, found.conversation, message, "opted_out")
+        return "failed"
+    text = await _text(session, vault, line)
+    if text is None:
+        return None
+    stream = await streams.taken_over(session, detail)
+    file = await keeping.enclosed(session, vault, line.message_id) if sealed_files is not None else None
+    return Send(found.account, found.thread, _outgoing(found, line, text, detail), stream=stream, file=file)
 
 
 def _is_fenced(conversation: Conversation, message: Message) -> bool:
@@ -164,7 +186,14 @@ async def _text(session: AsyncSession, vault: Vault, line: Line) -> str | None:
     return line.text(await vault.ciphers(session, [line.contact_id]))
 
 
-def _outgoing(found: Whereabouts, line: Line, text: str) -> Outgoing:
+async def _is_unwanted(session: AsyncSession, found: Whereabouts, line: Line, detail: Mapping[str, Any]) -> bool:
+    """Whether whom it goes to wants to hear nothing more. On connections that name no functions nobody can say so."""
+    if not found.account.functions or detail.get("confirms") == OPT_OUT:
+        return False
+    return await consent.has_opted_out(session, line.contact_id or found.conversation.contact_id)
+
+
+def _outgoing(found: Whereabouts, line: Line, text: str, detail: Mapping[str, Any]) -> Outgoing:
     """In the employee's name, or in that of the agent who wrote it."""
     return Outgoing(
         message_id=MessageId(line.message_id),
@@ -172,6 +201,7 @@ def _outgoing(found: Whereabouts, line: Line, text: str) -> Outgoing:
         author_name=line.signed or found.employee.name,
         author_role=found.tenant.name if line.signed else found.employee.role,
         created_at=line.at,
+        buttons=tuple(Button(each["id"], each["title"]) for each in detail.get("buttons", ())),
     )
 
 

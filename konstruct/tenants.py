@@ -207,13 +207,13 @@ class _Run:
     async def connect(self, accounts: Mapping[str, _Account], employees: Mapping[str, UUID]) -> None:
         rows = await self._rows(Connection)
         for key, wanted in self.manifest.connections.items():
-            connection = await self._connect(rows, key, accounts[key], employees[wanted.employee])
+            connection = await self._connect(rows, key, accounts[key], employees[wanted.employee], wanted.functions)
             if isinstance(wanted, SlackConnection):
                 await self._bind(connection, wanted.channels, employees)
         self._leave_others("connection", rows, self.manifest.connections)
 
     async def _connect(
-        self, rows: Mapping[str, Connection], key: str, account: _Account, employee_id: UUID
+        self, rows: Mapping[str, Connection], key: str, account: _Account, employee_id: UUID, functions: list[str]
     ) -> Connection:
         connection = self._existing(rows, key, account)
         created = connection is None
@@ -223,6 +223,7 @@ class _Run:
             )
             self.session.add(connection)
         fields = self._assign(connection, account, employee_id)
+        fields += _update(connection, {"functions": functions})
         await self._claim(connection)
         replaced = await self._seal(connection, account.secrets)
         if created:

@@ -43,18 +43,24 @@ class ContactCipher:
 
     def seal(self, purpose: str, row_id: UUID, text: str) -> bytes:
         """Halves of characters, which a model may write, become question marks."""
+        return self.seal_bytes(purpose, row_id, text.encode("utf-8", "replace"))
+
+    def seal_bytes(self, purpose: str, row_id: UUID, content: bytes) -> bytes:
         nonce = os.urandom(_NONCE_BYTES)
-        return nonce + self._cipher.encrypt(nonce, text.encode("utf-8", "replace"), self._bound_to(purpose, row_id))
+        return nonce + self._cipher.encrypt(nonce, content, self._bound_to(purpose, row_id))
 
     def open(self, purpose: str, row_id: UUID, sealed: bytes) -> str:
         """Raises Misconfigured when it was sealed with another key or for another place, or is no longer whole."""
+        return self.open_bytes(purpose, row_id, sealed).decode()
+
+    def open_bytes(self, purpose: str, row_id: UUID, sealed: bytes) -> bytes:
+        """Raises as ``open`` does."""
         try:
-            text = self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], self._bound_to(purpose, row_id))
+            return self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], self._bound_to(purpose, row_id))
         except (InvalidTag, ValueError) as error:
             raise Misconfigured(
                 "Something that is kept of a contact cannot be opened with the contact's key."
             ) from error
-        return text.decode()
 
     def hide(self, word: str) -> str:
         """The same for the same word of this contact, and for no other contact: 16 hexadecimal digits."""

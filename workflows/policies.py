@@ -29,6 +29,15 @@ THINKING = ActivityOptions(
     cancellation_type=ActivityCancellationType.TRY_CANCEL,
 )
 
+# What was fetched stays, so another attempt goes on from there. A contact waits, who is answered without it in the end.
+FETCHING = ActivityOptions(
+    start_to_close_timeout=timedelta(minutes=3),
+    schedule_to_close_timeout=timedelta(minutes=5),
+    heartbeat_timeout=timedelta(seconds=5),
+    retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=20)),
+    cancellation_type=ActivityCancellationType.TRY_CANCEL,
+)
+
 # An answer is worth a day of trying. The channel's own word on when to try again comes with the error.
 DELIVERY = ActivityOptions(
     start_to_close_timeout=timedelta(minutes=2),

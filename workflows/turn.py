@@ -16,6 +16,7 @@ from konstruct.contracts.conversation import (
     Admitted,
     Delivered,
     DeliverRequest,
+    FetchFilesRequest,
     ThinkRequest,
     Thought,
 )
@@ -79,6 +80,7 @@ class Turn:
         self._turn_id = UUID(int=0)
         self._steps = 0
         self._approvals: list[UUID] = []
+        self._without_files = False
         self.is_employees = False
         """Whether the database let it think, and so the employee has the conversation."""
         self.handed_off: OwnerState | None = None
@@ -100,7 +102,7 @@ class Turn:
             if workflow.now() - self._began > policies.GIVE_UP_AFTER:
                 return await self._abandon("failed")
             # Compared, not only cancelled: a result and a signal that come in one task cancel nothing.
-            if thought is None or thought.decision in ("superseded", "tools") or self._mailbox.news != news:
+            if thought is None or thought.decision in ("superseded", "tools", "files") or self._mailbox.news != news:
                 # What was cut off may have shown in the channel that somebody is at work.
                 self._may_show_status = True
                 continue
@@ -128,7 +130,9 @@ class Turn:
         if not self._steps:
             # What was done with tools belongs to the turn: what comes in from then on joins it, as it is.
             self._turn_id = workflow.uuid4()
-        request = ThinkRequest(self._tenant_id, self._conversation_id, self._turn_id, messages, self._steps)
+        request = ThinkRequest(
+            *(self._tenant_id, self._conversation_id, self._turn_id, messages, self._steps), self._without_files
+        )
         try:
             thought = await self._think(news, request)
         except ActivityError as error:
@@ -141,6 +145,8 @@ class Turn:
                 await self._ask_people(approval_id)
         if thought is not None and thought.decision == "tools":
             await self._use_tools(thought)
+        if thought is not None and thought.decision == "files":
+            await self._fetch_files()
         return thought
 
     async def _think(self, news: int, request: ThinkRequest) -> Thought | None:
@@ -165,6 +171,18 @@ class Turn:
         for call in calls:
             call.cancel()
         await workflow.wait_condition(lambda: all(call.done() for call in calls))
+
+    async def _fetch_files(self) -> None:
+        """What comes in meanwhile waits for them, too. A stop cuts it short."""
+        request = FetchFilesRequest(self._tenant_id, self._conversation_id)
+        fetching = workflow.start_activity("fetch_files", request, **policies.FETCHING)
+        await workflow.wait_condition(lambda: fetching.done() or self._mailbox.is_cut_off)
+        if not fetching.done():
+            fetching.cancel()
+        try:
+            await fetching
+        except ActivityError:
+            self._without_files = True
 
     async def _ask_people(self, approval_id: UUID) -> None:
         """In a workflow of its own: they may take days, and this conversation goes on."""

@@ -27,21 +27,25 @@ from activities.changing_owner import ChangingOwner
 from activities.consulting import Consulting
 from activities.delivery import Delivery
 from activities.failures import FailureInterceptor
+from activities.fetching import Fetching, Removing
 from activities.ingesting import Ingesting
+from activities.opening import Opening
 from activities.remembering import Remembering
 from activities.thinking import Thinking
 from activities.tool_servers import ToolServers
 from activities.tool_use import ToolUse
 from activities.upkeep import Sealing, Upkeep
-from konstruct import log, temporal
-from konstruct.adapters import mail
+from konstruct import log, models, temporal
+from konstruct.adapters import file_store, mail
 from konstruct.adapters.console import ConsoleMessenger
 from konstruct.adapters.embedders import ConfiguredEmbedders
-from konstruct.adapters.litellm import LiteLLMChatModel
+from konstruct.adapters.litellm import LiteLLMChatModel, LiteLLMTranscriber
 from konstruct.adapters.mcp import HttpMcp
+from konstruct.adapters.reading.pictures import SubprocessPictures
 from konstruct.adapters.reading.reader import SubprocessReader
 from konstruct.adapters.redis import Circuit, Redis, RedisCooldowns, RedisWindows, connect
 from konstruct.adapters.slack import SlackMessenger, open_session
+from konstruct.adapters.slack_files import SlackFiles
 from konstruct.adapters.slack_handoffs import SlackDeskroom
 from konstruct.adapters.slack_streaming import SlackStreamer
 from konstruct.adapters.web import SafeWeb, open_client
@@ -49,6 +53,7 @@ from konstruct.adapters.whatsapp import WhatsAppMessenger
 from konstruct.audit.signing import Signatures
 from konstruct.db import Database
 from konstruct.desk_ports import Deskroom
+from konstruct.file_ports import FileSource
 from konstruct.ports import ChatModel, Cooldowns, Embedders, Messenger
 from konstruct.settings import Settings, needed
 from konstruct.streaming import Streamer
@@ -132,24 +137,31 @@ async def work(settings: Settings, *, until: asyncio.Event) -> None:
         mcp = HttpMcp(partial(open_client, settings.web_allowed))
         builtin = BuiltinTools(database, vault, parts.embedders, parts.cooldowns, client)
         deskrooms: dict[str, Deskroom] = {"slack": SlackDeskroom(http, settings.slack_api_url)}
+        sources: dict[str, FileSource] = {"slack": SlackFiles(http, settings.slack_api_url)}
+        files = file_store.opened(settings)
+        speech = models.speech_link(settings)
+        listens = LiteLLMTranscriber(speech) if speech else None
+        opening = Opening(SubprocessReader(), SubprocessPictures(), listens)
+        upkeep = Upkeep(database, client, Removing(database, files))
         turns = Turns(
             Thinking(
                 *(settings, database, vault, parts.model, parts.cooldowns, messengers, windows, parts.embedders),
-                streamers,
+                *(streamers, files),
             ),
-            Delivery(database, vault, messengers, windows, streamers),
+            Delivery(database, vault, messengers, windows, streamers, files),
             ToolUse(database, vault, builtin, SafeWeb(web_client), mcp),
             Approving(database, vault, messengers, client),
             ChangingOwner(database, vault, client, streamers),
             Attending(database, vault, deskrooms, mail.mailer(settings), client),
             Assisting(settings, database, vault, parts.model, parts.cooldowns),
             Consulting(database, vault, deskrooms, client),
+            Fetching(database, vault, sources, files, opening),
         )
         sealing = Sealing(database, Signatures(settings.encryption_keys), settings.anchor_file)
         await schedule_upkeep(client)
         async with (
             conversations_worker(client, turns),
-            upkeep_worker(client, Upkeep(database, client), sealing, ToolServers(database, vault, mcp)),
+            upkeep_worker(client, upkeep, sealing, ToolServers(database, vault, mcp)),
         ):
             await _at_work("worker_ready", settings, until)
 
@@ -184,6 +196,7 @@ class Turns:
     attending: Attending
     assisting: Assisting
     consulting: Consulting
+    fetching: Fetching
 
 
 def conversations_worker(client: Client, turns: Turns) -> Worker:
@@ -196,6 +209,7 @@ def conversations_worker(client: Client, turns: Turns) -> Worker:
             thinking.think,
             thinking.admit,
             thinking.abandon,
+            turns.fetching.fetch_files,
             turns.delivery.deliver,
             turns.tool_use.call_tool,
             turns.tool_use.give_up_call,

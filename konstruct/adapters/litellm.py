@@ -1,4 +1,5 @@
-"""ChatModel and Embedder over litellm: one call to one provider. The chain and its judgement live in konstruct.models.
+"""ChatModel, Embedder and Transcriber over litellm: one call to one provider. The chain and its judgement live in
+konstruct.models.
 
 Importing this takes seconds and 170 MB, so only the worker does.
 """
@@ -16,8 +17,8 @@ from typing import Any, Final, Literal
 import httpx
 
 from konstruct.adapters import openai_format
-from konstruct.errors import EmbeddingUnavailable
-from konstruct.models import EmbeddingLink
+from konstruct.errors import BadInput, EmbeddingUnavailable, Misconfigured, Unavailable
+from konstruct.models import EmbeddingLink, SpeechLink
 from konstruct.ports import ChatMessage, Completion, ModelCallError, ModelLink, Tokens, ToolSpec
 
 # litellm reads these while it is imported. Without them it fetches its price map and a header list from
@@ -80,6 +81,16 @@ DIMENSIONS: Final = range(8, 3_073)
 
 # These models were trained to be told which side of a search a text is on.
 _PREFIXES: Final = {"nomic-embed-text": {"query": "search_query: ", "passage": "search_document: "}}
+
+# Kinds of recordings that OpenAI takes, by the endings that tell it.
+_ENDINGS: Final = {
+    "audio/ogg": "ogg",
+    "audio/mpeg": "mp3",
+    "audio/mp4": "m4a",
+    "audio/wav": "wav",
+    "audio/webm": "webm",
+    "audio/flac": "flac",
+}
 
 Kind = Literal[
     "refused", "timeout", "rate_limited", "auth", "bad_request", "context", "server", "cut", "empty", "nonsense"
@@ -175,6 +186,38 @@ class LiteLLMEmbedder:
             failure = EmbeddingUnavailable(f"{self.name} made no vectors: {told}.")
         # Raised out here, so that litellm's own text, which holds addresses, is not chained to it.
         raise failure
+
+
+class LiteLLMTranscriber:
+    def __init__(self, link: SpeechLink, *, time_limit: float = 90.0) -> None:
+        self._link = link
+        self._time_limit = time_limit
+
+    async def transcribe(self, name: str, media_type: str, content: bytes) -> str:
+        """``name`` is not passed on: what kind of recording it is has to be told by an ending, and by no more."""
+        ending = _ENDINGS.get(media_type)
+        if ending is None:
+            raise BadInput("Recordings of this kind are not understood.")
+        try:
+            async with asyncio.timeout(self._time_limit):
+                response = await litellm.atranscription(
+                    model=f"openai/{self._link.model}",
+                    file=(f"voice.{ending}", content, media_type),
+                    response_format="json",
+                    api_base=self._link.base_url,
+                    api_key=self._link.api_key.get_secret_value(),
+                    timeout=self._time_limit,
+                    num_retries=0,
+                    max_retries=0,
+                )
+            return str(response.text or "")
+        except Exception as error:
+            kind, told = _judged(error, answering=False)
+        # Raised out here, so that litellm's own text, which holds addresses, is not chained to it.
+        sentence = f"{self._link.name} wrote nothing down: {told}."
+        if kind == "auth":
+            raise Misconfigured(sentence)
+        raise BadInput(sentence) if kind in ("bad_request", "context") else Unavailable(sentence)
 
 
 def _sendable(text: str) -> str:

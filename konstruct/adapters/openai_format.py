@@ -1,5 +1,6 @@
 """OpenAI's chat format, which litellm takes for all providers: our messages and tools in it, and calls out of it."""
 
+import base64
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -53,7 +54,7 @@ def messages_for(messages: Sequence[ChatMessage]) -> Iterator[Json]:
             # An empty text is not the same as none: Anthropic refuses it, so litellm would write something there.
             yield {"role": "assistant", "content": message.content.strip() or None, "tool_calls": calls}
         else:
-            yield {"role": message.role, "content": message.content}
+            yield {"role": message.role, "content": _content(message, message.content)}
 
 
 def messages_as_text(messages: Sequence[ChatMessage]) -> Iterator[Json]:
@@ -67,7 +68,15 @@ def messages_as_text(messages: Sequence[ChatMessage]) -> Iterator[Json]:
         else:
             called = [f"[Asked {call.name}: {call.arguments}]" for call in message.tool_calls]
             said = [message.content] if message.content or not called else []
-            yield {"role": message.role, "content": "\n".join([*said, *called])}
+            yield {"role": message.role, "content": _content(message, "\n".join([*said, *called]))}
+
+
+def _content(message: ChatMessage, text: str) -> str | list[Json]:
+    """Pictures come before the text about them, as vendors advise; nobody but us fetches any."""
+    if not message.images:
+        return text
+    urls = (f"data:{image.media_type};base64,{base64.b64encode(image.content).decode()}" for image in message.images)
+    return [*({"type": "image_url", "image_url": {"url": url}} for url in urls), {"type": "text", "text": text}]
 
 
 def _call_for(new_id: str, call: ToolCall) -> Json:

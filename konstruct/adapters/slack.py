@@ -26,6 +26,7 @@ from konstruct.adapters.slack_calls import (
     token_of,
 )
 from konstruct.adapters.slack_errors import LACKING
+from konstruct.adapters.slack_uploads import SlackUploads
 from konstruct.errors import ChannelError, ChannelRefused, ConnectionDead
 from konstruct.identity import ConnectionId
 from konstruct.ports import ApprovalCard, ChannelAccount, Outgoing, Thread
@@ -102,6 +103,7 @@ class SlackMessenger:
         cosmetic_time_limit: timedelta = timedelta(seconds=2),
     ) -> None:
         self._calls = SlackCalls(session, api_url, time_limit)
+        self._uploads = SlackUploads(session, self._calls, api_url)
         self._slack = self._calls.client
         self._cosmetic_time_limit = cosmetic_time_limit
         self._nameless: set[ConnectionId] = set()
@@ -112,6 +114,8 @@ class SlackMessenger:
 
     async def send(self, account: ChannelAccount, thread: Thread, message: Outgoing) -> str:
         """Posts under the employee's name, in a markdown block; where the workspace refuses these, without them."""
+        if message.file is not None:
+            return await self._uploads.send(account, thread, message, message.file)
         is_named = account.connection_id not in self._nameless
         is_rich = True
         while True:
@@ -153,6 +157,8 @@ class SlackMessenger:
             return answer["ts"], "thread_ts" in answer["message"]
 
     async def find(self, account: ChannelAccount, thread: Thread, message: Outgoing) -> str | None:
+        if message.file is not None:
+            return await self._uploads.find(account, thread, message, message.file)
         carried = metadata(message.message_id)
         return await self._calls.find(account, thread.channel, thread.root, carried, message.created_at)
 

@@ -12,6 +12,7 @@ from konstruct.cli.shared import open_database, read_settings, run, tenant_calle
 from konstruct.contacts import Erased, Found
 from konstruct.db import Database
 from konstruct.errors import BadInput, Unavailable
+from konstruct.files import keeping
 from konstruct.memory import due
 from konstruct.settings import Settings, needed
 from konstruct.tables.base import utc_now
@@ -41,8 +42,10 @@ async def _show(settings: Settings, slug: str, named: str, connection: str | Non
             person = await contacts.of_person(session, found.person_id)
             facts = await due.known_facts(session, Vault(settings.encryption_keys), found.contact_id)
             sayings = await memory.count_sayings(session, found.contact_id)
+            files = await keeping.count_of(session, found.contact_id)
     for each in person:
         typer.echo(f"{each.external_id} on {each.connection} ({each.kind})  {each.contact_id}")
+    typer.echo(f"Files of this contact that are kept: {files}.")
     typer.echo(f"{sayings} sayings can be recalled word by word, and {len(facts)} of the newest facts are:")
     for fact in facts:
         typer.echo(f"  {fact.memory_id}  {fact.happened_at:%Y-%m-%d}  {fact.confidence:.0%}  {fact.text}")

@@ -44,6 +44,8 @@ class ThinkRequest:
     """What the workflow knows of; whatever else waits in the database is answered along with it."""
     step: int = 0
     """How many model calls of this turn ended in calls of tools."""
+    without_files: bool = False
+    """Files that have not come by now are not waited for any more."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +59,10 @@ class ToolCallToMake:
 @dataclass(frozen=True)
 class Thought:
     """``nothing``: all of it was answered or taken back. ``superseded``: another turn has begun meanwhile, and what
-    this one thought was not kept. ``tools``: it goes on when these are done. ``handed_off``: people have it."""
+    this one thought was not kept. ``tools``: it goes on when these are done. ``files``: it can begin when these are
+    fetched. ``handed_off``: people have it."""
 
-    decision: Literal["reply", "nothing", "superseded", "tools", "handed_off"]
+    decision: Literal["reply", "nothing", "superseded", "tools", "files", "handed_off"]
     reply_ids: list[UUID] = field(default_factory=list)
     showed_status: bool = False
     """Whether the channel shows that somebody is at work, which is to be ended after the reply."""
@@ -129,3 +132,11 @@ class Swept:
     """How many messages a sweep put back on their way."""
 
     messages: int
+
+
+@dataclass(frozen=True)
+class FetchFilesRequest:
+    """What was sent along in a conversation and is not here yet is fetched, before an employee thinks about it."""
+
+    tenant_id: UUID
+    conversation_id: UUID

@@ -12,7 +12,7 @@ from sqlalchemy import or_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from konstruct import audit
+from konstruct import audit, consent
 from konstruct.errors import BadInput, Conflict, NotFound
 from konstruct.handoffs import notes, owning
 from konstruct.handoffs.owning import Agent
@@ -61,8 +61,8 @@ async def write(
 
     Raises:
         NotFound: there is no such handoff, or its contact was erased.
-        Conflict: some of it is for the contact, and the conversation is not the agent's; or something else came from
-            there. Nothing was kept.
+        Conflict: some of it is for the contact, who wants to hear nothing more, or the conversation is not the agent's;
+            or something else came from there. Nothing was kept.
         BadInput: it is empty or too long.
     """
     _be_writable(text)
@@ -75,6 +75,8 @@ async def write(
     if divided.says:
         if handoff.state != "owned" or handoff.agent != by.key:
             raise Conflict(await _not_yours(session, handoff))
+        if await consent.has_opted_out(session, handoff.contact_id):
+            raise Conflict(consent.OPTED_OUT)
         for number, part in enumerate(_parts(split, divided.says)):
             message = outgoing_words(conversation, cipher, handoff.contact_id, part, signed=by.name)
             session.add(message)

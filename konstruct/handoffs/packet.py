@@ -13,6 +13,7 @@ from sqlmodel import col, select
 
 from konstruct.desk import people
 from konstruct.errors import NotFound
+from konstruct.files import showing
 from konstruct.handoffs import cards, entries, owning
 from konstruct.memory import due
 from konstruct.messages import files_of
@@ -159,15 +160,25 @@ async def _ciphers(session: AsyncSession, vault: Vault, handoff: Handoff) -> Map
 
 
 async def _transcript(session: AsyncSession, handoff: Handoff, ciphers: Mapping[UUID, ContactCipher]) -> list[Said]:
-    messages = await session.scalars(
+    rows = await session.scalars(
         select(Message)
         .where(col(Message.conversation_id) == handoff.conversation_id)
         .where(col(Message.state).not_in(("deleted", "discarded", "streaming")))
         .order_by(col(Message.seq).desc())
         .limit(LONGEST_TRANSCRIPT)
     )
+    messages = list(rows)
+    with_files = [message.id for message in messages if message.sealed_files is not None]
+    files = await showing.attached(session, ciphers, with_files) if with_files else {}
     said = [
-        Said(message.id, message.author, message.signed, text, message.state, message.created_at)
+        Said(
+            message.id,
+            message.author,
+            message.signed,
+            showing.with_transcripts(text, files.get(message.id, ())),
+            message.state,
+            message.created_at,
+        )
         for message in messages
         if (text := _text(message, ciphers))
     ]

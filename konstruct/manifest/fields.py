@@ -93,6 +93,7 @@ ModelName = Annotated[
 ]
 LimitText = Annotated[str, AfterValidator(_check_limit)]
 Line = Annotated[str, Field(min_length=1, max_length=80), ONE_LINE]
+Functions = Annotated[list[Annotated[str, Field(min_length=1, max_length=120), ONE_LINE]], Field(max_length=10)]
 BotToken = Annotated[SecretStr, AfterValidator(_check_bot_token), BeforeValidator(_take_from_environment)]
 
 TeamId = Annotated[str, like("T[A-Z0-9]{1,30}", "must be a workspace's id such as T012AB3CD")]

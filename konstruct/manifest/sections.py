@@ -15,6 +15,7 @@ from konstruct.manifest.fields import (
     Duration,
     EmployeeKey,
     EnterpriseId,
+    Functions,
     Key,
     LimitText,
     Line,
@@ -82,7 +83,15 @@ class Employee(Section):
         return kept | {"tools": tools, "caps": self.caps.model_dump(exclude_none=True), "escalation": rules}
 
 
-class SlackConnection(Section):
+class _Connection(Section):
+    """What connections of every kind may say."""
+
+    employee: EmployeeKey
+    functions: Functions = []
+    """What it is for, and what is answered there; all where there are none."""
+
+
+class SlackConnection(_Connection):
     kind: Literal["slack"]
     bot_token: BotToken
     team_id: TeamId | None = None
@@ -90,13 +99,11 @@ class SlackConnection(Section):
     app_id: AppId | None = None
     bot_user_id: UserId | None = None
     bot_id: BotId | None = None
-    employee: EmployeeKey
     channels: dict[ChannelId, EmployeeKey] = {}
 
 
-class ConsoleConnection(Section):
+class ConsoleConnection(_Connection):
     kind: Literal["console"]
-    employee: EmployeeKey
 
 
 class HttpTool(Section, HttpToolDefinition):

@@ -6,16 +6,18 @@ Reaches models through ``ports.ChatModel`` only; no vendor's SDK and no prompt t
 from konstruct.models.asking import Answer, ModelCall, ask
 from konstruct.models.calls import read_arguments
 from konstruct.models.context import count_tokens, fit
-from konstruct.models.links import EmbeddingLink, chain, embedding_link
+from konstruct.models.links import EmbeddingLink, SpeechLink, chain, embedding_link, speech_link
 
 __all__ = [
     "Answer",
     "EmbeddingLink",
     "ModelCall",
+    "SpeechLink",
     "ask",
     "chain",
     "count_tokens",
     "embedding_link",
     "fit",
     "read_arguments",
+    "speech_link",
 ]

@@ -20,6 +20,9 @@ _MESSAGE_OVERHEAD: Final = 6
 # A call's id, which its result says again, and the marks around both.
 _CALL_OVERHEAD: Final = 30
 
+# Of a picture as large as we send any; no vendor counts more.
+_IMAGE: Final = 1_600
+
 # Vendors tell their models in a prompt of their own how to call; Anthropic's is the longest, with about 350 tokens.
 _TOOLS_OVERHEAD: Final = 350
 
@@ -80,7 +83,7 @@ def fit(
 
 def _frame(message: ChatMessage) -> int:
     """What a message takes besides its text."""
-    return _MESSAGE_OVERHEAD + count_calls(message.tool_calls)
+    return _MESSAGE_OVERHEAD + count_calls(message.tool_calls) + _IMAGE * len(message.images)
 
 
 def _groups(messages: Sequence[ChatMessage]) -> list[list[ChatMessage]]:

@@ -47,6 +47,16 @@ class EmbeddingLink:
     api_key: SecretStr = NO_KEY
 
 
+@dataclass(frozen=True)
+class SpeechLink:
+    """Which model turns speech into text, where, with whose key. Never logged."""
+
+    name: str
+    model: str
+    base_url: str
+    api_key: SecretStr
+
+
 def chain(names: Sequence[str], settings: Settings) -> list[ModelLink]:
     """The links for ``provider/model`` names, in order; what the deployment has not configured is left out.
 
@@ -72,6 +82,18 @@ def embedding_link(name: str, settings: Settings) -> EmbeddingLink | None:
     return EmbeddingLink(name.strip(), provider, model, *access) if access else None
 
 
+def speech_link(settings: Settings) -> SpeechLink | None:
+    """None where the deployment names no model, or has not configured its provider. Raises BadInput for what is no name
+    of one."""
+    if settings.transcription_model is None:
+        return None
+    provider, model = _parts(settings.transcription_model, example="openai/whisper-1")
+    if provider != "openai":
+        raise BadInput(f"“{settings.transcription_model}”: speech goes to openai, or a compatible server, alone.")
+    access = _access(provider, settings)
+    return SpeechLink(settings.transcription_model.strip(), model, *access) if access else None
+
+
 def _link(name: str, settings: Settings) -> ModelLink | None:
     provider, model = _parts(name, example=DEFAULT_MODELS[0])
     access = _access(provider, settings)
@@ -92,6 +114,7 @@ def _link(name: str, settings: Settings) -> ModelLink | None:
         cached_price=facts.cached,
         # The model that comes with the product was seen to call nothing whatever it was asked.
         calls_tools=provider != "local",
+        sees_images=facts.sees or name.strip() in settings.seeing_models,
     )
 
 

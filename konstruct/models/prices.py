@@ -1,7 +1,7 @@
 """What models hold and cost. Facts with a source and a date, and the arithmetic over them; no settings."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
@@ -23,12 +23,15 @@ class Model:
     input: Decimal
     output: Decimal
     cached: Decimal
+    sees: bool = True
+    """Whether it looks at pictures."""
 
 
-def _model(input_price: str, output_price: str, cached_price: str, *, window: int, max_output: int) -> Model:
-    return Model(
-        min(window, LONGEST_WINDOW), max_output, Decimal(input_price), Decimal(output_price), Decimal(cached_price)
-    )
+def _model(
+    input_price: str, output_price: str, cached_price: str, *, window: int, max_output: int, sees: bool = True
+) -> Model:
+    prices = (Decimal(input_price), Decimal(output_price), Decimal(cached_price))
+    return Model(min(window, LONGEST_WINDOW), max_output, *prices, sees)
 
 
 # List prices as of 2026-11-22, from the price map that litellm 1.103.6 carries; the vendors' own pages
@@ -56,24 +59,34 @@ MODELS: Final[dict[str, dict[str, Model]]] = {
     },
     # What runs on one's own machine costs nothing a call. A slot of the local server holds 2,048 tokens; half
     # of it is used, as this model's small vocabulary takes up to twice our estimate for digits and other scripts.
-    "local": {"smollm2": _model("0", "0", "0", window=1_024, max_output=160)},
+    "local": {"smollm2": _model("0", "0", "0", window=1_024, max_output=160, sees=False)},
 }
 
 # A model that is not listed gets limits that any current model of its provider keeps. Ollama's window is
 # one that we ask for (num_ctx): it costs the server memory, so it stays modest.
 UNLISTED: Final[dict[str, Model]] = {
     "anthropic": _model("0", "0", "0", window=100_000, max_output=4_096),
-    "openai": _model("0", "0", "0", window=32_000, max_output=4_096),
-    "ollama": _model("0", "0", "0", window=8_192, max_output=1_024),
-    "local": _model("0", "0", "0", window=1_024, max_output=160),
+    "openai": _model("0", "0", "0", window=32_000, max_output=4_096, sees=False),
+    "ollama": _model("0", "0", "0", window=8_192, max_output=1_024, sees=False),
+    "local": _model("0", "0", "0", window=1_024, max_output=160, sees=False),
 }
+
+# Families of which every model looks at pictures, as Ollama's library and OpenAI's and its servers' names have them.
+_SEEING: Final = re.compile(
+    r"(?:.*/)?(?:gpt-4o|gpt-4\.1|gpt-5|o[34]|llava|bakllava|moondream|minicpm-v|llama3\.2-vision|llama4|gemma3"
+    r"|qwen2\.?5-?vl|qwen3-vl|mistral-small3\.[12]|granite3\.2-vision|pixtral|.*-vision|.*-vl)(?:[-:.]|$)"
+)
 
 _PINNED_DATE: Final = re.compile(r"-(\d{8}|\d{4}-\d{2}-\d{2})$")
 
 
 def look_up(provider: str, model: str) -> Model:
     """A version pinned by date (``gpt-5.4-2026-03-05``) has the facts of its model."""
-    return MODELS.get(provider, {}).get(_PINNED_DATE.sub("", model), UNLISTED[provider])
+    listed = MODELS.get(provider, {}).get(_PINNED_DATE.sub("", model))
+    if listed is not None:
+        return listed
+    unlisted = UNLISTED[provider]
+    return replace(unlisted, sees=unlisted.sees or _SEEING.match(model) is not None)
 
 
 def cost(link: ModelLink, tokens: Tokens) -> Decimal | None:

@@ -3,6 +3,7 @@
 from konstruct.tables.audit import AuditEvent, AuditHead, AuditSeal, AuditSealLeaf
 from konstruct.tables.conversations import Contact, ContactKey, Conversation, Message
 from konstruct.tables.employees import Employee, EmployeeBinding, EmployeeVersion
+from konstruct.tables.files import File, FileRemoval
 from konstruct.tables.handoffs import Consult, Handoff, HandoffEntry, Judgement
 from konstruct.tables.knowledge import (
     KnowledgeChunk,
@@ -32,6 +33,8 @@ __all__ = [
     "Employee",
     "EmployeeBinding",
     "EmployeeVersion",
+    "File",
+    "FileRemoval",
     "Handoff",
     "HandoffEntry",
     "Judgement",

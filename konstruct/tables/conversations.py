@@ -26,6 +26,8 @@ class Contact(Owned, table=True):
     """Shared by the contacts that are one person; a contact on its own has its own id here."""
     created_at: datetime = moment()
     erased_at: datetime | None = moment(optional=True)
+    opted_out_at: datetime | None = moment(optional=True)
+    """Since when they want to hear nothing more."""
 
 
 class ContactKey(SQLModel, table=True):

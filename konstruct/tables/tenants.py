@@ -55,6 +55,8 @@ class Connection(Owned, table=True):
     """Slack: ``{enterprise id or -}/{team id or -}``; console: the tenant's slug."""
     external: dict[str, Any] = document()
     """Ids that are no secret: team_id, enterprise_id, app_id, bot_user_id, bot_id."""
+    functions: list[str] = document(list)
+    """What it is for, each in a few words; without any it is not held to them."""
     sealed_secrets: str | None = None
     employee_id: UUID
     """Who serves it where no binding of a channel says otherwise."""

@@ -14,6 +14,8 @@ from tests.embedded.conftest import ended
 
 CHECKOUT = Path(__file__).parents[2]
 IS_UP = "Konstruct is running."
+ENDED_MEANWHILE = (FileNotFoundError, ProcessLookupError)
+"""What /proc says of a process that was there a moment ago."""
 
 
 @dataclass(frozen=True)
@@ -89,15 +91,19 @@ class Up:
         """The running child whose program is called so, or whose command line ends so."""
         children = self.children()
         for pid, command in children.items():
-            if command[-len(wanted) :] == list(wanted) or [_program(pid)] == list(wanted):
-                return pid
+            with suppress(*ENDED_MEANWHILE):
+                if command[-len(wanted) :] == list(wanted) or [_program(pid)] == list(wanted):
+                    return pid
         raise AssertionError(f"no child {wanted} among {children}")
 
     def children(self) -> dict[int, list[str]]:
         """The command lines of the running children."""
         own = self.process.pid
-        pids = [int(pid) for pid in Path(f"/proc/{own}/task/{own}/children").read_text().split()]
-        return {pid: Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")[:-1] for pid in pids}
+        found: dict[int, list[str]] = {}
+        for pid in map(int, Path(f"/proc/{own}/task/{own}/children").read_text().split()):
+            with suppress(*ENDED_MEANWHILE):
+                found[pid] = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")[:-1]
+        return found
 
     def interrupt(self) -> None:
         """What Ctrl-C does: the whole process group of the terminal gets it."""

@@ -25,7 +25,7 @@ from tests.embedded.conftest import ended
 from tests.support.mcp_server import McpDouble
 from tests.support.model_doubles import Behaviour, Json, ModelCall, ModelDoubles, Provider, content_text
 from tests.support.service_double import ServiceDouble
-from tests.support.slack_double import Said, SlackDouble, Workspace
+from tests.support.slack_double import HostedFile, Said, SlackDouble, Workspace
 from tests.support.website import Website, open_website
 
 ANTHROPIC = "anthropic/claude-sonnet-4-6"
@@ -55,6 +55,16 @@ class Talk:
     async def say(self, text: str) -> Said:
         """Without a mention."""
         return await self._say(text)
+
+    async def send(self, text: str, *files: HostedFile) -> Said:
+        """Files, with words."""
+        mention = f"<@{self.workspace.bot_user_id}> {text}"
+        said = await self.slack.person_sends(
+            self.channel, self.user, mention, *files, thread_ts=self.root or None, team=self.workspace.team_id
+        )
+        self.root = self.root or said.ts
+        assert [delivery.status for delivery in said.deliveries] == [200], said.deliveries
+        return said
 
     async def _say(self, text: str) -> Said:
         said = await self.slack.person_says(
@@ -342,6 +352,7 @@ async def running_town(
             openai_base_url=models.base_url("openai"),
             ollama_base_url=models.base_url("ollama"),
             local_model_base_url=f"http://127.0.0.1:{refusing_port}/v1",
+            transcription_model="openai/whisper-1",
             turn_budget_seconds=12,
             # Nobody's conversation counts as quiet here: a test that counts calls would see those of earlier ones.
             memory_quiet_seconds=86_400,

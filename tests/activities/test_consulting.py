@@ -8,6 +8,7 @@ from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
 
 from activities.consulting import WITHDRAWN, Consulting
+from activities.fetching import Removing
 from activities.upkeep import Upkeep
 from konstruct import consults, contacts, temporal
 from konstruct.adapters.slack import open_session
@@ -27,6 +28,7 @@ from konstruct.vault import Vault
 from tests.konstruct.adapters.slack_place import SCOPES
 from tests.konstruct.adapters.test_slack_handoffs import shown
 from tests.support.consults import BEN, CHANNEL, PEOPLE, ask, let_pass, row, set_desk
+from tests.support.doubles import KeptFiles
 from tests.support.office import Office
 from tests.support.slack_double import Json, SlackDouble
 
@@ -307,7 +309,8 @@ async def test_a_sweep_starts_a_workflow_that_was_not_started(
     asked = await ask(office)
     await let_pass(office, asked.consult_id, created_at=SOON)
     for _ in range(2):
-        await ActivityEnvironment().run(Upkeep(office.database, temporal_client).sweep)
+        removing = Removing(office.database, KeptFiles())
+        await ActivityEnvironment().run(Upkeep(office.database, temporal_client, removing).sweep)
     workflow_id = contracts.workflow_id(office.tenant_id, asked.consult_id)
     handle = temporal_client.get_workflow_handle(workflow_id)
     signals = [

@@ -6,6 +6,7 @@ from sqlalchemy import update
 from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
 
+from activities.fetching import Removing
 from activities.upkeep import Upkeep
 from konstruct import temporal, unsettled
 from konstruct.contracts.conversation import DELIVER_MESSAGE, SEND_NOTICE, DeliverMessage, SendNotice
@@ -13,6 +14,7 @@ from konstruct.embedded.loopback import free_port
 from konstruct.settings import Settings
 from konstruct.tables import Message
 from konstruct.tables.base import utc_now
+from tests.support.doubles import KeptFiles
 from tests.support.office import REFUSING, Office
 
 
@@ -21,7 +23,8 @@ async def test_what_lies_about_is_put_back_on_its_way(office: Office, temporal_c
     async with office.session() as session:
         await session.execute(update(Message).values(created_at=utc_now() - timedelta(days=1)))
 
-    swept = await ActivityEnvironment().run(Upkeep(office.database, temporal_client).sweep)
+    removing = Removing(office.database, KeptFiles())
+    swept = await ActivityEnvironment().run(Upkeep(office.database, temporal_client, removing).sweep)
 
     assert swept.messages >= 2
     signals = []
@@ -44,7 +47,7 @@ async def test_what_was_signalled_is_left_to_temporal_for_a_while(office: Office
     asked = await office.say(root="1.0")
     async with office.session() as session:
         await session.execute(update(Message).values(created_at=utc_now() - timedelta(days=1)))
-    sweep = Upkeep(office.database, temporal_client).sweep
+    sweep = Upkeep(office.database, temporal_client, Removing(office.database, KeptFiles())).sweep
 
     await ActivityEnvironment().run(sweep)
 
@@ -61,6 +64,6 @@ async def test_a_message_that_cannot_be_signalled_is_left_for_the_next_sweep(
         await session.execute(update(Message).values(created_at=utc_now() - timedelta(days=1)))
     nowhere = await temporal.connect(settings.model_copy(update={"temporal_address": f"127.0.0.1:{free_port()}"}))
 
-    await ActivityEnvironment().run(Upkeep(office.database, nowhere).sweep)
+    await ActivityEnvironment().run(Upkeep(office.database, nowhere, Removing(office.database, KeptFiles())).sweep)
 
     assert asked.message_id in {message.message_id for message in await unsettled.find(office.database, 500)}

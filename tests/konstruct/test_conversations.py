@@ -3,10 +3,11 @@ from uuid import UUID, uuid4
 import pytest
 
 from konstruct import conversations, inbox, notices, withdrawing
-from konstruct.conversations import Finished, HandedOff, Said, Turn
+from konstruct.conversations import Finished, HandedOff, Turn
 from konstruct.errors import NotFound
 from konstruct.identity import new_id
 from konstruct.inbox import Accepted
+from konstruct.said import Said
 from konstruct.tables import Conversation, EmployeeVersion
 from konstruct.window import LONGEST
 from tests.support.office import REFUSING, Office

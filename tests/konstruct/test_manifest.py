@@ -72,6 +72,7 @@ def test_the_example_and_the_demo_are_good() -> None:
     environ = {"ACME_SLACK_BOT_TOKEN": TOKEN, "ACME_SHOP_KEY": "sk-canary", "ACME_CRM_TOKEN": "canary"}
     acme = manifest.read(example, environ)
     assert set(acme.employees) == {"ada", "bert"}
+    assert len(acme.connections["main-slack"].functions) == 3
 
     demo = resources.files("konstruct.embedded").joinpath("demo.yaml").read_text()
     assert manifest.parse(demo, "demo.yaml", {}).tenant == "demo"
@@ -147,6 +148,16 @@ def test_unknown_fields_are_found_in_every_section(old: str, new: str, complaint
         ("local/smollm2", "smollm2", "3: models[1]: must be provider/model"),
         ("local/smollm2", "bedrock/x", "3: models[1]: must be provider/model"),
         ("20/minute", "a lot", "5: limits.contact: must be a number in a time, such as 20/minute"),
+        (
+            "    channels: {",
+            f"    functions: [{'a' * 121}]\n    channels: {{",
+            "21: connections.main-slack.functions[0]: is longer",
+        ),
+        (
+            "    kind: console\n",
+            f"    kind: console\n    functions: [{'a, ' * 11}]\n",
+            "24: connections.test.functions: has",
+        ),
         ("kind: console", "kind: pigeon", "23: connections.test.kind: must be one of slack, console"),
         ("    kind: console\n", "", "22: connections.test.kind: must be one of slack, console"),
         ("T012AB3CD", "acme", "18: connections.main-slack.team_id: must be a workspace's id such as T012AB3CD"),

@@ -27,6 +27,31 @@ def only(name: str, settings: Settings = EVERYTHING) -> ModelLink:
     return link
 
 
+@pytest.mark.parametrize(
+    ("name", "sees"),
+    [
+        ("anthropic/claude-haiku-4-5", True),
+        ("anthropic/claude-of-next-year", True),
+        ("openai/gpt-4o-mini", True),
+        ("openai/gpt-5.4-2026-03-05", True),
+        ("openai/gpt-5.9-nano", True),
+        ("openai/some-text-model", False),
+        ("openai/Qwen/qwen3-vl-8b", True),
+        ("openai/our-own", True),
+        ("ollama/llama3.2", False),
+        ("ollama/llama3.2-vision:11b", True),
+        ("ollama/gemma3:4b", True),
+        ("ollama/gemma3n:e4b", False),
+        ("ollama/qwen3:4b", False),
+        ("ollama/llava", True),
+        ("local/smollm2", False),
+    ],
+)
+def test_who_looks_at_pictures_is_known_or_said(name: str, sees: bool) -> None:
+    settings = EVERYTHING.model_copy(update={"seeing_models": ("openai/our-own",)})
+    assert only(name, settings).sees_images is sees
+
+
 def test_links_keep_the_order_of_their_names() -> None:
     names = ["local/smollm2", "openai/gpt-5.4", "anthropic/claude-haiku-4-5", "ollama/qwen3:4b"]
     assert [link.name for link in models.chain(names, EVERYTHING)] == names

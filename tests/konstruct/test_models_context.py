@@ -4,7 +4,7 @@ import pytest
 
 from konstruct import models
 from konstruct.models.context import MARKER, count_prompt
-from konstruct.ports import ChatMessage, Role, ToolCall, ToolSpec
+from konstruct.ports import ChatMessage, Image, Role, ToolCall, ToolSpec
 
 
 def say(role: Role, text: str) -> ChatMessage:
@@ -40,6 +40,16 @@ def test_whatever_the_window_the_prompt_fits_and_begins_and_ends_as_it_must(wind
     assert fitted[0] == messages[0]
     assert fitted[1].role == "user"
     assert fitted[-1] == messages[-1]
+
+
+def test_pictures_take_room_and_go_with_what_was_said_of_them() -> None:
+    shown = tuple(Image("image/jpeg", b"") for _ in range(2))
+    looking = ChatMessage("user", "Look", images=shown)
+    messages = [say("system", "You are Ada."), looking, say("assistant", "Nice."), say("user", "Why?")]
+    assert count_prompt(messages) > 3_200
+    assert models.fit(messages, 5_000, 100) == messages
+    assert models.fit(messages, 3_000, 100) == [messages[0], messages[3]]
+    assert models.fit(messages[:2], 3_000, 100)[-1].images == shown
 
 
 def test_a_conversation_never_begins_with_the_assistant() -> None:

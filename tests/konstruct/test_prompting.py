@@ -1,6 +1,7 @@
 """What a model is sent in a turn with tools: where each step stands, and what is marked as whose words."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -9,10 +10,11 @@ import pytest
 from pydantic import SecretStr
 
 from konstruct import prompting
-from konstruct.conversations import Said, Turn
+from konstruct.conversations import Turn
 from konstruct.identity import ConnectionId, TenantId, new_id
 from konstruct.knowledge.citing import Source
 from konstruct.ports import ChannelAccount, ChatMessage, ModelLink, Thread
+from konstruct.said import Said
 from konstruct.tables import EmployeeVersion
 from konstruct.tools.calls import PastCall, PastStep
 
@@ -69,6 +71,15 @@ def outline(messages: Sequence[ChatMessage]) -> list[str]:
 
 
 HELLO = Said("contact", "Hello?", 1)
+
+
+def test_models_are_told_what_the_connection_is_for() -> None:
+    asked = turn(HELLO, asked=[1])
+    bounded = replace(asked, account=replace(asked.account, functions=("repairs", "orders at $5")))
+    [big, small] = [prompt(bounded, link=link)[0].content for link in (BIG, SMALL)]
+    assert "nothing else:\n- repairs\n- orders at $5\n" in big
+    assert "You only help with: repairs; orders at $5." in small
+    assert "help with" not in prompt(asked)[0].content
 
 
 def test_a_step_stands_after_what_it_was_asked_with_its_results_right_behind() -> None:

@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from sqlmodel import col, select
 
 from konstruct import connections, contacts, conversations, inbox, memory, outbox, window, withdrawing
-from konstruct.conversations import HandedOff, Said, Turn
+from konstruct.conversations import HandedOff, Turn
 from konstruct.db import Database
 from konstruct.errors import ChannelRefused
 from konstruct.identity import ConversationId, MessageId, new_id
 from konstruct.inbox import Accepted
 from konstruct.memory import due, work
+from konstruct.said import Said
 from konstruct.tables import Message
 from konstruct.vault import Vault
 from konstruct.window import Line, Window

@@ -4,21 +4,23 @@ import asyncio
 import math
 import zlib
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 from uuid import UUID
 
-from konstruct.errors import EmbeddingUnavailable
+from konstruct.errors import EmbeddingUnavailable, NotFound, Unavailable
 from konstruct.ports import (
     ApprovalCard,
     ChannelAccount,
     ChatMessage,
     Completion,
+    Embedder,
     ModelCallError,
     ModelLink,
     Outgoing,
+    OutgoingFile,
     Thread,
     Tokens,
     ToolCall,
@@ -191,10 +193,53 @@ class WordEmbedder:
 
 @dataclass
 class GivenEmbedders:
-    embedders: dict[str, WordEmbedder] = field(default_factory=dict)
+    embedders: Mapping[str, Embedder] = field(default_factory=dict)
 
-    def get(self, name: str) -> WordEmbedder | None:
+    def get(self, name: str) -> Embedder | None:
         return self.embedders.get(name)
+
+
+@dataclass
+class KeptFiles:
+    """A store that is away while it is told to be."""
+
+    kept: dict[str, bytes] = field(default_factory=dict)
+    is_away: bool = False
+
+    async def put(self, key: str, content: bytes) -> None:
+        self._answer()
+        self.kept[key] = content
+
+    async def get(self, key: str) -> bytes:
+        self._answer()
+        if key not in self.kept:
+            raise NotFound("It is not kept.")
+        return self.kept[key]
+
+    async def delete(self, key: str) -> None:
+        self._answer()
+        self.kept.pop(key, None)
+
+    def _answer(self) -> None:
+        if self.is_away:
+            raise Unavailable("It is away.")
+
+
+@dataclass
+class GivenFiles:
+    """A channel that has files by their references. An error among them is raised, once."""
+
+    files: dict[str, bytes | Exception] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    async def fetch(self, account: ChannelAccount, reference: str, *, most_bytes: int) -> AsyncIterator[bytes]:
+        self.asked.append(reference)
+        content = self.files[reference]
+        if isinstance(content, Exception):
+            self.files[reference] = b"It is here now."
+            raise content
+        yield content[:10]
+        yield content[10:]
 
 
 @dataclass
@@ -204,6 +249,8 @@ class RecordingMessenger:
     told: list[tuple[Literal["send", "find", "thinking", "idle"], str]] = field(default_factory=list)
     """What was done, with the text of a message or the root of a thread."""
     accounts: list[ChannelAccount] = field(default_factory=list)
+    files: list[OutgoingFile] = field(default_factory=list)
+    """What came along with messages."""
     cards: dict[str, ApprovalCard] = field(default_factory=dict)
     """Approvals as they are shown now, by the channel's id of each."""
     troubles: deque[Exception] = field(default_factory=deque)
@@ -221,6 +268,7 @@ class RecordingMessenger:
     async def send(self, account: ChannelAccount, thread: Thread, message: Outgoing) -> str:
         self.accounts.append(account)
         self.told.append(("send", message.text))
+        self.files += [message.file] if message.file is not None else []
         if self.troubles:
             raise self.troubles.popleft()
         return self.arrived.setdefault(message.text, f"sent-{message.message_id}")

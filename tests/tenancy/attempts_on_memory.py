@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from konstruct import contacts, conversations, memory, window
+from konstruct import consent, contacts, conversations, memory, window
 from konstruct.errors import NotFound
 from konstruct.memory import Fact, Question, due, keeping, recalling, vectors, words, work
 from konstruct.memory.due import Work
@@ -88,6 +88,9 @@ ON_MEMORY: dict[str, tuple[Attempt, object]] = {
         lambda s, a, b: contacts.join(s, a.tenant_id, a.contact_id, b.contact_id, actor="a"),
         NotFound,
     ),
+    "consent.opt_out": (lambda s, a, b: consent.opt_out(s, b.contact_id, by="a"), NotFound),
+    "consent.opt_in": (lambda s, a, b: consent.opt_in(s, b.contact_id, by="a"), NotFound),
+    "consent.has_opted_out": (lambda s, a, b: consent.has_opted_out(s, b.contact_id), False),
     "contacts.erase": (lambda s, a, b: contacts.erase(s, b.tenant_id, b.contact_id, actor="a"), NotFound),
     "contacts.seal_plain": (lambda s, a, b: contacts.seal_plain(s, a.vault, b.tenant_id, 100), 0),
     "conversations.latest_window": (

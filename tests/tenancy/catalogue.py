@@ -29,6 +29,7 @@ AUDITORS_OWN: Final = [
 REMOVABLE: Final = [
     *["employee_bindings", "contact_keys", "conversation_summaries", "memories", "memory_vectors"],
     *["knowledge_documents", "knowledge_contents", "knowledge_chunks", "knowledge_vectors"],
+    *["files", "file_removals"],
 ]
 
 # All that look-ups across tenants may read: ids, names of accounts, states and times. No content, no secret.
@@ -45,6 +46,7 @@ SEEN_ACROSS_TENANTS: Final = [
     *[f"approvals.{name}" for name in ("reported_at", "expires_at", "swept_at")],
     *[f"handoffs.{name}" for name in ("tenant_id", "id", "state", "created_at", "attended_at")],
     *[f"handoffs.{name}" for name in ("next_due_at", "swept_at")],
+    *["file_removals.tenant_id", "file_removals.due_at"],
     *[f"consults.{name}" for name in ("tenant_id", "id", "created_at", "announced_at", "settled_at")],
     *[f"consults.{name}" for name in ("reported_at", "expires_at", "swept_at")],
     *[f"knowledge_sources.{name}" for name in ("tenant_id", "id", "next_sync_at")],

@@ -14,6 +14,7 @@ from konstruct.vault import Vault
 from tests.support.approvals import ask
 from tests.support.office import Furnished, furnish, open_office
 from tests.tenancy.attempts_on_consults import wonder
+from tests.tenancy.attempts_on_files import enclose
 from tests.tenancy.attempts_on_handoffs import staff
 from tests.tenancy.attempts_on_streams import stream
 from tests.tenancy.attempts_on_tools import equip
@@ -57,6 +58,7 @@ async def _equipped(office: Furnished) -> Furnished:
     await staff(office)
     await stream(office)
     await wonder(office)
+    await enclose(office)
     return office
 
 

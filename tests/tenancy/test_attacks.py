@@ -274,6 +274,7 @@ async def test_look_ups_across_tenants_tell_ids_and_states_alone(
         "tenants_to_seal(uuid,integer)": (UUID(int=0), 10_000),
         "all_tenants()": (),
         "sources_to_sync(integer)": (10_000,),
+        "tenants_with_file_removals(integer)": (10_000,),
         "chunks_to_embed(text,integer)": ("local/another", 10_000),
         "chunks_backlog(text)": ("local/another",),
     }

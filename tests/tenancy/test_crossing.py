@@ -48,6 +48,7 @@ from tests.conftest import ENCRYPTION_KEY
 from tests.support.office import Allowing, Furnished
 from tests.tenancy.attempts_on_consults import ON_CONSULTS
 from tests.tenancy.attempts_on_escalation import ON_ESCALATION
+from tests.tenancy.attempts_on_files import ON_FILES
 from tests.tenancy.attempts_on_handoffs import ON_HANDOFFS
 from tests.tenancy.attempts_on_knowledge import ON_KNOWLEDGE
 from tests.tenancy.attempts_on_memory import ON_MEMORY
@@ -214,6 +215,7 @@ ATTEMPTS: dict[str, tuple[Attempt, object]] = {
     **ON_TOOLS,
     **ON_HANDOFFS,
     **ON_STREAMS,
+    **ON_FILES,
     **ON_CONSULTS,
 }
 

@@ -21,12 +21,15 @@ from activities.builtin_tools import BuiltinTools
 from activities.changing_owner import ChangingOwner
 from activities.consulting import Consulting
 from activities.delivery import Delivery
+from activities.fetching import Fetching
 from activities.ingesting import Ingesting
+from activities.opening import Opening
 from activities.remembering import Remembering
 from activities.thinking import Thinking
 from activities.tool_servers import ToolServers
 from activities.tool_use import ToolUse
 from konstruct import temporal
+from konstruct.adapters.reading.pictures import SubprocessPictures
 from konstruct.adapters.reading.reader import SubprocessReader
 from konstruct.adapters.web import SafeWeb, open_client
 from konstruct.contracts.approvals import ApprovalState
@@ -36,6 +39,7 @@ from konstruct.contracts.conversation import (
     AdmitRequest,
     Delivered,
     DeliverRequest,
+    FetchFilesRequest,
     ThinkRequest,
     ToolCallRequest,
 )
@@ -56,7 +60,15 @@ from konstruct.identity import new_id
 from konstruct.settings import Settings
 from konstruct.source_ports import McpResult, McpServer, McpTool
 from konstruct.vault import Vault
-from tests.support.doubles import GivenEmbedders, KeptWindows, NothingCools, RecordingMessenger, ScriptedModel
+from tests.support.doubles import (
+    GivenEmbedders,
+    GivenFiles,
+    KeptFiles,
+    KeptWindows,
+    NothingCools,
+    RecordingMessenger,
+    ScriptedModel,
+)
 from tests.support.office import Furnished, open_office
 from tests.support.workshop import at_server, define, offered, tool_row
 from tests.tenancy.attempts_on_consults import consult_of
@@ -110,7 +122,9 @@ def acts(
         settings, database, vault, model, NothingCools(), {"slack": messenger}, KeptWindows(), GivenEmbedders()
     )
     delivery = Delivery(database, vault, {"slack": messenger}, KeptWindows())
+    opening = Opening(SubprocessReader(), SubprocessPictures())
     return {
+        "fetch_files": Fetching(database, vault, {"slack": GivenFiles()}, KeptFiles(), opening).fetch_files,
         "think": thinking.think,
         "admit": thinking.admit,
         "abandon": thinking.abandon,
@@ -131,6 +145,7 @@ Request = Callable[[Furnished, UUID, UUID, UUID], object]
 
 REQUESTS: dict[str, Request] = {
     "think": lambda a, conversation, asked, reply: ThinkRequest(a.tenant_id, conversation, new_id(), [asked]),
+    "fetch_files": lambda a, conversation, asked, reply: FetchFilesRequest(a.tenant_id, conversation),
     "admit": lambda a, conversation, asked, reply: AdmitRequest(a.tenant_id, conversation, new_id(), "down"),
     "abandon": lambda a, conversation, asked, reply: AbandonRequest(a.tenant_id, conversation, [asked], "stopped"),
     "deliver": lambda a, conversation, asked, reply: DeliverRequest(a.tenant_id, conversation, [reply], True),

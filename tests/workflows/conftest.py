@@ -30,6 +30,7 @@ from konstruct.contracts.conversation import (
     Delivered,
     DeliverMessage,
     DeliverRequest,
+    FetchFilesRequest,
     SendNotice,
     ThinkRequest,
     Thought,
@@ -68,6 +69,9 @@ class Stage:
     """How often thinking still fails because every model is down."""
     before_deliver: Callable[[], Awaitable[None]] | None = None
     hold: asyncio.Event | None = None
+    fetching: asyncio.Queue[FetchFilesRequest] = field(default_factory=asyncio.Queue)
+    hold_files: asyncio.Event | None = None
+    files_fail: bool = False
 
     @activity.defn(name="think")
     async def think(self, request: ThinkRequest) -> Thought:
@@ -81,6 +85,14 @@ class Stage:
         if self.foregone:
             return self.foregone.popleft()
         return Thought("reply", [request.turn_id])
+
+    @activity.defn(name="fetch_files")
+    async def fetch_files(self, request: FetchFilesRequest) -> None:
+        await self.fetching.put(request)
+        if self.hold_files is not None:
+            await self.hold_files.wait()
+        if self.files_fail:
+            raise ApplicationError("The channel is away.", non_retryable=True)
 
     @activity.defn(name="deliver")
     async def deliver(self, request: DeliverRequest) -> Delivered:
@@ -101,7 +113,7 @@ class Stage:
 
     @property
     def activities(self) -> list[Callable[..., Awaitable[object]]]:
-        return [self.think, self.deliver, self.admit, self.abandon]
+        return [self.think, self.fetch_files, self.deliver, self.admit, self.abandon]
 
 
 Standing = tuple[Literal["waiting", "approved", "denied", "expired"], float]

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.heartbeat import heartbeat
 from konstruct.contracts.handoffs import (
     Action,
     AgentAct,
@@ -121,7 +122,8 @@ class People:
         done.append(what)
         await self.helping.put(what)
         if self.hold_helping is not None:
-            await self.hold_helping.wait()
+            async with heartbeat():
+                await self.hold_helping.wait()
         if self.helping_fails:
             raise ApplicationError("No model answered.")
 

@@ -27,6 +27,11 @@ async def answered(conversation: Conversation, stage: Stage) -> None:
     await conversation.say()
 
 
+async def fetched_files(conversation: Conversation, stage: Stage) -> None:
+    stage.foregone.append(Thought("files"))
+    await conversation.say()
+
+
 async def joined(conversation: Conversation, stage: Stage) -> None:
     stage.hold = asyncio.Event()
     await conversation.say()
@@ -76,6 +81,7 @@ async def continued_as_new(conversation: Conversation, stage: Stage) -> None:
 Scene = Callable[[Conversation, Stage], Awaitable[None]]
 SCENES: tuple[Scene, ...] = (
     answered,
+    fetched_files,
     joined,
     stopped,
     superseded,

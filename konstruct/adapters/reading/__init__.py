@@ -1,5 +1,7 @@
-"""DocumentReader: each document is taken apart in a child process of its own, which can do no harm when it fails.
+"""DocumentReader and PictureReader: what strangers made is taken apart in a child process of its own, which can do no
+harm when it fails.
 
-`reader.py` is the parent's side, and the only one that the rest may import. `child.py` is the program of the other
-side; what it imports has to stay small, since it starts once a document.
+`reader.py` and `pictures.py` are the parent's side, and the only ones that the rest may import; `children.py` runs the
+programs of the other side, `child.py` and `picture_child.py`. What these import has to stay small, since they start
+once a document or picture.
 """

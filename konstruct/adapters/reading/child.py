@@ -17,30 +17,36 @@ from konstruct.adapters.reading.sniffing import MEDIA_TYPES, Kind, sniff
 from konstruct.errors import Unreadable
 
 # Not those of an interpreter that could not run this program.
-_EXHAUSTED: Final = 3
+EXHAUSTED: Final = 3
 _NICENESS: Final = 10
 _LONGEST_TITLE: Final = 200
 
 
 def main() -> None:
+    request, content = limited()
+    try:
+        answer = json.dumps(_answer(content, request["name"], request["media_type"]), ensure_ascii=False).encode()
+    except (MemoryError, RecursionError):
+        sys.exit(EXHAUSTED)
+    sys.stdout.buffer.write(answer)
+
+
+def limited() -> tuple[dict[str, Any], bytes]:
+    """What this process is asked, and to look at; from now on it gets so much and no more."""
     os.nice(_NICENESS)
-    request = json.loads(sys.stdin.buffer.readline())
+    request: dict[str, Any] = json.loads(sys.stdin.buffer.readline())
     content = sys.stdin.buffer.read()
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_CPU, request["cpu_seconds"])
     _limit(resource.RLIMIT_AS, request["memory"])
-    try:
-        answer = json.dumps(_answer(content, request["name"], request["media_type"]), ensure_ascii=False).encode()
-    except (MemoryError, RecursionError):
-        sys.exit(_EXHAUSTED)
-    sys.stdout.buffer.write(answer)
+    return request, content
 
 
 def _answer(content: bytes, name: str, media_type: str | None) -> dict[str, Any]:
     try:
         kind, known = sniff(content, name, media_type)
         module = import_module(f"konstruct.adapters.reading.{kind}")
-        _close_off()
+        close_off()
         outline = Outline()
         try:
             module.read(known, outline)
@@ -67,7 +73,7 @@ def _damaged(kind: Kind) -> str:
     return f"This {kind.upper()} is damaged or put together in an unusual way; open it, save it anew and upload that."
 
 
-def _close_off() -> None:
+def close_off() -> None:
     """Nothing can be opened or started beside standard input and output, whatever a document brings about."""
     _limit(resource.RLIMIT_FSIZE, 0)
     _limit(resource.RLIMIT_NPROC, 0)

@@ -8,6 +8,8 @@ import pytest
 
 from konstruct import contacts, employees, inbox, usage
 from konstruct.errors import NotFound
+from konstruct.files import keeping
+from konstruct.files.keeping import Content
 from konstruct.handoffs import asking, entries, packet
 from konstruct.handoffs.cards import Written
 from konstruct.handoffs.packet import Packet
@@ -66,6 +68,16 @@ async def test_files_that_were_sent_and_not_those_that_were_taken_back(office: O
     assert (first.name, first.media_type, first.size) == ("bill.pdf", "application/pdf", 1024)
     assert (second.name, second.media_type, second.size) == ("x" * 255, "", 0)
     assert not any(b"bill" in (message.sealed_files or b"") for message in await office.messages("inbound"))
+
+
+async def test_what_was_said_by_voice_is_there_to_read(office: Office, asked: Accepted) -> None:
+    said = await office.say("[sent a file: note.ogg]", files=(SentFile("note.ogg", reference="x"),))
+    async with office.session() as session:
+        [task] = await keeping.waiting(session, office.vault, said.conversation_id)
+        await keeping.keep(session, task, "digest", Content("audio/ogg", 9, "My bell is broken."))
+    transcript = (await read(office, await hand_off(office, asked))).transcript
+    [line] = [each for each in transcript if each.message_id == said.message_id]
+    assert line.text == "[sent a file: note.ogg]\n[Voice message, as it was understood:] My bell is broken."
 
 
 async def test_all_that_was_said_in_order_by_whom_and_how_it_stands(office: Office, asked: Accepted) -> None:

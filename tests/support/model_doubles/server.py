@@ -12,6 +12,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from tests.support.http import reset_connection, serve
+from tests.support.model_doubles import speech
 from tests.support.model_doubles.behaviour import HTTP_FAULTS, Behaviour, Fault, Json, echo, prompt_tokens, tokens
 from tests.support.model_doubles.embeddings import EMBEDDING_WIRES, EmbeddingProvider, EmbeddingRequest, bag_of_words
 from tests.support.model_doubles.script import ModelCall, Provider, Script, ending
@@ -43,6 +44,7 @@ class ModelDoubles(Script):
         self.context_window = context_window
         self.url = ""
         self.embeddings = Script()
+        self.transcriptions = Script()
         self.embedding_calls = self.embeddings.calls
 
     def base_url(self, provider: Provider) -> str:
@@ -60,6 +62,7 @@ class ModelDoubles(Script):
                 web.post("/api/chat", self._chat("ollama")),
                 web.post("/v1/embeddings", self._embed("openai")),
                 web.post("/api/embed", self._embed("ollama")),
+                web.post("/v1/audio/transcriptions", self._transcribe),
                 web.get("/v1/models", self._list_models),
                 web.get("/api/tags", self._ollama_tags),
                 web.post("/api/show", self._ollama_show),
@@ -99,6 +102,20 @@ class ModelDoubles(Script):
                 return _text(http, call, behaviour, embedding_wire.write(request, vectors))
 
         return handle
+
+    async def _transcribe(self, http: web.Request) -> web.Response:
+        call = ModelCall("openai", _key(http), speech.as_json(await http.post()), time.monotonic())
+        behaviour = await self.transcriptions.begin(call)
+        with ending(call):
+            if not self._is_welcome("openai", call.key):
+                return web.json_response(WIRES["openai"].error(Fault.UNAUTHORIZED), status=401)
+            if behaviour.fault in HTTP_FAULTS:
+                status = HTTP_FAULTS[behaviour.fault]
+                return web.json_response(WIRES["openai"].error(behaviour.fault), status=status)
+            if refusal := speech.refusal(call.body):
+                return web.json_response(WIRES["openai"].error(Fault.CONTEXT_EXCEEDED, refusal), status=400)
+            call.outcome = "answered"
+            return web.json_response({"text": behaviour.answer([])})
 
     async def _answer(self, http: web.Request, call: ModelCall, wire: Wire, behaviour: Behaviour) -> web.StreamResponse:
         if behaviour.fault is Fault.HANG_BEFORE_HEADERS:

@@ -11,7 +11,21 @@ It lives in one event loop; whatever talks to it may live anywhere. Time-outs ar
 """
 
 from tests.support.slack_double.delivery import Delivery, Said, sign
+from tests.support.slack_double.hosting import Handing
 from tests.support.slack_double.server import Call, SlackDouble
-from tests.support.slack_double.world import Channel, Json, Stream, Workspace, World
+from tests.support.slack_double.world import Channel, HostedFile, Json, Stream, Workspace, World
 
-__all__ = ["Call", "Channel", "Delivery", "Json", "Said", "SlackDouble", "Stream", "Workspace", "World", "sign"]
+__all__ = [
+    "Call",
+    "Channel",
+    "Delivery",
+    "Handing",
+    "HostedFile",
+    "Json",
+    "Said",
+    "SlackDouble",
+    "Stream",
+    "Workspace",
+    "World",
+    "sign",
+]

@@ -16,8 +16,9 @@ from urllib.parse import urlencode
 import aiohttp
 
 from tests.support.slack_double import events
+from tests.support.slack_double.hosting import FileHost
 from tests.support.slack_double.socket_mode import SocketMode
-from tests.support.slack_double.world import Channel, Json, Workspace, World
+from tests.support.slack_double.world import Channel, HostedFile, Json, Workspace, World
 
 SLACK_PATIENCE = 3.0
 RETRY_DELAYS = (0.0, 60.0, 300.0)
@@ -56,6 +57,7 @@ class EventSource:
         self.signing_secret = signing_secret
         self.events_url = events_url
         self.sockets = SocketMode()
+        self.files = FileHost(world)
         self._http: aiohttp.ClientSession | None = None
 
     async def post(
@@ -164,6 +166,28 @@ class EventSource:
         outgoing = [builders[kind](channel, said) for kind in kinds]
         deliveries = [await self.deliver(event, team=workspace.team_id, sent_from=user_team) for event in outgoing]
         return Said(said["ts"], deliveries)
+
+    async def person_sends(
+        self,
+        channel_id: str,
+        user: str,
+        text: str,
+        *files: HostedFile,
+        thread_ts: str | None = None,
+        team: str | None = None,
+    ) -> Said:
+        """A message with files, which Slack keeps from then on."""
+        workspace, channel = self.find_channel(channel_id, team)
+        channel.members.add(user)
+        workspace.users.setdefault(user, user.title())
+        stored = events.person_message(user, text, self.world.next_ts(), workspace.team_id)
+        stored |= {"thread_ts": thread_ts} if thread_ts else {}
+        workspace.files |= {file.id: file for file in files}
+        shared = [events.shared_file(file, user, f"{self.world.url}/files/{file.id}") for file in files]
+        stored |= {"subtype": "file_share", "upload": False, "files": shared}
+        self.world.store(channel, stored)
+        delivery = await self.deliver(events.message(channel, stored), team=workspace.team_id)
+        return Said(stored["ts"], [delivery])
 
     async def person_edits(self, channel_id: str, ts: str, text: str, *, team: str | None = None) -> Delivery:
         workspace, channel = self.find_channel(channel_id, team)

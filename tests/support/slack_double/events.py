@@ -8,7 +8,7 @@ import secrets
 import time
 import uuid
 
-from tests.support.slack_double.world import Channel, Json, Workspace, World
+from tests.support.slack_double.world import Channel, HostedFile, Json, Workspace, World
 
 _MENTION = re.compile(r"(<@[UW]\w+>)")
 
@@ -92,6 +92,26 @@ def file_share(channel: Channel, stored: Json, *, name: str, mimetype: str, url:
         "url_private_download": url,
     }
     return message(channel, stored | {"subtype": "file_share", "upload": False, "files": [file]})
+
+
+def shared_file(file: HostedFile, user: str, url: str) -> Json:
+    """A file as a message names it. One of another workspace has to be asked for."""
+    if file.is_elsewhere:
+        return {"id": file.id, "mode": "file_access", "file_access": "check_file_info", "created": 0, "timestamp": 0}
+    return {
+        "id": file.id,
+        "name": file.name,
+        "title": file.title or file.name,
+        "mimetype": file.mimetype,
+        "filetype": file.name.rpartition(".")[2],
+        "mode": "hosted",
+        "size": len(file.content),
+        "user": user,
+        "is_external": False,
+        "file_access": "visible",
+        "url_private": url,
+        "url_private_download": url,
+    }
 
 
 def app_home_opened(channel: Channel, user: str, ts: str) -> Json:

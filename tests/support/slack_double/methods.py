@@ -1,12 +1,13 @@
 """The Web API methods: what each needs, refuses, does and answers. Knows no HTTP."""
 
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from tests.support.slack_double import rules
 from tests.support.slack_double.rules import SlackError, check_content, check_ts
-from tests.support.slack_double.world import Channel, Json, Workspace, World
+from tests.support.slack_double.world import Channel, HostedFile, Json, Workspace, World
 
 UNREPLIABLE = frozenset({"channel_join", "channel_leave", "channel_topic", "channel_purpose", "channel_name"})
 SESSION_STATUSES = frozenset({"processing", "active", "suspended", "closed"})
@@ -234,6 +235,40 @@ def user_info(caller: Caller, args: Json) -> Json:
     raise SlackError("user_not_found")
 
 
+def file_info(caller: Caller, args: Json) -> Json:
+    for workspace in caller.workspaces:
+        if (file := workspace.files.get(str(args["file"]))) is not None:
+            url = f"{caller.world.url}/files/{file.id}"
+            return {"file": {"id": file.id, "name": file.name, "mimetype": file.mimetype, "url_private_download": url}}
+    raise SlackError("file_not_found")
+
+
+def upload_url(caller: Caller, args: Json) -> Json:
+    length = str(args["length"])
+    if not length.isdigit() or int(length) == 0:
+        raise SlackError("invalid_arguments")
+    file = HostedFile(f"F{secrets.token_hex(5).upper()}", str(args["filename"]), "", b"", awaited_length=int(length))
+    caller.home.files[file.id] = file
+    return {"upload_url": f"{caller.world.url}/upload/{file.id}", "file_id": file.id}
+
+
+def complete_upload(caller: Caller, args: Json) -> Json:
+    if not isinstance(args["files"], list) or len(args["files"]) != 1:
+        raise SlackError("invalid_arguments")
+    [named] = args["files"]
+    file = caller.home.files.get(str(named.get("id")))
+    if file is None or not file.content:
+        raise SlackError("file_not_found")
+    if args.get("channel_id"):
+        workspace, channel = writable(caller, args["channel_id"])
+        message = bot_message(caller.world, workspace, {"text": args.get("initial_comment")})
+        message["files"] = [{"id": file.id, "name": file.name, "title": named.get("title") or file.name}]
+        if args.get("thread_ts"):
+            join_thread(channel, message, check_ts(args["thread_ts"], "invalid_thread_ts"))
+        caller.world.store(channel, message)
+    return {"files": [{"id": file.id, "title": named.get("title") or file.name}]}
+
+
 def set_status(caller: Caller, args: Json) -> Json:
     check_author(caller, args)
     thread = _session_thread(caller, args)
@@ -308,6 +343,9 @@ METHODS: dict[str, Method] = {
     "conversations.history": Method(history, required=("channel",)),
     "conversations.info": Method(channel_info, required=("channel",)),
     "conversations.open": Method(open_conversation, ("im:write",), takes_json=True),
+    "files.info": Method(file_info, ("files:read",), required=("file",)),
+    "files.getUploadURLExternal": Method(upload_url, ("files:write",), required=("filename", "length")),
+    "files.completeUploadExternal": Method(complete_upload, ("files:write",), required=("files",), takes_json=True),
     "users.info": Method(user_info, ("users:read",), required=("user",)),
     "assistant.threads.setStatus": Method(
         set_status, ("chat:write", "assistant:write"), ("channel_id", "thread_ts"), takes_json=True

@@ -88,6 +88,7 @@ class SlackDouble(EventSource):
     async def running(self, *, port: int = 0, routes: list[web.RouteDef] | None = None) -> AsyncIterator[Self]:
         app = web.Application(client_max_size=16 * 2**20)
         app.add_routes([web.route("*", "/api/{method}", self._api), web.get("/link", self.sockets.handle)])
+        app.add_routes([web.get("/files/{file}", self.files.handle), web.post("/upload/{file}", self.files.take)])
         app.add_routes(routes or [])
         app.on_shutdown.append(self.sockets.close)
         patience = aiohttp.ClientTimeout(total=SLACK_PATIENCE)
@@ -95,6 +96,7 @@ class SlackDouble(EventSource):
             serve(app, port=port) as self.url,
             aiohttp.ClientSession(timeout=patience, connector=aiohttp.TCPConnector(limit=0)) as self._http,
         ):
+            self.world.url = self.url
             yield self
             for task in self._echoing | self._serving:
                 task.cancel()

@@ -32,6 +32,21 @@ class Channel:
 
 
 @dataclass
+class HostedFile:
+    """What Slack keeps of a file, and what it says of it."""
+
+    id: str
+    name: str
+    mimetype: str
+    content: bytes = field(repr=False)
+    title: str = ""
+    is_elsewhere: bool = False
+    """Of another workspace: an event names its id alone, and files.info says the rest."""
+    awaited_length: int = 0
+    """Of what an app is to upload."""
+
+
+@dataclass
 class Workspace:
     team_id: str
     bot_token: str
@@ -44,6 +59,7 @@ class Workspace:
     scopes: frozenset[str] = BOT_SCOPES
     token_state: TokenState = "active"
     channels: dict[str, Channel] = field(default_factory=dict)
+    files: dict[str, HostedFile] = field(default_factory=dict)
     users: dict[str, str] = field(default_factory=dict)
     """User id to real name."""
     refuses_streams: str | None = None
@@ -94,6 +110,8 @@ class World:
     """Everything that the double remembers; one clock for all its timestamps."""
 
     app_id: str = "A0KONSTRUCT"
+    url: str = ""
+    """Where it runs."""
     workspaces: dict[str, Workspace] = field(default_factory=dict)
     sessions: dict[tuple[str, str], Json] = field(default_factory=dict)
     """Agent sessions by (channel, root ts)."""

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from reportlab.pdfgen.canvas import Canvas
 
-from konstruct.adapters.reading.reader import Limits, SubprocessReader
+from konstruct.adapters.reading.children import Limits
+from konstruct.adapters.reading.reader import SubprocessReader
 from konstruct.errors import Unreadable
 
 
