@@ -50,6 +50,7 @@ from konstruct.adapters.slack_handoffs import SlackDeskroom
 from konstruct.adapters.slack_streaming import SlackStreamer
 from konstruct.adapters.web import SafeWeb, open_client
 from konstruct.adapters.whatsapp import WhatsAppMessenger
+from konstruct.adapters.whatsapp_files import WhatsAppFiles
 from konstruct.audit.signing import Signatures
 from konstruct.db import Database
 from konstruct.desk_ports import Deskroom
@@ -137,7 +138,10 @@ async def work(settings: Settings, *, until: asyncio.Event) -> None:
         mcp = HttpMcp(partial(open_client, settings.web_allowed))
         builtin = BuiltinTools(database, vault, parts.embedders, parts.cooldowns, client)
         deskrooms: dict[str, Deskroom] = {"slack": SlackDeskroom(http, settings.slack_api_url)}
-        sources: dict[str, FileSource] = {"slack": SlackFiles(http, settings.slack_api_url)}
+        sources: dict[str, FileSource] = {
+            "slack": SlackFiles(http, settings.slack_api_url),
+            "whatsapp": WhatsAppFiles(http, settings.graph_api_url),
+        }
         files = file_store.opened(settings)
         speech = models.speech_link(settings)
         listens = LiteLLMTranscriber(speech) if speech else None
