@@ -4,9 +4,11 @@ import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
 
+from gateway import app as gateway_app
 from gateway import whatsapp
 from gateway.whatsapp_events import WhatsAppEvents
 from konstruct.errors import Misconfigured
+from konstruct.settings import Settings
 from tests.gateway.conftest import OLD_APP_SECRET, NewNumber, Quarantine
 from tests.support.whatsapp_posts import VERIFY_TOKEN, Number, call, post, posted, sign
 
@@ -110,3 +112,20 @@ async def test_whoever_holds_one_tenants_secret_cannot_speak_of_another_tenants_
     assert await number.office.messages() == []
     [kept] = await quarantine()
     assert "not connected" in kept.reason
+
+
+async def test_a_whole_gateway_hears_whatsapp_where_it_is_set_up(settings: Settings, number: Number) -> None:
+    chosen = {"whatsapp_app_secret": (SecretStr("app-secret"),), "whatsapp_verify_token": SecretStr(VERIFY_TOKEN)}
+    app = gateway_app.build(settings.model_copy(update=chosen))
+    async with app.router.lifespan_context(app):
+        assert (await call(app, "GET", "/whatsapp", query=asked())).status == 200
+        body = posted(number.messages(number.text("Hello", wa_id="16505551234")))
+        assert (await post(app, body)).status == 200
+        assert (await post(app, body, secret="another")).status == 401
+    assert len(await number.office.messages()) == 1
+
+
+async def test_a_gateway_without_whatsapp_has_no_such_webhooks(settings: Settings) -> None:
+    app = gateway_app.build(settings)
+    async with app.router.lifespan_context(app):
+        assert (await call(app, "GET", "/whatsapp", query=asked())).status == 404
