@@ -28,6 +28,8 @@ async def enclose(office: Furnished) -> None:
         _, kept = await keeping.waiting(session, office.vault, asked.conversation_id)
         await keeping.keep(session, kept, "canary", Content("text/plain", 6, "Canary"))
         await inbox.remove(session, office.connection_id, gone_id)
+        removal = (await session.scalars(select(FileRemoval))).one()
+        removal.due_at -= 2 * keeping.FETCHED_WITHIN
 
 
 async def _file(b: Furnished, state: str) -> File:
