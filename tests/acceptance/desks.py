@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import aiohttp
@@ -33,6 +33,13 @@ SUPPORT: Json = {
 }
 
 
+class Place(Protocol):
+    """Where somebody talks, on any channel."""
+
+    @property
+    def root(self) -> str: ...
+
+
 @dataclass(frozen=True)
 class Desk:
     office: Office
@@ -49,7 +56,7 @@ class Desk:
         await self.hand_off(talk)
         return await self.card(talk)
 
-    async def conversation(self, talk: Talk) -> Json:
+    async def conversation(self, talk: Place) -> Json:
         rows: list[Json] = []
 
         async def is_there() -> bool:
@@ -59,7 +66,7 @@ class Desk:
         await until(is_there)
         return rows[0]
 
-    async def handoff(self, talk: Talk) -> Json:
+    async def handoff(self, talk: Place) -> Json:
         """The latest of the talk."""
         conversation = await self.conversation(talk)
         return [row for row in await self.office.rows("handoffs") if row["conversation_id"] == conversation["id"]][-1]
@@ -74,7 +81,7 @@ class Desk:
         handle = client.get_workflow_handle(workflow_id(UUID(conversation["tenant_id"]), UUID(conversation["id"])))
         await handle.signal(name, content)
 
-    async def card(self, talk: Talk, *texts: str) -> Json:
+    async def card(self, talk: Place, *texts: str) -> Json:
         """As soon as it says all this, as it is then."""
         found: list[Json] = []
 
@@ -91,7 +98,7 @@ class Desk:
         await until(is_there, timeout=60)
         return deepcopy(found[0])
 
-    async def has_handoff(self, talk: Talk) -> None:
+    async def has_handoff(self, talk: Place) -> None:
         conversation = await self.conversation(talk)
 
         async def is_there() -> bool:
@@ -100,7 +107,7 @@ class Desk:
 
         await until(is_there, timeout=60)
 
-    async def owner(self, talk: Talk, owner: str) -> None:
+    async def owner(self, talk: Place, owner: str) -> None:
         """Waits until the talk is theirs."""
 
         async def is_theirs() -> bool:

@@ -267,7 +267,7 @@ async def test_words_from_the_business_s_own_phone_take_the_conversation_over(to
 
 async def _is_passed(office: Office, state: str) -> None:
     async def is_there() -> bool:
-        return (await office.rows("messages"))[-1]["state"] == state
+        return str((await office.rows("messages"))[-1]["state"]) == state
 
     await until(is_there)
 
