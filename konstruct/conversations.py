@@ -4,7 +4,7 @@ States of an inbound message: ``received`` (durable, nobody works on it), ``take
 ``answered``, or ``refused`` (over a limit), ``deleted`` (taken back), ``stopped`` (a person stopped the turn),
 ``passed`` (it is an agent's to answer), ``failed`` (no answer could be given for too long).
 States of an outbound message: ``pending``, ``sending`` (the channel may have it), ``sent``, ``failed``, or
-``discarded`` (the conversation moved on before it was sent); ``streaming`` and ``waiting``: ``streams``, ``reply_window``.
+``discarded`` (the conversation moved on before it was sent); ``streaming``, ``waiting``: ``streams``, ``reply_window``.
 All functions that change a conversation lock its row first.
 """
 
