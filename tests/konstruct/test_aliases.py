@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 from sqlmodel import col, select
 
-from konstruct import aliases, connections, contacts, inbox
+from konstruct import aliases, connections, contacts, inbox, quarantine
 from konstruct.aliases import Names
 from konstruct.connections import ConnectionRef
 from konstruct.db import Database
@@ -225,3 +225,25 @@ async def test_whatever_is_said_in_whatever_order_a_lasting_name_is_one_contact(
     assert len(rows) == len({name for names in said for name in names if name})
     assert len(set(external)) == len(external)
     assert len(set(of_lasting.values())) == len(of_lasting)
+
+
+async def test_what_was_kept_aside_of_an_erased_contact_goes_by_any_of_their_names(
+    number: Office, database: Database, owner_url: SecretStr
+) -> None:
+    lasting, wa_id = f"US.{secrets.token_hex(10)}", str(secrets.randbelow(10**14) + 10**14)
+    await say(number, lasting, wa_id)
+    for name in (lasting, wa_id):
+        await quarantine.keep(database, channel="whatsapp", reason="odd", body=f'{{"from": "{name}"}}'.encode())
+    async with number.session() as session:
+        found = await contacts.find(session, lasting)
+        names = [("whatsapp", name) for _, name in await aliases.names_of(session, number.vault, [found.contact_id])]
+    async with number.session() as session:
+        erased = await contacts.erase(session, number.tenant_id, found.contact_id, actor="test")
+    await contacts.forget_quarantined_of(database, erased, names)
+
+    connection = await asyncpg.connect(owner_url.get_secret_value())
+    try:
+        bodies = [row["body"].decode() for row in await connection.fetch("select body from quarantined_events")]
+    finally:
+        await connection.close()
+    assert not [body for body in bodies if lasting in body or wa_id in body]
