@@ -28,7 +28,7 @@ from konstruct.errors import (
 from konstruct.file_ports import FileStore
 from konstruct.files import keeping
 from konstruct.files.keeping import Enclosed
-from konstruct.outbox import Send
+from konstruct.outgoing import Send
 from konstruct.ports import Messenger, OutgoingFile, Windows
 from konstruct.reply_window import Held
 from konstruct.streaming import NO_STREAMERS, Streamer

@@ -31,6 +31,8 @@ class Channel:
     """How a text is formatted when it gets there."""
     media: tuple[Media, ...]
     """What files can be sent, the first that fits; none: no files."""
+    quotes: bool
+    """Whether a message can be shown as an answer to another one, where no thread says so."""
     streams: bool
     """Whether a reply can appear there while it is thought."""
     shows_cards: bool
@@ -61,6 +63,7 @@ SLACK: Final = Channel(
     longest_button=0,
     markup="Markdown",
     media=(Media("document", ("*",), 1024 * _MB),),
+    quotes=False,
     streams=True,
     shows_cards=True,
     reply_window=None,
@@ -95,6 +98,7 @@ WHATSAPP: Final = Channel(
             100 * _MB,
         ),
     ),
+    quotes=True,
     streams=False,
     shows_cards=False,
     reply_window=timedelta(hours=24),
@@ -110,6 +114,7 @@ CONSOLE: Final = Channel(
     longest_button=0,
     markup="none",
     media=(),
+    quotes=False,
     streams=False,
     shows_cards=False,
     reply_window=None,

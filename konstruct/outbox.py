@@ -5,7 +5,7 @@ found ``sending`` was cut off in between, and the channel must be asked before i
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -16,15 +16,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
-from konstruct import audit, connections, consent, reply_window, streams
+from konstruct import audit, connections, consent, outgoing, reply_window, streams
 from konstruct.channels import CHANNELS, SLACK
 from konstruct.conversations import Whereabouts, changed, lock, whereabouts
 from konstruct.errors import ChannelRefused, ConnectionDead, NotFound
-from konstruct.files import keeping
-from konstruct.files.keeping import Enclosed
-from konstruct.identity import ConnectionId, MessageId
+from konstruct.identity import ConnectionId
 from konstruct.messages import OPT_OUT
-from konstruct.ports import Button, ChannelAccount, Outgoing, Template, Thread
+from konstruct.outgoing import Send
 from konstruct.reply_window import Held
 from konstruct.streams import Shown
 from konstruct.tables import Conversation, Message
@@ -97,23 +95,6 @@ _SETTLE_ANSWERED = _SETTLE.where(
 )
 
 
-@dataclass(frozen=True)
-class Send:
-    """One message under way, with all that the channel needs."""
-
-    account: ChannelAccount
-    thread: Thread
-    message: Outgoing
-    is_uncertain: bool = False
-    """An earlier attempt did not say how it ended."""
-    may_still_arrive: bool = False
-    """And it is so young that it may yet be under way."""
-    stream: Shown | None = None
-    """What it takes the place of in the channel."""
-    file: Enclosed | None = None
-    """What goes along, still in the store."""
-
-
 async def begin_send(
     session: AsyncSession, vault: Vault, conversation_id: UUID, message_id: UUID
 ) -> Send | Held | Literal["sent", "superseded", "failed"]:
@@ -123,7 +104,8 @@ async def begin_send(
     if reply_window.is_closed(conversation, found.account.kind):
         message = await _get(session, conversation, message_id)
         may_wait = message.state == "pending" and "template" not in message.detail
-        if may_wait and not _is_over(conversation, message) and not await _is_unwanted(session, found, message):
+        is_unwanted = await _is_unwanted(session, found, message.contact_id, message.detail)
+        if may_wait and not _is_over(conversation, message) and not is_unwanted:
             return await _hold(session, conversation, message, reply_window.CLOSED) or "failed"
     begin = {
         "message_id": message_id,
@@ -161,8 +143,8 @@ async def _follow(
     if not found.account.is_active:
         await fail(session, conversation, message, "connection_inactive")
         return "failed"
-    text = await _text(session, vault, Line.of(message))
-    if text is None:
+    send = await outgoing.assembled(session, vault, found, Line.of(message), message.detail, message.sealed_files)
+    if send is None:
         await fail(session, conversation, message, "erased")
         return "failed"
     now, channel = utc_now(), CHANNELS[found.account.kind]
@@ -174,15 +156,7 @@ async def _follow(
                 await fail(session, conversation, message, "outcome_unknown")
                 return "failed"
             message.detail = message.detail | {"resent": True}
-    return Send(
-        found.account,
-        found.thread,
-        _outgoing(found, Line.of(message), text, message.detail),
-        is_uncertain=True,
-        may_still_arrive=may_still_arrive,
-        file=await keeping.enclosed(session, vault, message.id) if message.sealed_files is not None else None,
-        stream=await streams.taken_over(session, message.detail),
-    )
+    return replace(send, is_uncertain=True, may_still_arrive=may_still_arrive)
 
 
 async def _begun(
@@ -191,16 +165,11 @@ async def _begun(
     """Of a message that was just marked; None when it was erased."""
     *columns, detail, sealed_files = begun
     line = Line.of_row(columns)
-    message = await _get(session, found.conversation, line.message_id)
-    if await _is_unwanted(session, found, message):
+    if await _is_unwanted(session, found, line.contact_id, detail):
+        message = await _get(session, found.conversation, line.message_id)
         await fail(session, found.conversation, message, "opted_out")
         return "failed"
-    text = await _text(session, vault, line)
-    if text is None:
-        return None
-    stream = await streams.taken_over(session, detail)
-    file = await keeping.enclosed(session, vault, line.message_id) if sealed_files is not None else None
-    return Send(found.account, found.thread, _outgoing(found, line, text, detail), stream=stream, file=file)
+    return await outgoing.assembled(session, vault, found, line, detail, sealed_files)
 
 
 async def _hold(session: AsyncSession, conversation: Conversation, message: Message, code: str) -> Held | None:
@@ -224,31 +193,13 @@ def _is_fenced(conversation: Conversation, message: Message) -> bool:
     return message.author != "agent" and message.epoch != conversation.epoch
 
 
-async def _text(session: AsyncSession, vault: Vault, line: Line) -> str | None:
-    """None when it was erased."""
-    if line.sealed is None or line.contact_id is None:
-        return line.body
-    return line.text(await vault.ciphers(session, [line.contact_id]))
-
-
-async def _is_unwanted(session: AsyncSession, found: Whereabouts, message: Message) -> bool:
+async def _is_unwanted(
+    session: AsyncSession, found: Whereabouts, contact_id: UUID | None, detail: Mapping[str, Any]
+) -> bool:
     """Whether whom it goes to wants to hear nothing more. On connections that name no functions nobody can say so."""
-    if not found.account.functions or message.detail.get("confirms") == OPT_OUT:
+    if not found.account.functions or detail.get("confirms") == OPT_OUT:
         return False
-    return await consent.has_opted_out(session, message.contact_id or found.conversation.contact_id)
-
-
-def _outgoing(found: Whereabouts, line: Line, text: str, detail: Mapping[str, Any]) -> Outgoing:
-    """In the employee's name, or in that of the agent who wrote it."""
-    return Outgoing(
-        message_id=MessageId(line.message_id),
-        text=text,
-        author_name=line.signed or found.employee.name,
-        author_role=found.tenant.name if line.signed else found.employee.role,
-        created_at=line.at,
-        buttons=tuple(Button(each["id"], each["title"]) for each in detail.get("buttons", ())),
-        template=Template(detail["template"], detail["language"]) if "template" in detail else None,
-    )
+    return await consent.has_opted_out(session, contact_id or found.conversation.contact_id)
 
 
 async def _get(session: AsyncSession, conversation: Conversation, message_id: UUID) -> Message:

@@ -72,7 +72,19 @@ async def test_an_answer_reaches_the_phone_and_carries_our_id(shop: Shop) -> Non
     assert await shop.deliver([part]) == Delivered("sent")
     [sent] = shop.graph.sent(shop.number, shop.person)
     assert (sent.text, sent.opaque, sent.body["recipient"]) == ("We do!", str(part), "US.1")
+    assert "context" not in sent.body
     assert (await shop.office.message(part)).external_id == sent.id
+
+
+async def test_where_the_contact_has_written_on_an_answer_names_its_question(shop: Shop) -> None:
+    question = (await shop.office.message(shop.asked.message_id)).external_id
+    [first, second] = await shop.office.answer(shop.asked, "We do!", "Also on Sundays.")
+    said = await shop.graph.person_says(shop.number, shop.person, "And trikes?")
+    where = {"channel": shop.number.phone_number_id, "root": shop.person.key, "contact": shop.person.key}
+    await shop.office.say("And trikes?", external_id=said.id, **where)
+    assert await shop.deliver([first, second]) == Delivered("sent")
+    contexts = [sent.body.get("context") for sent in shop.graph.sent(shop.number, shop.person)]
+    assert contexts == [{"message_id": question}, None]
 
 
 async def test_too_much_for_one_person_waits_and_is_sent_once(shop: Shop) -> None:

@@ -12,7 +12,7 @@ from konstruct.contracts.conversation import ThinkRequest
 from konstruct.db import Database
 from konstruct.identity import new_id
 from konstruct.messages import SentFile
-from konstruct.outbox import Send
+from konstruct.outgoing import Send
 from konstruct.ports import Button
 from konstruct.scope.sentences import SENTENCES, only
 from konstruct.settings import Settings

@@ -30,6 +30,7 @@ ROWS: dict[str, Callable[[Channel], object]] = {
     "videos": _media("video"),
     "sounds": _media("audio"),
     "documents": _media("document"),
+    "a message names the one that it answers": lambda channel: "yes" if channel.quotes else "no",
     "replies appear while they are thought": lambda channel: "yes" if channel.streams else "no",
     "people are asked there, with cards": lambda channel: "yes" if channel.shows_cards else "no",
     "people may be written to after they wrote for": lambda channel: (

@@ -12,7 +12,7 @@ from konstruct.handoffs.entries import Origin, Written
 from konstruct.handoffs.notes import MARK
 from konstruct.handoffs.owning import Agent, Ownership
 from konstruct.identity import new_id
-from konstruct.outbox import Send
+from konstruct.outgoing import Send
 from konstruct.scope.sentences import SENTENCES
 from konstruct.tables import Connection, Contact
 from tests.support.office import REFUSING, Office

@@ -9,7 +9,7 @@ from konstruct.errors import ChannelRefused, ConnectionDead
 from konstruct.handoffs import attending
 from konstruct.identity import new_id
 from konstruct.inbox import Accepted
-from konstruct.outbox import Send
+from konstruct.outgoing import Send
 from konstruct.tables import Connection, Contact
 from tests.support import handoffs
 from tests.support.office import REFUSING, Office

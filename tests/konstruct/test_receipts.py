@@ -13,7 +13,8 @@ from konstruct.db import Database
 from konstruct.errors import ChannelRefused
 from konstruct.identity import new_id
 from konstruct.inbox import Accepted
-from konstruct.outbox import SEND_ENDS_WITHIN, Send
+from konstruct.outbox import SEND_ENDS_WITHIN
+from konstruct.outgoing import Send
 from konstruct.receipts import Receipt, Status, Taken
 from konstruct.tables import Handoff, Message
 from konstruct.tables.base import utc_now

@@ -15,7 +15,7 @@ from konstruct.handoffs.entries import Origin
 from konstruct.handoffs.owning import Agent
 from konstruct.identity import new_id
 from konstruct.inbox import Accepted, Inbound
-from konstruct.outbox import Send
+from konstruct.outgoing import Send
 from konstruct.ports import Template
 from konstruct.reply_window import Held
 from konstruct.tables import Message

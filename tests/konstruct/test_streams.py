@@ -12,7 +12,7 @@ from konstruct.handoffs import owning
 from konstruct.handoffs.owning import Agent
 from konstruct.identity import new_id
 from konstruct.inbox import Accepted
-from konstruct.outbox import Send
+from konstruct.outgoing import Send
 from konstruct.streams import Stream
 from konstruct.tables import Message
 from tests.support.office import Office

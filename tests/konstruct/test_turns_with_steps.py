@@ -5,7 +5,7 @@ import pytest
 from konstruct import conversations, withdrawing
 from konstruct.conversations import Finished, Turn
 from konstruct.identity import new_id
-from konstruct.outbox import Send
+from konstruct.outgoing import Send
 from konstruct.tables import Conversation
 from tests.support.office import Office
 from tests.support.workshop import Job, job, publish

@@ -28,7 +28,8 @@ from konstruct.knowledge.sources import SourceSettings
 from konstruct.knowledge.syncs import Sync
 from konstruct.memory import Fact, due, work
 from konstruct.messages import SentFile
-from konstruct.outbox import SEND_ENDS_WITHIN, Send
+from konstruct.outbox import SEND_ENDS_WITHIN
+from konstruct.outgoing import Send
 from konstruct.ports import Limiter, Verdict
 from konstruct.reply_window import Held
 from konstruct.tables import (
