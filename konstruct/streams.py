@@ -5,6 +5,7 @@ message over in the channel: so whatever discards an answer leaves what people w
 take over, or to stay when nobody goes on (``cut``). A conversation has one such row at most.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -233,7 +234,7 @@ async def take_over(
         )
 
 
-async def taken_over(session: AsyncSession, detail: dict[str, object]) -> Shown | None:
+async def taken_over(session: AsyncSession, detail: Mapping[str, object]) -> Shown | None:
     """What the message with this detail takes the place of."""
     if not isinstance(detail.get("stream"), str):
         return None

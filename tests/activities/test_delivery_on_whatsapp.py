@@ -80,8 +80,10 @@ async def test_where_the_contact_has_written_on_an_answer_names_its_question(sho
     question = (await shop.office.message(shop.asked.message_id)).external_id
     [first, second] = await shop.office.answer(shop.asked, "We do!", "Also on Sundays.")
     said = await shop.graph.person_says(shop.number, shop.person, "And trikes?")
-    where = {"channel": shop.number.phone_number_id, "root": shop.person.key, "contact": shop.person.key}
-    await shop.office.say("And trikes?", external_id=said.id, **where)
+    key = shop.person.key
+    await shop.office.say(
+        "And trikes?", channel=shop.number.phone_number_id, root=key, contact=key, external_id=said.id
+    )
     assert await shop.deliver([first, second]) == Delivered("sent")
     contexts = [sent.body.get("context") for sent in shop.graph.sent(shop.number, shop.person)]
     assert contexts == [{"message_id": question}, None]
