@@ -14,7 +14,8 @@ class FileSource(Protocol):
 
         Raises:
             ChannelRateLimited, ChannelUnavailable: it may be fetched again.
-            ChannelRefused: never; it is gone, longer than ``most_bytes``, or not to be had with these credentials.
+            ChannelRefused: never; it is gone, longer than ``most_bytes`` (code ``too_big``), or not to be had with
+                these credentials. The sentence is to be read after “could not be opened:”.
             ConnectionDead: the connection's credentials are refused as a whole.
         """
 

@@ -138,7 +138,7 @@ async def _pieces(answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
 
 
 def _too_large(most_bytes: int) -> ChannelRefused:
-    return ChannelRefused(f"The file is larger than {most_bytes / 1024**2:.3g} MB.", "media_size")
+    return ChannelRefused(f"it is larger than {most_bytes / 1_000_000:.3g} MB", "too_big")
 
 
 def _is_digest(announced: object, found: bytes) -> bool:

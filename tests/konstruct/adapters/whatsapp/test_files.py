@@ -43,7 +43,7 @@ async def test_what_is_announced_as_too_large_is_not_begun(
 ) -> None:
     with pytest.raises(ChannelRefused) as refusal:
         await fetched(files, account, media.id, len(CONTENT) - 1)
-    assert (refusal.value.code, graph.calls_of("download")) == ("media_size", [])
+    assert (refusal.value.code, graph.calls_of("download")) == ("too_big", [])
 
 
 async def test_another_number_gets_no_file(
@@ -180,7 +180,7 @@ async def test_a_redirection_is_not_followed(session: aiohttp.ClientSession, acc
 async def test_more_than_was_announced_is_cut_off(session: aiohttp.ClientSession, account: ChannelAccount) -> None:
     with pytest.raises(ChannelRefused) as refusal:
         await from_a_meta(session, account, lambda: web.Response(body=bytes(1_001)), file_size="5")
-    assert refusal.value.code == "media_size"
+    assert refusal.value.code == "too_big"
 
 
 async def test_a_file_that_is_not_the_one_that_was_announced_is_fetched_again(
