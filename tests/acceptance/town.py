@@ -37,8 +37,10 @@ NOBODY_LISTENS = "local/smollm2"
 WHATSAPP_VERIFY_TOKEN = secrets.token_hex(8)
 CRM_TOKEN, OTHER_CRM_TOKEN = (f"crm-{secrets.token_hex(8)}" for _ in range(2))
 """Two customers of one server."""
-LONG_ANSWER = "\n\n".join(f"Paragraph {number}: {'all work and no play, ' * 20}." for number in range(60))
-"""Three of Slack's messages long."""
+LONG_ANSWER = "\n\n".join(
+    f"Paragraph {number}: {'all-work-and-no-play-makes-Jack-a-dull-boy ' * 10}." for number in range(60)
+)
+"""Three of Slack's messages long, of long words: a word is a piece, and each takes litellm a millisecond or more."""
 
 
 @dataclass
