@@ -1,6 +1,7 @@
 """What one tenant may try on files that another's contact has sent; ``test_crossing`` runs it."""
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError
@@ -13,6 +14,7 @@ from konstruct.files.keeping import Content, Task
 from konstruct.identity import new_id
 from konstruct.messages import SentFile
 from konstruct.tables import File, FileRemoval, Message
+from konstruct.tables.base import utc_now
 from tests.support.office import Furnished
 
 Attempt = Callable[[AsyncSession, Furnished, Furnished], Awaitable[object]]
@@ -101,6 +103,21 @@ async def _give_up(session: AsyncSession, a: Furnished, b: Furnished) -> None:
     await keeping.give_up(session, (await _file(b, "waiting")).conversation_id)
 
 
+async def _put_down(session: AsyncSession, a: Furnished, b: Furnished) -> None:
+    await keeping.put_down(session, b.tenant_id, new_id(), timedelta(0))
+
+
+async def _take_up(session: AsyncSession, a: Furnished, b: Furnished) -> bool:
+    [removal_id] = await _removals(b)
+    async with b.session() as theirs:
+        removal = await theirs.get_one(FileRemoval, (b.tenant_id, removal_id))
+        due_at, removal.due_at = removal.due_at, utc_now() + timedelta(hours=1)
+    taken = await keeping.take_up(session, removal_id)
+    async with b.session() as theirs:
+        (await theirs.get_one(FileRemoval, (b.tenant_id, removal_id))).due_at = due_at
+    return taken
+
+
 async def _enclosed(session: AsyncSession, a: Furnished, b: Furnished) -> object:
     file = await _file(b, "kept")
     async with b.session() as theirs:
@@ -129,6 +146,9 @@ ON_FILES: dict[str, tuple[Attempt, object]] = {
     "files.keeping.give_up": (_give_up, None),
     "files.keeping.remove_of": (_remove, None),
     "files.keeping.count_of": (_count, 0),
+    "files.keeping.put_down": (_put_down, DBAPIError),
+    "files.keeping.take_up": (_take_up, False),
+    "files.keeping.hasten_removals": (lambda s, a, b: keeping.hasten_removals(s, [b.contact_id]), None),
     "files.keeping.due_removals": (_due, False),
     "files.keeping.note_removed": (_note, None),
     "files.showing.attached": (_shown, {}),
