@@ -14,14 +14,13 @@ from konstruct.files.keeping import Content, Task
 from konstruct.identity import new_id
 from konstruct.messages import SentFile
 from konstruct.tables import File, FileRemoval, Message
-from konstruct.tables.base import utc_now
 from tests.support.office import Furnished
 
 Attempt = Callable[[AsyncSession, Furnished, Furnished], Awaitable[object]]
 
 
 async def enclose(office: Furnished) -> None:
-    """One that is kept, one that waits, and one that is to be removed."""
+    """One that is kept, one that waits, one that is to be removed, and one that may yet be taken up."""
     files = tuple(SentFile(f"canary-{number}.pdf", reference="Canary") for number in range(2))
     asked = await office.say("Canary with files", root="8.0", files=files)
     gone_id = f"{office.account}-file"
@@ -32,6 +31,7 @@ async def enclose(office: Furnished) -> None:
         await inbox.remove(session, office.connection_id, gone_id)
         removal = (await session.scalars(select(FileRemoval))).one()
         removal.due_at -= 2 * keeping.FETCHED_WITHIN
+        await keeping.put_down(session, office.tenant_id, new_id(), timedelta(days=2))
 
 
 async def _file(b: Furnished, state: str) -> File:
@@ -107,15 +107,9 @@ async def _put_down(session: AsyncSession, a: Furnished, b: Furnished) -> None:
     await keeping.put_down(session, b.tenant_id, new_id(), timedelta(0))
 
 
-async def _take_up(session: AsyncSession, a: Furnished, b: Furnished) -> bool:
-    [removal_id] = await _removals(b)
-    async with b.session() as theirs:
-        removal = await theirs.get_one(FileRemoval, (b.tenant_id, removal_id))
-        due_at, removal.due_at = removal.due_at, utc_now() + timedelta(hours=1)
-    taken = await keeping.take_up(session, removal_id)
-    async with b.session() as theirs:
-        (await theirs.get_one(FileRemoval, (b.tenant_id, removal_id))).due_at = due_at
-    return taken
+async def _take_up(session: AsyncSession, a: Furnished, b: Furnished) -> list[bool]:
+    """One of them is not due yet."""
+    return [await keeping.take_up(session, object_id) for object_id in await _removals(b)]
 
 
 async def _enclosed(session: AsyncSession, a: Furnished, b: Furnished) -> object:
@@ -147,7 +141,7 @@ ON_FILES: dict[str, tuple[Attempt, object]] = {
     "files.keeping.remove_of": (_remove, None),
     "files.keeping.count_of": (_count, 0),
     "files.keeping.put_down": (_put_down, DBAPIError),
-    "files.keeping.take_up": (_take_up, False),
+    "files.keeping.take_up": (_take_up, [False, False]),
     "files.keeping.hasten_removals": (lambda s, a, b: keeping.hasten_removals(s, [b.contact_id]), None),
     "files.keeping.due_removals": (_due, False),
     "files.keeping.note_removed": (_note, None),
