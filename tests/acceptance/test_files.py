@@ -97,7 +97,11 @@ async def test_a_worker_that_is_killed_in_the_middle_of_a_download_costs_no_answ
 
 
 async def test_a_document_and_a_text_are_sent_along(town: Town) -> None:
-    office = await town.new_office(tools=["send_file"], knowledge=["files"])
+    office = await town.new_office(
+        tools=["send_file"],
+        knowledge=["files"],
+        sections={"knowledge": {"files": {"kind": "files", "title": "Files"}}},
+    )
     terms = town.folder / "terms.md"
     terms.write_text("# Our terms\n\nReturns within 30 days.")
     handed_in = await konstruct("knowledge", "upload", str(terms), "--wait", "--tenant", office.slug, env=town.env)

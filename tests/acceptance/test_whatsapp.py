@@ -18,7 +18,7 @@ from tests.acceptance.test_memory import behind_the_scenes
 from tests.acceptance.town import Office, Town, prompt
 from tests.konstruct.adapters.reading.pdfs import STYLES, flowing
 from tests.support.graph_double import Number, Person, Sent
-from tests.support.model_doubles import Behaviour, Fault, Json, ModelCall
+from tests.support.model_doubles import Behaviour, Fault, Json, ModelCall, tool_results
 from tests.support.pictures import picture, size_of
 
 pytestmark = pytest.mark.stack
@@ -221,8 +221,8 @@ async def test_a_file_is_sent_along_and_what_whatsapp_does_not_take_is_not(town:
     assert (file.body["type"], file.body["document"]["filename"]) == ("document", "prices.csv")
     media = town.graph.world.media[file.body["document"]["id"]]
     assert media.content == b"bell,9\n"
-    told = prompt(await town.model_call("prices of your bicycles", "prices.json"))
-    assert NOT_TAKEN.format("prices.json") in told
+    last = [call for call in town.models.calls if "prices of your bicycles" in prompt(call)][-1]
+    assert tool_results(last.messages)[0] == NOT_TAKEN.format("prices.json")
 
 
 async def test_what_comes_too_late_waits_and_a_template_asks_to_write_again(town: Town, business: Business) -> None:
