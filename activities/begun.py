@@ -10,6 +10,7 @@ from konstruct.conversations import Turn
 from konstruct.knowledge.citing import Source
 from konstruct.ports import Image, ToolCall
 from konstruct.scope import Verdict
+from konstruct.tools.builtin import SEND_FILE
 from konstruct.tools.calls import Kept, PastStep
 from konstruct.tools.registry import Tool
 
@@ -38,6 +39,7 @@ class Begun:
             Source(source["number"], source["title"], source["link"], source["text"])
             for step in self.steps
             for call in step.calls
+            if call.name != SEND_FILE
             for source in call.sources
         ]
 

@@ -13,9 +13,11 @@ from temporalio.client import Client
 
 from activities.librarian import PASSAGES, Librarian
 from activities.locating import Locator
+from activities.sending_files import SendingFiles
 from konstruct import audit, consults, conversations, employees, memory, temporal
 from konstruct.db import Database
 from konstruct.errors import ToolFailed
+from konstruct.file_ports import FileStore
 from konstruct.handoffs import owning
 from konstruct.handoffs.owning import Wish
 from konstruct.memory import Question, asking
@@ -49,13 +51,20 @@ class Given:
 
 class BuiltinTools:
     def __init__(
-        self, database: Database, vault: Vault, embedders: Embedders, cooldowns: Cooldowns, client: Client
+        self,
+        database: Database,
+        vault: Vault,
+        embedders: Embedders,
+        cooldowns: Cooldowns,
+        client: Client,
+        files: FileStore | None = None,
     ) -> None:
         self._database = database
         self._vault = vault
         self._client = client
         self._locator = Locator(embedders, cooldowns)
         self._librarian = Librarian(database, self._locator)
+        self._sending = SendingFiles(database, vault, files)
         self._uses: dict[str, Callable[[Given], Awaitable[Outcome]]] = {
             builtin.SEARCH_KNOWLEDGE: self._search_knowledge,
             builtin.REMEMBER: self._remember,
@@ -63,6 +72,7 @@ class BuiltinTools:
             builtin.CURRENT_TIME: self._current_time,
             builtin.HAND_OFF: self._hand_off,
             builtin.ASK_COLLEAGUE: self._ask_colleague,
+            builtin.SEND_FILE: self._send_file,
             builtin.READ_RESULT: self._read_result,
             builtin.SEND_REPLY: self._send_reply,
         }
@@ -144,6 +154,9 @@ class BuiltinTools:
             asked = await consults.ask(session, self._vault, call, given.text("colleague"), given.text("question"))
         await temporal.mention_consult(self._client, call.tenant_id, asked.consult_id)
         return Outcome("done", ASKED.format(asked.colleague_name))
+
+    async def _send_file(self, given: Given) -> Outcome:
+        return await self._sending.make_ready(given.call, given.arguments)
 
     async def _read_result(self, given: Given) -> Outcome:
         call, start = given.call, given.arguments["from"]

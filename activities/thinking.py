@@ -40,7 +40,7 @@ from konstruct.ports import ChatModel, Cooldowns, Embedders, Messenger, ModelLin
 from konstruct.settings import Settings
 from konstruct.streaming import NO_STREAMERS, Streamer
 from konstruct.tools import calls as calls_
-from konstruct.tools import proposing, registry
+from konstruct.tools import proposing, registry, sending
 from konstruct.tools.builtin import SEARCH_KNOWLEDGE
 from konstruct.vault import Vault
 
@@ -246,8 +246,11 @@ class Thinking:
             return Thought(decision, finished.reply_ids), "turn.superseded"
         is_foreign = answer.turned_down is not None
         await self._scoping.offer_person(session, request.conversation_id, turn, finished.reply_ids, always=is_foreign)
+        reply_ids = finished.reply_ids
+        if stored and not is_foreign:
+            reply_ids = [*reply_ids, *await sending.take_along(*where, begun.steps)]
         if fired is None:
-            return Thought("reply", finished.reply_ids), "turn.out_of_scope" if is_foreign else "turn.answered"
+            return Thought("reply", reply_ids), "turn.out_of_scope" if is_foreign else "turn.answered"
         if begun.watch.hands_off:
             return await self._escalating.hand_off(session, request, turn.asker, fired), "turn.handed_off"
         if begun.watch.holds_back:
@@ -256,7 +259,7 @@ class Thinking:
             await self._streaming.take_over(session, request, told, parts, None)
             return Thought("reply", told.reply_ids, approvals=asked), "turn.held_back"
         handoff_id = await self._escalating.tell(session, request, turn.asker, fired)
-        return Thought("reply", finished.reply_ids, told_handoff_id=handoff_id), "turn.answered"
+        return Thought("reply", reply_ids, told_handoff_id=handoff_id), "turn.answered"
 
     async def _is_untrusted(
         self, session: AsyncSession, request: ThinkRequest, turn: Turn, recalled: Sequence[Recalled]

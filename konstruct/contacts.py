@@ -149,6 +149,7 @@ async def erase(session: AsyncSession, tenant_id: UUID, contact_id: UUID, *, act
     others = await _where_others_talk(session, contact_ids, conversation_ids)
     messages = await _shred_messages(session, contact_ids, conversation_ids)
     await keeping.remove_of(session, messages)
+    await keeping.hasten_removals(session, contact_ids)
     memories = [
         memory_id
         for which in (col(Memory.contact_id).in_(contact_ids), among(col(Memory.message_id), messages))

@@ -136,13 +136,13 @@ async def work(settings: Settings, *, until: asyncio.Event) -> None:
         windows = RedisWindows(parts.redis, Circuit())
         web_client = await stack.enter_async_context(open_client(settings.web_allowed))
         mcp = HttpMcp(partial(open_client, settings.web_allowed))
-        builtin = BuiltinTools(database, vault, parts.embedders, parts.cooldowns, client)
         deskrooms: dict[str, Deskroom] = {"slack": SlackDeskroom(http, settings.slack_api_url)}
         sources: dict[str, FileSource] = {
             "slack": SlackFiles(http, settings.slack_api_url),
             "whatsapp": WhatsAppFiles(http, settings.graph_api_url),
         }
         files = file_store.opened(settings)
+        builtin = BuiltinTools(database, vault, parts.embedders, parts.cooldowns, client, files)
         speech = models.speech_link(settings)
         listens = LiteLLMTranscriber(speech) if speech else None
         opening = Opening(SubprocessReader(), SubprocessPictures(), listens)

@@ -18,7 +18,7 @@ from sqlmodel import col, select
 
 from konstruct.db import Database, among
 from konstruct.messages import MOST_FILES, SentFile, files_of, opened_files, seal_files
-from konstruct.tables import File, FileRemoval, Message
+from konstruct.tables import File, FileRemoval, Message, ToolCall
 from konstruct.tables.base import utc_now
 from konstruct.vault import ContactCipher, Vault
 
@@ -186,7 +186,7 @@ async def keep(session: AsyncSession, task: Task, digest: str, content: Content)
         sealed_text=task.cipher.seal(TEXT, task.file_id, content.text) if content.text else None,
     )
     if await session.scalar(select(File.id).where(col(File.object_id) == task.file_id).limit(1)) is None:
-        await _put_down(session, task.tenant_id, task.file_id, timedelta(0))
+        await put_down(session, task.tenant_id, task.file_id, timedelta(0))
 
 
 async def refuse(session: AsyncSession, file_id: UUID, error: str, *, is_its_own_fault: bool = True) -> None:
@@ -226,12 +226,38 @@ async def remove_of(session: AsyncSession, message_ids: Collection[UUID]) -> Non
     await session.execute(delete(File).where(which).execution_options(synchronize_session=False))
     shared = set(await session.scalars(select(col(File.object_id)).where(col(File.object_id).in_(gone))))
     for object_id in gone.keys() - shared:
-        await _put_down(session, gone[object_id][0], object_id, gone[object_id][1])
+        await put_down(session, gone[object_id][0], object_id, gone[object_id][1])
 
 
-async def _put_down(session: AsyncSession, tenant_id: UUID, object_id: UUID, delay: timedelta) -> None:
+async def put_down(session: AsyncSession, tenant_id: UUID, object_id: UUID, delay: timedelta) -> None:
+    """To be removed then, unless somebody takes it up again."""
     removal = insert(FileRemoval).values(tenant_id=tenant_id, id=object_id, due_at=utc_now() + delay)
     await session.execute(removal.on_conflict_do_nothing())
+
+
+async def take_up(session: AsyncSession, object_id: UUID) -> bool:
+    """Whether a message may have what was put down for later, or was in one that was discarded. Then nothing removes it
+    any more."""
+    put_down = col(FileRemoval.id) == object_id, col(FileRemoval.due_at) > utc_now()
+    if await session.scalar(delete(FileRemoval).where(*put_down).returning(col(FileRemoval.id))) is not None:
+        return True
+    discarded = select(col(Message.id)).where(col(Message.state) == "discarded")
+    free = delete(File).where(col(File.id) == object_id, col(File.message_id).in_(discarded))
+    freed = free.returning(col(File.id)).execution_options(synchronize_session=False)
+    return await session.scalar(freed) is not None
+
+
+async def hasten_removals(session: AsyncSession, contact_ids: Collection[UUID]) -> None:
+    """What was made ready for these contacts, and no message took up, need not wait. It lies under its call's id."""
+    theirs = select(col(ToolCall.id)).where(col(ToolCall.contact_id).in_(contact_ids))
+    # Somebody may be about to write it.
+    due_at = func.least(col(FileRemoval.due_at), utc_now() + FETCHED_WITHIN)
+    await session.execute(
+        update(FileRemoval)
+        .where(col(FileRemoval.id).in_(theirs))
+        .values(due_at=due_at)
+        .execution_options(synchronize_session=False)
+    )
 
 
 async def count_of(session: AsyncSession, contact_id: UUID) -> int:

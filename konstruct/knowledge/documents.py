@@ -1,12 +1,12 @@
 """Documents: files as they are handed in, and all documents with what became of them. Reading them is not done here."""
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from sqlalchemy import LargeBinary, literal
+from sqlalchemy import LargeBinary, func, literal, or_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
@@ -21,6 +21,7 @@ from konstruct.tables.base import utc_now
 LARGEST: Final = 20_000_000
 """Bytes of one file."""
 LONGEST_NAME: Final = 255
+MOST_CALLED_SO: Final = 10
 
 State = Literal["waiting", "indexed", "duplicate", "failed"]
 
@@ -105,6 +106,22 @@ async def listing(
     return (
         await session.scalars(
             select(KnowledgeDocument).where(*wanted).order_by(col(KnowledgeDocument.id)).limit(at_most)
+        )
+    ).all()
+
+
+async def called(session: AsyncSession, source_keys: Collection[str], name: str) -> Sequence[KnowledgeDocument]:
+    """What can be read in these sources and has this name or, behind those, this title."""
+    is_named = func.lower(col(KnowledgeDocument.name)) == name.lower()
+    return (
+        await session.scalars(
+            select(KnowledgeDocument)
+            .join(KnowledgeSource, col(KnowledgeSource.id) == col(KnowledgeDocument.source_id))
+            .where(col(KnowledgeSource.key).in_(source_keys), col(KnowledgeSource.status) != "removed")
+            .where(col(KnowledgeDocument.status).in_(("indexed", "duplicate")))
+            .where(or_(is_named, func.lower(col(KnowledgeDocument.title)) == name.lower()))
+            .order_by(is_named.desc(), col(KnowledgeDocument.id))
+            .limit(MOST_CALLED_SO)
         )
     ).all()
 

@@ -102,7 +102,7 @@ class ToolCall(Owned, table=True):
     sealed_whole: bytes | None = Field(default=None, sa_type=LargeBinary)
     """All of it, where that is more."""
     sealed_sources: bytes | None = Field(default=None, sa_type=LargeBinary)
-    """The passages of documents that it gave, so that an answer can name them."""
+    """The passages of documents that it gave, so that an answer can name them; or what it is to take along."""
     is_untrusted: bool = False
     """Whether strangers may have written what came back."""
     detail: dict[str, Any] = document()

@@ -14,6 +14,7 @@ FORGET: Final = "forget"
 CURRENT_TIME: Final = "current_time"
 HAND_OFF: Final = "hand_off"
 ASK_COLLEAGUE: Final = "ask_colleague"
+SEND_FILE: Final = "send_file"
 READ_RESULT: Final = "read_result"
 SEND_REPLY: Final = "send_reply"
 
@@ -86,6 +87,21 @@ BUILTINS: Final[dict[str, Builtin]] = {
             "sends",
             # It reaches the business's own people alone, who see it as what somebody wrote.
             approval="never",
+        ),
+        _builtin(
+            SEND_FILE,
+            "Sends a file along with your next answer to the person you talk with: one of the business's own documents,"
+            ' by the "document" that a passage is of, or a text that you write, as "name" (ending in .txt, .md, .csv or'
+            ' .json) and "text". A file of the same name takes the place of the one before.',
+            _object(
+                {
+                    "document": {"type": "string", "minLength": 1, "maxLength": 300},
+                    "name": {"type": "string", "minLength": 1, "maxLength": 100},
+                    "text": {"type": "string", "minLength": 1, "maxLength": 100_000},
+                }
+            ),
+            # It goes to whoever gets the answer, and with it: no more is done than by answering.
+            "harmless",
         ),
         _builtin(
             READ_RESULT,

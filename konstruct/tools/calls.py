@@ -103,7 +103,7 @@ class PastCall:
     fingerprint: str
     is_untrusted: bool
     sources: Sequence[Mapping[str, Any]] = ()
-    """Passages that it gave, each with number, title, link and text."""
+    """Passages that it gave, each with number, title, link and text; or a file."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class Outcome:
     told: JsonValue
     is_untrusted: bool = False
     sources: Sequence[Mapping[str, Any]] = ()
-    """Passages of documents that it gives: number, title, link and text of each."""
+    """Passages of documents that it gives: number, title, link and text of each; or the file that it made ready."""
     error: str = ""
     """For operators, where what the model is told says less."""
 

@@ -96,6 +96,37 @@ async def test_a_worker_that_is_killed_in_the_middle_of_a_download_costs_no_answ
     assert asked == [first.id, second.id, second.id]
 
 
+async def test_a_document_and_a_text_are_sent_along(town: Town) -> None:
+    office = await town.new_office(
+        tools=["send_file"],
+        knowledge=["files"],
+        sections={"knowledge": {"files": {"kind": "files", "title": "Files"}}},
+    )
+    terms = town.folder / "terms.md"
+    terms.write_text("# Our terms\n\nReturns within 30 days.")
+    handed_in = await konstruct("knowledge", "upload", str(terms), "--wait", "--tenant", office.slug, env=town.env)
+    assert handed_in.status == 0, handed_in
+    town.models.turns(
+        "anthropic",
+        "Send me both",
+        Behaviour(
+            calls=[("send_file", {"document": "Our terms"}), ("send_file", {"name": "prices.csv", "text": "bell,9\n"})]
+        ),
+        Behaviour(lambda _: "Here are both."),
+    )
+    talk = office.talk()
+    await talk.mention("Send me both")
+
+    await town.slack.wait_for_message(talk.channel, 3, thread_ts=talk.root, team=office.workspace.team_id)
+    answer, *files = talk.messages()
+    assert "Here are both." in answer["text"]
+    sent = [office.workspace.files[file["id"]] for message in files for file in message["files"]]
+    assert [(file.name, file.content) for file in sent] == [
+        ("terms.md", terms.read_bytes()),
+        ("prices.csv", b"bell,9\n"),
+    ]
+
+
 async def test_files_lie_nowhere_in_plain_and_go_with_whoever_sent_them(town: Town) -> None:
     office = await town.new_office()
     canary = f"Canary{secrets.token_hex(8)}"

@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 from reportlab.platypus import Paragraph
 
+from activities.sending_files import NOT_TAKEN
 from konstruct.scope.sentences import SENTENCES, only
 from tests.acceptance.desks import ANNA, Desk, open_desk
 from tests.acceptance.processes import kill, konstruct, until
@@ -17,7 +18,7 @@ from tests.acceptance.test_memory import behind_the_scenes
 from tests.acceptance.town import Office, Town, prompt
 from tests.konstruct.adapters.reading.pdfs import STYLES, flowing
 from tests.support.graph_double import Number, Person, Sent
-from tests.support.model_doubles import Behaviour, Fault, Json, ModelCall
+from tests.support.model_doubles import Behaviour, Fault, Json, ModelCall, tool_results
 from tests.support.pictures import picture, size_of
 
 pytestmark = pytest.mark.stack
@@ -200,6 +201,28 @@ async def test_a_picture_a_pdf_and_a_voice_message_are_asked_about(town: Town, b
     await line.send("audio", "audio/ogg", b"OggS" + b"\0" * 24 + b"OpusHead" + b"\1" * 500, voice=True)
     assert "How long is the frame guaranteed?" in prompt(await town.model_call("as it was understood"))
     await line.heard(3)
+
+
+async def test_a_file_is_sent_along_and_what_whatsapp_does_not_take_is_not(town: Town) -> None:
+    business = await open_business(town, ["send_file"])
+    line = business.line()
+    prices = {"name": "prices.csv", "text": "bell,9\n"}
+    town.models.turns(
+        "anthropic",
+        "prices of your bicycles",
+        Behaviour(calls=[("send_file", {"name": "prices.json", "text": "{}"})]),
+        Behaviour(calls=[("send_file", prices)]),
+        Behaviour(lambda _: "Here they are."),
+    )
+    await line.say("Send me the prices of your bicycles, please.")
+
+    answer, file = await line.heard(2)
+    assert answer.text == "Here they are."
+    assert (file.body["type"], file.body["document"]["filename"]) == ("document", "prices.csv")
+    media = town.graph.world.media[file.body["document"]["id"]]
+    assert media.content == b"bell,9\n"
+    last = [call for call in town.models.calls if "prices of your bicycles" in prompt(call)][-1]
+    assert tool_results(last.messages)[0] == NOT_TAKEN.format("prices.json")
 
 
 async def test_what_comes_too_late_waits_and_a_template_asks_to_write_again(town: Town, business: Business) -> None:

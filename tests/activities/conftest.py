@@ -22,6 +22,7 @@ from konstruct.settings import Settings
 from konstruct.vault import Vault
 from tests.support.doubles import (
     GivenEmbedders,
+    KeptFiles,
     KeptWindows,
     NothingCools,
     RecordingMessenger,
@@ -139,6 +140,11 @@ async def server() -> AsyncIterator[McpDouble]:
 
 
 @pytest.fixture
+def store() -> KeptFiles:
+    return KeptFiles()
+
+
+@pytest.fixture
 async def tool_use(
     database: Database,
     vault: Vault,
@@ -147,8 +153,10 @@ async def tool_use(
     closed_shop: OddShop,
     server: McpDouble,
     temporal_client: Client,
+    store: KeptFiles,
 ) -> AsyncIterator[ToolUse]:
-    builtin = BuiltinTools(database, vault, GivenEmbedders({embedder.name: embedder}), NothingCools(), temporal_client)
+    embedders = GivenEmbedders({embedder.name: embedder})
+    builtin = BuiltinTools(database, vault, embedders, NothingCools(), temporal_client, store)
     allowed = [shop.place, closed_shop.place, f"127.0.0.1:{server.port}"]
     async with open_client(allowed) as client:
         yield ToolUse(database, vault, builtin, SafeWeb(client), HttpMcp(partial(open_client, allowed)))

@@ -23,11 +23,6 @@ FILE = OutgoingFile("terms.pdf", "application/pdf", b"%PDF-canary")
 
 
 @pytest.fixture
-def store() -> KeptFiles:
-    return KeptFiles()
-
-
-@pytest.fixture
 def delivery(database: Database, vault: Vault, messenger: RecordingMessenger, store: KeptFiles) -> Delivery:
     return Delivery(database, vault, {"slack": messenger}, KeptWindows(), files=store)
 

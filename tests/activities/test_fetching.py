@@ -50,11 +50,6 @@ def channel() -> GivenFiles:
 
 
 @pytest.fixture
-def store() -> KeptFiles:
-    return KeptFiles()
-
-
-@pytest.fixture
 def listener() -> Listener:
     return Listener()
 

@@ -1,6 +1,7 @@
 """What one tenant may try on files that another's contact has sent; ``test_crossing`` runs it."""
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError
@@ -19,7 +20,7 @@ Attempt = Callable[[AsyncSession, Furnished, Furnished], Awaitable[object]]
 
 
 async def enclose(office: Furnished) -> None:
-    """One that is kept, one that waits, and one that is to be removed."""
+    """One that is kept, one that waits, one that is to be removed, and one that may yet be taken up."""
     files = tuple(SentFile(f"canary-{number}.pdf", reference="Canary") for number in range(2))
     asked = await office.say("Canary with files", root="8.0", files=files)
     gone_id = f"{office.account}-file"
@@ -30,6 +31,7 @@ async def enclose(office: Furnished) -> None:
         await inbox.remove(session, office.connection_id, gone_id)
         removal = (await session.scalars(select(FileRemoval))).one()
         removal.due_at -= 2 * keeping.FETCHED_WITHIN
+        await keeping.put_down(session, office.tenant_id, new_id(), timedelta(days=2))
 
 
 async def _file(b: Furnished, state: str) -> File:
@@ -101,6 +103,15 @@ async def _give_up(session: AsyncSession, a: Furnished, b: Furnished) -> None:
     await keeping.give_up(session, (await _file(b, "waiting")).conversation_id)
 
 
+async def _put_down(session: AsyncSession, a: Furnished, b: Furnished) -> None:
+    await keeping.put_down(session, b.tenant_id, new_id(), timedelta(0))
+
+
+async def _take_up(session: AsyncSession, a: Furnished, b: Furnished) -> list[bool]:
+    """One of them is not due yet."""
+    return [await keeping.take_up(session, object_id) for object_id in await _removals(b)]
+
+
 async def _enclosed(session: AsyncSession, a: Furnished, b: Furnished) -> object:
     file = await _file(b, "kept")
     async with b.session() as theirs:
@@ -129,6 +140,9 @@ ON_FILES: dict[str, tuple[Attempt, object]] = {
     "files.keeping.give_up": (_give_up, None),
     "files.keeping.remove_of": (_remove, None),
     "files.keeping.count_of": (_count, 0),
+    "files.keeping.put_down": (_put_down, DBAPIError),
+    "files.keeping.take_up": (_take_up, [False, False]),
+    "files.keeping.hasten_removals": (lambda s, a, b: keeping.hasten_removals(s, [b.contact_id]), None),
     "files.keeping.due_removals": (_due, False),
     "files.keeping.note_removed": (_note, None),
     "files.showing.attached": (_shown, {}),

@@ -46,6 +46,13 @@ async def _documents(session: AsyncSession, a: Furnished, b: Furnished) -> objec
     return {row.tenant_id for row in await documents.listing(session, "files", after=b.document_id)} - {a.tenant_id}
 
 
+async def _called(session: AsyncSession, a: Furnished, b: Furnished) -> object:
+    """Both have a document of this name, too."""
+    async with b.session() as theirs:
+        name = (await documents.find(theirs, b.document_id)).name
+    return [row.id for row in await documents.called(session, ["files"], name) if row.tenant_id != a.tenant_id]
+
+
 async def _search(session: AsyncSession, a: Furnished, b: Furnished) -> object:
     return await search.search(session, b.tenant_id, Query("canary", {"local/words": [1.0, 0.0]}), floor=0.0)
 
@@ -99,6 +106,7 @@ ON_KNOWLEDGE: dict[str, tuple[Attempt, object]] = {
     ),
     "knowledge.documents.find": (lambda s, a, b: documents.find(s, b.document_id), NotFound),
     "knowledge.documents.listing": (_documents, set()),
+    "knowledge.documents.called": (_called, []),
     "knowledge.documents.content_of": (lambda s, a, b: documents.content_of(s, b.document_id), NotFound),
     "knowledge.indexing.write": (lambda s, a, b: indexing.write(s, b.sync, _task(b), STOLEN), Conflict),
     "knowledge.indexing.write into a": (lambda s, a, b: indexing.write(s, a.sync, _task(b), STOLEN), "superseded"),

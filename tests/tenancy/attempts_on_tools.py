@@ -13,11 +13,13 @@ from sqlmodel import select
 from konstruct import approvals, conversations, employees, equipping, manifest, notices, usage, withdrawing
 from konstruct.errors import Conflict, NotFound
 from konstruct.memory import asking as asking_of_memory
+from konstruct.messages import SentFile
 from konstruct.ports import ToolCall
 from konstruct.tables import Conversation, Message, Tool, Usage
 from konstruct.tables import ToolCall as CallRow
-from konstruct.tools import asking, calls, defining, earlier, registry
-from konstruct.tools.calls import Kept, Outcome
+from konstruct.tools import asking, calls, defining, earlier, registry, sending
+from konstruct.tools.builtin import SEND_FILE
+from konstruct.tools.calls import Kept, Outcome, PastCall, PastStep
 from konstruct.vault import Vault
 from tests.conftest import ENCRYPTION_KEY
 from tests.support.office import Furnished, Office
@@ -215,6 +217,18 @@ async def _searches_before(session: AsyncSession, a: Furnished, b: Furnished) ->
     return await earlier.searches_before(session, call, call.tool)
 
 
+async def _begin_sending(session: AsyncSession, a: Furnished, b: Furnished) -> object:
+    return await sending.begin(session, a.vault, await call_of(b))
+
+
+async def _take_along(session: AsyncSession, a: Furnished, b: Furnished) -> object:
+    call = await call_of(b, "done")
+    file = sending.made_ready(SentFile("Canary.txt", "text/plain", 1))
+    made = PastCall(call.id, "call_0", SEND_FILE, "{}", "", "done", "", is_untrusted=False, sources=[file])
+    steps = [PastStep(0, "", 1, (made,))]
+    return await sending.take_along(session, a.vault, call.conversation_id, call.turn_id, steps)
+
+
 async def _accept(session: AsyncSession, a: Furnished, b: Furnished) -> None:
     """Both have a server of this name, which offers each something else than it did."""
     await defining.accept(session, SERVER, "list_orders", f"list_orders-{b.tenant_id}", "a")
@@ -310,6 +324,8 @@ ON_TOOLS: dict[str, tuple[Attempt, object]] = {
     "tools.defining.secrets": (_secrets, DBAPIError),
     "tools.earlier.searches_before": (_searches_before, 0),
     "tools.earlier.whole_result": (_whole_result, None),
+    "tools.sending.begin": (_begin_sending, NotFound),
+    "tools.sending.take_along": (_take_along, NotFound),
     "tools.registry.listing": (_listing, True),
     "tools.registry.toolbox": (_toolbox, True),
     "usage.spent": (_spent, Decimal(0)),
