@@ -67,6 +67,13 @@ class Fetching:
             if failure is not None:
                 raise failure
 
+    @activity.defn(name="give_up_files")
+    async def give_up_files(self, request: FetchFilesRequest) -> None:
+        """They did not come in time: whoever waits for them goes on without."""
+        async with self._database.tenant_session(request.tenant_id) as session:
+            await conversations.lock(session, request.conversation_id)
+            await keeping.give_up(session, request.conversation_id)
+
     async def _waiting(self, request: FetchFilesRequest) -> tuple[ChannelAccount, list[Task]]:
         async with self._database.tenant_session(request.tenant_id) as session:
             found = await conversations.whereabouts(session, self._vault, request.conversation_id)
