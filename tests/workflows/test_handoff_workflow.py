@@ -221,9 +221,7 @@ async def test_files_that_cannot_be_fetched_are_given_up_and_that_is_shown(
     assert (people.given_up_files, people.attended.qsize()) == ([conversation.id], 2)
 
 
-async def test_of_what_is_over_no_files_are_fetched(
-    conversation: Conversation, people: People, stage: Stage
-) -> None:
+async def test_of_what_is_over_no_files_are_fetched(conversation: Conversation, people: People, stage: Stage) -> None:
     people.stand(HandoffStanding(is_over=True, files_wait_in=conversation.id))
     await (await conversation.have_attended()).result()
     assert stage.fetching.empty()
