@@ -255,6 +255,7 @@ class Attending:
         async with self._database.tenant_session(state.tenant_id) as session:
             handoff = await owning.get(session, state.handoff_id)
             wanted = await attending.wanted(session, state.handoff_id)
+            unfetched = await attending.waiting_files(session, handoff)
         left = None if handoff.next_due_at is None else (handoff.next_due_at - utc_now()).total_seconds()
         if handoff.progress.get("tasks"):
             # Mail that the server did not take.
@@ -264,6 +265,7 @@ class Attending:
             seconds=left,
             needs_packet=handoff.sealed_packet is None and handoff.state != "over",
             assist=wanted,
+            files_wait_in=handoff.conversation_id if unfetched else None,
         )
 
 

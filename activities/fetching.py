@@ -5,21 +5,23 @@ import hashlib
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
 from activities.heartbeat import heartbeat
-from activities.opening import Opening
-from konstruct import conversations
+from activities.opening import Opened, Opening
+from konstruct import connections, conversations, usage
 from konstruct.contracts.conversation import FetchFilesRequest
+from konstruct.conversations import Whereabouts
 from konstruct.db import Database
-from konstruct.errors import ChannelRefused, ChannelUnavailable, KonstructError, Unreadable
+from konstruct.errors import ChannelRefused, ChannelUnavailable, ConnectionDead, KonstructError, Unreadable
 from konstruct.file_ports import FileSource, FileStore
 from konstruct.files import keeping, kinds
 from konstruct.files.keeping import CONTENT, Content, Task
+from konstruct.models import ModelCall
 from konstruct.ports import ChannelAccount
 from konstruct.vault import Vault
 
@@ -49,7 +51,7 @@ class Fetching:
         """Settles all that waits in a conversation. An attempt that is cut off leaves what is settled already, so that
         the next one goes on from there."""
         async with heartbeat():
-            account, tasks = await self._waiting(request)
+            found, tasks = await self._waiting(request)
             if not tasks:
                 # As where all that waits is of a contact who was erased: else it would be waited for again and again.
                 async with self._database.tenant_session(request.tenant_id) as session:
@@ -58,7 +60,7 @@ class Fetching:
             for task in tasks:
                 try:
                     async with self._places:
-                        await self._fetch(account, task)
+                        await self._fetch(found, task)
                 except KonstructError as error:
                     if not error.retryable:
                         raise
@@ -67,23 +69,32 @@ class Fetching:
             if failure is not None:
                 raise failure
 
-    async def _waiting(self, request: FetchFilesRequest) -> tuple[ChannelAccount, list[Task]]:
+    @activity.defn(name="give_up_files")
+    async def give_up_files(self, request: FetchFilesRequest) -> None:
+        """They did not come in time: whoever waits for them goes on without."""
+        async with self._database.tenant_session(request.tenant_id) as session:
+            await conversations.lock(session, request.conversation_id)
+            await keeping.give_up(session, request.conversation_id)
+
+    async def _waiting(self, request: FetchFilesRequest) -> tuple[Whereabouts, list[Task]]:
         async with self._database.tenant_session(request.tenant_id) as session:
             found = await conversations.whereabouts(session, self._vault, request.conversation_id)
-            return found.account, await keeping.waiting(session, self._vault, request.conversation_id)
+            return found, await keeping.waiting(session, self._vault, request.conversation_id)
 
-    async def _fetch(self, account: ChannelAccount, task: Task) -> None:
-        source = self._sources.get(account.kind)
+    async def _fetch(self, found: Whereabouts, task: Task) -> None:
+        source = self._sources.get(found.account.kind)
         if source is None:
             return await self._refuse(task, "files of this channel cannot be fetched")
         try:
-            content = await self._content(source, account, task)
+            content = await self._content(source, found.account, task)
             digest = task.cipher.fingerprint(hashlib.sha256(content).hexdigest())
             if await self._keep_same(task, digest):
                 return None
-            opened = await self._opening.open(task.sent, content)
+            opened = await self._open(found, task, content)
         except Unreadable as error:
             return await self._refuse(task, str(error))
+        except ConnectionDead as error:
+            return await self._refuse_as_dead(found.account, task, error)
         except ChannelRefused as error:
             return await self._refuse(task, str(error), is_its_own_fault=error.code == "too_big")
         sealed = await asyncio.to_thread(task.cipher.seal_bytes, CONTENT, task.file_id, opened.content)
@@ -92,6 +103,15 @@ class Fetching:
             await self._mark(session, task, opened.media_type)
             await keeping.keep(session, task, digest, Content(opened.media_type, len(opened.content), opened.text))
         return None
+
+    async def _open(self, found: Whereabouts, task: Task, content: bytes) -> Opened:
+        calls: list[ModelCall] = []
+        try:
+            return await self._opening.open(task.sent, content, calls.append)
+        finally:
+            if calls:
+                async with self._database.tenant_session(task.tenant_id) as session:
+                    usage.record(session, found.employee, task.conversation_id, uuid4(), calls, "speech")
 
     async def _keep_same(self, task: Task, digest: str) -> bool:
         async with self._database.tenant_session(task.tenant_id) as session:
@@ -121,6 +141,12 @@ class Fetching:
         log.info("file_refused", conversation_id=str(task.conversation_id), file_id=str(task.file_id), why=why)
         async with self._database.tenant_session(task.tenant_id) as session:
             await keeping.refuse(session, task.file_id, why, is_its_own_fault=is_its_own_fault)
+
+    async def _refuse_as_dead(self, account: ChannelAccount, task: Task, error: ConnectionDead) -> None:
+        """The next one is refused as well, and so is whatever is sent."""
+        async with self._database.tenant_session(task.tenant_id) as session:
+            await keeping.refuse(session, task.file_id, str(error), is_its_own_fault=False)
+            await connections.mark(session, account.connection_id, status="revoked", reason=error.code, actor="channel")
 
 
 class Removing:

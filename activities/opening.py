@@ -1,15 +1,19 @@
 """What becomes of a file's content: a small picture, the beginning of a document's text, or what is said in it."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import structlog
 
-from konstruct.errors import BadInput, Misconfigured, Unreadable
+from konstruct.errors import BadInput, KonstructError, Misconfigured, Unreadable
 from konstruct.file_ports import PictureReader, Transcriber
 from konstruct.files import kinds
 from konstruct.messages import SentFile
+from konstruct.models import ModelCall
 from konstruct.source_ports import DocumentReader, ReadDocument
+from konstruct.tables.base import utc_now
 
 log = structlog.get_logger(__name__)
 
@@ -37,8 +41,8 @@ class Opening:
         self._pictures = pictures
         self._transcriber = transcriber
 
-    async def open(self, sent: SentFile, content: bytes) -> Opened:
-        """By what it is, whatever it is called.
+    async def open(self, sent: SentFile, content: bytes, record: Callable[[ModelCall], None]) -> Opened:
+        """By what it is, whatever it is called. ``record``: is told of each call of a model, whatever becomes of it.
 
         Raises:
             Unreadable: with what is to be read after “could not be opened:”.
@@ -53,15 +57,17 @@ class Opening:
         if kind == "picture":
             return Opened("image/jpeg", await self._pictures.small(content))
         if kind == "voice":
-            return Opened(media_type, content, await self._transcript(sent, media_type, content))
+            return Opened(media_type, content, await self._transcript(sent, media_type, content, record))
         read = await self._documents.read(content, name=sent.name, media_type=sent.media_type)
         return Opened(read.media_type, content, _text(read))
 
-    async def _transcript(self, sent: SentFile, media_type: str, content: bytes) -> str:
+    async def _transcript(
+        self, sent: SentFile, media_type: str, content: bytes, record: Callable[[ModelCall], None]
+    ) -> str:
         if self._transcriber is None:
             raise Unreadable(NOBODY_LISTENS)
         try:
-            said = await self._transcriber.transcribe(sent.name, media_type, content)
+            said = await _heard(self._transcriber, sent, media_type, content, record)
         except BadInput as error:
             raise Unreadable("it could not be understood as speech") from error
         except Misconfigured as error:
@@ -70,6 +76,31 @@ class Opening:
         if not said.strip():
             raise Unreadable("nothing is said in it")
         return said.strip()[:LONGEST_TRANSCRIPT]
+
+
+async def _heard(
+    transcriber: Transcriber, sent: SentFile, media_type: str, content: bytes, record: Callable[[ModelCall], None]
+) -> str:
+    started_at, began = utc_now(), time.monotonic()
+    outcome: Literal["ok", "failed", "cancelled"] = "cancelled"
+    error_kind = None
+    try:
+        said = await transcriber.transcribe(sent.name, media_type, content)
+        outcome = "ok"
+        return said
+    except KonstructError as error:
+        outcome, error_kind = "failed", type(error).__name__
+        raise
+    finally:
+        provider, _, model = transcriber.name.partition("/")
+        record(
+            ModelCall(
+                *(transcriber.name, provider, model, outcome, started_at, error_kind),
+                # It is paid for by the minute, and nobody says how many there were.
+                cost=None,
+                latency_ms=int((time.monotonic() - began) * 1000),
+            )
+        )
 
 
 def _text(read: ReadDocument) -> str:

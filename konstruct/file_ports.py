@@ -36,6 +36,10 @@ class FileStore(Protocol):
 class Transcriber(Protocol):
     """Speech to text. Never retries."""
 
+    @property
+    def name(self) -> str:
+        """``provider/model``."""
+
     async def transcribe(self, name: str, media_type: str, content: bytes) -> str:
         """Empty where nothing is said. Raises Unavailable (again later), BadInput (never), or Misconfigured (whatever
         is sent)."""

@@ -6,6 +6,7 @@ from uuid import UUID
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
+from konstruct.contracts.conversation import FetchFilesRequest
 from konstruct.contracts.handoffs import AssistRequest, HandoffStanding, HandoffState
 from workflows import policies
 from workflows.words import Words
@@ -18,6 +19,7 @@ class HandoffWorkflow:
         self._state = state
         self._words = Words()
         self._helps: dict[UUID, asyncio.Task[None]] = {}
+        self._fetching: asyncio.Task[None] | None = None
 
     @workflow.run
     async def run(self, state: HandoffState) -> None:
@@ -44,6 +46,9 @@ class HandoffWorkflow:
             self._begin(entry_id, "assist_agent", AssistRequest(self._state.tenant_id, entry_id))
         if standing.needs_packet:
             self._begin(self._state.handoff_id, "pack_handoff", self._state)
+        if standing.files_wait_in is not None and (self._fetching is None or self._fetching.done()):
+            # What comes while it is at work is fetched afterwards.
+            self._fetching = asyncio.create_task(self._fetch(standing.files_wait_in))
 
     def _begin(self, what: UUID, activity: str, request: AssistRequest | HandoffState) -> None:
         if what not in self._helps:
@@ -59,8 +64,17 @@ class HandoffWorkflow:
         # It is to be shown.
         self._words.add()
 
+    async def _fetch(self, conversation_id: UUID) -> None:
+        request = FetchFilesRequest(self._state.tenant_id, conversation_id)
+        try:
+            await workflow.execute_activity("fetch_files", request, **policies.FETCHING_FOR_PEOPLE)
+        except ActivityError:
+            await workflow.execute_activity("give_up_files", request, **policies.BOOKKEEPING)
+        self._words.add()
+
     def _is_helping(self) -> bool:
-        return not all(help_.done() for help_ in self._helps.values())
+        tasks = [*self._helps.values(), *([self._fetching] if self._fetching else [])]
+        return not all(task.done() for task in tasks)
 
     @workflow.signal
     def changed(self) -> None:

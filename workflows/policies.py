@@ -38,6 +38,14 @@ FETCHING = ActivityOptions(
     cancellation_type=ActivityCancellationType.TRY_CANCEL,
 )
 
+# The lines of what else is said wait for it.
+FETCHING_FOR_PEOPLE = ActivityOptions(
+    start_to_close_timeout=timedelta(minutes=2),
+    schedule_to_close_timeout=timedelta(minutes=2),
+    heartbeat_timeout=timedelta(seconds=5),
+    retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=20)),
+)
+
 # An answer is worth a day of trying. The channel's own word on when to try again comes with the error.
 DELIVERY = ActivityOptions(
     start_to_close_timeout=timedelta(minutes=2),

@@ -214,6 +214,7 @@ def conversations_worker(client: Client, turns: Turns) -> Worker:
             thinking.admit,
             thinking.abandon,
             turns.fetching.fetch_files,
+            turns.fetching.give_up_files,
             turns.delivery.deliver,
             turns.tool_use.call_tool,
             turns.tool_use.give_up_call,

@@ -85,6 +85,9 @@ class Attachment(Shown):
     media_type: str
     size: int = Field(description="Bytes; 0 where the channel does not say.")
     sent_at: datetime
+    state: str = Field(description="waiting, kept, refused (as what it is), failed (not to be had) or not_fetched.")
+    error: str = Field(description="Why it was refused or failed.")
+    transcript: str = Field(description="What is said in a voice message, as it was understood.")
 
 
 class Approval(Shown):

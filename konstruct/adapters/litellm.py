@@ -193,6 +193,10 @@ class LiteLLMTranscriber:
         self._link = link
         self._time_limit = time_limit
 
+    @property
+    def name(self) -> str:
+        return self._link.name
+
     async def transcribe(self, name: str, media_type: str, content: bytes) -> str:
         """``name`` is not passed on: what kind of recording it is has to be told by an ending, and by no more."""
         ending = _ENDINGS.get(media_type)

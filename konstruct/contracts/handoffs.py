@@ -101,6 +101,8 @@ class HandoffStanding:
     needs_packet: bool = False
     assist: list[UUID] = field(default_factory=list)
     """Entries that agents wait for: drafts and summaries."""
+    files_wait_in: UUID | None = None
+    """The conversation, where people wait for files that the contact sent."""
 
 
 @dataclass(frozen=True)

@@ -141,6 +141,12 @@ async def waiting(session: AsyncSession, vault: Vault, conversation_id: UUID) ->
     ]
 
 
+async def waiting_with(session: AsyncSession, conversation_id: UUID) -> set[UUID]:
+    """Messages whose files have not all come yet."""
+    query = select(col(File.message_id)).where(col(File.conversation_id) == conversation_id)
+    return set(await session.scalars(query.where(col(File.state) == "waiting").distinct()))
+
+
 @dataclass(frozen=True)
 class Content:
     """What is kept of a file."""

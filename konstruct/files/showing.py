@@ -1,7 +1,9 @@
-"""What an employee is shown of files: what is said in them, what is written in them, or why there is nothing."""
+"""What an employee and people are shown of files: what is said or written in them, what they are, or why there is
+nothing."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from mimetypes import guess_extension
 from uuid import UUID
 
 from sqlalchemy import and_
@@ -9,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from konstruct.db import among
-from konstruct.files.keeping import TEXT
+from konstruct.files.keeping import NOT_IN_TIME, TEXT
 from konstruct.files.kinds import Kind, kind_of
-from konstruct.messages import opened_files
+from konstruct.messages import SentFile, opened_files
 from konstruct.tables import File, Message
 from konstruct.vault import ContactCipher
 
@@ -29,6 +31,12 @@ class Attached:
     text: str = field(default="", repr=False)
     """Of a document, or said in a recording."""
     error: str = ""
+    position: int = 0
+    """Among the files of its message."""
+    media_type: str = ""
+    """As its sender says."""
+    size: int = 0
+    """Bytes, as its sender says, or as they were found to be."""
 
     @property
     def transcript(self) -> str:
@@ -48,22 +56,25 @@ async def attached(
     found: dict[UUID, list[Attached]] = {}
     for file, sealed in rows:
         if (cipher := ciphers.get(file.contact_id)) is not None and sealed is not None:
-            name = opened_files(cipher, file.message_id, sealed)[file.position].name
-            found.setdefault(file.message_id, []).append(_attached(file, name, cipher))
+            sent = opened_files(cipher, file.message_id, sealed)[file.position]
+            found.setdefault(file.message_id, []).append(_attached(file, sent, cipher))
     return found
 
 
-def _attached(file: File, name: str, cipher: ContactCipher) -> Attached:
+def _attached(file: File, sent: SentFile, cipher: ContactCipher) -> Attached:
     has_text = file.sealed_text is not None and file.object_id is not None
     return Attached(
         file.id,
         file.contact_id,
-        name,
+        sent.name,
         file.state,
         kind_of(file.media_type or ""),
         file.object_id,
         cipher.open(TEXT, file.object_id, file.sealed_text) if has_text else "",  # type: ignore[arg-type] # Both are.
         file.error or "",
+        file.position,
+        sent.media_type,
+        sent.size or file.size or 0,
     )
 
 
@@ -71,3 +82,21 @@ def with_transcripts(text: str, files: Sequence[Attached]) -> str:
     """What somebody said by voice, as if they had written it."""
     said = [f"[Voice message, as it was understood:] {file.transcript}" for file in files if file.transcript]
     return "\n".join([text, *said])
+
+
+def for_people(text: str, files: Sequence[Attached]) -> str:
+    """What somebody said by voice, and what else came along, for people who see no files."""
+    return "\n".join([with_transcripts(text, files), *(_described(file) for file in files if not file.transcript)])
+
+
+def _described(file: Attached) -> str:
+    if file.state in ("refused", "failed"):
+        return f"[The file {file.name} could not be opened: {(file.error or NOT_IN_TIME).rstrip('.')}.]"
+    ending = guess_extension(file.media_type.partition(";")[0].strip()) or ""
+    return f"[File: {', '.join(filter(None, [file.name, ending.removeprefix('.').upper(), _size(file.size)]))}]"
+
+
+def _size(size: int) -> str:
+    if size < 1_000:
+        return f"{size} bytes" if size else ""
+    return f"{size / 1_000:.0f} kB" if size < 1_000_000 else f"{size / 1_000_000:.1f} MB"

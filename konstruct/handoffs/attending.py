@@ -23,6 +23,7 @@ from konstruct.desk import people, texts
 from konstruct.desk.people import Desk, Group
 from konstruct.desk.plan import Action, Email, GiveUp, Remind, Ring, TellContact, Waiting, applied, plan
 from konstruct.desk_ports import DeskEntry
+from konstruct.files import keeping, showing
 from konstruct.handoffs import entries, owning
 from konstruct.messages import outgoing_notice
 from konstruct.tables import Connection, Conversation, Handoff, HandoffEntry, Message
@@ -206,6 +207,13 @@ async def wanted(session: AsyncSession, handoff_id: UUID) -> list[UUID]:
     return list(found)
 
 
+async def waiting_files(session: AsyncSession, handoff: Handoff) -> set[UUID]:
+    """Messages whose files people wait for. Where the employee carries on, it has them fetched itself."""
+    if handoff.state not in ("waiting", "owned"):
+        return set()
+    return await keeping.waiting_with(session, handoff.conversation_id)
+
+
 def task_entry_id(handoff_id: UUID, task: Task) -> UUID:
     return uuid5(handoff_id, f"{task.kind}-{task.id}")
 
@@ -281,15 +289,20 @@ async def _unmirrored(session: AsyncSession, handoff: Handoff) -> Sequence[Messa
     if handoff.ended_at is not None:
         query = query.where(col(Message.created_at) <= handoff.ended_at)
     rows = (await session.scalars(query)).all()
-    # What is still being written is shown when it is whole, and what comes after it then.
-    return list(takewhile(lambda row: row.state != "streaming", rows))
+    unfetched = await waiting_files(session, handoff)
+    # What is still being written, or fetched, is shown when it is whole, and what comes after it then.
+    return list(takewhile(lambda row: row.state != "streaming" and row.id not in unfetched, rows))
 
 
 async def _line(session: AsyncSession, vault: Vault, handoff: Handoff, message: Message) -> Post | None:
     text = message.body
     if message.sealed is not None and message.contact_id is not None:
-        cipher = (await vault.ciphers(session, [message.contact_id])).get(message.contact_id)
+        ciphers = await vault.ciphers(session, [message.contact_id])
+        cipher = ciphers.get(message.contact_id)
         text = cipher.open(MESSAGE, message.id, message.sealed) if cipher else None
+        if text and message.sealed_files is not None:
+            files = await showing.attached(session, ciphers, [message.id])
+            text = showing.for_people(text, files.get(message.id, ()))
     if not text:
         return None
     authors = {"contact": "Contact", "agent": message.signed or "", "employee": "Employee", "system": KONSTRUCT}

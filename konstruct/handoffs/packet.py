@@ -14,9 +14,10 @@ from sqlmodel import col, select
 from konstruct.desk import people
 from konstruct.errors import NotFound
 from konstruct.files import showing
+from konstruct.files.showing import Attached
 from konstruct.handoffs import cards, entries, owning
 from konstruct.memory import due
-from konstruct.messages import files_of
+from konstruct.messages import SentFile, files_of
 from konstruct.tables import Approval, Contact, Handoff, Message, ToolCall, Usage
 from konstruct.tools import calls
 from konstruct.vault import ContactCipher, Vault
@@ -64,13 +65,18 @@ class Entry:
 
 @dataclass(frozen=True)
 class Attachment:
-    """A file that somebody sent; it itself is with the channel, beside the message."""
+    """A file that somebody sent, as far as it is known; it itself is with the channel, beside the message."""
 
     message_id: UUID
     name: str
     media_type: str
     size: int
     sent_at: datetime
+    state: str
+    """As in ``tables.File``, where ``error`` says why; ``not_fetched`` where nobody tried to."""
+    error: str
+    transcript: str
+    """Of a voice message."""
 
 
 @dataclass(frozen=True)
@@ -188,17 +194,32 @@ async def _transcript(session: AsyncSession, handoff: Handoff, ciphers: Mapping[
 async def _attachments(
     session: AsyncSession, handoff: Handoff, ciphers: Mapping[UUID, ContactCipher]
 ) -> list[Attachment]:
-    messages = await session.scalars(
+    found = await session.scalars(
         select(Message)
         .where(col(Message.conversation_id) == handoff.conversation_id, col(Message.sealed_files).is_not(None))
         .order_by(col(Message.seq))
     )
+    messages = list(found)
+    known = await showing.attached(session, ciphers, [message.id for message in messages])
     return [
-        Attachment(message.id, file.name, file.media_type, file.size, message.created_at)
+        _attachment(message, sent, {file.position: file for file in known.get(message.id, ())}.get(position))
         for message in messages
         if message.contact_id is not None and (cipher := ciphers.get(message.contact_id)) is not None
-        for file in files_of(message, cipher)
+        for position, sent in enumerate(files_of(message, cipher))
     ]
+
+
+def _attachment(message: Message, sent: SentFile, file: Attached | None) -> Attachment:
+    return Attachment(
+        message.id,
+        sent.name,
+        sent.media_type,
+        sent.size,
+        message.created_at,
+        state=file.state if file else "not_fetched",
+        error=file.error if file else "",
+        transcript=file.transcript if file else "",
+    )
 
 
 def _text(message: Message, ciphers: Mapping[UUID, ContactCipher]) -> str:

@@ -40,7 +40,7 @@ class Usage(Owned, table=True):
     first_token_ms: int | None = None
     outcome: str
     purpose: str = "reply"
-    """What it was made for: a reply, judging a turn, memory (a summary, facts), or people who take over."""
+    """What it was made for: a reply, judging a turn, memory (a summary, facts), people who take over, or speech."""
     error: str | None = None
     created_at: datetime = moment()
 

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.stack
 
 FUNCTIONS = ["sale of bicycles and spare parts", "repairs and bookings of the workshop", "orders and returns"]
 TEMPLATE = "we_have_an_answer"
+VOICE = b"OggS" + b"\0" * 24 + b"OpusHead" + b"\1" * 500
 
 
 @dataclass
@@ -198,7 +199,7 @@ async def test_a_picture_a_pdf_and_a_voice_message_are_asked_about(town: Town, b
     await line.heard(2)
 
     town.models.transcriptions.next("openai", Behaviour(lambda _: "How long is the frame guaranteed?"))
-    await line.send("audio", "audio/ogg", b"OggS" + b"\0" * 24 + b"OpusHead" + b"\1" * 500, voice=True)
+    await line.send("audio", "audio/ogg", VOICE, voice=True)
     assert "How long is the frame guaranteed?" in prompt(await town.model_call("as it was understood"))
     await line.heard(3)
 
@@ -223,6 +224,30 @@ async def test_a_file_is_sent_along_and_what_whatsapp_does_not_take_is_not(town:
     assert media.content == b"bell,9\n"
     last = [call for call in town.models.calls if "prices of your bicycles" in prompt(call)][-1]
     assert tool_results(last.messages)[0] == NOT_TAKEN.format("prices.json")
+
+
+async def test_who_has_the_conversation_reads_what_is_said_by_voice(town: Town, business: Business) -> None:
+    line, desk = business.line(), business.desk
+    await line.say("I want to talk to a person, please.")
+    card = await desk.card(line)
+    await desk.press(card, ANNA, "claim")
+    card = await desk.card(line, "Anna Berg has it")
+
+    town.models.transcriptions.next("openai", Behaviour(lambda _: "My new bell is broken."))
+    await line.send("audio", "audio/ogg", VOICE, voice=True)
+    await line.say("Did you get that?")
+    lines = await desk.thread(card, "My new bell is broken.", "Did you get that?")
+    assert lines[-2].endswith("[sent a voice message]\n[Voice message, as it was understood:] My new bell is broken.")
+
+    contract = flowing([Paragraph("The bell is guaranteed for eleven years.", STYLES["BodyText"])])
+    await line.send("document", "application/pdf", contract, filename="contract.pdf")
+    await desk.thread(card, "[File: contract.pdf, PDF, ")
+    _, packet = await desk.call("GET", f"/handoffs/{(await desk.handoff(line))['id']}")
+    assert [(each["name"], each["state"], each["transcript"]) for each in packet["attachments"]] == [
+        ("voice message.oga", "kept", "My new bell is broken."),
+        ("contract.pdf", "kept", ""),
+    ]
+    assert not any("as it was understood" in prompt(call) and "new bell" in prompt(call) for call in town.models.calls)
 
 
 async def test_what_comes_too_late_waits_and_a_template_asks_to_write_again(town: Town, business: Business) -> None:

@@ -18,12 +18,14 @@ from konstruct.errors import (
     ChannelRateLimited,
     ChannelRefused,
     ChannelUnavailable,
+    ConnectionDead,
+    Misconfigured,
     Unavailable,
 )
 from konstruct.files import keeping
 from konstruct.inbox import Accepted
 from konstruct.messages import SentFile
-from konstruct.tables import Conversation, File, FileRemoval, Message
+from konstruct.tables import Connection, Conversation, File, FileRemoval, Message, Usage
 from konstruct.vault import Vault
 from tests.support.doubles import GivenFiles, KeptFiles
 from tests.support.office import REFUSING, Office
@@ -37,6 +39,7 @@ class Listener:
     """Hears the same in everything, or fails."""
 
     hears: str | Exception = "I want my money back."
+    name: str = "openai/whisper-1"
 
     async def transcribe(self, name: str, media_type: str, content: bytes) -> str:
         if isinstance(self.hears, Exception):
@@ -178,6 +181,64 @@ async def test_voice_without_words_is_told(
     listener.hears = hears
     await fetch(fetching, office, await send(office, channel, VOICE))
     assert [file.error for file in await office.rows(File)] == [error]
+
+
+@pytest.mark.parametrize(
+    ("hears", "outcome", "error"),
+    [
+        ("Hello", "ok", None),
+        (BadInput("No speech."), "failed", "BadInput"),
+        (Misconfigured("No key."), "failed", "Misconfigured"),
+    ],
+)
+async def test_what_a_model_listened_to_is_in_the_usage(
+    office: Office,
+    fetching: Fetching,
+    channel: GivenFiles,
+    listener: Listener,
+    hears: str | Exception,
+    outcome: str,
+    error: str | None,
+) -> None:
+    listener.hears = hears
+    await fetch(fetching, office, await send(office, channel, VOICE, b"Words"))
+    [used] = await office.rows(Usage)
+    assert (used.provider, used.model, used.purpose) == ("openai", "whisper-1", "speech")
+    assert (used.outcome, used.error, used.input_tokens, used.cost) == (outcome, error, 0, None)
+    assert len(await office.events("model.called")) == 1
+
+
+async def test_what_a_model_could_not_be_asked_for_is_in_the_usage_each_time(
+    office: Office, fetching: Fetching, channel: GivenFiles, listener: Listener
+) -> None:
+    asked = await send(office, channel, VOICE)
+    listener.hears = Unavailable("It is away.")
+    with pytest.raises(Unavailable):
+        await fetch(fetching, office, asked)
+    listener.hears = "Hello"
+    await fetch(fetching, office, asked)
+    assert sorted((used.outcome, used.error) for used in await office.rows(Usage)) == [
+        ("failed", "Unavailable"),
+        ("ok", None),
+    ]
+
+
+async def test_credentials_that_are_refused_mark_the_connection(
+    office: Office, fetching: Fetching, channel: GivenFiles
+) -> None:
+    death = ConnectionDead("The token was revoked.", "token_revoked")
+    await fetch(fetching, office, await send(office, channel, death, death))
+    assert {(file.state, file.error) for file in await office.rows(File)} == {("failed", "The token was revoked.")}
+    [connection] = await office.rows(Connection)
+    assert (connection.status, connection.status_reason) == ("revoked", "token_revoked")
+    assert len(await office.events("connection.revoked")) == 1
+
+
+async def test_what_is_given_up_is_settled(office: Office, fetching: Fetching, channel: GivenFiles) -> None:
+    asked = await send(office, channel, b"Words")
+    request = FetchFilesRequest(office.tenant_id, asked.conversation_id)
+    await ActivityEnvironment().run(fetching.give_up_files, request)
+    assert [(file.state, file.error) for file in await office.rows(File)] == [("failed", keeping.NOT_IN_TIME)]
 
 
 async def test_a_channel_without_a_source_is_told(office: Office, database: Database, vault: Vault) -> None:

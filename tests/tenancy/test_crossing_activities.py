@@ -123,8 +123,10 @@ def acts(
     )
     delivery = Delivery(database, vault, {"slack": messenger}, KeptWindows())
     opening = Opening(SubprocessReader(), SubprocessPictures())
+    fetching = Fetching(database, vault, {"slack": GivenFiles()}, KeptFiles(), opening)
     return {
-        "fetch_files": Fetching(database, vault, {"slack": GivenFiles()}, KeptFiles(), opening).fetch_files,
+        "fetch_files": fetching.fetch_files,
+        "give_up_files": fetching.give_up_files,
         "think": thinking.think,
         "admit": thinking.admit,
         "abandon": thinking.abandon,
@@ -146,6 +148,7 @@ Request = Callable[[Furnished, UUID, UUID, UUID], object]
 REQUESTS: dict[str, Request] = {
     "think": lambda a, conversation, asked, reply: ThinkRequest(a.tenant_id, conversation, new_id(), [asked]),
     "fetch_files": lambda a, conversation, asked, reply: FetchFilesRequest(a.tenant_id, conversation),
+    "give_up_files": lambda a, conversation, asked, reply: FetchFilesRequest(a.tenant_id, conversation),
     "admit": lambda a, conversation, asked, reply: AdmitRequest(a.tenant_id, conversation, new_id(), "down"),
     "abandon": lambda a, conversation, asked, reply: AbandonRequest(a.tenant_id, conversation, [asked], "stopped"),
     "deliver": lambda a, conversation, asked, reply: DeliverRequest(a.tenant_id, conversation, [reply], True),

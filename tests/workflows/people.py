@@ -10,6 +10,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.heartbeat import heartbeat
+from konstruct.contracts.conversation import FetchFilesRequest
 from konstruct.contracts.handoffs import (
     Action,
     AgentAct,
@@ -46,6 +47,8 @@ class People:
     helping_fails: bool = False
     given_up: list[UUID] = field(default_factory=list)
     packed: list[UUID] = field(default_factory=list)
+    given_up_files: list[UUID] = field(default_factory=list)
+    """Of these conversations."""
 
     def stand(self, standing: HandoffStanding) -> None:
         self.standings = deque([standing])
@@ -114,6 +117,10 @@ class People:
     async def give_up_assisting(self, request: AssistRequest) -> None:
         self.given_up.append(request.entry_id)
 
+    @activity.defn(name="give_up_files")
+    async def give_up_files(self, request: FetchFilesRequest) -> None:
+        self.given_up_files.append(request.conversation_id)
+
     @activity.defn(name="pack_handoff")
     async def pack_handoff(self, state: HandoffState) -> None:
         await self._help(state.handoff_id, self.packed)
@@ -134,6 +141,7 @@ class People:
             self.attend_handoff,
             self.assist_agent,
             self.give_up_assisting,
+            self.give_up_files,
             self.pack_handoff,
         ]
 

@@ -168,6 +168,15 @@ async def attended_to_the_end(conversation: Conversation) -> Recorded:
     return handoff
 
 
+async def fetched_for_people(conversation: Conversation) -> Recorded:
+    conversation.stage.files_fail = True
+    waits = HandoffStanding(is_over=False, files_wait_in=conversation.id)
+    conversation.people.standings = deque([waits, HandoffStanding(is_over=True)])
+    handoff = await conversation.have_attended()
+    await handoff.result()
+    return handoff
+
+
 async def asked(conversation: Conversation) -> Recorded:
     asking = await conversation.ask_people()
     for _ in range(2):
@@ -209,6 +218,7 @@ STATES: tuple[State, ...] = (
     resumed,
     attended,
     attended_to_the_end,
+    fetched_for_people,
     asked,
     approved,
     denied_before_it_was_announced,

@@ -8,8 +8,9 @@ from uuid import uuid4
 import pytest
 from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 
+from konstruct.contracts.conversation import FetchFilesRequest
 from konstruct.contracts.handoffs import CHANGED, HandoffStanding
-from tests.workflows.conftest import Conversation
+from tests.workflows.conftest import Conversation, Stage
 from tests.workflows.people import People
 from workflows import policies
 from workflows.handoffs import HandoffWorkflow
@@ -192,3 +193,35 @@ async def test_a_run_that_ends_waits_for_what_is_written(conversation: Conversat
     people.hold_helping.set()
     await handoff.result()
     assert await done(conversation, handoff) == policies.HANDOFF_STEPS_IN_A_RUN + len(people.helped)
+
+
+async def test_files_are_fetched_while_it_is_attended_to_and_then_shown(
+    conversation: Conversation, people: People, stage: Stage
+) -> None:
+    stage.hold_files = asyncio.Event()
+    people.stand(HandoffStanding(is_over=False, files_wait_in=conversation.id))
+    handoff = await conversation.have_attended()
+    await people.attended.get()
+    assert await stage.fetching.get() == FetchFilesRequest(conversation.tenant_id, conversation.id)
+    await handoff.signal(CHANGED)
+    await people.attended.get()
+    # Once at a time; nobody says another word, and what came meanwhile is fetched after it.
+    people.standings = deque([HandoffStanding(is_over=False, files_wait_in=conversation.id), OVER])
+    stage.hold_files.set()
+    await handoff.result()
+    assert (stage.fetching.qsize(), people.attended.qsize(), people.given_up_files) == (1, 2, [])
+
+
+async def test_files_that_cannot_be_fetched_are_given_up_and_that_is_shown(
+    conversation: Conversation, people: People, stage: Stage
+) -> None:
+    stage.files_fail = True
+    people.standings = deque([HandoffStanding(is_over=False, files_wait_in=conversation.id), OVER])
+    await (await conversation.have_attended()).result()
+    assert (people.given_up_files, people.attended.qsize()) == ([conversation.id], 2)
+
+
+async def test_of_what_is_over_no_files_are_fetched(conversation: Conversation, people: People, stage: Stage) -> None:
+    people.stand(HandoffStanding(is_over=True, files_wait_in=conversation.id))
+    await (await conversation.have_attended()).result()
+    assert stage.fetching.empty()

@@ -80,6 +80,24 @@ async def test_what_was_said_by_voice_is_there_to_read(office: Office, asked: Ac
     assert line.text == "[sent a file: note.ogg]\n[Voice message, as it was understood:] My bell is broken."
 
 
+async def test_of_each_file_how_it_stands(office: Office, asked: Accepted) -> None:
+    names = ("note.ogg", "film.mp4", "late.pdf", "unknown.bin")
+    said = await office.say(
+        "Here", files=tuple(SentFile(name, reference=name if name != "unknown.bin" else "") for name in names)
+    )
+    async with office.session() as session:
+        voice, film, _ = await keeping.waiting(session, office.vault, said.conversation_id)
+        await keeping.keep(session, voice, "digest", Content("audio/ogg", 9, "My bell is broken."))
+        await keeping.refuse(session, film.file_id, "films cannot be looked at")
+    found = (await read(office, await hand_off(office, asked))).attachments
+    assert [(each.name, each.state, each.error, each.transcript) for each in found] == [
+        ("note.ogg", "kept", "", "My bell is broken."),
+        ("film.mp4", "refused", "films cannot be looked at", ""),
+        ("late.pdf", "waiting", "", ""),
+        ("unknown.bin", "not_fetched", "", ""),
+    ]
+
+
 async def test_all_that_was_said_in_order_by_whom_and_how_it_stands(office: Office, asked: Accepted) -> None:
     await office.say("A person, please")
     handoff_id = await owned(office, asked)
