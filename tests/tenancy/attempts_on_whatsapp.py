@@ -22,6 +22,13 @@ NAMES = Names("US.1", "16505551234")
 LATE = ChannelRefused("It is too late.", "window_closed")
 
 
+async def meet(office: Furnished) -> None:
+    """Somebody is known by what a channel calls them."""
+    async with office.session() as session:
+        connection = ConnectionRef(office.tenant_id, office.connection_id)
+        await aliases.resolve(session, office.vault, connection, Names("US.0", "16505550000"))
+
+
 async def _rows(b: Furnished) -> tuple[Conversation, Message]:
     async with b.session() as theirs:
         conversation = await theirs.get_one(Conversation, (b.tenant_id, b.asked.conversation_id))

@@ -18,6 +18,7 @@ from tests.tenancy.attempts_on_files import enclose
 from tests.tenancy.attempts_on_handoffs import staff
 from tests.tenancy.attempts_on_streams import stream
 from tests.tenancy.attempts_on_tools import equip
+from tests.tenancy.attempts_on_whatsapp import meet
 from tests.tenancy.attempts_over_the_api import key_name
 
 Snapshot = Callable[[Furnished], Awaitable[dict[str, list[tuple[Any, ...]]]]]
@@ -59,6 +60,7 @@ async def _equipped(office: Furnished) -> Furnished:
     await stream(office)
     await wonder(office)
     await enclose(office)
+    await meet(office)
     return office
 
 
