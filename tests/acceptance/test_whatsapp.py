@@ -109,12 +109,15 @@ def images_of(call: ModelCall) -> list[bytes]:
 
 async def test_a_question_is_answered_in_its_context_and_a_person_is_offered(town: Town, business: Business) -> None:
     line = business.line()
+    thinking = Behaviour(fault=Fault.HANG_BEFORE_FIRST_TOKEN)
+    town.models.when("anthropic", "racing bikes", thinking)
     await line.say("Do you repair racing bikes?")
+    await until(lambda: any(is_typing for _, is_typing in town.graph.world.read))
+    thinking.released.set()
     [reply] = await line.heard()
     assert reply.text == "You said: Do you repair racing bikes?"
     assert reply.body["interactive"]["action"]["buttons"][0]["reply"]["title"] == SENTENCES["en"].person
     assert f"- {FUNCTIONS[0]}" in prompt(await town.model_call("racing bikes"))
-    assert any(is_typing for _, is_typing in town.graph.world.read)
 
     await line.say("And **tandems**?")
     assert (await line.heard(2))[1].body["type"] == "text"
