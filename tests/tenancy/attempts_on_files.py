@@ -11,10 +11,12 @@ from sqlmodel import select
 from konstruct import inbox
 from konstruct.files import keeping, showing
 from konstruct.files.keeping import Content, Task
+from konstruct.handoffs import attending
 from konstruct.identity import new_id
 from konstruct.messages import SentFile
 from konstruct.tables import File, FileRemoval, Message
 from tests.support.office import Furnished
+from tests.tenancy.attempts_on_handoffs import handoff_of
 
 Attempt = Callable[[AsyncSession, Furnished, Furnished], Awaitable[object]]
 
@@ -79,6 +81,19 @@ async def _waiting(session: AsyncSession, a: Furnished, b: Furnished) -> object:
     return await keeping.waiting(session, a.vault, (await _file(b, "waiting")).conversation_id)
 
 
+async def _waiting_with(session: AsyncSession, a: Furnished, b: Furnished) -> object:
+    file = await _file(b, "waiting")
+    async with b.session() as theirs:
+        assert await keeping.waiting_with(theirs, file.conversation_id)
+    return await keeping.waiting_with(session, file.conversation_id)
+
+
+async def _waiting_for_people(session: AsyncSession, a: Furnished, b: Furnished) -> object:
+    handoff = await handoff_of(b)
+    handoff.state, handoff.conversation_id = "owned", (await _file(b, "waiting")).conversation_id
+    return await attending.waiting_files(session, handoff)
+
+
 async def _keep(session: AsyncSession, a: Furnished, b: Furnished) -> None:
     await keeping.keep(session, await _task(b), "stolen", Content("text/plain", 1, "Not yours"))
 
@@ -130,6 +145,8 @@ async def _enclose(session: AsyncSession, a: Furnished, b: Furnished) -> None:
 
 
 ON_FILES: dict[str, tuple[Attempt, object]] = {
+    "files.keeping.waiting_with": (_waiting_with, set()),
+    "handoffs.attending.waiting_files": (_waiting_for_people, set()),
     "files.keeping.expect": (_expect, DBAPIError),
     "files.keeping.enclose": (_enclose, DBAPIError),
     "files.keeping.enclosed": (_enclosed, None),

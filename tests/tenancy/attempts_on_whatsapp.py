@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from sqlalchemy.exc import DBAPIError, NoResultFound
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from konstruct import aliases, connections, messages, outbox, receipts, reply_window
+from konstruct import aliases, connections, conversations, messages, outbox, outgoing, receipts, reply_window
 from konstruct.aliases import Names
 from konstruct.connections import ConnectionRef
 from konstruct.errors import ChannelRefused, NotFound
@@ -14,6 +14,7 @@ from konstruct.handoffs.echoes import Echo
 from konstruct.receipts import Receipt
 from konstruct.tables import Conversation, Message
 from konstruct.tables.base import utc_now
+from konstruct.window import Line
 from tests.support.office import Furnished
 
 Attempt = Callable[[AsyncSession, Furnished, Furnished], Awaitable[object]]
@@ -65,6 +66,14 @@ async def _receipt(session: AsyncSession, a: Furnished, b: Furnished) -> object:
     return await receipts.take(session, b.connection_id, Receipt("x", "read", utc_now(), b.reply_id))
 
 
+async def _assembled(session: AsyncSession, a: Furnished, b: Furnished) -> object:
+    _, message = await _rows(b)
+    async with b.session() as theirs:
+        found = await conversations.whereabouts(theirs, b.vault, b.asked.conversation_id)
+        assert await outgoing.assembled(theirs, b.vault, found, Line.of(message), {}, None)
+    return await outgoing.assembled(session, a.vault, found, Line.of(message), {}, None)
+
+
 ON_WHATSAPP: dict[str, tuple[Attempt, object]] = {
     "aliases.resolve": (
         lambda s, a, b: aliases.resolve(s, a.vault, ConnectionRef(a.tenant_id, b.connection_id), NAMES),
@@ -86,6 +95,7 @@ ON_WHATSAPP: dict[str, tuple[Attempt, object]] = {
     ),
     "messages.latest_said": (lambda s, a, b: messages.latest_said(s, b.asked.conversation_id), ""),
     "outbox.fail": (_fail, NotFound),
+    "outgoing.assembled": (_assembled, None),
     "outbox.refuse": (_refuse, NoResultFound),
     "receipts.take": (_receipt, None),
     "reply_window.outlook": (_outlook, NoResultFound),
