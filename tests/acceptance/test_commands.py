@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from konstruct.embedded.loopback import free_port
-from tests.acceptance.processes import Up, environment, konstruct
+from tests.acceptance.processes import Up, environment, free_ports, konstruct
 from tests.embedded.conftest import ended
 
 pytestmark = pytest.mark.stack
@@ -14,8 +13,7 @@ pytestmark = pytest.mark.stack
 
 @pytest.fixture
 def env(folder: Path) -> dict[str, str]:
-    ports = {name: free_port() for name in ("gateway_port", "portal_port", "temporal_ui_port")}
-    return environment(folder / "data", **ports)
+    return environment(folder / "data", **free_ports("gateway_port", "portal_port", "temporal_ui_port"))
 
 
 async def test_a_stack_can_be_talked_to_and_ctrl_c_ends_all_of_it_and_so_does_a_kill(env: dict[str, str]) -> None:
