@@ -243,7 +243,8 @@ async def test_what_was_kept_aside_of_an_erased_contact_goes_by_any_of_their_nam
 
     connection = await asyncpg.connect(owner_url.get_secret_value())
     try:
-        bodies = [row["body"].decode() for row in await connection.fetch("select body from quarantined_events")]
+        # What other tests kept aside may be no text.
+        bodies = [row["body"] for row in await connection.fetch("select body from quarantined_events")]
     finally:
         await connection.close()
-    assert not [body for body in bodies if lasting in body or wa_id in body]
+    assert not [body for body in bodies if lasting.encode() in body or wa_id.encode() in body]
