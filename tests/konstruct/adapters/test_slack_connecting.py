@@ -1,6 +1,5 @@
 """Connecting a workspace to Slack: whose a token is, and what a code of OAuth is exchanged for."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import aiohttp
@@ -8,7 +7,7 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
-from konstruct.adapters.slack import SlackMessenger, open_session
+from konstruct.adapters.slack import SlackMessenger
 from konstruct.errors import ChannelRefused, ConnectionDead
 from tests.konstruct.adapters.slack_place import SCOPES
 from tests.konstruct.adapters.test_slack import always
@@ -17,25 +16,8 @@ from tests.support.slack_double import SlackDouble, Workspace
 
 
 @pytest.fixture
-async def slack() -> AsyncIterator[SlackDouble]:
-    async with SlackDouble().running() as double:
-        yield double
-
-
-@pytest.fixture
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    async with open_session() as opened:
-        yield opened
-
-
-@pytest.fixture
 def workspace(slack: SlackDouble) -> Workspace:
     return slack.world.add_workspace(scopes=SCOPES)
-
-
-@pytest.fixture
-def messenger(session: aiohttp.ClientSession, slack: SlackDouble) -> SlackMessenger:
-    return SlackMessenger(session, slack.api_url)
 
 
 async def test_a_token_says_whose_it_is(messenger: SlackMessenger, workspace: Workspace) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import json
 import secrets
 import time
-from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,11 +13,12 @@ from typing import Any, Self
 import aiohttp
 from aiohttp import web
 
+from tests.support.faults import Fault, Faulty
 from tests.support.graph_double import methods
 from tests.support.graph_double.delivery import WebhookSource
 from tests.support.graph_double.rules import GraphError
 from tests.support.graph_double.world import ApprovedTemplate, Json, Number, Person, Sent, World
-from tests.support.http import reset_connection, serve
+from tests.support.http import serve
 
 VERSION = "v25.0"
 META_PATIENCE = 10.0
@@ -38,20 +38,7 @@ class Call:
     """None while the call is held, when it was failed on request, and for a download."""
 
 
-@dataclass(frozen=True)
-class Fault:
-    """How the next call goes wrong. With ``accepted`` it first does what was asked."""
-
-    status: int = 500
-    body: str = ""
-    headers: tuple[tuple[str, str], ...] = ()
-    reset: bool = False
-    released: asyncio.Event | None = None
-    """Held until set; then answered as if nothing had happened."""
-    accepted: bool = False
-
-
-class GraphDouble(WebhookSource):
+class GraphDouble(WebhookSource, Faulty):
     def __init__(
         self,
         *,
@@ -71,7 +58,7 @@ class GraphDouble(WebhookSource):
         self.url = ""
         self.calls: list[Call] = []
         self._changed = asyncio.Condition()
-        self._faults: defaultdict[str, deque[Fault]] = defaultdict(deque)
+        Faulty.__init__(self)
         self._tasks: set[asyncio.Task[Any]] = set()
 
     @property
@@ -137,17 +124,7 @@ class GraphDouble(WebhookSource):
         headers = (("Retry-After", str(retry_after)),) if retry_after is not None else ()
         body = json.dumps(error.body) if error else text
         chosen = status or (error.status if error else 500)
-        self._faults[what].append(Fault(status=chosen, body=body, headers=headers, accepted=accepted))
-
-    def drop_next(self, what: str, *, accepted: bool = False) -> None:
-        """The client sees a reset instead of an answer; with ``accepted`` the call was carried out."""
-        self._faults[what].append(Fault(reset=True, accepted=accepted))
-
-    def hold_next(self, what: str, *, accepted: bool = False) -> asyncio.Event:
-        """The call hangs until the returned event is set; with ``accepted`` it was carried out before."""
-        released = asyncio.Event()
-        self._faults[what].append(Fault(released=released, accepted=accepted))
-        return released
+        self._fail(what, Fault(status=chosen, body=body, headers=headers, accepted=accepted))
 
     def calls_of(self, what: str) -> list[Call]:
         return [call for call in self.calls if call.what == what]
@@ -197,13 +174,12 @@ class GraphDouble(WebhookSource):
         call = await _read(request)
         self.calls.append(call)
         await self._notify()
-        faults = self._faults[call.what]
-        fault = faults.popleft() if faults else None
-        if fault and not fault.accepted and (answer := await _play(fault, request)):
+        fault = self._next_fault(call.what)
+        if fault and not fault.accepted and (answer := await fault.play(request)):
             return answer
         answered = self._answer(call)
         await self._notify()
-        if fault and fault.accepted and (answer := await _play(fault, request)):
+        if fault and fault.accepted and (answer := await fault.play(request)):
             return answer
         return answered
 
@@ -289,15 +265,3 @@ def _what(method: str, path: str, body: Json) -> str:
         case "GET", [_]:
             return "info"
     return "unknown"
-
-
-async def _play(fault: Fault, request: web.Request) -> web.Response | None:
-    """None when the call is to go on as usual."""
-    if fault.released:
-        await fault.released.wait()
-        return None
-    if fault.reset:
-        reset_connection(request)
-        return web.Response()
-    content_type = "application/json" if fault.body.startswith("{") else "text/html"
-    return web.Response(status=fault.status, text=fault.body, content_type=content_type, headers=dict(fault.headers))

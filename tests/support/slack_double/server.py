@@ -6,7 +6,6 @@ import binascii
 import json
 import secrets
 import time
-from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,7 +14,8 @@ from typing import Any, Self
 import aiohttp
 from aiohttp import web
 
-from tests.support.http import reset_connection, serve
+from tests.support.faults import Fault, Faulty
+from tests.support.http import serve
 from tests.support.slack_double import events, methods, streams
 from tests.support.slack_double.delivery import SLACK_PATIENCE, EventSource
 from tests.support.slack_double.methods import Caller
@@ -41,20 +41,7 @@ class Call:
     """None while the call is held, and when it was failed on request."""
 
 
-@dataclass(frozen=True)
-class Fault:
-    """How the next call of a method goes wrong. With ``accepted`` it first does what was asked."""
-
-    status: int = 200
-    body: str = ""
-    headers: tuple[tuple[str, str], ...] = ()
-    reset: bool = False
-    released: asyncio.Event | None = None
-    """Held until set; then answered as if nothing had happened."""
-    accepted: bool = False
-
-
-class SlackDouble(EventSource):
+class SlackDouble(EventSource, Faulty):
     def __init__(
         self,
         *,
@@ -74,7 +61,7 @@ class SlackDouble(EventSource):
         self.url = ""
         self.calls: list[Call] = []
         self._changed = asyncio.Condition()
-        self._faults: defaultdict[str, deque[Fault]] = defaultdict(deque)
+        Faulty.__init__(self)
         self._codes: dict[str, Workspace] = {}
         self._last_post: dict[str, float] = {}
         self._echoing: set[asyncio.Task[Any]] = set()
@@ -121,19 +108,6 @@ class SlackDouble(EventSource):
                 accepted=accepted,
             ),
         )
-
-    def drop_next(self, method: str, *, accepted: bool = False) -> None:
-        """The client sees a reset instead of an answer; with ``accepted`` the call was carried out."""
-        self._fail(method, Fault(reset=True, accepted=accepted))
-
-    def hold_next(self, method: str, *, accepted: bool = False) -> asyncio.Event:
-        """The call hangs until the returned event is set; with ``accepted`` it was carried out before."""
-        released = asyncio.Event()
-        self._fail(method, Fault(released=released, accepted=accepted))
-        return released
-
-    def _fail(self, method: str, fault: Fault) -> None:
-        self._faults[method].append(fault)
 
     async def echoed(self) -> None:
         """Returns when the echoes on their way have been delivered."""
@@ -202,14 +176,13 @@ class SlackDouble(EventSource):
         call, problem = await _read(request)
         self.calls.append(call)
         await self._notify()
-        faults = self._faults[call.method]
-        fault = faults.popleft() if faults else None
-        if fault and not fault.accepted and (answer := await _play(fault, request)):
+        fault = self._next_fault(call.method)
+        if fault and not fault.accepted and (answer := await fault.play(request)):
             return answer
         call.answer = problem.body if problem else self._answer(call, request)
         await self._notify()
         self._echo(call)
-        if fault and fault.accepted and (answer := await _play(fault, request)):
+        if fault and fault.accepted and (answer := await fault.play(request)):
             return answer
         if call.answer.get("error") == "ratelimited":
             return web.json_response(call.answer, status=429, headers={"Retry-After": "1"})
@@ -327,16 +300,3 @@ def _basic_credentials(request: web.Request) -> tuple[str, str] | None:
     except (binascii.Error, UnicodeDecodeError):
         return None
     return client_id, client_secret
-
-
-async def _play(fault: Fault, request: web.Request) -> web.Response | None:
-    """None when the call is to go on as usual."""
-    if fault.released:
-        await fault.released.wait()
-        return None
-    if fault.reset:
-        reset_connection(request)
-        return web.Response()
-    is_json = fault.body.startswith("{")
-    content_type = "application/json" if is_json else "text/html"
-    return web.Response(status=fault.status, text=fault.body, content_type=content_type, headers=dict(fault.headers))
