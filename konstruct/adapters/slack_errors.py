@@ -4,9 +4,9 @@ A code that says nothing was posted may be tried again or given up; one that lea
 """
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Final
 
+from konstruct.adapters.waits import retry_after
 from konstruct.errors import (
     ChannelError,
     ChannelRateLimited,
@@ -17,9 +17,6 @@ from konstruct.errors import (
     StreamEnded,
     StreamingUnsupported,
 )
-
-DEFAULT_WAIT: Final = timedelta(seconds=30)
-LONGEST_WAIT: Final = timedelta(hours=1)
 
 RATE_LIMITED: Final = frozenset({"ratelimited", "rate_limited", "message_limit_exceeded"})
 
@@ -102,7 +99,7 @@ def channel_error(status: int, headers: Mapping[str, str], body: object) -> Chan
     answer = body if isinstance(body, dict) else {}
     code = str(answer.get("error") or "")[:60]
     if status == 429 or code in RATE_LIMITED:
-        return ChannelRateLimited("Slack asks to be called less often.", _retry_after(headers))
+        return ChannelRateLimited("Slack asks to be called less often.", retry_after(headers))
     if status >= 500 or status == 408 or code in UNCERTAIN:
         return SendUncertain(f"Slack failed to answer ({code or status}).")
     if not code:
@@ -134,13 +131,6 @@ def _without_code(status: int) -> ChannelError:
     if 400 <= status < 500:
         return ChannelUnavailable(f"Something between us and Slack refused the request (HTTP {status}).")
     return SendUncertain(f"The answer is not one of Slack's (HTTP {status}).")
-
-
-def _retry_after(headers: Mapping[str, str]) -> timedelta:
-    value = headers.get("Retry-After", "")
-    if not (value.isascii() and value.isdigit()):
-        return DEFAULT_WAIT
-    return min(timedelta(seconds=max(1, int(value[:9]))), LONGEST_WAIT)
 
 
 def _details(answer: Mapping[str, object]) -> list[str]:

@@ -11,6 +11,7 @@ import aiohttp
 from pydantic import SecretStr
 
 from konstruct.adapters.slack_calls import SlackCalls, answered, token_of
+from konstruct.adapters.waits import retry_after
 from konstruct.errors import ChannelRateLimited, ChannelRefused, ChannelUnavailable
 from konstruct.ports import ChannelAccount
 
@@ -18,7 +19,6 @@ MOST_REDIRECTS: Final = 5
 PIECE: Final = 65_536
 PATIENCE: Final = timedelta(seconds=15)
 """For the next piece of a file."""
-DEFAULT_WAIT: Final = timedelta(seconds=30)
 
 _HOSTS: Final = ("slack.com", "slack-edge.com", "slack-files.com")
 
@@ -83,9 +83,7 @@ def is_slacks(url: str, api: SplitResult) -> bool:
 
 def _check(answer: aiohttp.ClientResponse, most_bytes: int) -> None:
     if answer.status == 429:
-        wait = answer.headers.get("Retry-After", "")
-        seconds = timedelta(seconds=int(wait[:6])) if wait.isascii() and wait.isdigit() else DEFAULT_WAIT
-        raise ChannelRateLimited("Slack asks to be called less often.", seconds)
+        raise ChannelRateLimited("Slack asks to be called less often.", retry_after(answer.headers))
     if answer.status >= 500 or answer.status == 408:
         raise ChannelUnavailable(f"Slack failed to answer (HTTP {answer.status}).")
     if answer.status != 200:

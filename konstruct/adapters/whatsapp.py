@@ -10,8 +10,9 @@ import aiohttp
 import structlog
 
 from konstruct.adapters import whatsapp_messages, whatsapp_text
+from konstruct.adapters.waits import LONGEST_WAIT
 from konstruct.adapters.whatsapp_calls import GraphCalls
-from konstruct.adapters.whatsapp_errors import LONGEST_WAIT, PairLimited
+from konstruct.adapters.whatsapp_errors import PairLimited
 from konstruct.channels import Media
 from konstruct.errors import ChannelError, ChannelRateLimited, ChannelRefused, ChannelUnavailable, SendUncertain
 from konstruct.identity import MessageId

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
+from konstruct.adapters.waits import retry_after
 from konstruct.errors import (
     ChannelError,
     ChannelRateLimited,
@@ -20,8 +21,6 @@ WINDOW_CLOSED: Final = "window_closed"
 """What a refusal is called that comes of WhatsApp's 24 hours."""
 _WINDOW: Final = 131047
 
-DEFAULT_WAIT: Final = timedelta(seconds=30)
-LONGEST_WAIT: Final = timedelta(hours=1)
 _PAIR: Final = 131056
 
 
@@ -133,7 +132,7 @@ def channel_error(status: int, headers: Mapping[str, str], body: object) -> Chan
     sentence = meaning(code)
     if code in RATE_LIMITED:
         limited = PairLimited if code == _PAIR else ChannelRateLimited
-        return limited(sentence, _retry_after(headers, RATE_LIMITED[code]))
+        return limited(sentence, retry_after(headers, RATE_LIMITED[code]))
     if code in UNAVAILABLE or error.get("is_transient") is True:
         return ChannelUnavailable(sentence)
     if code == 100 and error.get("error_subcode") == 33:
@@ -148,17 +147,10 @@ def channel_error(status: int, headers: Mapping[str, str], body: object) -> Chan
 def _without_code(status: int, headers: Mapping[str, str]) -> ChannelError:
     """It may have come from something between us and Meta, which may have let the request through."""
     if status == 429:
-        return ChannelRateLimited("Meta asks to be called less often.", _retry_after(headers, DEFAULT_WAIT))
+        return ChannelRateLimited("Meta asks to be called less often.", retry_after(headers))
     if 300 <= status < 500 and status != 408:
         return ChannelUnavailable(f"Something between us and Meta refused the request (HTTP {status}).")
     return SendUncertain(f"Meta failed to answer (HTTP {status}).")
-
-
-def _retry_after(headers: Mapping[str, str], default: timedelta) -> timedelta:
-    value = headers.get("Retry-After", "")
-    if not (value.isascii() and value.isdigit()):
-        return default
-    return min(timedelta(seconds=max(1, int(value[:9]))), LONGEST_WAIT)
 
 
 def _details(error: Mapping[str, object]) -> list[str]:

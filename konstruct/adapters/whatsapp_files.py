@@ -11,6 +11,7 @@ from typing import Any, Final
 import aiohttp
 from yarl import URL
 
+from konstruct.adapters.waits import retry_after
 from konstruct.adapters.whatsapp_calls import GraphCalls, bearer
 from konstruct.errors import ChannelError, ChannelRateLimited, ChannelRefused, ChannelUnavailable, ConnectionDead
 from konstruct.ports import ChannelAccount
@@ -90,7 +91,7 @@ class WhatsAppFiles:
         if answer.status == 200:
             return answer
         answer.close()
-        raise _not_given(answer.status)
+        raise _not_given(answer.status, answer.headers)
 
 
 class _Expired(Exception):
@@ -117,13 +118,13 @@ def _is_metas(host: str) -> bool:
     return host in HOSTS or host.endswith(HOSTS_BELOW)
 
 
-def _not_given(status: int) -> ChannelError | _Expired:
+def _not_given(status: int, headers: Mapping[str, str]) -> ChannelError | _Expired:
     if status in {404, 410}:
         return _Expired()
     if status == 401:
         return ConnectionDead("Meta does not accept the access token for its files.", "190")
     if status == 429:
-        return ChannelRateLimited("Meta asks to be called less often.", timedelta(seconds=30))
+        return ChannelRateLimited("Meta asks to be called less often.", retry_after(headers))
     if status >= 500 or status == 408:
         return ChannelUnavailable(f"Meta failed to give the file (HTTP {status}).")
     return ChannelRefused(f"Meta does not give the file (HTTP {status}).", f"media_{status}")

@@ -44,11 +44,6 @@ def channel() -> GivenFiles:
 
 
 @pytest.fixture
-def store() -> KeptFiles:
-    return KeptFiles()
-
-
-@pytest.fixture
 def fetching(database: Database, vault: Vault, channel: GivenFiles, store: KeptFiles) -> Fetching:
     opening = Opening(SubprocessReader(), SubprocessPictures(), Listener())
     return Fetching(database, vault, {"slack": channel}, store, opening)
