@@ -13,7 +13,7 @@ from temporalio.client import Client
 from konstruct.temporal import workflow_id
 from tests.acceptance.processes import konstruct, until
 from tests.acceptance.shops import buttons, written
-from tests.acceptance.town import Office, Talk, Town
+from tests.acceptance.town import ANTHROPIC, Office, Talk, Town
 from tests.support.model_doubles import Json
 from tests.support.slack_double import Delivery, Said
 
@@ -167,6 +167,7 @@ async def open_desk(
     town: Town,
     tools: Sequence[str] = ("current_time", "hand_off"),
     *,
+    models: Sequence[str] = (ANTHROPIC,),
     rules: Sequence[Mapping[str, Any]] = (),
     sections: Mapping[str, Any] | None = None,
     more_secrets: Mapping[str, str] | None = None,
@@ -175,7 +176,13 @@ async def open_desk(
     limits = dict.fromkeys(("contact", "connection", "tenant"), "100000/minute")
     shown = {"desk": SUPPORT} | dict(sections or {})
     office = await town.new_office(
-        name="Ada", limits=limits, sections=shown, tools=tools, rules=rules, more_secrets=more_secrets
+        name="Ada",
+        models=models,
+        limits=limits,
+        sections=shown,
+        tools=tools,
+        rules=rules,
+        more_secrets=more_secrets,
     )
     office.workspace.add_channel(ROOM, members={ANNA, BEN, EVE})
     made = await konstruct(

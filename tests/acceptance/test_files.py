@@ -1,34 +1,20 @@
 """What people send along in Slack: looked at, read and listened to, once, and gone with whoever sent it."""
 
-import base64
 import secrets
 
 import pytest
 from reportlab.platypus import Paragraph
 
 from tests.acceptance.processes import kill, konstruct, until
+from tests.acceptance.sent import hosted, images_of
 from tests.acceptance.test_erasure import forms, histories_that_hold, tables_that_hold
 from tests.acceptance.town import Office, Town, prompt
 from tests.konstruct.adapters.reading.pdfs import STYLES, flowing
-from tests.support.model_doubles import Behaviour, Json, ModelCall
+from tests.support.model_doubles import Behaviour
 from tests.support.pictures import picture, size_of
-from tests.support.slack_double import Handing, HostedFile
+from tests.support.slack_double import Handing
 
 pytestmark = pytest.mark.stack
-
-
-def hosted(name: str, mimetype: str, content: bytes) -> HostedFile:
-    return HostedFile(f"F{secrets.token_hex(5).upper()}", name, mimetype, content)
-
-
-def images_of(call: ModelCall) -> list[bytes]:
-    """As Anthropic is sent them."""
-    parts: list[Json] = [
-        part for message in call.messages if isinstance(message["content"], list) for part in message["content"]
-    ]
-    sources = [part["source"] for part in parts if part["type"] == "image"]
-    assert all((source["type"], source["media_type"]) == ("base64", "image/jpeg") for source in sources)
-    return [base64.b64decode(source["data"]) for source in sources]
 
 
 async def test_a_picture_is_looked_at(town: Town, office: Office) -> None:

@@ -1,7 +1,6 @@
 """Numbers of WhatsApp beside the Slack of the same business: what people write and send, and what they get."""
 
 import asyncio
-import base64
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,11 +13,12 @@ from activities.sending_files import NOT_TAKEN
 from konstruct.scope.sentences import SENTENCES, only
 from tests.acceptance.desks import ANNA, Desk, open_desk
 from tests.acceptance.processes import kill, konstruct, until
+from tests.acceptance.sent import hosted, images_of
 from tests.acceptance.test_memory import behind_the_scenes
-from tests.acceptance.town import Office, Town, prompt
+from tests.acceptance.town import ANTHROPIC, OPENAI, Office, Town, prompt
 from tests.konstruct.adapters.reading.pdfs import STYLES, flowing
 from tests.support.graph_double import Number, Person, Sent
-from tests.support.model_doubles import Behaviour, Fault, Json, ModelCall, tool_results
+from tests.support.model_doubles import Behaviour, Fault, Json, tool_results
 from tests.support.pictures import picture, size_of
 
 pytestmark = pytest.mark.stack
@@ -74,7 +74,9 @@ class Business:
         return Line(self.desk.town, self.desk.office, self.number, graph.person(number, "Sheena", user_id=lasting))
 
 
-async def open_business(town: Town, tools: Sequence[str] = ("current_time", "hand_off")) -> Business:
+async def open_business(
+    town: Town, tools: Sequence[str] = ("current_time", "hand_off"), *, models: Sequence[str] = (ANTHROPIC,)
+) -> Business:
     number = town.graph.add_number()
     town.graph.approve_template(number, TEMPLATE)
     whatsapp = {
@@ -88,7 +90,8 @@ async def open_business(town: Town, tools: Sequence[str] = ("current_time", "han
     }
     slack = {"kind": "slack", "bot_token": "${BOT_TOKEN}", "employee": "front"}
     sections = {"connections": {"slack": slack, "whatsapp": whatsapp}}
-    desk = await open_desk(town, tools, sections=sections, more_secrets={"WHATSAPP_TOKEN": number.token})
+    secrets_ = {"WHATSAPP_TOKEN": number.token}
+    desk = await open_desk(town, tools, models=models, sections=sections, more_secrets=secrets_)
     return Business(desk, number)
 
 
@@ -100,11 +103,6 @@ async def standing_business(standing_town: Town) -> Business:
 @pytest.fixture
 async def business(town: Town, standing_business: Business) -> Business:
     return standing_business
-
-
-def images_of(call: ModelCall) -> list[bytes]:
-    parts = [part for message in call.messages if isinstance(message["content"], list) for part in message["content"]]
-    return [base64.b64decode(part["source"]["data"]) for part in parts if part["type"] == "image"]
 
 
 async def test_a_question_is_answered_in_its_context_and_a_person_is_offered(town: Town, business: Business) -> None:
@@ -205,6 +203,20 @@ async def test_a_picture_a_pdf_and_a_voice_message_are_asked_about(town: Town, b
     await line.send("audio", "audio/ogg", VOICE, voice=True)
     assert "How long is the frame guaranteed?" in prompt(await town.model_call("as it was understood"))
     await line.heard(3)
+
+
+@pytest.mark.parametrize("model", [OPENAI, "ollama/llava"])
+async def test_a_picture_reaches_other_providers_in_their_own_form_from_both_channels(town: Town, model: str) -> None:
+    business = await open_business(town, models=[model])
+    line, talk = business.line(), business.desk.office.talk()
+    await line.send("image", "image/png", picture(size=(3_000, 2_000)), caption="Which bike is on WhatsApp?")
+    await talk.send("Which bike is on Slack?", hosted("bike.png", "image/png", picture(size=(2_000, 3_000))))
+    for question, size in (("bike is on WhatsApp?", (1_568, 1_045)), ("bike is on Slack?", (1_045, 1_568))):
+        call = await town.model_call(question)
+        assert call.provider == model.partition("/")[0]
+        assert [size_of(image) for image in images_of(call)] == [size]
+    await line.heard()
+    await talk.heard()
 
 
 async def test_a_file_is_sent_along_and_what_whatsapp_does_not_take_is_not(town: Town) -> None:

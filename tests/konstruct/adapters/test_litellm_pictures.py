@@ -21,7 +21,7 @@ CLOCK = ToolSpec("clock", "Says what time it is.", {"type": "object", "propertie
 
 @pytest.fixture
 async def doubles() -> AsyncIterator[ModelDoubles]:
-    async with ModelDoubles(ollama_models=("llava",)).running() as running:
+    async with ModelDoubles().running() as running:
         yield running
 
 

@@ -34,7 +34,7 @@ class ModelDoubles(Script):
         self,
         *,
         keys: Mapping[Provider, Collection[str]] | None = None,
-        ollama_models: Collection[str] = ("llama3.2", "llama3.2:latest", "nomic-embed-text"),
+        ollama_models: Collection[str] = ("llama3.2", "llama3.2:latest", "llava", "nomic-embed-text"),
         context_window: int = 1_000_000,
     ) -> None:
         """A provider that is not in ``keys`` takes any key, but OpenAI and Anthropic want one."""
