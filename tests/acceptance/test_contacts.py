@@ -24,8 +24,8 @@ async def test_an_operator_joins_two_contacts_and_has_one_persons_words_forgotte
     await talk.heard()
     await other.mention("What is my bicycle called?")
     await other.heard()
-    await until(lambda: is_remembered(office, talk))
-    await until(lambda: is_remembered(office, other))
+    await until(lambda: is_remembered(office, talk.root))
+    await until(lambda: is_remembered(office, other.root))
 
     shown = await contact(town, office, "show", talk.user)
     assert f"{talk.user} on slack (slack)" in shown.said

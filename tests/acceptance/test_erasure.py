@@ -128,7 +128,7 @@ async def test_a_person_is_erased_everywhere_and_the_trail_is_whole(town: Town) 
         return any(row["kind"] == "fact" for row in await office.rows("memories"))
 
     await until(has_learned)
-    await until(lambda: is_remembered(office, talk))
+    await until(lambda: is_remembered(office, talk.root))
     said = [row["body"] for row in await office.messages()]
     assert any(canary in body for body in said)
     assert any(other_canary in body for body in said)

@@ -68,9 +68,9 @@ async def asked(town: Town, talk: Talk, text: str, heard: int) -> ModelCall:
     return call
 
 
-async def is_remembered(office: Office, talk: Talk) -> bool:
+async def is_remembered(office: Office, root: str) -> bool:
     """Whether all that was said there can be recalled, by its meaning, too."""
-    [conversation] = [row for row in await office.rows("conversations") if row["root"] == talk.root]
+    [conversation] = [row for row in await office.rows("conversations") if row["root"] == root]
     waiting = [row for row in await office.rows("memories") if row["embedded_with"] is None]
     return conversation["remembered_seq"] == conversation["last_seq"] and not waiting
 
@@ -106,7 +106,7 @@ async def test_after_two_hundred_turns_early_facts_are_in_the_prompt(town: Town)
     await converse(talk, 110, names)
     await flush(town)
     await converse(talk, 90, names, first=111)
-    await until(lambda: is_remembered(office, talk), timeout=120)
+    await until(lambda: is_remembered(office, talk.root), timeout=120)
 
     for number, (turn, question) in enumerate(QUESTIONS.items(), 201):
         call = await asked(town, talk, question, number)
@@ -126,7 +126,7 @@ async def test_memories_are_shared_by_nobody_else(town: Town) -> None:
     talk = office.talk(user="U0SAME")
     await talk.mention(f"My bicycle is called {name}.")
     await talk.heard()
-    await until(lambda: is_remembered(office, talk))
+    await until(lambda: is_remembered(office, talk.root))
 
     again, elsewhere, somebody = office.talk(user="U0SAME"), other.talk(user="U0SAME"), office.talk(user="U0OTHER")
     seen = []
@@ -200,7 +200,7 @@ async def test_while_the_background_worker_is_away_people_are_answered_and_all_i
         for number, word in enumerate(("Second.", "Third.", "Fourth."), 2):
             await talk.say(word)
             assert (await talk.heard(number))[-1] == f"You said: {word}"
-    await until(lambda: is_remembered(office, talk), timeout=90)
+    await until(lambda: is_remembered(office, talk.root), timeout=90)
     said = [row for row in await office.rows("memories") if row["kind"] == "said"]
     assert sorted(row["seq"] for row in said) == [1, 2, 3, 4, 5, 6, 7, 8]
 
@@ -230,7 +230,7 @@ async def test_a_worker_that_is_killed_while_memory_is_written_loses_and_doubles
         await talk.say("Third.")
         await talk.heard(3)
         await kill(town.up.child("worker", "--background"))
-    await until(lambda: is_remembered(office, talk), timeout=90)
+    await until(lambda: is_remembered(office, talk.root), timeout=90)
     said = [row for row in await office.rows("memories") if row["kind"] == "said"]
     assert sorted(row["seq"] for row in said) == [1, 2, 3, 4, 5, 6]
 
@@ -246,7 +246,7 @@ async def test_a_worker_that_is_killed_while_a_model_works_for_memory_begins_aga
     if what == KEEPS_NOTES:
         # One more, and the window is full.
         await chatter(talk, 39)
-        await until(lambda: is_remembered(office, talk), timeout=90)
+        await until(lambda: is_remembered(office, talk.root), timeout=90)
     else:
         await chatter(talk, 9)
     town.models.when("anthropic", what, hanging)

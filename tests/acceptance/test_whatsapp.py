@@ -14,7 +14,7 @@ from konstruct.scope.sentences import SENTENCES, only
 from tests.acceptance.desks import ANNA, Desk, open_desk
 from tests.acceptance.processes import kill, konstruct, until
 from tests.acceptance.sent import hosted, images_of
-from tests.acceptance.test_memory import behind_the_scenes
+from tests.acceptance.test_memory import behind_the_scenes, is_remembered
 from tests.acceptance.town import ANTHROPIC, OPENAI, Office, Town, prompt
 from tests.konstruct.adapters.reading.pdfs import STYLES, flowing
 from tests.support.graph_double import Number, Person, Sent
@@ -350,8 +350,7 @@ async def test_on_slack_and_on_whatsapp_a_person_is_two_until_an_operator_says_o
     joined = await konstruct("contact", "join", line.root, talk.user, "--tenant", office.slug, env=town.env)
     assert joined.status == 0, joined
 
-    async def is_known() -> bool:
-        await office.talk(user=talk.user).mention("Once more: what is my bicycle called?")
-        return name in prompt(await town.model_call("Once more"))
+    await until(lambda: is_remembered(office, line.root))
 
-    await until(is_known)
+    await office.talk(user=talk.user).mention("Once more: what is my bicycle called?")
+    assert name in prompt(await town.model_call("Once more"))
