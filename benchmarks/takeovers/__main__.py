@@ -6,10 +6,10 @@ import time
 
 from benchmarks.folder import data_folder, say
 from benchmarks.takeovers import times
-from konstruct.embedded.loopback import free_port
 from tests.acceptance.desks import open_desk
 from tests.acceptance.races import Tally, race
 from tests.acceptance.town import running_town
+from tests.support.ports import free_ports
 
 BATCH = 100
 
@@ -21,7 +21,7 @@ async def main() -> None:
     parser.add_argument("--at-once", type=int, default=8, help="conversations side by side")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="of the moments")
     options = parser.parse_args()
-    ports = {name: free_port() for name in ("gateway_port", "portal_port", "ui_port", "refusing_port")}
+    ports = free_ports("gateway_port", "portal_port", "ui_port", "refusing_port", "crm_port")
     total = Tally()
     with data_folder() as folder:
         (folder / "data").mkdir(mode=0o700)

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.desks import Desk, open_desk
-from tests.acceptance.processes import free_ports
 from tests.acceptance.shops import Shop, open_shop
 from tests.acceptance.town import Office, Town, running_town
+from tests.support.ports import free_ports
 
 
 @contextmanager
@@ -34,7 +34,7 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 async def standing_town() -> AsyncIterator[Town]:
-    ports = free_ports("gateway_port", "portal_port", "ui_port", "refusing_port")
+    ports = free_ports("gateway_port", "portal_port", "ui_port", "refusing_port", "crm_port")
     with made_folder() as folder:
         async with running_town(folder, **ports) as town:
             yield town

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from konstruct.embedded.loopback import free_port
 from tests.embedded.conftest import ended
 
 CHECKOUT = Path(__file__).parents[2]
@@ -30,14 +29,6 @@ def environment(data_dir: Path, **settings: object) -> dict[str, str]:
     """Nothing of the environment that the tests run in but where programs are."""
     named = {f"KONSTRUCT_{name.upper()}": str(value) for name, value in settings.items()}
     return {"PATH": os.environ["PATH"], "KONSTRUCT_DATA_DIR": str(data_dir), **named}
-
-
-def free_ports(*names: str) -> dict[str, int]:
-    """Each another one."""
-    ports: dict[str, int] = {}
-    while len(set(ports.values())) < len(names):
-        ports = {name: free_port() for name in names}
-    return ports
 
 
 async def konstruct(*arguments: str, env: Mapping[str, str]) -> Outcome:

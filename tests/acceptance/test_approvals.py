@@ -55,9 +55,9 @@ async def test_what_is_denied_is_not_done_and_that_is_told(shop: Shop) -> None:
 
 @pytest.fixture
 async def impatient(town: Town, shop: Shop) -> AsyncIterator[Shop]:
-    """Where nobody is waited for longer than three seconds."""
+    """Where nobody is waited for longer than six seconds."""
     change = "update tenants set approvals = approvals {} where slug = $1"
-    await town.change(change.format("""|| '{"expires_after_seconds": 3}'"""), shop.office.slug)
+    await town.change(change.format("""|| '{"expires_after_seconds": 6}'"""), shop.office.slug)
     yield shop
     await town.change(change.format("- 'expires_after_seconds'"), shop.office.slug)
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.processes import Up, environment, free_ports, konstruct
+from tests.acceptance.processes import Up, environment, konstruct
 from tests.embedded.conftest import ended
+from tests.support.ports import free_ports
 
 pytestmark = pytest.mark.stack
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from konstruct.embedded.loopback import free_port
 from tests.acceptance.processes import Up, environment, konstruct
 from tests.acceptance.town import Talk
 from tests.support.model_doubles import ModelDoubles
+from tests.support.ports import free_ports
 from tests.support.slack_double import SlackDouble
 
 pytestmark = pytest.mark.stack
@@ -19,9 +19,7 @@ async def test_with_two_tokens_the_demo_tenant_answers_in_a_workspace_by_socket_
         workspace.add_channel("C0GENERAL")
         env = environment(
             folder / "data",
-            gateway_port=free_port(),
-            portal_port=free_port(),
-            temporal_ui_port=free_port(),
+            **free_ports("gateway_port", "portal_port", "temporal_ui_port"),
             local_model_base_url=models.base_url("local"),
             slack_api_url=slack.api_url,
             slack_app_token=slack.app_token,

@@ -5,6 +5,7 @@ from datetime import date, timedelta
 import pytest
 
 from tests.acceptance.desks import ANNA, BEN, Desk
+from tests.acceptance.test_memory import is_reply
 from tests.acceptance.town import Talk, prompt
 from tests.support.model_doubles import Behaviour
 from tests.support.slack_double import events
@@ -97,7 +98,9 @@ async def test_after_forty_turns_and_three_days_everybody_knows_all_they_must(de
     await talk.say("Turn 41: when does it come?")
     await talk.heard(44)
 
-    [call] = [each for each in town.models.calls[before:] if "Turn 41: when does it come?" in prompt(each)]
+    [call] = [
+        each for each in town.models.calls[before:] if is_reply(each) and "Turn 41: when does it come?" in prompt(each)
+    ]
     told = prompt(call)
     parts = (
         "Turn 1: my customer number is 4711.",

@@ -16,7 +16,6 @@ from ruamel.yaml import YAML
 from temporalio.client import Client
 
 from konstruct.db import Database
-from konstruct.embedded.loopback import free_port
 from konstruct.temporal import workflow_id
 from konstruct.vault import Vault
 from konstruct.window import MESSAGE
@@ -338,7 +337,7 @@ def prompt(call: ModelCall) -> str:
 
 @asynccontextmanager
 async def running_town(
-    folder: Path, *, gateway_port: int, portal_port: int, ui_port: int, refusing_port: int
+    folder: Path, *, gateway_port: int, portal_port: int, ui_port: int, refusing_port: int, crm_port: int
 ) -> AsyncIterator[Town]:
     slack = SlackDouble(events_url=f"http://127.0.0.1:{gateway_port}/slack/events", echoes=True)
     keys: dict[Provider, str] = {
@@ -346,7 +345,7 @@ async def running_town(
         "openai": f"sk-{secrets.token_hex(12)}",
     }
     models = ModelDoubles(keys={provider: {key} for provider, key in keys.items()})
-    shop, crm = ServiceDouble(), McpDouble(tokens={CRM_TOKEN, OTHER_CRM_TOKEN}, port=free_port())
+    shop, crm = ServiceDouble(), McpDouble(tokens={CRM_TOKEN, OTHER_CRM_TOKEN}, port=crm_port)
     graph = GraphDouble(webhook_url=f"http://127.0.0.1:{gateway_port}/whatsapp", reports=("sent", "delivered"))
     async with slack.running(), models.running(), shop.running(), graph.running(), open_website() as website:
         env = environment(

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from konstruct.embedded.loopback import free_port
 from konstruct.embedded.supervisor import Supervisor
 from konstruct.settings import Settings
+from tests.support.ports import free_ports
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -61,11 +61,12 @@ def data_dir() -> Iterator[Path]:
 
 @pytest.fixture
 def settings(data_dir: Path) -> Settings:
+    ports = free_ports("gateway_port", "portal_port", "temporal_ui_port")
     return Settings(
         data_dir=data_dir,
-        gateway_port=free_port(),
-        portal_port=free_port(),
-        temporal_ui_port=free_port(),
+        gateway_port=ports["gateway_port"],
+        portal_port=ports["portal_port"],
+        temporal_ui_port=ports["temporal_ui_port"],
         database_url=None,
         redis_url=None,
         temporal_address=None,

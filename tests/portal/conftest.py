@@ -5,9 +5,9 @@ import re
 import httpx
 import pytest
 
-from konstruct.embedded.loopback import free_port
 from konstruct.settings import Settings
 from portal.app import build
+from tests.support.ports import free_ports
 
 _ROW = re.compile(r'<h3>(.+)</h3>\s*<span class="state \w+">(.+)</span>')
 _HEADLINE = re.compile(r"<h1>(.+)</h1>")
@@ -32,9 +32,10 @@ def browser(settings: Settings) -> httpx.AsyncClient:
 @pytest.fixture
 def nothing() -> Settings:
     """A deployment where nothing is set and nothing runs."""
+    ports = free_ports("gateway_port", "portal_port")
     return Settings(
-        gateway_port=free_port(),
-        portal_port=free_port(),
+        gateway_port=ports["gateway_port"],
+        portal_port=ports["portal_port"],
         database_url=None,
         redis_url=None,
         temporal_address=None,
