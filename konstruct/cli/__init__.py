@@ -82,6 +82,8 @@ def _serve(module: str, settings: Settings, host: str, port: int, variable: str)
         log_config=None,
         access_log=False,
         server_header=False,
+        # Longer than proxies keep theirs, a minute mostly: who closes first must be the one who sends the requests.
+        timeout_keep_alive=75,
         timeout_graceful_shutdown=5,
     )
 

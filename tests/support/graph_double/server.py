@@ -70,9 +70,11 @@ class GraphDouble(WebhookSource, Faulty):
         app = web.Application(client_max_size=110 * 2**20)
         app.add_routes([web.route("*", "/{path:.*}", self._shielded)])
         patience = aiohttp.ClientTimeout(total=META_PATIENCE)
+        # One that was kept may be closed by its server just as it is used again.
+        connections = aiohttp.TCPConnector(limit=0, force_close=True)
         async with (
             serve(app, port=port) as self.url,
-            aiohttp.ClientSession(timeout=patience, connector=aiohttp.TCPConnector(limit=0)) as self._http,
+            aiohttp.ClientSession(timeout=patience, connector=connections) as self._http,
         ):
             yield self
             for task in self._tasks:

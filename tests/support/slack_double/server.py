@@ -79,9 +79,11 @@ class SlackDouble(EventSource, Faulty):
         app.add_routes(routes or [])
         app.on_shutdown.append(self.sockets.close)
         patience = aiohttp.ClientTimeout(total=SLACK_PATIENCE)
+        # One that was kept may be closed by its server just as it is used again.
+        connections = aiohttp.TCPConnector(limit=0, force_close=True)
         async with (
             serve(app, port=port) as self.url,
-            aiohttp.ClientSession(timeout=patience, connector=aiohttp.TCPConnector(limit=0)) as self._http,
+            aiohttp.ClientSession(timeout=patience, connector=connections) as self._http,
         ):
             self.world.url = self.url
             yield self
