@@ -1,0 +1,1 @@
+"""Drafts of employees: edited, compared, published, and taken back to an earlier version."""
