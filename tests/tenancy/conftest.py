@@ -14,6 +14,7 @@ from konstruct.vault import Vault
 from tests.support.approvals import ask
 from tests.support.office import Furnished, furnish, open_office
 from tests.tenancy.attempts_on_consults import wonder
+from tests.tenancy.attempts_on_designs import draft
 from tests.tenancy.attempts_on_files import enclose
 from tests.tenancy.attempts_on_handoffs import staff
 from tests.tenancy.attempts_on_streams import stream
@@ -59,6 +60,7 @@ async def _equipped(office: Furnished) -> Furnished:
     await staff(office)
     await stream(office)
     await wonder(office)
+    await draft(office)
     await enclose(office)
     await meet(office)
     return office
