@@ -14,7 +14,7 @@ from konstruct.tables.knowledge import (
 )
 from konstruct.tables.memory import ConversationSummary, Memory, MemoryVector
 from konstruct.tables.records import QuarantinedEvent, Usage
-from konstruct.tables.tenants import ApiKey, Connection, Tenant, TenantKey
+from konstruct.tables.tenants import ApiKey, Connection, ModelKey, RetentionRun, Tenant, TenantKey
 from konstruct.tables.tools import Approval, Step, Tool, ToolCall
 
 __all__ = [
@@ -47,7 +47,9 @@ __all__ = [
     "Memory",
     "MemoryVector",
     "Message",
+    "ModelKey",
     "QuarantinedEvent",
+    "RetentionRun",
     "Step",
     "Tenant",
     "TenantKey",
