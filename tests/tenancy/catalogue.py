@@ -34,6 +34,7 @@ REMOVABLE: Final = [
     *["employee_bindings", "contact_aliases", "contact_keys", "conversation_summaries", "memories", "memory_vectors"],
     *["knowledge_documents", "knowledge_contents", "knowledge_chunks", "knowledge_vectors"],
     *["files", "file_removals"],
+    *["model_keys", "steps", "handoffs", "judgements"],
     *["users", "user_sessions", "user_devices", "account_tokens", "memberships", "invitations"],
 ]
 
@@ -45,7 +46,7 @@ ROUTERS_OWN: Final = [
 
 # All that look-ups across tenants may read: ids, names of accounts, states and times. No content, no secret.
 SEEN_ACROSS_TENANTS: Final = [
-    *["tenants.id", "tenants.slug", "tenants.name"],
+    *["tenants.id", "tenants.slug", "tenants.name", "tenants.retention"],
     *["users.id", "users.email", "users.name"],
     *[f"user_sessions.{name}" for name in ("user_id", "id", "digest", "created_at", "last_seen_at")],
     *[f"account_tokens.{name}" for name in ("user_id", "id", "digest", "expires_at")],
