@@ -1,6 +1,7 @@
 """Drafts: kept half done, shared without anything being lost, taken back, and never seen by who is served."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from sqlmodel import select
@@ -146,7 +147,7 @@ async def test_a_copy_is_of_the_draft_and_is_its_own(studio: Studio) -> None:
     ],
 )
 async def test_what_is_wrong_is_kept_and_told_and_not_published(
-    studio: Studio, changes: dict[str, object], where: tuple[object, ...], sentence: str
+    studio: Studio, changes: dict[str, Any], where: tuple[object, ...], sentence: str
 ) -> None:
     draft = await studio.save(**changes)
     assert isinstance(draft, Draft)
