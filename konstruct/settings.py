@@ -178,3 +178,71 @@ class Settings(BaseSettings):
         False,
         description="Show mails at /dev/mail of the portal, on this machine alone, instead of sending them. "
         "The one-machine stack does when there is no mail server.",
+    )
+
+    oidc_providers: tuple[OidcProvider, ...] = Field(
+        (),
+        description="Through whom people may sign in, as JSON: "
+        '`[{"key": "google", "client_id": "…", "client_secret": "…"}]`. Keys: google, microsoft, or any with `issuer` '
+        "and `title`.",
+    )
+
+    web_allowed: CommaList = Field(
+        (),
+        description="What knowledge and tools may reach besides https on the public internet: host:port, or a network, "
+        "e.g. intranet.example:8080,10.2.0.0/16.",
+    )
+
+    log_format: str = Field("console", pattern="^(console|json)$", description="Log lines for people or as JSON.")
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least level that is logged.")
+
+    @property
+    def anchor_file(self) -> Path:
+        return self.audit_anchors or self.data_dir / "anchors" / "audit.ndjson"
+
+    @property
+    def files_folder(self) -> Path:
+        return self.files_dir or self.data_dir / "files"
+
+    @property
+    def gateway_url(self) -> str:
+        return _url(self.gateway_host, self.gateway_port)
+
+    @property
+    def portal_url(self) -> str:
+        return _url(self.portal_host, self.portal_port)
+
+    @property
+    def portal_site(self) -> str:
+        """What links to the portal begin with."""
+        return (self.portal_public_url or self.portal_url).rstrip("/")
+
+    @field_validator(
+        *("encryption_keys", "default_models", "seeing_models", "web_allowed", "whatsapp_app_secret"), mode="before"
+    )
+    @classmethod
+    def _split_commas(cls, value: object) -> object:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        stack = JsonConfigSettingsSource(settings_cls, json_file=DataDir().data_dir / STACK_FILE)
+        return init_settings, env_settings, stack
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def needed(value: T | None, variable: str) -> T:
+    """Raises Misconfigured with a sentence when a setting that this process cannot do without is missing."""
+    if value is None:
+        raise Misconfigured(f"{variable} is not set, and no one-machine stack is running here: start `make run` first.")
+    return value

@@ -23,7 +23,7 @@ from konstruct.tables.knowledge import (
 )
 from konstruct.tables.memory import ConversationSummary, Memory, MemoryVector
 from konstruct.tables.records import QuarantinedEvent, Usage
-from konstruct.tables.tenants import ApiKey, Connection, Tenant, TenantKey
+from konstruct.tables.tenants import ApiKey, Connection, ModelKey, RetentionRun, Tenant, TenantKey
 from konstruct.tables.tools import Approval, Step, Tool, ToolCall
 
 __all__ = [
@@ -59,8 +59,13 @@ __all__ = [
     "Memory",
     "MemoryVector",
     "Message",
+    "ModelKey",
     "QuarantinedEvent",
+<<<<<<< HEAD
     "QueuedMail",
+=======
+    "RetentionRun",
+>>>>>>> portal-whole
     "Step",
     "Tenant",
     "TenantKey",

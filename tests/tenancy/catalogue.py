@@ -34,18 +34,21 @@ REMOVABLE: Final = [
     *["employee_bindings", "contact_aliases", "contact_keys", "conversation_summaries", "memories", "memory_vectors"],
     *["knowledge_documents", "knowledge_contents", "knowledge_chunks", "knowledge_vectors"],
     *["files", "file_removals"],
+    *["model_keys", "steps", "handoffs", "judgements"],
     *["users", "user_sessions", "user_devices", "account_tokens", "memberships", "invitations"],
+    *["authenticators", "recovery_codes", "passkeys", "linked_accounts"],
 ]
 
 # What look-ups may do besides reading: carry on what is of nobody, and clear up what opens nothing any more.
 ROUTERS_OWN: Final = [
     *["quarantined_events DELETE", "mails UPDATE", "mails DELETE"],
     *["account_tokens DELETE", "user_sessions DELETE"],
+    *["ceremonies INSERT", "ceremonies DELETE"],
 ]
 
 # All that look-ups across tenants may read: ids, names of accounts, states and times. No content, no secret.
 SEEN_ACROSS_TENANTS: Final = [
-    *["tenants.id", "tenants.slug", "tenants.name"],
+    *["tenants.id", "tenants.slug", "tenants.name", "tenants.retention"],
     *["users.id", "users.email", "users.name"],
     *[f"user_sessions.{name}" for name in ("user_id", "id", "digest", "created_at", "last_seen_at")],
     *[f"account_tokens.{name}" for name in ("user_id", "id", "digest", "expires_at")],
@@ -53,13 +56,17 @@ SEEN_ACROSS_TENANTS: Final = [
     *[f"invitations.{name}" for name in ("tenant_id", "id", "digest", "expires_at")],
     # Of nobody, and sealed.
     *[f"mails.{name}" for name in ("id", "sealed", "due_at", "attempts", "created_at")],
+    *["authenticators.user_id", "authenticators.confirmed_at"],
+    *[f"passkeys.{name}" for name in ("user_id", "id", "credential_id")],
+    *[f"linked_accounts.{name}" for name in ("user_id", "id", "issuer", "subject")],
+    *[f"ceremonies.{name}" for name in ("digest", "kind", "sealed", "expires_at")],
     *[f"connections.{name}" for name in ("tenant_id", "id", "key", "kind", "account", "external")],
     *[f"connections.{name}" for name in ("status", "status_reason", "status_changed_at")],
     *[f"messages.{name}" for name in ("tenant_id", "id", "conversation_id", "turn_id")],
     *[f"messages.{name}" for name in ("author", "purpose", "state", "created_at", "swept_at")],
     *[f"conversations.{name}" for name in ("tenant_id", "id", "memory_due_at", "memory_claimed_until")],
     *[f"tools.{name}" for name in ("tenant_id", "id", "kind", "status", "looked_at")],
-    *[f"api_keys.{name}" for name in ("tenant_id", "id", "digest", "scopes", "revoked_at")],
+    *[f"api_keys.{name}" for name in ("tenant_id", "id", "digest", "scopes", "last_used_at", "revoked_at")],
     *[f"approvals.{name}" for name in ("tenant_id", "id", "state", "created_at", "announced_at", "decided_at")],
     *[f"approvals.{name}" for name in ("reported_at", "expires_at", "swept_at")],
     *[f"handoffs.{name}" for name in ("tenant_id", "id", "state", "created_at", "attended_at")],
