@@ -25,13 +25,10 @@ class Tenant(SQLModel, table=True):
     """Where people are asked, who of them may decide, and for how long it is waited."""
     desk: dict[str, Any] = document()
     """The people who take conversations over, in groups, with their hours and what is done when nobody comes."""
-<<<<<<< HEAD
     requires_second_factor: bool = False
     """Of all its members: who has none is let in nowhere before setting one up."""
-=======
     retention: dict[str, int] = document()
     """For how many days messages, files and memories are kept; what is not named is kept for good."""
->>>>>>> portal-whole
     created_at: datetime = moment()
 
 

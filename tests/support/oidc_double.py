@@ -30,6 +30,12 @@ from tests.support.http import serve
 Json = dict[str, Any]
 
 
+@cache
+def new_key(name: str, which: int = 0) -> RSAKey:
+    """The same for the same name, since making one takes a while; ``which`` tells apart those that share a name."""
+    return RSAKey.generate_key(2048, {"kid": name})
+
+
 @dataclass
 class Lies:
     """What is wrong about the tokens that are made."""
@@ -218,9 +224,3 @@ def _forged(header: Json, claims: Json, secret: bytes | None) -> str:
 
 def _base64(content: bytes) -> bytes:
     return base64.urlsafe_b64encode(content).rstrip(b"=")
-
-
-@cache
-def new_key(name: str, which: int = 0) -> RSAKey:
-    """The same for the same name, since making one takes a while; ``which`` tells apart those that share a name."""
-    return RSAKey.generate_key(2048, {"kid": name})

@@ -8,13 +8,14 @@ PREDICATE: Final = (
 )
 """For tables of people, with their setting in place of the tenants'."""
 
-# Tables that belong to no tenant and no person. The product may write the last two, and read none.
-OF_NOBODY: Final = ["alembic_version", "quarantined_events", "mails"]
+# Tables that belong to no tenant and no person. The product may write all but the first, and read none.
+OF_NOBODY: Final = ["alembic_version", "quarantined_events", "mails", "ceremonies"]
 
 # Each says which tenant or person somebody is: they are what those are found by, and would mean nothing within one.
 UNIQUE_ACROSS_TENANTS: Final = [
     *["tenants(slug)", "connections(kind, account)", "api_keys(digest)", "invitations(digest)"],
     *["users(email)", "user_sessions(digest)", "account_tokens(digest)"],
+    *["passkeys(credential_id)", "linked_accounts(issuer, subject)"],
 ]
 
 # What was once written there is never changed.
@@ -123,7 +124,7 @@ _CHECKS: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
         select name from owned where not (relrowsecurity and relforcerowsecurity)
         union all
         select relname::text from pg_class
-        where relnamespace = 'public'::regnamespace and relname in ('quarantined_events', 'mails')
+        where relnamespace = 'public'::regnamespace and relname in ('quarantined_events', 'mails', 'ceremonies')
           and not (relrowsecurity and relforcerowsecurity)
         """,
         (),

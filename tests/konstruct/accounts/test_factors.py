@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from uuid import UUID
 
 import pyotp
@@ -24,8 +23,8 @@ CLIENT = Client("", "192.0.2.7")
 
 
 @pytest.fixture
-async def ana(database: Database, vault: Vault) -> AsyncIterator[Enrolled]:
-    yield await enrolled(database, vault)
+async def ana(database: Database, vault: Vault) -> Enrolled:
+    return await enrolled(database, vault)
 
 
 async def app_of(database: Database, vault: Vault, person: Enrolled) -> pyotp.TOTP:
