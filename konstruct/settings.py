@@ -43,6 +43,10 @@ class Settings(BaseSettings):
     gateway_port: int = Field(8000, description="Port of the gateway (webhooks).")
     portal_host: str = Field("127.0.0.1", description="Address the portal listens on.")
     portal_port: int = Field(8080, description="Port of the portal (web pages).")
+    portal_public_url: str | None = Field(
+        None,
+        description="Address at which browsers find the portal, e.g. https://example.com. Unset: host and port.",
+    )
     temporal_ui_port: int = Field(8233, description="Port of the embedded Temporal's web UI; a free one if taken.")
 
     database_url: SecretStr | None = Field(
@@ -156,6 +160,11 @@ class Settings(BaseSettings):
     @property
     def portal_url(self) -> str:
         return _url(self.portal_host, self.portal_port)
+
+    @property
+    def portal_address(self) -> str:
+        """Where people find the portal: what links in mails begin with. Without a slash at its end."""
+        return (self.portal_public_url or self.portal_url).rstrip("/")
 
     @field_validator(
         *("encryption_keys", "default_models", "seeing_models", "web_allowed", "whatsapp_app_secret"), mode="before"
