@@ -31,12 +31,13 @@ from activities.fetching import Fetching, Removing
 from activities.ingesting import Ingesting
 from activities.opening import Opening
 from activities.remembering import Remembering
+from activities.retaining import Retaining
 from activities.thinking import Thinking
 from activities.tool_servers import ToolServers
 from activities.tool_use import ToolUse
 from activities.upkeep import Sealing, Upkeep
 from konstruct import log, models, temporal
-from konstruct.adapters import file_store, mail
+from konstruct.adapters import file_store, guarded_http, mail
 from konstruct.adapters.console import ConsoleMessenger
 from konstruct.adapters.embedders import ConfiguredEmbedders
 from konstruct.adapters.litellm import LiteLLMChatModel, LiteLLMTranscriber
@@ -65,6 +66,7 @@ from workflows.conversation import ConversationWorkflow
 from workflows.handoffs import HandoffWorkflow
 from workflows.ingestion import EmbedKnowledgeWorkflow, StartSyncsWorkflow, SyncSourceWorkflow
 from workflows.memory import EmbedWorkflow, RememberWorkflow
+from workflows.retention import RetentionWorkflow
 from workflows.sandbox import RUNNER
 from workflows.schedules import schedule_knowledge, schedule_memory, schedule_upkeep
 from workflows.seal import SealWorkflow
@@ -118,7 +120,9 @@ async def opened_parts(settings: Settings) -> AsyncIterator[Parts]:
         embedders.get(settings.embedding_model)
         client = await reach_temporal(settings)
         vault, cooldowns = Vault(settings.encryption_keys), RedisCooldowns(redis, Circuit())
-        yield Parts(database, redis, vault, client, LiteLLMChatModel(), cooldowns, embedders)
+        web = await stack.enter_async_context(open_client(settings.web_allowed))
+        model = LiteLLMChatModel(partial(guarded_http.lent, web))
+        yield Parts(database, redis, vault, client, model, cooldowns, embedders)
 
 
 async def work(settings: Settings, *, until: asyncio.Event) -> None:
@@ -177,7 +181,10 @@ async def work_in_background(settings: Settings, *, until: asyncio.Event) -> Non
         ingesting = Ingesting(settings, parts.database, parts.client, SafeWeb(web), SubprocessReader(), parts.embedders)
         await schedule_memory(parts.client)
         await schedule_knowledge(parts.client)
-        async with memory_worker(parts.client, remembering), knowledge_worker(parts.client, ingesting):
+        async with (
+            memory_worker(parts.client, remembering, Retaining(parts.database)),
+            knowledge_worker(parts.client, ingesting),
+        ):
             await _at_work("background_worker_ready", settings, until)
 
 
@@ -258,12 +265,15 @@ def upkeep_worker(client: Client, upkeep: Upkeep, sealing: Sealing, servers: Too
     )
 
 
-def memory_worker(client: Client, remembering: Remembering) -> Worker:
+def memory_worker(client: Client, remembering: Remembering, retaining: Retaining) -> Worker:
     return Worker(
         client,
         task_queue=temporal.MEMORY,
-        workflows=[RememberWorkflow, EmbedWorkflow],
-        activities=[remembering.claim_memory_work, remembering.remember, remembering.embed_memories],
+        workflows=[RememberWorkflow, EmbedWorkflow, RetentionWorkflow],
+        activities=[
+            *(remembering.claim_memory_work, remembering.remember, remembering.embed_memories),
+            retaining.let_go,
+        ],
         workflow_runner=RUNNER,
         interceptors=[FailureInterceptor()],
         max_cached_workflows=50,

@@ -47,11 +47,13 @@ from konstruct.vault import Vault
 from tests.conftest import ENCRYPTION_KEY
 from tests.support.office import Allowing, Furnished
 from tests.tenancy.attempts_on_consults import ON_CONSULTS
+from tests.tenancy.attempts_on_designs import ON_DESIGNS
 from tests.tenancy.attempts_on_escalation import ON_ESCALATION
 from tests.tenancy.attempts_on_files import ON_FILES
 from tests.tenancy.attempts_on_handoffs import ON_HANDOFFS
 from tests.tenancy.attempts_on_knowledge import ON_KNOWLEDGE
 from tests.tenancy.attempts_on_memory import ON_MEMORY
+from tests.tenancy.attempts_on_settings import ON_SETTINGS
 from tests.tenancy.attempts_on_streams import ON_STREAMS
 from tests.tenancy.attempts_on_tools import ON_TOOLS
 from tests.tenancy.attempts_on_whatsapp import ON_WHATSAPP
@@ -218,7 +220,9 @@ ATTEMPTS: dict[str, tuple[Attempt, object]] = {
     **ON_STREAMS,
     **ON_FILES,
     **ON_CONSULTS,
+    **ON_DESIGNS,
     **ON_WHATSAPP,
+    **ON_SETTINGS,
 }
 
 
