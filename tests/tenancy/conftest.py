@@ -15,6 +15,7 @@ from konstruct.vault import Vault
 from tests.support.approvals import ask
 from tests.support.office import Furnished, furnish, open_office
 from tests.tenancy.attempts_on_consults import wonder
+from tests.tenancy.attempts_on_designs import draft
 from tests.tenancy.attempts_on_files import enclose
 from tests.tenancy.attempts_on_handoffs import staff
 from tests.tenancy.attempts_on_settings import CANDIDATE, bring_key, note_run
@@ -63,6 +64,7 @@ async def _equipped(office: Furnished) -> Furnished:
     await staff(office)
     await stream(office)
     await wonder(office)
+    await draft(office)
     await enclose(office)
     await meet(office)
     await bring_key(office, Candidate("openai", SecretStr("sk-canary-of-openai")))
