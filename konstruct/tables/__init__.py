@@ -11,7 +11,7 @@ from konstruct.tables.accounts import (
 )
 from konstruct.tables.audit import AuditEvent, AuditHead, AuditSeal, AuditSealLeaf
 from konstruct.tables.conversations import Contact, ContactAlias, ContactKey, Conversation, Message
-from konstruct.tables.employees import Employee, EmployeeBinding, EmployeeVersion
+from konstruct.tables.employees import Employee, EmployeeBinding, EmployeeDraft, EmployeePicture, EmployeeVersion
 from konstruct.tables.files import File, FileRemoval
 from konstruct.tables.handoffs import Consult, Handoff, HandoffEntry, Judgement
 from konstruct.tables.knowledge import (
@@ -43,6 +43,8 @@ __all__ = [
     "ConversationSummary",
     "Employee",
     "EmployeeBinding",
+    "EmployeeDraft",
+    "EmployeePicture",
     "EmployeeVersion",
     "File",
     "FileRemoval",

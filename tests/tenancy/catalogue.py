@@ -18,7 +18,10 @@ UNIQUE_ACROSS_TENANTS: Final = [
 ]
 
 # What was once written there is never changed.
-APPEND_ONLY: Final = ["audit_events", "audit_heads", "audit_seals", "audit_seal_leaves", "employee_versions", "usage"]
+APPEND_ONLY: Final = [
+    *["audit_events", "audit_heads", "audit_seals", "audit_seal_leaves"],
+    *["employee_versions", "employee_pictures", "usage"],
+]
 
 # The audit trail, which is written through the auditor's functions alone, and what they may do to it.
 TRAIL: Final = ["audit_events", "audit_heads", "audit_seals", "audit_seal_leaves"]
