@@ -24,7 +24,7 @@ _EVE: Final = By(UUID(int=0), "owner")
 async def settle(office: Furnished) -> None:
     """With an owner, an agent, and somebody who is invited."""
     for role in ("owner", "agent"):
-        person = await enrolled(office.database, office.vault, role, office.tenant_id)  # type: ignore[arg-type]  # A role.
+        person = await enrolled(office.database, office.vault, role, office.tenant_id)
         async with office.database.account_session(person.user_id) as session:
             await sessions.know_device(session, person.user_id, None)
             await links.make(session, person.user_id, "reset")
