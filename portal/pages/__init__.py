@@ -6,5 +6,11 @@ from typing import Final
 from fastapi import APIRouter
 
 from portal.pages import home, search, status
+from portal.pages.settings import desk, general, models, retention
 
-ROUTERS: Final[Sequence[APIRouter]] = (status.router, home.router, search.router)
+ROUTERS: Final[Sequence[APIRouter]] = (
+    status.router,
+    home.router,
+    search.router,
+    *(general.router, models.router, desk.router, retention.router),
+)
