@@ -1,6 +1,7 @@
 """The database's tables, one family a file. No behaviour here; who may see what is in the migrations."""
 
 from konstruct.tables.audit import AuditEvent, AuditHead, AuditSeal, AuditSealLeaf
+from konstruct.tables.connecting import SlackAttempt, WhatsAppDraft
 from konstruct.tables.conversations import Contact, ContactAlias, ContactKey, Conversation, Message
 from konstruct.tables.employees import Employee, EmployeeBinding, EmployeeVersion
 from konstruct.tables.files import File, FileRemoval
@@ -48,10 +49,12 @@ __all__ = [
     "MemoryVector",
     "Message",
     "QuarantinedEvent",
+    "SlackAttempt",
     "Step",
     "Tenant",
     "TenantKey",
     "Tool",
     "ToolCall",
     "Usage",
+    "WhatsAppDraft",
 ]
