@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from konstruct import audit
+from konstruct.model_keys import keeping as model_keys
 from konstruct.models import ModelCall
 from konstruct.tables import EmployeeVersion, Usage
 
@@ -40,6 +41,7 @@ def record(
             outcome=call.outcome,
             purpose=purpose,
             error=call.error_kind,
+            key_of="tenant" if call.is_own else "deployment",
             created_at=call.started_at,
         )
         for call in made
@@ -65,7 +67,9 @@ def record(
             estimated=call.estimated,
             cost=call.cost,
             latency_ms=call.latency_ms,
+            key_of="tenant" if call.is_own else "deployment",
         )
+    model_keys.note_after(session, made)
 
 
 async def spent(session: AsyncSession, turn_id: UUID) -> Decimal:

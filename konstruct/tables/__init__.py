@@ -1,5 +1,14 @@
 """The database's tables, one family a file. No behaviour here; who may see what is in the migrations."""
 
+from konstruct.tables.accounts import (
+    AccountToken,
+    Invitation,
+    Membership,
+    QueuedMail,
+    User,
+    UserDevice,
+    UserSession,
+)
 from konstruct.tables.audit import AuditEvent, AuditHead, AuditSeal, AuditSealLeaf
 from konstruct.tables.connecting import SlackAttempt, WhatsAppDraft
 from konstruct.tables.conversations import Contact, ContactAlias, ContactKey, Conversation, Message
@@ -15,10 +24,11 @@ from konstruct.tables.knowledge import (
 )
 from konstruct.tables.memory import ConversationSummary, Memory, MemoryVector
 from konstruct.tables.records import QuarantinedEvent, Usage
-from konstruct.tables.tenants import ApiKey, Connection, Tenant, TenantKey
+from konstruct.tables.tenants import ApiKey, Connection, ModelKey, RetentionRun, Tenant, TenantKey
 from konstruct.tables.tools import Approval, Step, Tool, ToolCall
 
 __all__ = [
+    "AccountToken",
     "ApiKey",
     "Approval",
     "AuditEvent",
@@ -39,22 +49,36 @@ __all__ = [
     "FileRemoval",
     "Handoff",
     "HandoffEntry",
+    "Invitation",
     "Judgement",
     "KnowledgeChunk",
     "KnowledgeContent",
     "KnowledgeDocument",
     "KnowledgeSource",
     "KnowledgeVector",
+    "Membership",
     "Memory",
     "MemoryVector",
     "Message",
+    "ModelKey",
     "QuarantinedEvent",
+<<<<<<< HEAD
     "SlackAttempt",
+=======
+    "QueuedMail",
+    "RetentionRun",
+>>>>>>> portal-whole
     "Step",
     "Tenant",
     "TenantKey",
     "Tool",
     "ToolCall",
     "Usage",
+<<<<<<< HEAD
     "WhatsAppDraft",
+=======
+    "User",
+    "UserDevice",
+    "UserSession",
+>>>>>>> portal-whole
 ]
