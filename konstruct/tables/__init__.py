@@ -62,23 +62,17 @@ __all__ = [
     "Message",
     "ModelKey",
     "QuarantinedEvent",
-<<<<<<< HEAD
-    "SlackAttempt",
-=======
     "QueuedMail",
     "RetentionRun",
->>>>>>> portal-whole
+    "SlackAttempt",
     "Step",
     "Tenant",
     "TenantKey",
     "Tool",
     "ToolCall",
     "Usage",
-<<<<<<< HEAD
-    "WhatsAppDraft",
-=======
     "User",
     "UserDevice",
     "UserSession",
->>>>>>> portal-whole
+    "WhatsAppDraft",
 ]

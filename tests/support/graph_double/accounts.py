@@ -12,7 +12,7 @@ _MANAGEMENT = "whatsapp_business_management"
 
 
 def answer(world: World, app: App, what: str, token: str | None, path: str, query: Json) -> Json:
-    """``app``: the double's own, which tokens are of that name no other."""
+    """``app``: the double's own, of which tokens are that name no other."""
     owned = [number for number in world.numbers.values() if number.token == token]
     if token is None or not owned:
         raise GraphError(190, message="Invalid OAuth access token - Cannot parse access token")
@@ -103,7 +103,7 @@ def _check_proof(app: App, token: str, query: Json) -> None:
 
 def _no_object(name: str) -> GraphError:
     why = (
-        f"Unsupported get request. Object with ID '{name}' does not exist, cannot be loaded due to missing permissions, "
-        "or does not support this operation."
+        f"Unsupported get request. Object with ID '{name}' does not exist, cannot be loaded due to missing "
+        "permissions, or does not support this operation."
     )
     return GraphError(100, subcode=33, message=why, kind="GraphMethodException")
