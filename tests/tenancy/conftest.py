@@ -14,6 +14,7 @@ from konstruct.model_keys.keeping import Candidate
 from konstruct.vault import Vault
 from tests.support.approvals import ask
 from tests.support.office import Furnished, furnish, open_office
+from tests.tenancy.attempts_on_connecting import begin_to_connect
 from tests.tenancy.attempts_on_consults import wonder
 from tests.tenancy.attempts_on_files import enclose
 from tests.tenancy.attempts_on_handoffs import staff
@@ -65,6 +66,7 @@ async def _equipped(office: Furnished) -> Furnished:
     await wonder(office)
     await enclose(office)
     await meet(office)
+    await begin_to_connect(office)
     await bring_key(office, Candidate("openai", SecretStr("sk-canary-of-openai")))
     return office
 

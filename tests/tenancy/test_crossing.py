@@ -46,6 +46,7 @@ from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
 from tests.conftest import ENCRYPTION_KEY
 from tests.support.office import Allowing, Furnished
+from tests.tenancy.attempts_on_connecting import ON_CONNECTING
 from tests.tenancy.attempts_on_consults import ON_CONSULTS
 from tests.tenancy.attempts_on_escalation import ON_ESCALATION
 from tests.tenancy.attempts_on_files import ON_FILES
@@ -141,7 +142,7 @@ ATTEMPTS: dict[str, tuple[Attempt, object]] = {
         NotFound,
     ),
     "connections.install": (lambda s, a, b: _install(s, a, b, tenant=a, account=b.account), Conflict),
-    "connections.install for b": (lambda s, a, b: _install(s, a, b, tenant=b, account="-/TNEW"), ValueError),
+    "connections.install for b": (lambda s, a, b: _install(s, a, b, tenant=b, account="-/TNEW"), DBAPIError),
     "connections.unsealed": (_unseal, DBAPIError),
     "conversations.begin_turn": (
         lambda s, a, b: conversations.begin_turn(s, a.vault, b.waiting.conversation_id, new_id()),
@@ -220,6 +221,7 @@ ATTEMPTS: dict[str, tuple[Attempt, object]] = {
     **ON_FILES,
     **ON_CONSULTS,
     **ON_WHATSAPP,
+    **ON_CONNECTING,
     **ON_SETTINGS,
 }
 
