@@ -77,6 +77,7 @@ class Turn:
     """Whether more is remembered of the asker than is said here."""
     window: Window | None = None
     """For the cache, whose copy was stale or gone."""
+    time_zone: str = "UTC"
     before: UUID | None = field(default=None, compare=False)
     """The turn that was the conversation's until now: an earlier one, or this one."""
 
@@ -236,6 +237,7 @@ async def begin_turn(
     return Turn(
         tenant_name=found.tenant.name,
         tenant_models=tuple(found.tenant.models),
+        time_zone=found.tenant.time_zone,
         employee=found.employee,
         account=found.account,
         thread=found.thread,
@@ -274,8 +276,7 @@ async def mark_untrusted(session: AsyncSession, conversation_id: UUID) -> None:
 
 async def latest_window(session: AsyncSession, conversation_id: UUID) -> Window:
     """What the next turn will look back on, if nothing is changed until then. Raises NotFound as ``lock`` does."""
-    place = {"conversation_id": conversation_id}
-    found = (await session.execute(_REVISION, place)).one_or_none()
+    found = (await session.execute(_REVISION, {"conversation_id": conversation_id})).one_or_none()
     if found is None:
         raise NotFound("There is no such conversation.")
     return await window.read(session, conversation_id, revision=found.revision, after_seq=found.after_seq)

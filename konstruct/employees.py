@@ -2,17 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from importlib import resources
 from string import Template
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from konstruct.desk import hours, texts
 from konstruct.errors import NotFound
 from konstruct.identity import ConnectionId
+from konstruct.languages import LANGUAGES
 from konstruct.tables import Connection, Conversation, Employee, EmployeeVersion
+
+AWAY_REPLY: Final = "I am not here right now. I am back on {back}. Please write again then."
+"""Where the operator wrote none. ``{back}``: when its hours begin next."""
 
 _PROMPTS = resources.files("konstruct.prompts")
 _FULL = Template(_PROMPTS.joinpath("employee.md").read_text())
@@ -36,13 +43,17 @@ def system_prompt(
     """``short`` is for small local models, which lose themselves in anything longer. ``functions``: what they may be
     asked, if not anything. What is remembered comes last, so that a provider can keep what comes before it."""
     template = _SHORT if short else _FULL
+    language = LANGUAGES.get(version.language)
     who = template.substitute(
         name=version.name,
         role=version.role,
         tenant=tenant_name,
         persona=version.persona,
         instructions=version.system_prompt,
+        language=f"in {language}, whatever language it was asked in" if language else "in the language it was asked in",
     )
+    if short and language:
+        who = f"{who.strip()}\nAnswer in {language}."
     scope = ""
     if functions:
         of_small = _SCOPE_SHORT.substitute(functions="; ".join(functions))
@@ -69,6 +80,25 @@ class Caps:
     def of(cls, version: EmployeeVersion) -> "Caps":
         chosen = version.caps
         return cls(steps=chosen.get("steps") or cls.steps, cost=Decimal(chosen.get("cost") or cls.cost))
+
+
+def away(version: EmployeeVersion, time_zone: str, at: datetime) -> str | None:
+    """What it says instead of an answer where it is outside its hours; None within them.
+
+    Args:
+        time_zone: The tenant's, which holds where the hours name none.
+    """
+    if not version.hours:
+        return None
+    time_zone = version.hours.get("time_zone", time_zone)
+    days = {day: spans for day, spans in version.hours.items() if day in hours.DAYS}
+    kept = hours.read(time_zone, days, version.hours.get("closed", ()))
+    back = hours.opens_next(kept, at)
+    if back == at:
+        return None
+    when = texts.moment(back, time_zone) if back else "a day that is not known yet"
+    # Only this one mark is filled: an operator may write other braces.
+    return (version.away_reply or AWAY_REPLY).replace("{back}", when)
 
 
 async def serving(session: AsyncSession, conversation_id: UUID) -> EmployeeVersion:

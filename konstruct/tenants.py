@@ -12,15 +12,17 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from konstruct import audit, equipping
+from konstruct import audit, equipping, tenant_settings
 from konstruct.changes import Change
 from konstruct.connections import SECRETS, slack_account
 from konstruct.db import Database
+from konstruct.designs import archiving, publishing, versions
+from konstruct.designs.content import Content, blank, changed, of_version
 from konstruct.errors import ChannelRefused, Conflict
 from konstruct.identity import new_id
 from konstruct.manifest import Manifest
 from konstruct.manifest.sections import SlackConnection, WhatsAppConnection
-from konstruct.tables import Connection, Employee, EmployeeBinding, EmployeeVersion, Tenant
+from konstruct.tables import Connection, Employee, EmployeeBinding, Tenant
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
 
@@ -182,9 +184,8 @@ class _Run:
         # The lock lets one manifest of a tenant be applied at a time. It is the weaker kind, which does not hold up
         # the rows that are written of this tenant meanwhile.
         tenant = await self.session.get_one(Tenant, self.tenant_id, with_for_update={"key_share": True})
-        if fields := _update(tenant, self._settings()):
-            change = Change("~", "tenant", self.manifest.tenant, ", ".join(fields))
-            self._record(change, "tenant.changed", fields=fields)
+        if fields := tenant_settings.put(self.session, tenant, self._settings(), actor=self.actor):
+            self.changes.append(Change("~", "tenant", self.manifest.tenant, ", ".join(fields)))
 
     def _settings(self) -> dict[str, Any]:
         return {
@@ -208,21 +209,18 @@ class _Run:
         self._leave_others("employee", rows, self.manifest.employees)
         return {key: rows[key].id for key in self.manifest.employees}
 
-    async def _publish(self, employee: Employee, content: dict[str, Any]) -> None:
-        published = await self.session.scalar(
-            select(EmployeeVersion)
-            .where(EmployeeVersion.employee_id == employee.id)
-            .where(EmployeeVersion.number == employee.published_version)
-        )
-        fields = [name for name, value in content.items() if published is None or getattr(published, name) != value]
-        if not fields:
+    async def _publish(self, employee: Employee, wanted: Content) -> None:
+        """What a file does not know stays as it is. One that is archived is wanted again."""
+        published = await versions.find(self.session, employee.id, employee.published_version)
+        content = {**(of_version(published) if published is not None else blank()), **wanted}
+        if employee.archived_at is not None:
+            await archiving.restore(self.session, employee.key, actor=self.actor)
+            self.changes.append(Change("~", "employee", employee.key, "restored"))
+        if published is not None and not changed(of_version(published), content):
             return
-        number = employee.published_version = employee.published_version + 1
-        self.session.add(EmployeeVersion(tenant_id=self.tenant_id, employee_id=employee.id, number=number, **content))
-        change = Change("+", "employee", employee.key, f"version {number}")
-        if published is not None:
-            change = Change("~", "employee", employee.key, f"version {number} ({', '.join(fields)})")
-        self._record(change, "employee.published", employee_id=str(employee.id), version=number, fields=fields)
+        done = await publishing.add_version(self.session, employee, content, actor=self.actor)
+        told = f"version {done.number}" + (f" ({', '.join(done.fields)})" if published is not None else "")
+        self.changes.append(Change("~" if published is not None else "+", "employee", employee.key, told))
 
     async def connect(self, accounts: Mapping[str, _Account], employees: Mapping[str, UUID]) -> None:
         rows = await self._rows(Connection)
@@ -360,7 +358,7 @@ class _Run:
         audit.record(self.session, tenant_id=self.tenant_id, actor=self.actor, action=action, **detail)
 
 
-def _update(row: Tenant | Connection, values: Mapping[str, Any]) -> list[str]:
+def _update(row: Connection, values: Mapping[str, Any]) -> list[str]:
     """Sets what differs, so that nothing is written where nothing does; the names of what was set."""
     fields = [name for name, value in values.items() if getattr(row, name) != value]
     for name in fields:

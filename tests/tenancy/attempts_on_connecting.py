@@ -24,6 +24,7 @@ from konstruct.connecting.slack_app import SCOPES
 from konstruct.connecting.slack_attempts import Who
 from konstruct.connecting.slack_workspaces import Workspace
 from konstruct.errors import BadInput, ChannelRefused, Conflict, NotFound
+from konstruct.identity import ConnectionId
 from konstruct.tables import Connection
 from tests.support.office import Furnished
 
@@ -51,11 +52,11 @@ async def _begin(session: AsyncSession, a: Furnished, b: Furnished) -> object:
     )
 
 
-async def _begin_for_their_employee(session: AsyncSession, a: Furnished, b: Furnished) -> object:
+async def _begin_for_their_employee(session: AsyncSession, a: Furnished, b: Furnished) -> None:
     await slack_attempts.begin(
         session, a.tenant_id, SOMEBODY, employee_id=b.employee_id, redirect_uri="https://k.example/cb"
     )
-    return await session.flush()
+    await session.flush()
 
 
 async def _use(session: AsyncSession, a: Furnished, b: Furnished) -> object:
@@ -82,15 +83,15 @@ async def _hasten(session: AsyncSession, a: Furnished, b: Furnished) -> object:
     return await renewing.hasten(session, a.vault, account)
 
 
-async def _claim_account(session: AsyncSession, a: Furnished, b: Furnished) -> object:
+async def _claim_account(session: AsyncSession, a: Furnished, b: Furnished) -> None:
     async with b.session() as theirs:
         connection = await theirs.get_one(Connection, (b.tenant_id, b.connection_id))
     connections.note_expiry(connection, timedelta(hours=1))
-    return await session.flush()
+    await session.flush()
 
 
-async def _serve_by_their_employee(session: AsyncSession, a: Furnished, b: Furnished) -> object:
-    return await serving.serve(session, a.connection_id, b.employee_id, actor="a")
+async def _serve_by_their_employee(session: AsyncSession, a: Furnished, b: Furnished) -> None:
+    await serving.serve(session, a.connection_id, b.employee_id, actor="a")
 
 
 ON_CONNECTING: dict[str, tuple[Attempt, object]] = {
@@ -151,7 +152,7 @@ ON_CONNECTING: dict[str, tuple[Attempt, object]] = {
 }
 
 
-async def _seen(session: AsyncSession, b: Furnished) -> set[UUID]:
+async def _seen(session: AsyncSession, b: Furnished) -> set[ConnectionId]:
     return {seen.connection_id for seen in await overview.every(session)} & {b.connection_id}
 
 
