@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from konstruct import audit
+from konstruct.employees import REHEARSED
 from konstruct.models import ModelCall
 from konstruct.tables import EmployeeVersion, Usage
 
@@ -40,6 +41,7 @@ def record(
             outcome=call.outcome,
             purpose=purpose,
             error=call.error_kind,
+            is_rehearsal=employee.number == REHEARSED,
             created_at=call.started_at,
         )
         for call in made

@@ -14,6 +14,7 @@ from konstruct.tables.knowledge import (
 )
 from konstruct.tables.memory import ConversationSummary, Memory, MemoryVector
 from konstruct.tables.records import QuarantinedEvent, Usage
+from konstruct.tables.rehearsals import Rehearsal, RehearsedStep
 from konstruct.tables.tenants import ApiKey, Connection, Tenant, TenantKey
 from konstruct.tables.tools import Approval, Step, Tool, ToolCall
 
@@ -48,6 +49,8 @@ __all__ = [
     "MemoryVector",
     "Message",
     "QuarantinedEvent",
+    "Rehearsal",
+    "RehearsedStep",
     "Step",
     "Tenant",
     "TenantKey",
