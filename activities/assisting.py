@@ -17,6 +17,7 @@ from konstruct.db import Database
 from konstruct.errors import ModelsUnavailable
 from konstruct.handoffs import asking, cards, entries, owning
 from konstruct.handoffs import packet as packet_
+from konstruct.model_keys import keeping as model_keys
 from konstruct.models import ModelCall
 from konstruct.ports import ChatMessage, ChatModel, Cooldowns
 from konstruct.settings import Settings
@@ -84,7 +85,9 @@ class Assisting:
         self, found: Whereabouts, prompt: Sequence[ChatMessage], purpose: Literal["packet", "assist"], budget: float
     ) -> str | None:
         """None when no model that is up to it answers."""
-        chain = models.chain(found.employee.models or tuple(found.tenant.models), self._settings)
+        names = found.employee.models or tuple(found.tenant.models)
+        async with self._database.tenant_session(found.tenant.id) as session:
+            chain = await model_keys.chain(session, self._vault, names, self._settings)
         links = [link for link in chain if link.provider != "local"]
         if not links:
             return None

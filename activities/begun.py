@@ -1,6 +1,6 @@
 """A turn on its way through ``think``: what it began with, and what came of asking."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -8,7 +8,7 @@ from activities.escalating import Watch
 from konstruct.contracts.conversation import Thought, ToolCallToMake
 from konstruct.conversations import Turn
 from konstruct.knowledge.citing import Source
-from konstruct.ports import Image, ToolCall
+from konstruct.ports import Image, ModelLink, ToolCall
 from konstruct.rehearsals.steps import Thought as Seen
 from konstruct.scope import Verdict
 from konstruct.tools.builtin import SEND_FILE
@@ -21,6 +21,8 @@ class Begun:
     turn: Turn
     toolbox: dict[str, Tool]
     watch: Watch
+    chain: Sequence[ModelLink]
+    """Who is asked for an answer, with the tenant's own keys where it has any."""
     steps: list[PastStep] = field(default_factory=list)
     may_call: bool = False
     released: list[str] = field(default_factory=list)

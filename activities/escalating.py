@@ -28,7 +28,6 @@ from konstruct.handoffs.owning import Wish
 from konstruct.models import ModelCall
 from konstruct.ports import ChatModel, Cooldowns, ModelLink
 from konstruct.rehearsals import pretending
-from konstruct.settings import Settings
 from konstruct.tools import calls as calls_
 from konstruct.tools import registry
 from konstruct.tools.builtin import SEND_REPLY
@@ -88,13 +87,19 @@ Judge = Callable[[str | None, Sequence[ModelCall]], Awaitable[Watch]]
 
 
 class Escalating:
-    def __init__(self, settings: Settings, vault: Vault, model: ChatModel, cooldowns: Cooldowns) -> None:
-        self._settings = settings
+    def __init__(self, vault: Vault, model: ChatModel, cooldowns: Cooldowns) -> None:
         self._vault = vault
         self._model = model
         self._cooldowns = cooldowns
 
-    async def watch(self, session: AsyncSession, request: ThinkRequest, turn: Turn, steps: Sequence[PastStep]) -> Watch:
+    async def watch(
+        self,
+        session: AsyncSession,
+        request: ThinkRequest,
+        turn: Turn,
+        steps: Sequence[PastStep],
+        chain: Sequence[ModelLink],
+    ) -> Watch:
         """It has fired already where people are to have the conversation, whatever a judge would say."""
         wanted = rules.read(turn.employee.escalation)
         if not wanted and not turn.account.functions:
@@ -118,7 +123,6 @@ class Escalating:
             ),
         )
         if firing.needs_judge(watch.rules):
-            chain = models.chain(turn.employee.models or turn.tenant_models, self._settings)
             watch = replace(watch, links=tuple(link for link in chain if link.provider != "local"))
         if not (watch.links and texts and firing.judges_words(watch.rules)):
             watch = replace(watch, judgement=judging.judged_by_rule(watch.words))

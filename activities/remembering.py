@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 from uuid import UUID, uuid4
@@ -19,6 +20,7 @@ from konstruct.errors import ModelsUnavailable
 from konstruct.memory import Question, digest, due, work
 from konstruct.memory.digest import Findings, Labelled, Said, Unreadable
 from konstruct.memory.due import Work
+from konstruct.model_keys import keeping as model_keys
 from konstruct.models import ModelCall
 from konstruct.ports import ChatMessage, ChatModel, Cooldowns, Embedders, ModelLink
 from konstruct.settings import Settings
@@ -101,7 +103,9 @@ class Remembering:
 
     async def _open(self, request: RememberRequest) -> Work:
         async with self._database.tenant_session(request.tenant_id) as session:
-            return await due.open_work(session, self._vault, request.conversation_id)
+            opened = await due.open_work(session, self._vault, request.conversation_id)
+            names = opened.employee.models or opened.tenant.models
+            return replace(opened, chain=await model_keys.chain(session, self._vault, names, self._settings))
 
     async def _keep_sayings(self, opened: Work) -> bool:
         """Whether somebody's wish to be forgotten was fulfilled."""
@@ -220,14 +224,11 @@ class Remembering:
         return not (written and work.to_summarise(opened.unsummarised[len(said) :], budget))
 
     def _links(self, opened: Work) -> list[ModelLink]:
-        return [link for link in self._chain(opened) if link.provider != "local"]
-
-    def _chain(self, opened: Work) -> list[ModelLink]:
-        return models.chain(opened.employee.models or opened.tenant.models, self._settings)
+        return [link for link in opened.chain if link.provider != "local"]
 
     def _window_budget(self, opened: Work) -> int:
         """Tokens that the window may take of the prompt of the model at hand."""
-        rooms = [link.context_window - link.max_output_tokens for link in self._chain(opened)[:1]]
+        rooms = [link.context_window - link.max_output_tokens for link in opened.chain[:1]]
         return min([work.WINDOW_TOKENS, *(max(room, 0) // 2 for room in rooms)])
 
     async def _ask(

@@ -36,6 +36,7 @@ from konstruct.file_ports import FileStore
 from konstruct.files import keeping
 from konstruct.knowledge.citing import Source, cite
 from konstruct.memory import Recalled
+from konstruct.model_keys import keeping as model_keys
 from konstruct.models import ModelCall
 from konstruct.ports import ChatMessage, ChatModel, Cooldowns, Embedders, Messenger, ModelLink, Windows
 from konstruct.settings import Settings
@@ -85,7 +86,7 @@ class Thinking:
         self._scoping = Scoping(locator)
         self._looking = Looking(database, vault, files)
         self._streaming = Streaming(database, vault, streamers)
-        self._escalating = Escalating(settings, vault, model, cooldowns)
+        self._escalating = Escalating(vault, model, cooldowns)
 
     @activity.defn(name="think")
     async def think(self, request: ThinkRequest) -> Thought:
@@ -171,7 +172,9 @@ class Thinking:
     async def _prepare(self, session: AsyncSession, request: ThinkRequest, turn: Turn) -> Begun:
         toolbox = await registry.toolbox(session, turn.employee) if turn.employee.tools else {}
         steps = await calls_.of_turn(session, self._vault, request.turn_id) if request.step else []
-        watch = await self._escalating.watch(session, request, turn, steps)
+        names = turn.employee.models or turn.tenant_models
+        chain = await model_keys.chain(session, self._vault, names, self._settings)
+        watch = await self._escalating.watch(session, request, turn, steps, chain)
         has_note = any(said.author == "system" and said.seq in turn.asked_seqs for said in turn.said)
         released = await approvals.released_answers(session, self._vault, request.turn_id) if has_note else []
         may_call = bool(toolbox)
@@ -179,12 +182,12 @@ class Thinking:
             caps, spent = Caps.of(turn.employee), await usage.spent(session, request.turn_id)
             may_call &= request.step < caps.steps and spent < caps.cost and not proposing.is_stuck(steps)
         watch, seen = rehearsing.watched(turn, watch, steps), rehearsing.begin(turn, request)
-        return Begun(turn, toolbox, watch, steps, may_call, released, seen=seen)
+        return Begun(turn, toolbox, watch, chain, steps, may_call, released, seen=seen)
 
     async def _passages(self, request: ThinkRequest, begun: Begun) -> list[Source]:
         """Looked for beforehand where the model at hand cannot call a tool to do so."""
         turn = begun.turn
-        first = self._chain(turn)[:1]
+        first = begun.chain[:1]
         if SEARCH_KNOWLEDGE not in begun.toolbox or not turn.asked or not first or first[0].calls_tools:
             return []
         found = await self._librarian.search(turn.employee, turn.asked[:LONGEST_QUESTION])
@@ -340,7 +343,7 @@ class Thinking:
         answer = await models.ask(
             self._model,
             # Where there is something to look at, those that can come first.
-            sorted(self._chain(begun.turn), key=lambda link: bool(begun.pictures) and not link.sees_images),
+            sorted(begun.chain, key=lambda link: bool(begun.pictures) and not link.sees_images),
             prompt,
             self._cooldowns,
             calls.append,
@@ -355,9 +358,6 @@ class Thinking:
         text = answer.text or CANNOT_GO_ON
         # Of two with one number, the model saw that of its own search.
         return Answered(cite(text, [*passages, *begun.sources()]), answer.link_name, shown=shown)
-
-    def _chain(self, turn: Turn) -> list[ModelLink]:
-        return models.chain(turn.employee.models or turn.tenant_models, self._settings)
 
     @activity.defn(name="admit")
     async def admit(self, request: AdmitRequest) -> Admitted:

@@ -81,6 +81,10 @@ class ModelLink:
     """One that cannot is never shown tools, and reads earlier calls and their results as text."""
     sees_images: bool = False
     """One that does not must never be sent any."""
+    is_own: bool = False
+    """Whether key and address are the tenant's own."""
+    is_guarded: bool = False
+    """Whether the tenant gave the address, which then is asked as all addresses are that somebody gave."""
 
 
 @dataclass(frozen=True)

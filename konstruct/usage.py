@@ -10,6 +10,7 @@ from sqlmodel import col, select
 
 from konstruct import audit
 from konstruct.employees import REHEARSED
+from konstruct.model_keys import keeping as model_keys
 from konstruct.models import ModelCall
 from konstruct.tables import EmployeeVersion, Usage
 
@@ -42,6 +43,7 @@ def record(
             purpose=purpose,
             error=call.error_kind,
             is_rehearsal=employee.number == REHEARSED,
+            key_of="tenant" if call.is_own else "deployment",
             created_at=call.started_at,
         )
         for call in made
@@ -67,7 +69,9 @@ def record(
             estimated=call.estimated,
             cost=call.cost,
             latency_ms=call.latency_ms,
+            key_of="tenant" if call.is_own else "deployment",
         )
+    model_keys.note_after(session, made)
 
 
 async def spent(session: AsyncSession, turn_id: UUID) -> Decimal:

@@ -36,7 +36,7 @@ from activities.tool_servers import ToolServers
 from activities.tool_use import ToolUse
 from activities.upkeep import Sealing, Upkeep
 from konstruct import log, models, temporal
-from konstruct.adapters import file_store, mail
+from konstruct.adapters import file_store, guarded_http, mail
 from konstruct.adapters.console import ConsoleMessenger
 from konstruct.adapters.embedders import ConfiguredEmbedders
 from konstruct.adapters.litellm import LiteLLMChatModel, LiteLLMTranscriber
@@ -118,7 +118,9 @@ async def opened_parts(settings: Settings) -> AsyncIterator[Parts]:
         embedders.get(settings.embedding_model)
         client = await reach_temporal(settings)
         vault, cooldowns = Vault(settings.encryption_keys), RedisCooldowns(redis, Circuit())
-        yield Parts(database, redis, vault, client, LiteLLMChatModel(), cooldowns, embedders)
+        web = await stack.enter_async_context(open_client(settings.web_allowed))
+        model = LiteLLMChatModel(partial(guarded_http.lent, web))
+        yield Parts(database, redis, vault, client, model, cooldowns, embedders)
 
 
 async def work(settings: Settings, *, until: asyncio.Event) -> None:

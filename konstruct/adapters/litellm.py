@@ -8,7 +8,7 @@ import asyncio
 import logging
 import math
 import os
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from itertools import islice
@@ -34,6 +34,7 @@ os.environ["EXPERIMENTAL_OPENAI_BASE_LLM_HTTP_HANDLER"] = "True"
 
 import litellm
 from litellm.exceptions import ContextWindowExceededError
+from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
 from litellm.llms.ollama.common_utils import OllamaModelInfo
 from litellm.llms.openai.chat.gpt_5_transformation import OpenAIGPT5Config
 
@@ -99,8 +100,23 @@ Kind = Literal[
 _REFUSALS: Final[dict[int, Kind]] = {401: "auth", 402: "auth", 403: "auth", 408: "timeout", 429: "rate_limited"}
 
 
+class _GuardedHandler(AsyncHTTPHandler):
+    """litellm asks through a client that it makes, and after a failure to connect once more through a new one."""
+
+    def __init__(self, guarded: Callable[[], httpx.AsyncClient]) -> None:
+        self._made = guarded
+        super().__init__()
+
+    def create_client(self, *_: Any, **__: Any) -> httpx.AsyncClient:
+        return self._made()
+
+
 class LiteLLMChatModel:
     """Stateless; one for all tenants, because each call carries its link's own address and key."""
+
+    def __init__(self, guarded: Callable[[], httpx.AsyncClient] | None = None) -> None:
+        """``guarded`` makes clients for the addresses that tenants gave; without it none of them is asked."""
+        self._guarded = _GuardedHandler(guarded) if guarded else None
 
     async def stream(
         self,
@@ -117,7 +133,7 @@ class LiteLLMChatModel:
         # Ollama sends each call whole, all with the same index.
         calls = openai_format.CallsInPieces(come_whole=link.provider == "ollama")
         try:
-            request = _request(link, max_tokens) | _prompt(link, messages, tools, may_call)
+            request = _request(link, max_tokens) | _prompt(link, messages, tools, may_call) | self._client(link)
             response = await litellm.acompletion(**request)
             usage: Any = None
             async for chunk in response:
@@ -142,6 +158,13 @@ class LiteLLMChatModel:
         # Raised out here, so that litellm's own text, which holds addresses, is not chained to it.
         if failure is not None:
             raise failure
+
+    def _client(self, link: ModelLink) -> dict[str, Any]:
+        if not link.is_guarded:
+            return {}
+        if self._guarded is None:
+            raise ModelCallError("refused", f"{link.name} is at an address of a tenant's, and none of those is asked.")
+        return {"client": self._guarded}
 
 
 class LiteLLMEmbedder:

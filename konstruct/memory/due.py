@@ -23,6 +23,7 @@ from konstruct.errors import NotFound
 from konstruct.memory.digest import LONGEST_LINE, Said
 from konstruct.memory.keeping import MEMORY, of_person
 from konstruct.memory.recalling import Recalled
+from konstruct.ports import ModelLink
 from konstruct.tables import (
     Contact,
     Conversation,
@@ -123,6 +124,8 @@ class Work:
     summary: str
     summary_through: int
     last_said_at: datetime | None
+    chain: Sequence[ModelLink] = ()
+    """Who may be asked about it, once that was looked up."""
 
 
 async def open_work(session: AsyncSession, vault: Vault, conversation_id: UUID) -> Work:

@@ -6,9 +6,10 @@ Reaches models through ``ports.ChatModel`` only; no vendor's SDK and no prompt t
 from konstruct.models.asking import Answer, ModelCall, ask
 from konstruct.models.calls import read_arguments
 from konstruct.models.context import count_tokens, fit
-from konstruct.models.links import EmbeddingLink, SpeechLink, chain, embedding_link, speech_link
+from konstruct.models.links import Access, EmbeddingLink, SpeechLink, chain, embedding_link, providers, speech_link
 
 __all__ = [
+    "Access",
     "Answer",
     "EmbeddingLink",
     "ModelCall",
@@ -18,6 +19,7 @@ __all__ = [
     "count_tokens",
     "embedding_link",
     "fit",
+    "providers",
     "read_arguments",
     "speech_link",
 ]

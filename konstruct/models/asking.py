@@ -84,6 +84,8 @@ class ModelCall:
     """US dollars; None when the model's price is not known."""
     latency_ms: int = 0
     first_token_ms: int | None = None
+    is_own: bool = False
+    """Whether it was made with the tenant's own key."""
 
 
 def _unheard(piece: str | None) -> None:
@@ -301,6 +303,7 @@ class _Call:
             cost=prices.cost(self.link, tokens),
             latency_ms=round((now - started) * 1000),
             first_token_ms=None if self.first_token_at is None else round((self.first_token_at - started) * 1000),
+            is_own=self.link.is_own,
         )
 
 

@@ -1,7 +1,8 @@
 """From the names that people write to links that can be called. Knows settings; calls nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, Literal, cast, get_args
 
 from pydantic import SecretStr
@@ -57,12 +58,30 @@ class SpeechLink:
     api_key: SecretStr
 
 
-def chain(names: Sequence[str], settings: Settings) -> list[ModelLink]:
-    """The links for ``provider/model`` names, in order; what the deployment has not configured is left out.
+@dataclass(frozen=True)
+class Access:
+    """Where a provider is asked, and with which key. Never logged."""
+
+    base_url: str
+    api_key: SecretStr = NO_KEY
+    is_own: bool = False
+    """Whether it is a tenant's, and no deployment's."""
+    is_guarded: bool = False
+    """Whether the tenant gave the address, too."""
+
+
+def chain(
+    names: Sequence[str], settings: Settings, own: Mapping[str, Access] = MappingProxyType({})
+) -> list[ModelLink]:
+    """The links for ``provider/model`` names, in order; what nobody has configured is left out.
+
+    Args:
+        own: a tenant's own access by providers. Where there is one the deployment's is never used, not even when the
+            provider refuses the tenant's: nobody pays for another without knowing.
 
     Raises BadInput for a name that cannot be understood, configured or not.
     """
-    links = [_link(name, settings) for name in names or settings.default_models or DEFAULT_MODELS]
+    links = [_link(name, settings, own) for name in names or settings.default_models or DEFAULT_MODELS]
     return [link for link in links if link is not None]
 
 
@@ -79,7 +98,7 @@ def embedding_link(name: str, settings: Settings) -> EmbeddingLink | None:
             raise BadInput(f"“{name}”: the only local embedding model is local/{BUILT_IN_EMBEDDING}.")
         return EmbeddingLink(name.strip(), provider, model)
     access = _access(provider, settings)
-    return EmbeddingLink(name.strip(), provider, model, *access) if access else None
+    return EmbeddingLink(name.strip(), provider, model, access.base_url, access.api_key) if access else None
 
 
 def speech_link(settings: Settings) -> SpeechLink | None:
@@ -91,22 +110,28 @@ def speech_link(settings: Settings) -> SpeechLink | None:
     if provider != "openai":
         raise BadInput(f"“{settings.transcription_model}”: speech goes to openai, or a compatible server, alone.")
     access = _access(provider, settings)
-    return SpeechLink(settings.transcription_model.strip(), model, *access) if access else None
+    return SpeechLink(settings.transcription_model.strip(), model, access.base_url, access.api_key) if access else None
 
 
-def _link(name: str, settings: Settings) -> ModelLink | None:
+def providers(settings: Settings) -> set[str]:
+    """Those that the deployment has configured."""
+    return {provider for provider in PROVIDERS if _access(provider, settings) is not None}
+
+
+def _link(name: str, settings: Settings, own: Mapping[str, Access]) -> ModelLink | None:
     provider, model = _parts(name, example=DEFAULT_MODELS[0])
-    access = _access(provider, settings)
+    access = own.get(provider) or _access(provider, settings)
     if access is None:
         return None
-    base_url, api_key = access
     facts = prices.look_up(provider, model)
     return ModelLink(
         name=name.strip(),
         provider=provider,
         model=model,
-        base_url=base_url,
-        api_key=api_key,
+        base_url=access.base_url,
+        api_key=access.api_key,
+        is_own=access.is_own,
+        is_guarded=access.is_guarded,
         context_window=facts.window,
         max_output_tokens=min(facts.max_output, LONGEST_ANSWER),
         input_price=facts.input,
@@ -127,12 +152,12 @@ def _parts(name: str, *, example: str) -> tuple[Provider, str]:
     return cast(Provider, provider), model
 
 
-def _access(provider: Provider, settings: Settings) -> tuple[str, SecretStr] | None:
-    """Address and key; None where the deployment lacks either."""
+def _access(provider: Provider, settings: Settings) -> Access | None:
+    """None where the deployment lacks an address or a key."""
     base_url, api_key = {
         "anthropic": (settings.anthropic_base_url, settings.anthropic_api_key),
         "openai": (settings.openai_base_url, settings.openai_api_key),
         "ollama": (settings.ollama_base_url, NO_KEY),
         "local": (settings.local_model_base_url, NO_KEY),
     }[provider]
-    return (base_url, api_key) if base_url and api_key and api_key.get_secret_value() else None
+    return Access(base_url, api_key) if base_url and api_key and api_key.get_secret_value() else None

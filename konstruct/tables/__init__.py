@@ -15,7 +15,7 @@ from konstruct.tables.knowledge import (
 from konstruct.tables.memory import ConversationSummary, Memory, MemoryVector
 from konstruct.tables.records import QuarantinedEvent, Usage
 from konstruct.tables.rehearsals import Rehearsal, RehearsedStep
-from konstruct.tables.tenants import ApiKey, Connection, Tenant, TenantKey
+from konstruct.tables.tenants import ApiKey, Connection, ModelKey, RetentionRun, Tenant, TenantKey
 from konstruct.tables.tools import Approval, Step, Tool, ToolCall
 
 __all__ = [
@@ -48,9 +48,11 @@ __all__ = [
     "Memory",
     "MemoryVector",
     "Message",
+    "ModelKey",
     "QuarantinedEvent",
     "Rehearsal",
     "RehearsedStep",
+    "RetentionRun",
     "Step",
     "Tenant",
     "TenantKey",

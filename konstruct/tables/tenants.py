@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKeyConstraint, LargeBinary, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKeyConstraint, LargeBinary, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from konstruct.identity import new_id
@@ -25,6 +25,8 @@ class Tenant(SQLModel, table=True):
     """Where people are asked, who of them may decide, and for how long it is waited."""
     desk: dict[str, Any] = document()
     """The people who take conversations over, in groups, with their hours and what is done when nobody comes."""
+    retention: dict[str, int] = document()
+    """For how many days messages, files and memories are kept; what is not named is kept for good."""
     created_at: datetime = moment()
 
 
@@ -83,3 +85,43 @@ class ApiKey(Owned, table=True):
     scopes: list[str] = document(list)
     created_at: datetime = moment()
     revoked_at: datetime | None = moment(optional=True)
+
+
+class ModelKey(Owned, table=True):
+    """The tenant's own access to a provider of models, which stands in the place of the deployment's."""
+
+    __tablename__ = "model_keys"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "provider"),
+        ForeignKeyConstraint(["tenant_id"], ["tenants.id"], ondelete="CASCADE"),
+    )
+
+    provider: str
+    base_url: str | None = None
+    """None: where the deployment asks this provider."""
+    sealed: str | None = None
+    """None where the server wants no key."""
+    last_four: str | None = None
+    fingerprint: str | None = None
+    """The same for the same key of this tenant, and for no other."""
+    created_by: str
+    created_at: datetime = moment()
+    tested_at: datetime = moment()
+    """When it last worked in a test."""
+    refused_at: datetime | None = moment(optional=True)
+    refused_why: str | None = None
+    """Since when, and with which kind of error, the provider refuses it; gone once it takes it again."""
+
+
+class RetentionRun(SQLModel, table=True):
+    """What the last run of a tenant's retention let go of, or has so far."""
+
+    __tablename__ = "retention_runs"
+    __table_args__ = (ForeignKeyConstraint(["tenant_id"], ["tenants.id"], ondelete="CASCADE"),)
+
+    tenant_id: UUID = Field(primary_key=True)
+    started_at: datetime = moment()
+    ended_at: datetime | None = moment(optional=True)
+    messages: int = Field(default=0, sa_type=BigInteger)
+    files: int = Field(default=0, sa_type=BigInteger)
+    memories: int = Field(default=0, sa_type=BigInteger)

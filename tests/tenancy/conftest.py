@@ -10,12 +10,14 @@ from pydantic import SecretStr
 from konstruct import api_keys
 from konstruct.db import Database
 from konstruct.embedded.postgres import Postgres
+from konstruct.model_keys.keeping import Candidate
 from konstruct.vault import Vault
 from tests.support.approvals import ask
 from tests.support.office import Furnished, furnish, open_office
 from tests.tenancy.attempts_on_consults import wonder
 from tests.tenancy.attempts_on_files import enclose
 from tests.tenancy.attempts_on_handoffs import staff
+from tests.tenancy.attempts_on_settings import CANDIDATE, bring_key
 from tests.tenancy.attempts_on_streams import stream
 from tests.tenancy.attempts_on_tools import equip
 from tests.tenancy.attempts_on_whatsapp import meet
@@ -47,7 +49,9 @@ async def ours(database: Database, vault: Vault) -> Furnished:
 
 @pytest.fixture(scope="session")
 async def theirs(database: Database, vault: Vault) -> Furnished:
-    return await _equipped(await furnish(await open_office(database, vault)))
+    office = await _equipped(await furnish(await open_office(database, vault)))
+    await bring_key(office, CANDIDATE)
+    return office
 
 
 async def _equipped(office: Furnished) -> Furnished:
@@ -61,6 +65,7 @@ async def _equipped(office: Furnished) -> Furnished:
     await wonder(office)
     await enclose(office)
     await meet(office)
+    await bring_key(office, Candidate("openai", SecretStr("sk-canary-of-openai")))
     return office
 
 

@@ -52,6 +52,7 @@ from tests.tenancy.attempts_on_files import ON_FILES
 from tests.tenancy.attempts_on_handoffs import ON_HANDOFFS
 from tests.tenancy.attempts_on_knowledge import ON_KNOWLEDGE
 from tests.tenancy.attempts_on_memory import ON_MEMORY
+from tests.tenancy.attempts_on_settings import ON_SETTINGS
 from tests.tenancy.attempts_on_streams import ON_STREAMS
 from tests.tenancy.attempts_on_tools import ON_TOOLS
 from tests.tenancy.attempts_on_whatsapp import ON_WHATSAPP
@@ -219,6 +220,7 @@ ATTEMPTS: dict[str, tuple[Attempt, object]] = {
     **ON_FILES,
     **ON_CONSULTS,
     **ON_WHATSAPP,
+    **ON_SETTINGS,
 }
 
 

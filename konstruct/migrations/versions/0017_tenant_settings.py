@@ -1,5 +1,11 @@
 """Tenants bring model keys, and say how long what was said is kept."""
 
+from pathlib import Path
+
+import asyncpg
+from alembic import op
+from sqlalchemy.util import await_only
+
 revision = "0017"
 down_revision = "0016"
 branch_labels = None
@@ -7,4 +13,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    pass
+    script = Path(__file__).with_suffix(".sql").read_text()
+    driver: asyncpg.Connection = op.get_bind().connection.driver_connection
+    await_only(driver.execute(script))

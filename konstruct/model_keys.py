@@ -1,1 +1,0 @@
-"""Keys for models that a tenant brings: sealed, shown by their last four characters, tried, replaced, removed."""

@@ -1,0 +1,178 @@
+"""The rows of tenants' own model keys, the chains of models that are made with them, and what is known of each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, Literal
+from uuid import UUID
+
+from pydantic import SecretStr
+from sqlalchemy import delete, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from konstruct import audit, models, ports
+from konstruct.db import before_commit
+from konstruct.errors import NotFound
+from konstruct.identity import new_id
+from konstruct.models import Access, ModelCall
+from konstruct.models.links import NO_KEY
+from konstruct.settings import Settings
+from konstruct.tables import ModelKey
+from konstruct.tables.base import utc_now
+from konstruct.vault import Vault
+
+Provider = Literal["anthropic", "openai", "ollama"]
+"""Of which a tenant may have access of its own."""
+
+PURPOSE: Final = "model key"
+_SHOWN_OF: Final = 12
+"""Of a key that is shorter than this, no part is shown."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Access that somebody typed in. Never logged."""
+
+    provider: Provider
+    api_key: SecretStr | None = field(repr=False)
+    base_url: str | None = None
+    """None: where the deployment asks this provider."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What is shown of a tenant's own access."""
+
+    provider: Provider
+    base_url: str | None
+    last_four: str | None
+    fingerprint: str | None
+    created_by: str
+    """An actor of the audit trail."""
+    created_at: datetime
+    tested_at: datetime
+    refused_at: datetime | None
+    refused_why: str | None
+
+
+async def shown(session: AsyncSession) -> list[Shown]:
+    """Of the session's tenant, by providers."""
+    rows = await session.scalars(select(ModelKey).order_by(col(ModelKey.provider)))
+    names = Shown.__dataclass_fields__
+    return [Shown(**{name: getattr(row, name) for name in names}) for row in rows]
+
+
+async def access(session: AsyncSession, vault: Vault, settings: Settings) -> dict[str, Access]:
+    """The session's tenant's own, by providers."""
+    usual = {"anthropic": settings.anthropic_base_url, "openai": settings.openai_base_url}
+    found: dict[str, Access] = {}
+    for row in await session.scalars(select(ModelKey)):
+        key = NO_KEY
+        if row.sealed is not None:
+            key = (await vault.open(session, row.tenant_id, PURPOSE, row.id, row.sealed))["api_key"]
+        address = row.base_url or usual[row.provider]
+        found[row.provider] = Access(address, key, is_own=True, is_guarded=row.base_url is not None)
+    return found
+
+
+async def chain(session: AsyncSession, vault: Vault, names: Sequence[str], settings: Settings) -> list[ports.ModelLink]:
+    """``models.chain`` with what the session's tenant has of its own. Raises as it does."""
+    return models.chain(names, settings, await access(session, vault, settings))
+
+
+async def candidate(session: AsyncSession, vault: Vault, provider: Provider) -> Candidate:
+    """What is kept, to be tried once more. Raises NotFound when there is none."""
+    row = await _row(session, provider)
+    key = None
+    if row.sealed is not None:
+        key = (await vault.open(session, row.tenant_id, PURPOSE, row.id, row.sealed))["api_key"]
+    return Candidate(provider, key, row.base_url)
+
+
+async def keep(session: AsyncSession, vault: Vault, tenant_id: UUID, tried: Candidate, *, actor: str) -> None:
+    """In the place of what was there. It was found to work just now: what does not is never kept."""
+    before = await session.scalar(
+        delete(ModelKey).where(col(ModelKey.provider) == tried.provider).returning(col(ModelKey.fingerprint))
+    )
+    row = ModelKey(tenant_id=tenant_id, id=new_id(), provider=tried.provider, base_url=tried.base_url, created_by=actor)
+    if tried.api_key is not None:
+        secret = tried.api_key.get_secret_value()
+        row.sealed = await vault.seal(session, tenant_id, PURPOSE, row.id, {"api_key": tried.api_key})
+        row.last_four = secret[-4:] if len(secret) >= _SHOWN_OF else None
+        row.fingerprint = (await vault.digest(session, tenant_id, PURPOSE, secret)).hex()[:16]
+    session.add(row)
+    audit.record(
+        session,
+        tenant_id=tenant_id,
+        actor=actor,
+        action="model_key.replaced" if before else "model_key.added",
+        provider=tried.provider,
+        base_url=tried.base_url,
+        fingerprint=row.fingerprint,
+        before=before,
+    )
+
+
+async def remove(session: AsyncSession, provider: Provider, *, actor: str) -> None:
+    """From then on the deployment's is used again, if it has any. Raises NotFound when there is none."""
+    row = await _row(session, provider)
+    await session.delete(row)
+    audit.record(
+        session,
+        tenant_id=row.tenant_id,
+        actor=actor,
+        action="model_key.removed",
+        provider=provider,
+        fingerprint=row.fingerprint,
+    )
+
+
+async def note_tested(session: AsyncSession, provider: Provider, refused_why: str | None, *, actor: str) -> None:
+    """``refused_why``: a sentence; None where it works. Raises NotFound when it was removed meanwhile."""
+    row = await _row(session, provider)
+    if refused_why is None:
+        row.tested_at, row.refused_at, row.refused_why = utc_now(), None, None
+    else:
+        row.refused_at, row.refused_why = utc_now(), refused_why
+    audit.record(
+        session,
+        tenant_id=row.tenant_id,
+        actor=actor,
+        action="model_key.tested",
+        provider=provider,
+        fingerprint=row.fingerprint,
+        works=refused_why is None,
+    )
+
+
+def note_after(session: AsyncSession, calls: Sequence[ModelCall]) -> None:
+    """What calls of employees tell of the tenant's own keys: which of them the provider does not take any more."""
+    own = [call for call in calls if call.is_own]
+    refused = {call.provider for call in own if call.error_kind == "auth"}
+    taken = {call.provider for call in own if call.outcome == "ok"} - refused
+    if not (refused or taken):
+        return
+
+    async def note(session: AsyncSession) -> None:
+        if refused:
+            await session.execute(
+                update(ModelKey)
+                .where(col(ModelKey.provider).in_(refused))
+                .values(refused_at=utc_now(), refused_why="The provider refused it when an employee asked a model.")
+            )
+        if taken:
+            await session.execute(
+                update(ModelKey)
+                .where(col(ModelKey.provider).in_(taken), col(ModelKey.refused_at).is_not(None))
+                .values(refused_at=None, refused_why=None)
+            )
+
+    before_commit(session, note)
+
+
+async def _row(session: AsyncSession, provider: Provider) -> ModelKey:
+    row = await session.scalar(select(ModelKey).where(col(ModelKey.provider) == provider).with_for_update())
+    if row is None:
+        raise NotFound("There is no key of your own for this provider any more.")
+    return row
