@@ -17,6 +17,7 @@ from tests.support.office import Furnished, furnish, open_office
 from tests.tenancy.attempts_on_consults import wonder
 from tests.tenancy.attempts_on_files import enclose
 from tests.tenancy.attempts_on_handoffs import staff
+from tests.tenancy.attempts_on_rehearsals import rehearse
 from tests.tenancy.attempts_on_settings import CANDIDATE, bring_key
 from tests.tenancy.attempts_on_streams import stream
 from tests.tenancy.attempts_on_tools import equip
@@ -65,6 +66,7 @@ async def _equipped(office: Furnished) -> Furnished:
     await wonder(office)
     await enclose(office)
     await meet(office)
+    await rehearse(office)
     await bring_key(office, Candidate("openai", SecretStr("sk-canary-of-openai")))
     return office
 

@@ -54,7 +54,7 @@ end
 $$;
 create policy look_up on rehearsals for select to konstruct_router using (true);
 
-grant select, insert, update, delete on rehearsals to konstruct_app;
+grant select, insert, update on rehearsals to konstruct_app;
 grant select, insert, delete on rehearsed_steps to konstruct_app;
 grant select (tenant_id, conversation_id, contact_id, created_at) on rehearsals to konstruct_router;
 grant select (contact_said_at) on conversations to konstruct_router;
