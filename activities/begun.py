@@ -58,6 +58,8 @@ class Answered:
     calls: tuple[ToolCall, ...] = ()
     shown: str | None = None
     """What people see of it already, where that is known."""
+    is_away: bool = False
+    """It was answered without a model, outside the employee's hours."""
     turned_down: Verdict | None = None
     """Why it was answered without a model, as what the connection is not for."""
 

@@ -12,6 +12,7 @@ from activities import rehearsing
 from activities.begun import Answered, Begun, to_use_tools
 from activities.escalating import HELD_BACK, Escalating, Judge, Watch
 from activities.heartbeat import heartbeat
+from activities.hours import away
 from activities.librarian import Librarian
 from activities.locating import Locator
 from activities.looking import Looking
@@ -99,9 +100,9 @@ class Thinking:
         if isinstance(begun, Thought):
             await self._streaming.end_without_answer(request, begun)
             return begun
-        if (turned_down := await self._scoping.turn_down(request, begun)) is not None:
+        if (known := away(request, begun) or await self._scoping.turn_down(request, begun)) is not None:
             return replace(
-                await self._store(request, begun, [], turned_down, [], []), showed_status=activity.info().attempt > 1
+                await self._store(request, begun, [], known, [], []), showed_status=activity.info().attempt > 1
             )
         turn = begun.turn
         calls: list[ModelCall] = []
@@ -259,7 +260,8 @@ class Thinking:
         if stored and not is_foreign:
             reply_ids = [*reply_ids, *await sending.take_along(*where, begun.steps)]
         if fired is None:
-            return Thought("reply", reply_ids), "turn.out_of_scope" if is_foreign else "turn.answered"
+            outcome = "turn.out_of_scope" if is_foreign else "turn.away" if answer.is_away else "turn.answered"
+            return Thought("reply", reply_ids), outcome
         if begun.watch.hands_off:
             return await self._escalating.hand_off(session, request, turn, fired), "turn.handed_off"
         if begun.watch.holds_back:

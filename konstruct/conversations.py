@@ -80,6 +80,7 @@ class Turn:
     """For the cache, whose copy was stale or gone."""
     rehearsal: Rehearsal | None = None
     """What is tried out here, if it is no contact that is answered."""
+    time_zone: str = "UTC"
     before: UUID | None = field(default=None, compare=False)
     """The turn that was the conversation's until now: an earlier one, or this one."""
 
@@ -230,6 +231,7 @@ async def begin_turn(
     return Turn(
         tenant_name=found.tenant.name,
         tenant_models=tuple(found.tenant.models),
+        time_zone=found.tenant.time_zone,
         employee=found.employee,
         account=found.account,
         thread=found.thread,

@@ -1,6 +1,7 @@
-"""The only doors to the database: ``tenant_session`` and ``system_session``; and the migrations' run.
+"""The only doors to the database, ``tenant_session``, ``account_session`` and ``system_session``; and the migrations.
 
-Every transaction of a session carries its tenant for Postgres's row security to see. Nothing else may set it.
+Every transaction of a session carries its tenant, or its person, for Postgres's row security to see. Nothing else may
+set them.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
@@ -30,17 +31,17 @@ _PASSING = ("08", "53", "57", "58", "40")
 
 _LAST_STATEMENTS = "last statements"
 
-_ENTER_TENANT = text("select set_config('app.tenant_id', :tenant, true)")
+_ENTER = text("select set_config('app.tenant_id', :tenant, true), set_config('app.user_id', :person, true)")
 
 
 class _ScopedSession(Session):
-    """A session whose every transaction is of one tenant, or of none."""
+    """A session whose every transaction is of one tenant, one person, both or none."""
 
 
 @event.listens_for(_ScopedSession, "after_begin")
-def _enter_tenant(session: Session, transaction: SessionTransaction, connection: Connection) -> None:
+def _enter(session: Session, transaction: SessionTransaction, connection: Connection) -> None:
     if not transaction.nested:
-        connection.execute(_ENTER_TENANT, {"tenant": session.info["tenant"]})
+        connection.execute(_ENTER, {"tenant": session.info["tenant"], "person": session.info["person"]})
 
 
 def _refuse_closed(connection: DBAPIConnection, record: ConnectionPoolEntry, proxy: PoolProxiedConnection) -> None:
@@ -86,15 +87,24 @@ class Database:
             yield session
 
     @asynccontextmanager
+    async def account_session(self, user_id: UUID, *, tenant_id: UUID | None = None) -> AsyncIterator[AsyncSession]:
+        """One transaction of one person, who sees what is theirs alone.
+
+        ``tenant_id``: of that tenant too, for what concerns both, such as joining it.
+        """
+        async with self._session(str(tenant_id or ""), str(user_id)) as session:
+            yield session
+
+    @asynccontextmanager
     async def system_session(self) -> AsyncIterator[AsyncSession]:
-        """One transaction of no tenant: it sees no rows and can only call the look-up functions."""
+        """One transaction of no tenant and no person: it sees no rows and can only call the look-up functions."""
         async with self._session("") as session:
             yield session
 
     @asynccontextmanager
-    async def _session(self, tenant: str) -> AsyncIterator[AsyncSession]:
+    async def _session(self, tenant: str, person: str = "") -> AsyncIterator[AsyncSession]:
         session = AsyncSession(self._engine, sync_session_class=_ScopedSession, expire_on_commit=False)
-        session.info["tenant"] = tenant
+        session.info["tenant"], session.info["person"] = tenant, person
         try:
             async with session, session.begin():
                 yield session

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from importlib import resources
 from string import Template
@@ -12,12 +13,17 @@ from sqlalchemy import and_, func
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from konstruct.desk import hours, texts
 from konstruct.errors import NotFound
 from konstruct.identity import ConnectionId
+from konstruct.languages import LANGUAGES
 from konstruct.tables import Connection, Conversation, Employee, EmployeeVersion, Rehearsal
 
 REHEARSED: Final = 0
 """The number of a version that was never published, and answers in rehearsals alone."""
+
+AWAY_REPLY: Final = "I am not here right now. I am back on {back}. Please write again then."
+"""Where the operator wrote none. ``{back}``: when its hours begin next."""
 
 _PROMPTS = resources.files("konstruct.prompts")
 _FULL = Template(_PROMPTS.joinpath("employee.md").read_text())
@@ -41,13 +47,17 @@ def system_prompt(
     """``short`` is for small local models, which lose themselves in anything longer. ``functions``: what they may be
     asked, if not anything. What is remembered comes last, so that a provider can keep what comes before it."""
     template = _SHORT if short else _FULL
+    language = LANGUAGES.get(version.language)
     who = template.substitute(
         name=version.name,
         role=version.role,
         tenant=tenant_name,
         persona=version.persona,
         instructions=version.system_prompt,
+        language=f"in {language}, whatever language it was asked in" if language else "in the language it was asked in",
     )
+    if short and language:
+        who = f"{who.strip()}\nAnswer in {language}."
     scope = ""
     if functions:
         of_small = _SCOPE_SHORT.substitute(functions="; ".join(functions))
@@ -76,7 +86,9 @@ class Caps:
         return cls(steps=chosen.get("steps") or cls.steps, cost=Decimal(chosen.get("cost") or cls.cost))
 
 
-_NOT_CONTENT: Final = frozenset({"tenant_id", "id", "employee_id", "number", "published_at"})
+_NOT_CONTENT: Final = frozenset(
+    {"tenant_id", "id", "employee_id", "number", "published_at", "published_by", "note", "restored_from"}
+)
 
 # For statements about conversations: who is published there, if anybody, and the draft that is rehearsed there.
 IS_PUBLISHED: Final = and_(
@@ -92,7 +104,7 @@ NAME: Final = func.coalesce(col(Rehearsal.content)["name"].astext, col(EmployeeV
 
 def content_of(version: EmployeeVersion) -> dict[str, Any]:
     """What a rehearsal keeps of a version."""
-    return version.model_dump(exclude=set(_NOT_CONTENT))
+    return version.model_dump(mode="json", exclude=set(_NOT_CONTENT))
 
 
 def answering(published: EmployeeVersion | None, rehearsal: Rehearsal | None) -> EmployeeVersion:
@@ -110,6 +122,25 @@ def answering(published: EmployeeVersion | None, rehearsal: Rehearsal | None) ->
     if published is None:
         raise NotFound("This employee is not published.")
     return published
+
+
+def away(version: EmployeeVersion, time_zone: str, at: datetime) -> str | None:
+    """What it says instead of an answer where it is outside its hours; None within them.
+
+    Args:
+        time_zone: The tenant's, which holds where the hours name none.
+    """
+    if not version.hours:
+        return None
+    time_zone = version.hours.get("time_zone", time_zone)
+    days = {day: spans for day, spans in version.hours.items() if day in hours.DAYS}
+    kept = hours.read(time_zone, days, version.hours.get("closed", ()))
+    back = hours.opens_next(kept, at)
+    if back == at:
+        return None
+    when = texts.moment(back, time_zone) if back else "a day that is not known yet"
+    # Only this one mark is filled: an operator may write other braces.
+    return (version.away_reply or AWAY_REPLY).replace("{back}", when)
 
 
 async def serving(session: AsyncSession, conversation_id: UUID) -> EmployeeVersion:

@@ -69,10 +69,11 @@ def describe(limit: Limit) -> str:
 def sentence(verdict: Verdict, limit: Limit | None = None) -> str:
     """What a contact is told of a refused message; ``limit`` is the one that was hit, to be named."""
     reason = _REASONS[verdict.scope].format(limit=f" ({describe(limit)})" if limit else "")
-    return f"Sorry, I could not take your message: {reason}. Please send it again in {_wait(verdict.retry_after)}."
+    return f"Sorry, I could not take your message: {reason}. Please send it again in {waiting(verdict.retry_after)}."
 
 
-def _wait(period: timedelta) -> str:
+def waiting(period: timedelta) -> str:
+    """``3 minutes``, as people are told how long something takes."""
     name, unit = next((name, unit) for name, unit in reversed(_UNITS.items()) if name == "second" or period >= unit)
     # Rounded up: a person who comes back when told to must not be refused again.
     count = max(1, math.ceil(period / unit))

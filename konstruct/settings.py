@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     gateway_port: int = Field(8000, description="Port of the gateway (webhooks).")
     portal_host: str = Field("127.0.0.1", description="Address the portal listens on.")
     portal_port: int = Field(8080, description="Port of the portal (web pages).")
+    portal_public_url: str | None = Field(
+        None, description="Address that people open the portal by, e.g. https://konstruct.example.com. Unset: its own."
+    )
     temporal_ui_port: int = Field(8233, description="Port of the embedded Temporal's web UI; a free one if taken.")
 
     database_url: SecretStr | None = Field(
@@ -132,6 +135,12 @@ class Settings(BaseSettings):
     )
     mail_from: str | None = Field(None, description="Whom mails are from, e.g. Konstruct <konstruct@example.com>.")
 
+    dev_mail: bool = Field(
+        False,
+        description="Show mails at /dev/mail of the portal, on this machine alone, instead of sending them. "
+        "The one-machine stack does when there is no mail server.",
+    )
+
     web_allowed: CommaList = Field(
         (),
         description="What knowledge and tools may reach besides https on the public internet: host:port, or a network, "
@@ -156,6 +165,11 @@ class Settings(BaseSettings):
     @property
     def portal_url(self) -> str:
         return _url(self.portal_host, self.portal_port)
+
+    @property
+    def portal_site(self) -> str:
+        """What links to the portal begin with."""
+        return (self.portal_public_url or self.portal_url).rstrip("/")
 
     @field_validator(
         *("encryption_keys", "default_models", "seeing_models", "web_allowed", "whatsapp_app_secret"), mode="before"

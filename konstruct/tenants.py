@@ -16,11 +16,13 @@ from konstruct import audit, equipping
 from konstruct.changes import Change
 from konstruct.connections import SECRETS, slack_account
 from konstruct.db import Database
+from konstruct.designs import archiving, publishing, versions
+from konstruct.designs.content import Content, blank, changed, of_version
 from konstruct.errors import ChannelRefused, Conflict
 from konstruct.identity import new_id
 from konstruct.manifest import Manifest
 from konstruct.manifest.sections import SlackConnection, WhatsAppConnection
-from konstruct.tables import Connection, Employee, EmployeeBinding, EmployeeVersion, Tenant
+from konstruct.tables import Connection, Employee, EmployeeBinding, Tenant
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
 
@@ -208,21 +210,18 @@ class _Run:
         self._leave_others("employee", rows, self.manifest.employees)
         return {key: rows[key].id for key in self.manifest.employees}
 
-    async def _publish(self, employee: Employee, content: dict[str, Any]) -> None:
-        published = await self.session.scalar(
-            select(EmployeeVersion)
-            .where(EmployeeVersion.employee_id == employee.id)
-            .where(EmployeeVersion.number == employee.published_version)
-        )
-        fields = [name for name, value in content.items() if published is None or getattr(published, name) != value]
-        if not fields:
+    async def _publish(self, employee: Employee, wanted: Content) -> None:
+        """What a file does not know stays as it is. One that is archived is wanted again."""
+        published = await versions.find(self.session, employee.id, employee.published_version)
+        content = {**(of_version(published) if published is not None else blank()), **wanted}
+        if employee.archived_at is not None:
+            await archiving.restore(self.session, employee.key, actor=self.actor)
+            self.changes.append(Change("~", "employee", employee.key, "restored"))
+        if published is not None and not changed(of_version(published), content):
             return
-        number = employee.published_version = employee.published_version + 1
-        self.session.add(EmployeeVersion(tenant_id=self.tenant_id, employee_id=employee.id, number=number, **content))
-        change = Change("+", "employee", employee.key, f"version {number}")
-        if published is not None:
-            change = Change("~", "employee", employee.key, f"version {number} ({', '.join(fields)})")
-        self._record(change, "employee.published", employee_id=str(employee.id), version=number, fields=fields)
+        done = await publishing.add_version(self.session, employee, content, actor=self.actor)
+        told = f"version {done.number}" + (f" ({', '.join(done.fields)})" if published is not None else "")
+        self.changes.append(Change("~" if published is not None else "+", "employee", employee.key, told))
 
     async def connect(self, accounts: Mapping[str, _Account], employees: Mapping[str, UUID]) -> None:
         rows = await self._rows(Connection)

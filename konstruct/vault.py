@@ -138,6 +138,20 @@ class Vault:
         data_key = await self._data_key(session, tenant_id)
         return hmac.digest(data_key, f"{tenant_id}|{purpose}|{text}".encode("utf-8", "replace"), "sha256")
 
+    def seal_own(self, purpose: str, row_id: UUID, text: str) -> str:
+        """For what is of no tenant: under the deployment's key alone."""
+        return self._wrapping.encrypt(json.dumps([purpose, str(row_id), text]).encode()).decode()
+
+    def open_own(self, purpose: str, row_id: UUID, sealed: str) -> str:
+        """Raises Misconfigured when the keys do not fit or the value belongs to another place."""
+        try:
+            content = json.loads(self._wrapping.decrypt(sealed))
+        except InvalidToken as error:
+            raise Misconfigured("A stored secret cannot be opened with KONSTRUCT_ENCRYPTION_KEYS.") from error
+        if content[:2] != [purpose, str(row_id)]:
+            raise Misconfigured("A stored secret belongs to another place; it was not opened.")
+        return str(content[2])
+
     async def _data_key(self, session: AsyncSession, tenant_id: UUID) -> bytes:
         if tenant_id in self._data_keys:
             return self._data_keys[tenant_id]

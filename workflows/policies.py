@@ -131,6 +131,14 @@ SEALING = ActivityOptions(
 )
 SEAL_EVERY = timedelta(minutes=1)
 
+# As with seals; it is done in small transactions, of which those that were committed are done.
+LETTING_GO = ActivityOptions(
+    start_to_close_timeout=timedelta(minutes=50),
+    heartbeat_timeout=timedelta(seconds=30),
+    retry_policy=RetryPolicy(maximum_attempts=1),
+)
+LET_GO_EVERY = timedelta(hours=1)
+
 REMEMBER_EVERY = timedelta(seconds=5)
 # What is claimed and not written is due again when its claim runs out.
 CLAIMING = ActivityOptions(

@@ -27,6 +27,7 @@ async def schedule_upkeep(client: Client) -> None:
 
 
 async def schedule_memory(client: Client) -> None:
+    """Writing memory, and letting go of what is kept no longer."""
     # One run may wait long for a model, and must not keep other conversations' memory waiting.
     await _schedule(
         client,
@@ -38,6 +39,7 @@ async def schedule_memory(client: Client) -> None:
         execution_timeout=policies.REMEMBERED_WITHIN,
     )
     await _schedule(client, "embed", "EmbedWorkflow", temporal.MEMORY, policies.EMBED_EVERY)
+    await _schedule(client, "retention", "RetentionWorkflow", temporal.MEMORY, policies.LET_GO_EVERY)
 
 
 async def schedule_knowledge(client: Client) -> None:

@@ -31,6 +31,7 @@ from activities.fetching import Fetching, Removing
 from activities.ingesting import Ingesting
 from activities.opening import Opening
 from activities.remembering import Remembering
+from activities.retaining import Retaining
 from activities.thinking import Thinking
 from activities.tool_servers import ToolServers
 from activities.tool_use import ToolUse
@@ -65,6 +66,7 @@ from workflows.conversation import ConversationWorkflow
 from workflows.handoffs import HandoffWorkflow
 from workflows.ingestion import EmbedKnowledgeWorkflow, StartSyncsWorkflow, SyncSourceWorkflow
 from workflows.memory import EmbedWorkflow, RememberWorkflow
+from workflows.retention import RetentionWorkflow
 from workflows.sandbox import RUNNER
 from workflows.schedules import schedule_knowledge, schedule_memory, schedule_upkeep
 from workflows.seal import SealWorkflow
@@ -180,7 +182,10 @@ async def work_in_background(settings: Settings, *, until: asyncio.Event) -> Non
         ingesting = Ingesting(settings, parts.database, parts.client, SafeWeb(web), SubprocessReader(), parts.embedders)
         await schedule_memory(parts.client)
         await schedule_knowledge(parts.client)
-        async with memory_worker(parts.client, remembering), knowledge_worker(parts.client, ingesting):
+        async with (
+            memory_worker(parts.client, remembering, Retaining(parts.database)),
+            knowledge_worker(parts.client, ingesting),
+        ):
             await _at_work("background_worker_ready", settings, until)
 
 
@@ -261,12 +266,15 @@ def upkeep_worker(client: Client, upkeep: Upkeep, sealing: Sealing, servers: Too
     )
 
 
-def memory_worker(client: Client, remembering: Remembering) -> Worker:
+def memory_worker(client: Client, remembering: Remembering, retaining: Retaining) -> Worker:
     return Worker(
         client,
         task_queue=temporal.MEMORY,
-        workflows=[RememberWorkflow, EmbedWorkflow],
-        activities=[remembering.claim_memory_work, remembering.remember, remembering.embed_memories],
+        workflows=[RememberWorkflow, EmbedWorkflow, RetentionWorkflow],
+        activities=[
+            *(remembering.claim_memory_work, remembering.remember, remembering.embed_memories),
+            retaining.let_go,
+        ],
         workflow_runner=RUNNER,
         interceptors=[FailureInterceptor()],
         max_cached_workflows=50,

@@ -9,3 +9,11 @@ class Sealed:
 
     anchored: int
     failed: int
+
+
+@dataclass(frozen=True)
+class LetGo:
+    """Of how many tenants what they keep no longer was let go of, and of how many it could not be, and waits."""
+
+    tenants: int
+    failed: int

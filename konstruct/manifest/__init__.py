@@ -97,7 +97,7 @@ def read_rules(path: Path) -> list[Rule]:
         found = _RulesFile.model_validate(document.data).escalation
     except ValidationError as error:
         for problem in error.errors(include_url=False, include_input=False):
-            document.complain(*_explain(problem))
+            document.complain(*explain(problem))
     if document.has_problems:
         raise BadInput(document.report())
     return found
@@ -132,7 +132,7 @@ def parse(text: str, name: str, environ: Mapping[str, str]) -> Manifest:
         manifest = Manifest.model_validate(document.data, context=context)
     except ValidationError as error:
         for problem in error.errors(include_url=False, include_input=False):
-            document.complain(*_explain(problem))
+            document.complain(*explain(problem))
     if manifest is not None:
         _check_together(manifest, document)
     if manifest is None or document.has_problems:
@@ -190,7 +190,8 @@ def _risk(manifest: Manifest, chosen: EmployeeTool) -> Risk | None:
     return tool.risk if tool else None
 
 
-def _explain(problem: ErrorDetails) -> tuple[Loc, str]:
+def explain(problem: ErrorDetails) -> tuple[Loc, str]:
+    """Where in the file it is, and what is wrong there, in words to be read after the field's name."""
     loc, kind = problem["loc"], problem["type"]
     if kind == "extra_forbidden":
         return loc, f"unknown field{instead(str(loc[-1]), _fields(loc[:-1]))}"
@@ -237,6 +238,7 @@ _SECTIONS: Final[dict[str, type[BaseModel]]] = {
 }
 _INNER: Final[dict[object, type[BaseModel]]] = {
     "caps": Caps,
+    "hours": Hours,
     "auth": Auth,
     "reengage_template": ReengageTemplate,
     "escalation": Rule,

@@ -13,6 +13,7 @@ from konstruct.documents import Loc
 from konstruct.errors import BadInput
 from konstruct.manifest.fields import ChannelId, Duration, Key, Line, Section, TimeZone, UserId, instead, like
 
+OVERLAPS: Final = "begins before what comes before it has ended; write the two as one"
 LONGEST_TERM: Final = timedelta(weeks=4)
 
 
@@ -77,6 +78,11 @@ class Hours(Section):
     def days(self) -> dict[str, str]:
         return {day: spans for day in hours.DAYS if (spans := getattr(self, day)) is not None}
 
+    def overlap(self) -> str | None:
+        """The day with a shift that begins before the one before it has ended."""
+        day = hours.overlap(hours.read("UTC", self.days()).week)
+        return None if day is None else hours.DAYS[day]
+
 
 class Group(Section):
     """What holds for what is not said is ``konstruct.desk.people.Group``'s."""
@@ -125,11 +131,9 @@ def problems(desk: Desk, escalations: Mapping[str, JsonValue]) -> Iterator[tuple
             elif person in group.people[:place]:
                 yield where, "is named a second time"
         if group.hours is not None:
-            days = group.hours.days()
-            day = hours.overlap(hours.read("UTC", days).week)
+            day = group.hours.overlap()
             if day is not None:
-                message = "begins before what comes before it has ended; write the two as one"
-                yield ("desk", "groups", key, "hours", hours.DAYS[day]), message
+                yield ("desk", "groups", key, "hours", day), OVERLAPS
     if desk.default is not None and desk.default not in desk.groups:
         yield ("desk", "default"), f"is no group of the desk{instead(desk.default, desk.groups)}"
     if desk.default is None and len(desk.groups) > 1:

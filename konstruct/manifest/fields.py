@@ -21,9 +21,11 @@ from pydantic_core import PydanticCustomError
 
 from konstruct import limits
 from konstruct.errors import BadInput
+from konstruct.languages import LANGUAGES
 from konstruct.models.links import PROVIDERS
 from konstruct.tools.builtin import CHOOSABLE
 
+CHANNEL_ID: Final = re.compile("[CGD][A-Z0-9]{1,30}")
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _DURATION: Final = re.compile(r"([0-9]{1,4}) (minute|hour|day|week)s?")
 
@@ -104,7 +106,7 @@ BotId = Annotated[str, like("B[A-Z0-9]{1,30}", "must be a bot's id such as B012A
 MetaId = Annotated[str, like("[0-9]{5,30}", "must be the digits that Meta shows as the id, in quotes")]
 TemplateName = Annotated[str, like("[a-z0-9_]{1,512}", "must be a template's name: lower-case letters, digits and _")]
 TemplateLanguage = Annotated[str, like("[a-z]{2,3}(_[A-Z]{2})?", "must be a template's language such as en or en_US")]
-ChannelId = Annotated[str, like("[CGD][A-Z0-9]{1,30}", "must be a channel's id such as C024BE91L, not its name")]
+ChannelId = Annotated[str, like(CHANNEL_ID.pattern, "must be a channel's id such as C024BE91L, not its name")]
 
 
 def _check_tool(value: str, info: ValidationInfo[Any]) -> str:
@@ -133,6 +135,12 @@ def _check_zone(value: str) -> str:
     return value
 
 
+def _check_language(value: str) -> str:
+    if value and value not in LANGUAGES:
+        raise PydanticCustomError("language", "must be a language's two letters, such as de, or be left out")
+    return value
+
+
 def _read_duration(value: object) -> object:
     found = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
     if found is None or int(found[1]) == 0:
@@ -142,6 +150,7 @@ def _read_duration(value: object) -> object:
 
 ToolName = Annotated[str, Field(min_length=1, max_length=200), ONE_LINE, AfterValidator(_check_tool)]
 SourceKey = Annotated[str, AfterValidator(_check_source)]
+Language = Annotated[str, AfterValidator(_check_language)]
 TimeZone = Annotated[str, AfterValidator(_check_zone)]
 Duration = Annotated[timedelta, BeforeValidator(_read_duration)]
 Secret = Annotated[SecretStr, BeforeValidator(_take_from_environment)]

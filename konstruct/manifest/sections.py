@@ -2,10 +2,11 @@
 
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, JsonValue, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from konstruct.escalation.rules import Rules
+from konstruct.manifest.desk import OVERLAPS, Hours
 from konstruct.manifest.fields import (
     ONE_LINE,
     AppId,
@@ -17,6 +18,7 @@ from konstruct.manifest.fields import (
     EnterpriseId,
     Functions,
     Key,
+    Language,
     LimitText,
     Line,
     MetaId,
@@ -77,10 +79,24 @@ class Employee(Section):
     knowledge: Annotated[list[SourceKey], Field(max_length=100)] = []
     caps: Caps = Caps()
     escalation: Rules = []
+    language: Language = ""
+    """That it keeps to; whichever it is written to in where there is none."""
+    hours: Hours | None = None
+    """When it answers; always where there are none. The time zone is the tenant's where they name none."""
+    away_reply: Annotated[str, Field(max_length=1_000)] = ""
+    """What it says outside of them; ``{back}`` in it is when it is back."""
+
+    @field_validator("hours")
+    @classmethod
+    def _check_hours(cls, value: Hours | None) -> Hours | None:
+        if value is not None and (day := value.overlap()) is not None:
+            raise PydanticCustomError("hours", "{told}", {"told": f"{day} {OVERLAPS}"})
+        return value
 
     def content(self) -> dict[str, Any]:
         """As a version keeps it."""
-        kept = self.model_dump(exclude={"tools", "caps", "escalation"})
+        kept = self.model_dump(exclude={"tools", "caps", "escalation", "hours"})
+        kept["hours"] = self.hours.model_dump(exclude_none=True, exclude_defaults=True) if self.hours else {}
         tools = [tool.model_dump(exclude_none=True) for tool in self.tools]
         rules = [rule.content() for rule in self.escalation]
         return kept | {"tools": tools, "caps": self.caps.model_dump(exclude_none=True), "escalation": rules}

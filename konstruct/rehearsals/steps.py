@@ -81,6 +81,8 @@ class Thought:
     would_ask: list[WouldAsk] = field(default_factory=list)
     turned_down: str = ""
     """Why it was answered without a model."""
+    away: str = ""
+    """What contacts would have read instead, outside the employee's hours."""
     problem: str = ""
 
 

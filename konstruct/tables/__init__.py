@@ -1,8 +1,17 @@
 """The database's tables, one family a file. No behaviour here; who may see what is in the migrations."""
 
+from konstruct.tables.accounts import (
+    AccountToken,
+    Invitation,
+    Membership,
+    QueuedMail,
+    User,
+    UserDevice,
+    UserSession,
+)
 from konstruct.tables.audit import AuditEvent, AuditHead, AuditSeal, AuditSealLeaf
 from konstruct.tables.conversations import Contact, ContactAlias, ContactKey, Conversation, Message
-from konstruct.tables.employees import Employee, EmployeeBinding, EmployeeVersion
+from konstruct.tables.employees import Employee, EmployeeBinding, EmployeeDraft, EmployeePicture, EmployeeVersion
 from konstruct.tables.files import File, FileRemoval
 from konstruct.tables.handoffs import Consult, Handoff, HandoffEntry, Judgement
 from konstruct.tables.knowledge import (
@@ -19,6 +28,7 @@ from konstruct.tables.tenants import ApiKey, Connection, ModelKey, RetentionRun,
 from konstruct.tables.tools import Approval, Step, Tool, ToolCall
 
 __all__ = [
+    "AccountToken",
     "ApiKey",
     "Approval",
     "AuditEvent",
@@ -34,22 +44,27 @@ __all__ = [
     "ConversationSummary",
     "Employee",
     "EmployeeBinding",
+    "EmployeeDraft",
+    "EmployeePicture",
     "EmployeeVersion",
     "File",
     "FileRemoval",
     "Handoff",
     "HandoffEntry",
+    "Invitation",
     "Judgement",
     "KnowledgeChunk",
     "KnowledgeContent",
     "KnowledgeDocument",
     "KnowledgeSource",
     "KnowledgeVector",
+    "Membership",
     "Memory",
     "MemoryVector",
     "Message",
     "ModelKey",
     "QuarantinedEvent",
+    "QueuedMail",
     "Rehearsal",
     "RehearsedStep",
     "RetentionRun",
@@ -59,4 +74,7 @@ __all__ = [
     "Tool",
     "ToolCall",
     "Usage",
+    "User",
+    "UserDevice",
+    "UserSession",
 ]

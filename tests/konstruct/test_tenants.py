@@ -245,7 +245,13 @@ async def test_what_was_changed_is_audited_without_secrets(acme: Acme) -> None:
     assert {event.actor for event in events} == {"tester"}
     ada = (await acme.versions())[-1]
     [published] = [event for event in events if event.detail.get("version") == 2]
-    assert published.detail == {"employee_id": str(ada.employee_id), "version": 2, "fields": ["role"]}
+    assert published.detail == {
+        "employee_id": str(ada.employee_id),
+        "version": 2,
+        "version_before": 1,
+        "fields": ["role"],
+        "changes": {"role": {"before": "Front desk", "after": "Sales"}},
+    }
     [changed] = [event for event in events if event.action == "connection.changed"]
     assert changed.detail == {"connection_id": str((await acme.connection()).id), "fields": ["bot_token"]}
     assert "canary" not in str([event.detail for event in events])

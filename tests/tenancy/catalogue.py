@@ -1,4 +1,4 @@
-"""What the database's own catalogue says about the walls between tenants: each finding is one hole in them."""
+"""What the database's own catalogue says about the walls between tenants, and people: each finding is one hole."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -6,15 +6,22 @@ from typing import Any, Final
 PREDICATE: Final = (
     "({} = ( SELECT (NULLIF(current_setting('app.tenant_id'::text, true), ''::text))::uuid AS \"nullif\"))"
 )
+"""For tables of people, with their setting in place of the tenants'."""
 
-# Tables that belong to no tenant. The product may write the second, and read neither.
-OF_NOBODY: Final = ["alembic_version", "quarantined_events"]
+# Tables that belong to no tenant and no person. The product may write the last two, and read none.
+OF_NOBODY: Final = ["alembic_version", "quarantined_events", "mails"]
 
-# Each says which tenant somebody is: they are what tenants are found by, and would mean nothing within one.
-UNIQUE_ACROSS_TENANTS: Final = ["tenants(slug)", "connections(kind, account)", "api_keys(digest)"]
+# Each says which tenant or person somebody is: they are what those are found by, and would mean nothing within one.
+UNIQUE_ACROSS_TENANTS: Final = [
+    *["tenants(slug)", "connections(kind, account)", "api_keys(digest)", "invitations(digest)"],
+    *["users(email)", "user_sessions(digest)", "account_tokens(digest)"],
+]
 
 # What was once written there is never changed.
-APPEND_ONLY: Final = ["audit_events", "audit_heads", "audit_seals", "audit_seal_leaves", "employee_versions", "usage"]
+APPEND_ONLY: Final = [
+    *["audit_events", "audit_heads", "audit_seals", "audit_seal_leaves"],
+    *["employee_versions", "employee_pictures", "usage"],
+]
 
 # The audit trail, which is written through the auditor's functions alone, and what they may do to it.
 TRAIL: Final = ["audit_events", "audit_heads", "audit_seals", "audit_seal_leaves"]
@@ -32,11 +39,25 @@ REMOVABLE: Final = [
     *["files", "file_removals"],
     *["model_keys", "steps", "handoffs", "judgements"],
     "rehearsed_steps",
+    *["users", "user_sessions", "user_devices", "account_tokens", "memberships", "invitations"],
+]
+
+# What look-ups may do besides reading: carry on what is of nobody, and clear up what opens nothing any more.
+ROUTERS_OWN: Final = [
+    *["quarantined_events DELETE", "mails UPDATE", "mails DELETE"],
+    *["account_tokens DELETE", "user_sessions DELETE"],
 ]
 
 # All that look-ups across tenants may read: ids, names of accounts, states and times. No content, no secret.
 SEEN_ACROSS_TENANTS: Final = [
-    *["tenants.id", "tenants.slug", "tenants.retention"],
+    *["tenants.id", "tenants.slug", "tenants.name", "tenants.retention"],
+    *["users.id", "users.email", "users.name"],
+    *[f"user_sessions.{name}" for name in ("user_id", "id", "digest", "created_at", "last_seen_at")],
+    *[f"account_tokens.{name}" for name in ("user_id", "id", "digest", "expires_at")],
+    *[f"memberships.{name}" for name in ("tenant_id", "user_id", "role", "created_at")],
+    *[f"invitations.{name}" for name in ("tenant_id", "id", "digest", "expires_at")],
+    # Of nobody, and sealed.
+    *[f"mails.{name}" for name in ("id", "sealed", "due_at", "attempts", "created_at")],
     *[f"connections.{name}" for name in ("tenant_id", "id", "key", "kind", "account", "external")],
     *[f"connections.{name}" for name in ("status", "status_reason", "status_changed_at")],
     *[f"messages.{name}" for name in ("tenant_id", "id", "conversation_id", "turn_id")],
@@ -62,15 +83,22 @@ SEEN_ACROSS_TENANTS: Final = [
     "audit_seals.sealed_at",
 ]
 
-# The tables of tenants with the column that says whose a row is. A partition is one more table: the row security of its
-# parent does not hold when it is read directly.
+# The tables of tenants, and of people, with the column that says whose a row is. A partition is one more table: the row
+# security of its parent does not hold when it is read directly.
 _OWNED: Final = """
     with owned as (
       select c.oid, c.relname::text as name, c.relrowsecurity, c.relforcerowsecurity,
-             a.attname::text as tenant, a.attnum, a.attnotnull, a.atttypid
+             a.attname::text as tenant, a.attnum, a.attnotnull, a.atttypid,
+             case when c.relname = 'users' or a.attname = 'user_id' then 'app.user_id' else 'app.tenant_id' end as whose
       from pg_class c
       join pg_attribute a on a.attrelid = c.oid and not a.attisdropped
-       and a.attname = case when c.relname = 'tenants' then 'id' else 'tenant_id' end
+       and a.attname = case
+         when c.relname in ('tenants', 'users') then 'id'
+         when exists (
+           select from pg_attribute t where t.attrelid = c.oid and t.attname = 'tenant_id' and not t.attisdropped
+         ) then 'tenant_id'
+         else 'user_id'
+       end
       where c.relkind in ('r', 'p') and c.relnamespace = 'public'::regnamespace
     )
 """
@@ -95,7 +123,7 @@ _CHECKS: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
         select name from owned where not (relrowsecurity and relforcerowsecurity)
         union all
         select relname::text from pg_class
-        where relnamespace = 'public'::regnamespace and relname = 'quarantined_events'
+        where relnamespace = 'public'::regnamespace and relname in ('quarantined_events', 'mails')
           and not (relrowsecurity and relforcerowsecurity)
         """,
         (),
@@ -108,7 +136,8 @@ _CHECKS: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
           select from pg_policies p
           where p.schemaname = 'public' and p.tablename = name and p.permissive = kind and p.cmd = 'ALL'
             and p.roles = '{konstruct_app}'
-            and p.qual = replace($1, '{}', tenant) and p.with_check = replace($1, '{}', tenant)
+            and p.qual = replace(replace($1, '{}', tenant), 'app.tenant_id', whose)
+            and p.with_check = replace(replace($1, '{}', tenant), 'app.tenant_id', whose)
         )
         """,
         (PREDICATE,),
@@ -119,16 +148,16 @@ _CHECKS: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
         select p.tablename || '.' || p.policyname
         from pg_policies p left join owned o on p.tablename = o.name and p.schemaname = 'public'
         where case
-          when p.tablename = 'quarantined_events' and p.roles = '{konstruct_app}' then p.cmd <> 'INSERT'
-          when p.tablename = 'quarantined_events' then p.roles <> '{konstruct_router}'
-          when p.roles = '{konstruct_router}' then p.cmd <> 'SELECT'
+          when p.tablename = any ($4) and p.roles = '{konstruct_app}' then p.cmd <> 'INSERT'
+          when p.tablename = any ($4) then p.roles <> '{konstruct_router}'
+          when p.roles = '{konstruct_router}' then p.cmd <> 'SELECT' and p.tablename || ' ' || p.cmd <> all ($3)
           when p.roles = '{konstruct_app}' or (p.roles = '{konstruct_auditor}' and o.name = any ($2)) then
-            p.qual is distinct from replace($1, '{}', o.tenant)
-            or p.with_check is distinct from replace($1, '{}', o.tenant)
+            p.qual is distinct from replace(replace($1, '{}', o.tenant), 'app.tenant_id', o.whose)
+            or p.with_check is distinct from replace(replace($1, '{}', o.tenant), 'app.tenant_id', o.whose)
           else true
         end
         """,
-        (PREDICATE, TRAIL),
+        (PREDICATE, TRAIL, ROUTERS_OWN, OF_NOBODY),
     ),
     "may have rows of nobody": (
         _OWNED + "select name from owned where not attnotnull or atttypid <> 'uuid'::regtype",
@@ -150,7 +179,7 @@ _CHECKS: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
         from pg_constraint k
         join owned child on child.oid = k.conrelid
         join owned parent on parent.oid = k.confrelid
-        where k.contype = 'f'
+        where k.contype = 'f' and child.whose = parent.whose
           and (array_position(k.conkey, child.attnum) is null
             or array_position(k.conkey, child.attnum) is distinct from array_position(k.confkey, parent.attnum))
         """,
@@ -267,9 +296,9 @@ _CHECKS: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
         from pg_class c cross join (values ('INSERT'), ('UPDATE'), ('DELETE'), ('TRUNCATE')) powers (power)
         where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')
           and has_table_privilege('konstruct_router', c.oid, power)
-          and (c.relname, power) <> ('quarantined_events', 'DELETE')
+          and c.relname || ' ' || power <> all ($2)
         """,
-        (SEEN_ACROSS_TENANTS,),
+        (SEEN_ACROSS_TENANTS, ROUTERS_OWN),
     ),
     "writes the audit trail past its functions": (
         """

@@ -15,10 +15,11 @@ from konstruct.vault import Vault
 from tests.support.approvals import ask
 from tests.support.office import Furnished, furnish, open_office
 from tests.tenancy.attempts_on_consults import wonder
+from tests.tenancy.attempts_on_designs import draft
 from tests.tenancy.attempts_on_files import enclose
 from tests.tenancy.attempts_on_handoffs import staff
 from tests.tenancy.attempts_on_rehearsals import rehearse
-from tests.tenancy.attempts_on_settings import CANDIDATE, bring_key
+from tests.tenancy.attempts_on_settings import CANDIDATE, bring_key, note_run
 from tests.tenancy.attempts_on_streams import stream
 from tests.tenancy.attempts_on_tools import equip
 from tests.tenancy.attempts_on_whatsapp import meet
@@ -64,10 +65,12 @@ async def _equipped(office: Furnished) -> Furnished:
     await staff(office)
     await stream(office)
     await wonder(office)
+    await draft(office)
     await enclose(office)
     await meet(office)
     await rehearse(office)
     await bring_key(office, Candidate("openai", SecretStr("sk-canary-of-openai")))
+    await note_run(office)
     return office
 
 

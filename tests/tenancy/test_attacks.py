@@ -117,9 +117,11 @@ async def test_no_child_is_given_another_tenants_parent(
                 attempt = f"update {child} set {column} = $1 where ctid = (select min(ctid) from {child})"
                 arguments = [stolen]
             else:
+                # A number that none has yet, where numbers must differ: that is not what is to be refused here.
                 attempt = (
                     f"insert into {child} select (jsonb_populate_record(null::{child}, to_jsonb(t)"
-                    f" || jsonb_build_object('id', $2::uuid, '{column}', $1::text))).* from {child} t limit 1"
+                    f" || jsonb_build_object('id', $2::uuid, 'number', 999, '{column}', $1::text))).*"
+                    f" from {child} t limit 1"
                 )
                 arguments = [str(stolen), new_id()]
             outcome = await refused(product, attempt, *arguments)

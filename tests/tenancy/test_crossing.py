@@ -47,6 +47,7 @@ from konstruct.vault import Vault
 from tests.conftest import ENCRYPTION_KEY
 from tests.support.office import Allowing, Furnished
 from tests.tenancy.attempts_on_consults import ON_CONSULTS
+from tests.tenancy.attempts_on_designs import ON_DESIGNS
 from tests.tenancy.attempts_on_escalation import ON_ESCALATION
 from tests.tenancy.attempts_on_files import ON_FILES
 from tests.tenancy.attempts_on_handoffs import ON_HANDOFFS
@@ -220,6 +221,7 @@ ATTEMPTS: dict[str, tuple[Attempt, object]] = {
     **ON_STREAMS,
     **ON_FILES,
     **ON_CONSULTS,
+    **ON_DESIGNS,
     **ON_WHATSAPP,
     **ON_SETTINGS,
     **ON_REHEARSALS,

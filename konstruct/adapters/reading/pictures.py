@@ -15,7 +15,8 @@ _LIMITS: Final = Limits(cpu_seconds=20, seconds=60.0)
 
 
 class SubprocessPictures:
-    def __init__(self, *, at_once: int = 2, limits: Limits = _LIMITS) -> None:
+    def __init__(self, *, at_once: int = 2, limits: Limits = _LIMITS, longest_side: int = LONGEST_SIDE) -> None:
+        self._longest_side = longest_side
         self._children = Children(
             "konstruct.adapters.reading.picture_child",
             at_once=at_once,
@@ -25,7 +26,7 @@ class SubprocessPictures:
         )
 
     async def small(self, content: bytes) -> bytes:
-        written = await self._children.asked({"longest_side": LONGEST_SIDE}, content)
+        written = await self._children.asked({"longest_side": self._longest_side}, content)
         if written.startswith(_JPEG):
             return written
         try:

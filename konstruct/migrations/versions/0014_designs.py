@@ -1,4 +1,10 @@
-"""Employees are drafted before they are published."""
+"""Employees are drafted before they are published, have pictures, languages and hours, and can be archived."""
+
+from pathlib import Path
+
+import asyncpg
+from alembic import op
+from sqlalchemy.util import await_only
 
 revision = "0014"
 down_revision = "0013"
@@ -7,4 +13,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    pass
+    script = Path(__file__).with_suffix(".sql").read_text()
+    driver: asyncpg.Connection = op.get_bind().connection.driver_connection
+    await_only(driver.execute(script))

@@ -72,4 +72,5 @@ revoke all on function tenants_with_retention(uuid, integer) from public;
 grant execute on function tenants_with_retention(uuid, integer) to konstruct_app;
 alter function tenants_with_retention(uuid, integer) owner to konstruct_router;
 
-create index messages_by_age on messages (tenant_id, created_at);
+create index messages_by_age on messages (tenant_id, created_at)
+  where body is not null or sealed is not null or sealed_files is not null;

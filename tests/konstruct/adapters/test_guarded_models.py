@@ -30,7 +30,7 @@ async def doubles() -> AsyncIterator[ModelDoubles]:
 
 def own_link(doubles: ModelDoubles, provider: Provider) -> ModelLink:
     settings = Settings(openai_api_key=DEPLOYMENT, openai_base_url="http://127.0.0.1:9/v1", ollama_base_url=None)
-    own = {provider: Access(doubles.base_url(provider), OWN, is_own=True, is_guarded=True)}
+    own: dict[str, Access] = {provider: Access(doubles.base_url(provider), OWN, is_own=True, is_guarded=True)}
     names = {"openai": "openai/gpt-4o-mini", "ollama": "ollama/llama3.2"}
     [link] = models.chain([names[provider]], settings, own)
     return link

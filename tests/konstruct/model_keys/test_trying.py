@@ -44,7 +44,7 @@ async def test_a_good_key_works_and_costs_one_word(doubles: ModelDoubles, provid
     assert await tried(doubles.url, of(provider)) is None
     [call] = doubles.calls
     assert (call.provider, call.key, call.outcome) == (provider, KEYS[provider], "answered")
-    assert (call.body.get("max_tokens") or call.body.get("max_completion_tokens")) <= 16
+    assert call.body.get("max_tokens", 0) + call.body.get("max_completion_tokens", 0) <= 16
 
 
 @pytest.mark.parametrize("provider", ["anthropic", "openai"])

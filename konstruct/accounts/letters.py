@@ -1,0 +1,96 @@
+"""What mails to people who sign in say: plain text, and what to do when it is a mistake."""
+
+from konstruct.identity import new_id
+from konstruct.ports import Mail
+
+
+def confirm_sign_up(to: str, name: str, link: str) -> Mail:
+    return _letter(
+        to,
+        "Confirm your e-mail address",
+        f"Hello {name},",
+        "with this link you confirm your address and open your account. It is good for 24 hours, and once.",
+        link,
+        "If you did not sign up, do nothing: without the link there is no account.",
+    )
+
+
+def has_account(to: str, sign_in: str, reset: str) -> Mail:
+    return _letter(
+        to,
+        "You already have an account",
+        "Hello,",
+        "somebody signed up with this address, which has an account already. Sign in here:",
+        sign_in,
+        f"If you forgot the password, set a new one: {reset}",
+        "If it was not you, do nothing: your account is as it was.",
+    )
+
+
+def reset(to: str, name: str, link: str) -> Mail:
+    return _letter(
+        to,
+        "Set a new password",
+        f"Hello {name},",
+        "with this link you set a new password. It is good for 30 minutes, and once. It signs out every browser.",
+        link,
+        "If you did not ask for it, do nothing: your password is as it was.",
+    )
+
+
+def has_no_account(to: str, sign_up: str) -> Mail:
+    return _letter(
+        to,
+        "There is no account with this address",
+        "Hello,",
+        "somebody asked for a new password for this address, with which there is no account. Perhaps you used another"
+        " one. Here you can sign up:",
+        sign_up,
+        "If it was not you, do nothing.",
+    )
+
+
+def password_changed(to: str, name: str, reset_at: str) -> Mail:
+    return _letter(
+        to,
+        "Your password was changed",
+        f"Hello {name},",
+        "the password of your account was just changed.",
+        f"If it was not you, set a new one at once, which signs out whoever is signed in: {reset_at}",
+    )
+
+
+def confirm_email(to: str, name: str, link: str) -> Mail:
+    return _letter(
+        to,
+        "Confirm your new e-mail address",
+        f"Hello {name},",
+        "with this link you confirm that this is your new address. It is good for 24 hours, and once.",
+        link,
+        "If you did not ask for it, do nothing.",
+    )
+
+
+def email_changed(to: str, name: str, new: str) -> Mail:
+    return _letter(
+        to,
+        "Your e-mail address was changed",
+        f"Hello {name},",
+        f"you sign in with {new} from now on, and no longer with this address.",
+        "If it was not you, tell whoever runs your Konstruct at once.",
+    )
+
+
+def invitation(to: str, inviter: str, business: str, role: str, link: str) -> Mail:
+    return _letter(
+        to,
+        f"{inviter} invites you to {business}",
+        "Hello,",
+        f"{inviter} invites you to join {business} on Konstruct as {role}. The invitation is good for 7 days.",
+        link,
+        "If you do not know what this is about, do nothing.",
+    )
+
+
+def _letter(to: str, subject: str, *paragraphs: str) -> Mail:
+    return Mail(new_id(), (to,), subject, "\n\n".join([*paragraphs, "Konstruct"]) + "\n")

@@ -1,0 +1,49 @@
+"""Who may do what in a tenant: the one table of it. What it does not name, nobody may."""
+
+from collections.abc import Mapping
+from typing import Final, Literal, get_args
+
+Role = Literal["owner", "admin", "agent", "viewer"]
+ROLES: Final[tuple[Role, ...]] = get_args(Role)
+
+_EVERYBODY: Final[frozenset[Role]] = frozenset(ROLES)
+_MANAGERS: Final[frozenset[Role]] = frozenset({"owner", "admin"})
+_OWNERS: Final[frozenset[Role]] = frozenset({"owner"})
+
+PERMISSIONS: Final[Mapping[str, frozenset[Role]]] = {
+    "home.read": _EVERYBODY,
+    "employees.read": _EVERYBODY,
+    "employees.edit": _MANAGERS,
+    "employees.rehearse": _MANAGERS,
+    "channels.read": _EVERYBODY,
+    "channels.edit": _MANAGERS,
+    "knowledge.read": _EVERYBODY,
+    "knowledge.edit": _MANAGERS,
+    "onboarding.edit": _MANAGERS,
+    "settings.read": _MANAGERS,
+    "settings.edit": _MANAGERS,
+    "keys.read": _MANAGERS,
+    "keys.edit": _MANAGERS,
+    "api_keys.read": _MANAGERS,
+    "api_keys.edit": _MANAGERS,
+    "team.read": _EVERYBODY,
+    "team.edit": _MANAGERS,
+    "team.owners": _OWNERS,
+    "tenant.delete": _OWNERS,
+}
+
+DESCRIPTIONS: Final[Mapping[Role, str]] = {
+    "owner": "Everything, including other owners and deleting the business.",
+    "admin": "Employees, channels, settings, keys and the team.",
+    "agent": "Takes conversations over from employees; sees how they are set up.",
+    "viewer": "Looks, and changes nothing.",
+}
+
+
+def allows(role: str, permission: str) -> bool:
+    return role in PERMISSIONS.get(permission, ())
+
+
+def may_give(giver: str, role: str) -> bool:
+    """Whether somebody may give others this role, or take it from them: owners are made and unmade by owners."""
+    return allows(giver, "team.owners" if role == "owner" else "team.edit")

@@ -1,0 +1,164 @@
+"""Which employee serves which connection and channel. It holds for conversations that begin from now on, and is no part
+of a version: it changes at once."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from konstruct import audit
+from konstruct.designs import drafting
+from konstruct.errors import BadInput, Conflict, NotFound
+from konstruct.manifest.fields import CHANNEL_ID
+from konstruct.tables import Connection, Employee, EmployeeBinding
+
+
+@dataclass(frozen=True)
+class Served:
+    """A connection, who serves it, and the channels of it that somebody else serves."""
+
+    key: str
+    kind: str
+    status: str
+    employee_key: str
+    channels: dict[str, str]
+    """Employees' keys by the channels' ids."""
+
+
+async def connections(session: AsyncSession) -> list[Served]:
+    """All of the session's tenant in the order of their keys, but for those that rehearsals have."""
+    keys = {row.id: row.key for row in await session.execute(select(col(Employee.id), col(Employee.key)))}
+    bound: dict[UUID, dict[str, str]] = {}
+    for row in await session.scalars(select(EmployeeBinding).order_by(col(EmployeeBinding.channel))):
+        bound.setdefault(row.connection_id, {})[row.channel] = keys[row.employee_id]
+    rows = await session.scalars(
+        select(Connection).where(col(Connection.kind) != "rehearsal").order_by(col(Connection.key))
+    )
+    return [Served(row.key, row.kind, row.status, keys[row.employee_id], bound.get(row.id, {})) for row in rows]
+
+
+async def served_by(session: AsyncSession, employee_id: UUID) -> list[str]:
+    """In words: connections by their keys, channels as ``main-slack/C012``."""
+    return (await by_employees(session)).get(employee_id, [])
+
+
+async def by_employees(session: AsyncSession) -> dict[UUID, list[str]]:
+    """As ``served_by``, of all of the session's tenant."""
+    found: dict[UUID, list[str]] = {}
+    whole = await session.execute(
+        select(col(Connection.employee_id), col(Connection.key))
+        .where(col(Connection.kind) != "rehearsal")
+        .order_by(col(Connection.key))
+    )
+    for employee_id, key in whole:
+        found.setdefault(employee_id, []).append(key)
+    single = await session.execute(
+        select(col(EmployeeBinding.employee_id), col(Connection.key), col(EmployeeBinding.channel))
+        .join(Connection, col(Connection.id) == col(EmployeeBinding.connection_id))
+        .order_by(col(Connection.key), col(EmployeeBinding.channel))
+    )
+    for employee_id, key, channel in single:
+        found.setdefault(employee_id, []).append(f"{key}/{channel}")
+    return found
+
+
+async def serve(session: AsyncSession, key: str, connection_key: str, *, actor: str) -> None:
+    """Has this employee serve a connection wherever no channel of it says otherwise.
+
+    Raises:
+        NotFound: there is no such employee or connection.
+        Conflict: it was never published, or is archived.
+    """
+    employee = await _fit(session, key)
+    connection = await _connection(session, connection_key)
+    if connection.employee_id == employee.id:
+        return
+    before, connection.employee_id = connection.employee_id, employee.id
+    audit.record(
+        session,
+        tenant_id=employee.tenant_id,
+        actor=actor,
+        action="connection.changed",
+        connection_id=str(connection.id),
+        fields=["employee"],
+        changes={"employee": {"before": str(before), "after": str(employee.id)}},
+    )
+
+
+async def bind(session: AsyncSession, key: str, connection_key: str, channel: str, *, actor: str) -> None:
+    """Has this employee serve one channel of a Slack connection. Raises as ``serve``, and BadInput."""
+    if not CHANNEL_ID.fullmatch(channel):
+        raise BadInput(
+            "The channel must be its id such as C024BE91L; Slack shows it at the bottom of “Channel details”."
+        )
+    employee = await _fit(session, key)
+    connection = await _connection(session, connection_key)
+    if connection.kind != "slack":
+        raise BadInput("Only Slack has channels that can be served by different employees.")
+    row = await _binding(session, connection.id, channel)
+    if row is not None and row.employee_id == employee.id:
+        return
+    if row is None:
+        row = EmployeeBinding(
+            tenant_id=employee.tenant_id, connection_id=connection.id, channel=channel, employee_id=employee.id
+        )
+        session.add(row)
+        before, action = None, "binding.created"
+    else:
+        before, row.employee_id, action = str(row.employee_id), employee.id, "binding.changed"
+    _record(session, connection, actor, action, channel, before, str(employee.id))
+
+
+async def unbind(session: AsyncSession, key: str, connection_key: str, channel: str, *, actor: str) -> None:
+    """The channel is served by its connection's employee again. Raises NotFound when it was not its own."""
+    employee = await drafting.locked(session, key)
+    connection = await _connection(session, connection_key)
+    row = await _binding(session, connection.id, channel)
+    if row is None or row.employee_id != employee.id:
+        raise NotFound("It does not serve that channel.")
+    await session.delete(row)
+    _record(session, connection, actor, "binding.removed", channel, str(employee.id), None)
+
+
+def _record(
+    session: AsyncSession,
+    connection: Connection,
+    actor: str,
+    action: str,
+    channel: str,
+    before: str | None,
+    after: str | None,
+) -> None:
+    audit.record(
+        session,
+        tenant_id=connection.tenant_id,
+        actor=actor,
+        action=action,
+        connection_id=str(connection.id),
+        channel=channel,
+        changes={"employee": {"before": before, "after": after}},
+    )
+
+
+async def _fit(session: AsyncSession, key: str) -> Employee:
+    """One that can serve, held so that it is not archived meanwhile."""
+    employee = await drafting.locked(session, key)
+    if employee.published_version == 0:
+        raise Conflict("It was never published; publish it, then let it serve a channel.")
+    if employee.archived_at is not None:
+        raise Conflict("It is archived; restore it, then let it serve a channel.")
+    return employee
+
+
+async def _connection(session: AsyncSession, key: str) -> Connection:
+    query = select(Connection).where(col(Connection.key) == key).with_for_update(key_share=True)
+    found = (await session.scalars(query)).one_or_none()
+    if found is None:
+        raise NotFound("There is no such connection.")
+    return found
+
+
+async def _binding(session: AsyncSession, connection_id: UUID, channel: str) -> EmployeeBinding | None:
+    query = select(EmployeeBinding).where(col(EmployeeBinding.connection_id) == connection_id)
+    return (await session.scalars(query.where(col(EmployeeBinding.channel) == channel))).one_or_none()
