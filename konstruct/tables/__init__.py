@@ -12,6 +12,7 @@ from konstruct.tables.accounts import (
 from konstruct.tables.audit import AuditEvent, AuditHead, AuditSeal, AuditSealLeaf
 from konstruct.tables.conversations import Contact, ContactAlias, ContactKey, Conversation, Message
 from konstruct.tables.employees import Employee, EmployeeBinding, EmployeeDraft, EmployeePicture, EmployeeVersion
+from konstruct.tables.factors import Authenticator, LinkedAccount, Passkey, RecoveryCode
 from konstruct.tables.files import File, FileRemoval
 from konstruct.tables.handoffs import Consult, Handoff, HandoffEntry, Judgement
 from konstruct.tables.knowledge import (
@@ -23,6 +24,7 @@ from konstruct.tables.knowledge import (
 )
 from konstruct.tables.memory import ConversationSummary, Memory, MemoryVector
 from konstruct.tables.records import QuarantinedEvent, Usage
+from konstruct.tables.rehearsals import Rehearsal, RehearsedStep
 from konstruct.tables.tenants import ApiKey, Connection, ModelKey, RetentionRun, Tenant, TenantKey
 from konstruct.tables.tools import Approval, Step, Tool, ToolCall
 
@@ -34,6 +36,7 @@ __all__ = [
     "AuditHead",
     "AuditSeal",
     "AuditSealLeaf",
+    "Authenticator",
     "Connection",
     "Consult",
     "Contact",
@@ -57,13 +60,18 @@ __all__ = [
     "KnowledgeDocument",
     "KnowledgeSource",
     "KnowledgeVector",
+    "LinkedAccount",
     "Membership",
     "Memory",
     "MemoryVector",
     "Message",
     "ModelKey",
+    "Passkey",
     "QuarantinedEvent",
     "QueuedMail",
+    "RecoveryCode",
+    "Rehearsal",
+    "RehearsedStep",
     "RetentionRun",
     "Step",
     "Tenant",
