@@ -1,5 +1,6 @@
 """Signing up: a form of four fields, and the page that says to look into the mailbox."""
 
+from collections.abc import Callable
 from typing import Final
 
 from fastapi import APIRouter, Depends, Request
@@ -70,11 +71,12 @@ async def sent(request: Request) -> Response:
 
 def _errors(name: str, email: str, password: str, business: str) -> dict[str, str]:
     errors = {}
-    for field, check in (
-        ("name", lambda: fields.name(name)),
-        ("email", lambda: fields.email(email)),
-        ("business", lambda: fields.name(business, "the name of your business")),
-    ):
+    checks: dict[str, Callable[[], str]] = {
+        "name": lambda: fields.name(name),
+        "email": lambda: fields.email(email),
+        "business": lambda: fields.name(business, "the name of your business"),
+    }
+    for field, check in checks.items():
         try:
             check()
         except BadInput as error:
