@@ -345,7 +345,8 @@ class _Run:
     async def _rows(self, table: type[Row]) -> dict[str, Row]:
         # Locked: a connection may be marked as revoked at this very moment.
         rows = await self.session.scalars(select(table).with_for_update(key_share=True))
-        return {row.key: row for row in rows}
+        # A rehearsal's connection is the product's own, and no file's.
+        return {row.key: row for row in rows if getattr(row, "kind", "") != "rehearsal"}
 
     def _leave_others(
         self, kind: Literal["employee", "connection"], rows: Mapping[str, Row], wanted: Mapping[str, object]

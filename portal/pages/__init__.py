@@ -5,7 +5,8 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from portal.pages import home, search, status
+from portal.pages import dev_mail, home, resetting, search, sign_in, sign_up, status, verification
+from portal.pages.settings import desk, general, models, retention
 from portal.pages.settings import desk, general, models, retention
 
 ROUTERS: Final[Sequence[APIRouter]] = (
@@ -13,4 +14,9 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     home.router,
     search.router,
     *(general.router, models.router, desk.router, retention.router),
+    sign_in.router,
+    sign_up.router,
+    verification.router,
+    resetting.router,
+    dev_mail.router,
 )
