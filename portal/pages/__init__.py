@@ -7,7 +7,6 @@ from fastapi import APIRouter
 
 from portal.pages import dev_mail, home, resetting, search, sign_in, sign_up, status, verification
 from portal.pages.settings import desk, general, models, retention
-from portal.pages.settings import desk, general, models, retention
 
 ROUTERS: Final[Sequence[APIRouter]] = (
     status.router,
