@@ -5,7 +5,19 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from portal.pages import dev_mail, home, resetting, search, sign_in, sign_up, status, verification
+from portal.pages import (
+    channels,
+    channels_slack,
+    channels_whatsapp,
+    dev_mail,
+    home,
+    resetting,
+    search,
+    sign_in,
+    sign_up,
+    status,
+    verification,
+)
 
 ROUTERS: Final[Sequence[APIRouter]] = (
     status.router,
@@ -16,4 +28,7 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     verification.router,
     resetting.router,
     dev_mail.router,
+    channels_slack.router,
+    channels_whatsapp.router,
+    channels.router,
 )
