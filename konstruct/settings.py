@@ -44,7 +44,8 @@ class Settings(BaseSettings):
     portal_host: str = Field("127.0.0.1", description="Address the portal listens on.")
     portal_port: int = Field(8080, description="Port of the portal (web pages).")
     portal_public_url: str | None = Field(
-        None, description="Address that people open the portal by, e.g. https://konstruct.example.com. Unset: its own."
+        None,
+        description="Address at which browsers find the portal, e.g. https://example.com. Unset: host and port.",
     )
     temporal_ui_port: int = Field(8233, description="Port of the embedded Temporal's web UI; a free one if taken.")
 
@@ -167,8 +168,8 @@ class Settings(BaseSettings):
         return _url(self.portal_host, self.portal_port)
 
     @property
-    def portal_site(self) -> str:
-        """What links to the portal begin with."""
+    def portal_address(self) -> str:
+        """Where people find the portal: what links in mails begin with. Without a slash at its end."""
         return (self.portal_public_url or self.portal_url).rstrip("/")
 
     @field_validator(

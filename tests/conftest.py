@@ -13,14 +13,15 @@ from temporalio.client import Client
 
 from konstruct import db, temporal
 from konstruct.db import Database
+from konstruct.embedded import loopback
 from konstruct.embedded import postgres as embedded_postgres
 from konstruct.embedded import temporal as embedded_temporal
 from konstruct.embedded import valkey as embedded_valkey
-from konstruct.embedded.loopback import free_port
 from konstruct.embedded.supervisor import Supervisor
 from konstruct.settings import Settings
 from konstruct.vault import Vault
 from tests.support.doubles import RecordingMessenger, ScriptedModel
+from tests.support.ports import own_candidates
 
 # As it comes, structlog draws each traceback with all variables, which can take longer than a webhook may.
 structlog.configure(
@@ -31,6 +32,8 @@ structlog.configure(
         structlog.dev.ConsoleRenderer(colors=False),
     ]
 )
+
+loopback.candidates = own_candidates()
 
 ENCRYPTION_KEY = SecretStr(Fernet.generate_key().decode())
 
@@ -90,7 +93,7 @@ async def redis_url(servers: Supervisor, servers_folder: Path) -> str:
 
 @pytest.fixture(scope="session")
 async def temporal_address(servers: Supervisor, servers_folder: Path) -> str:
-    part = embedded_temporal.prepared(servers_folder, "default", free_port())
+    part = embedded_temporal.prepared(servers_folder, "default", loopback.free_port())
     await servers.start(part.program)
     return part.address
 

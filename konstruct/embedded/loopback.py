@@ -12,8 +12,10 @@ from konstruct.errors import Misconfigured
 HOST = "127.0.0.1"
 PROBE_SECONDS = 2.0
 
-# Below the range from which the kernel serves outgoing connections, so that a port stays ours over a restart.
-_CANDIDATES = range(20_000, 32_000)
+candidates = range(20_000, 32_000)
+"""Below the range from which the kernel serves outgoing connections, so that a port stays ours over a restart.
+Processes that draw side by side, as those of tests do, each take others."""
+_drawn: set[int] = set()
 
 
 def require_free_port(host: str, port: int, variable: str) -> None:
@@ -27,9 +29,13 @@ def require_free_port(host: str, port: int, variable: str) -> None:
 
 
 def free_port(preferred: int | None = None) -> int:
+    """One that this process did not draw before: who drew that may not listen yet, or mean that nobody does."""
     if preferred is not None and _listening_error(HOST, preferred) is None:
         return preferred
-    return next(port for port in SystemRandom().sample(_CANDIDATES, 200) if _listening_error(HOST, port) is None)
+    left = [port for port in candidates if port not in _drawn]
+    drawn = next(port for port in SystemRandom().sample(left, 200) if _listening_error(HOST, port) is None)
+    _drawn.add(drawn)
+    return drawn
 
 
 async def http_answers(url: str) -> bool:

@@ -110,7 +110,7 @@ StartStack = Callable[..., Awaitable[StackProcess]]
 @pytest.fixture
 async def start_stack(settings: Settings) -> AsyncIterator[StartStack]:
     own = {
-        "PATH": os.environ["PATH"],
+        **{name: value for name, value in os.environ.items() if name == "PATH" or name.startswith("PYTEST_XDIST_")},
         "KONSTRUCT_DATA_DIR": str(settings.data_dir),
         "KONSTRUCT_GATEWAY_PORT": str(settings.gateway_port),
         "KONSTRUCT_PORTAL_PORT": str(settings.portal_port),

@@ -4,9 +4,11 @@ import asyncio
 import signal
 import sys
 
+from konstruct.embedded import loopback
 from konstruct.embedded.stack import running_stack
 from konstruct.errors import KonstructError
 from konstruct.settings import Settings
+from tests.support.ports import own_candidates
 
 
 def say(sentence: str) -> None:
@@ -15,6 +17,7 @@ def say(sentence: str) -> None:
 
 
 async def main() -> None:
+    loopback.candidates = own_candidates()
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     async with running_stack(Settings(), say):

