@@ -85,6 +85,8 @@ def edited(content: Content, edit: str) -> Content:
     what, _, rest = edit.partition(".")
     if what == "models":
         return {**content, "models": moved(content["models"], rest, "")}
+    if what == "picture":
+        return {**content, "picture": None}
     if what == "rules":
         return {**content, "escalation": rules_form.edited(content["escalation"], rest)}
     return content
