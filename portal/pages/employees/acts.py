@@ -34,7 +34,9 @@ async def _done(
     try:
         async with database.tenant_session(member.tenant_id) as session:
             if isinstance(await act(session), Overtaken):
-                said = Toast("Somebody saved the draft since you looked, so nothing was changed. Look again.", "warning")
+                said = Toast(
+                    "Somebody saved the draft since you looked, so nothing was changed. Look again.", "warning"
+                )
     except (BadInput, Conflict, NotFound) as error:
         said = Toast(str(error), "warning")
     return redirect(request, f"/t/{member.tenant_slug}/employees/{key}{anchor}", toast=said)
@@ -80,9 +82,7 @@ async def duplicate(request: Request, key: str, member: Editor) -> Response:
         async with services(request).database.tenant_session(member.tenant_id) as session:
             copy = await drafting.duplicate(session, key, actor=member.actor)
     except (BadInput, Conflict) as error:
-        return redirect(
-            request, f"/t/{member.tenant_slug}/employees/{key}", toast=Toast(str(error), "warning")
-        )
+        return redirect(request, f"/t/{member.tenant_slug}/employees/{key}", toast=Toast(str(error), "warning"))
     toast = Toast("This is the copy. It is a draft until you publish it.")
     return redirect(request, f"/t/{member.tenant_slug}/employees/{copy.key}", toast=toast)
 

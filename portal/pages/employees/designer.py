@@ -86,7 +86,11 @@ async def _save(request: Request, key: str, member: Member, given: FormData) -> 
     url = f"/t/{member.tenant_slug}/employees/{key}"
     if given.get("then") == "publish":
         return redirect(request, f"{url}/publish")
-    return redirect(request, url, toast=Toast("The draft is saved." if kept.is_open else "Saved. It is the same as what is published."))
+    return redirect(
+        request,
+        url,
+        toast=Toast("The draft is saved." if kept.is_open else "Saved. It is the same as what is published."),
+    )
 
 
 def _revision(given: FormData) -> int:

@@ -1,4 +1,4 @@
-"""The designer's form: from what a browser sends to a draft's content, and from what is wrong with that to its fields."""
+"""The designer's form: what a browser sends as a draft's content, and what is wrong with that by its fields."""
 
 import re
 from collections.abc import Iterable, Sequence

@@ -137,9 +137,7 @@ async def publish(
     """What was seen and nothing else: a draft that was saved since, or a version that came since, is shown first."""
     try:
         async with services(request).database.tenant_session(member.tenant_id) as session:
-            done = await publishing.publish(
-                session, key, revision=revision, over=over, note=note, actor=member.actor
-            )
+            done = await publishing.publish(session, key, revision=revision, over=over, note=note, actor=member.actor)
     except (BadInput, Conflict) as error:
         return await _review(request, key, member, note, error)
     if isinstance(done, Overtaken):
