@@ -6,11 +6,13 @@ from typing import Final
 from fastapi import APIRouter
 
 from portal.pages import dev_mail, employees, home, resetting, search, sign_in, sign_up, status, verification
+from portal.pages.settings import desk, general, models, retention
 
 ROUTERS: Final[Sequence[APIRouter]] = (
     status.router,
     home.router,
     search.router,
+    *(general.router, models.router, desk.router, retention.router),
     sign_in.router,
     sign_up.router,
     verification.router,
