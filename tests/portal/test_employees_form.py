@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from starlette.datastructures import FormData
+from starlette.datastructures import FormData, UploadFile
 
 from konstruct.designs import starts
 from konstruct.designs.content import blank
@@ -46,7 +46,7 @@ _ACTIONS = st.sampled_from(
 
 def as_form(content: dict[str, Any]) -> FormData:
     """What a browser sends of the form that shows this, as its templates write it."""
-    pairs: list[tuple[str, str]] = [(name, content[name]) for name in form.TEXTS]
+    pairs: list[tuple[str, str | UploadFile]] = [(name, content[name]) for name in form.TEXTS]
     pairs += [("picture", content["picture"] or "")]
     pairs += [("models", each) for each in content["models"]]
     pairs += [("suggested_prompts", each) for each in [*content["suggested_prompts"], "", ""]]
