@@ -10,6 +10,7 @@ from portal.pages import (
     channels_slack,
     channels_whatsapp,
     dev_mail,
+    employees,
     home,
     resetting,
     search,
@@ -18,11 +19,13 @@ from portal.pages import (
     status,
     verification,
 )
+from portal.pages.settings import desk, general, models, retention
 
 ROUTERS: Final[Sequence[APIRouter]] = (
     status.router,
     home.router,
     search.router,
+    *(general.router, models.router, desk.router, retention.router),
     sign_in.router,
     sign_up.router,
     verification.router,
@@ -31,4 +34,5 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     channels_slack.router,
     channels_whatsapp.router,
     channels.router,
+    employees.router,
 )

@@ -203,7 +203,9 @@ async def _begin_from(request: Request, member: Member, connection: UUID) -> Non
             "functions": "\n".join(seen.functions),
             "employee": str(seen.employee.employee_id),
         }
-        kept: dict[str, SecretStr] = {secret: account.secrets[secret] for secret in SECRETS if secret in account.secrets}
+        kept: dict[str, SecretStr] = {
+            secret: account.secrets[secret] for secret in SECRETS if secret in account.secrets
+        }
         await drafts.keep(session, here.vault, member.tenant_id, member.user_id, Draft(content, kept))
 
 
