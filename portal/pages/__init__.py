@@ -5,7 +5,20 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from portal.pages import dev_mail, home, resetting, search, sign_in, sign_up, status, verification
+from portal.pages import (
+    channels,
+    channels_slack,
+    channels_whatsapp,
+    dev_mail,
+    employees,
+    home,
+    resetting,
+    search,
+    sign_in,
+    sign_up,
+    status,
+    verification,
+)
 from portal.pages.settings import desk, general, models, retention
 
 ROUTERS: Final[Sequence[APIRouter]] = (
@@ -18,4 +31,8 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     verification.router,
     resetting.router,
     dev_mail.router,
+    channels_slack.router,
+    channels_whatsapp.router,
+    channels.router,
+    employees.router,
 )
