@@ -5,6 +5,6 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from portal.pages import home, search, status
+from portal.pages import api_keys, home, search, status
 
-ROUTERS: Final[Sequence[APIRouter]] = (status.router, home.router, search.router)
+ROUTERS: Final[Sequence[APIRouter]] = (status.router, home.router, search.router, api_keys.router)
