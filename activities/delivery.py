@@ -76,7 +76,7 @@ class Delivery:
     async def _copy_window(self, request: DeliverRequest) -> None:
         """So that the next turn finds it, with the answer that was just given."""
         async with self._database.tenant_session(request.tenant_id) as session:
-            latest = await conversations.latest_window(session, request.conversation_id)
+            latest = await window.latest(session, request.conversation_id)
         if (copy := window.dump(latest)) is not None:
             await self._windows.put(request.tenant_id, request.conversation_id, copy)
 

@@ -48,6 +48,7 @@ def build(settings: Settings) -> FastAPI:
                 "slack": messenger,
                 "whatsapp": WhatsAppMessenger(http, settings.graph_api_url),
                 "console": ConsoleMessenger(),
+                "rehearsal": ConsoleMessenger(),
             }
             app.mount("/api/v1", api.build(database, vault, limiter, client, messengers))
             if settings.slack_signing_secret is not None or settings.slack_app_token is not None:

@@ -3,6 +3,7 @@
 KonstructError
   BadInput                what a person or a file said cannot be used             422
     Unreadable            a document that nothing can be read from
+    Mistakes              several fields of a form, each with its own sentence
   NotFound                                                                       404
   Conflict                somebody else holds it, or it has moved on             409
   Unauthentic             a signature or token that does not hold                401
@@ -31,6 +32,7 @@ KonstructError
     MailRefused           this mail, or any from us, will not be taken
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import ClassVar
 
@@ -48,6 +50,13 @@ class BadInput(KonstructError):
 
 class Unreadable(BadInput):
     """Its sentence is shown beside the document."""
+
+
+class Mistakes(BadInput):
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        """``fields``: the sentence that is to stand beside each."""
+        super().__init__(" ".join(fields.values()))
+        self.fields = dict(fields)
 
 
 class NotFound(KonstructError):

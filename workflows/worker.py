@@ -135,6 +135,7 @@ async def work(settings: Settings, *, until: asyncio.Event) -> None:
             "slack": SlackMessenger(http, settings.slack_api_url),
             "whatsapp": WhatsAppMessenger(http, settings.graph_api_url),
             "console": ConsoleMessenger(),
+            "rehearsal": ConsoleMessenger(),
         }
         streamers: dict[str, Streamer] = {"slack": SlackStreamer(http, settings.slack_api_url)}
         windows = RedisWindows(parts.redis, Circuit())

@@ -24,6 +24,7 @@ from konstruct.tables.knowledge import (
 )
 from konstruct.tables.memory import ConversationSummary, Memory, MemoryVector
 from konstruct.tables.records import QuarantinedEvent, Usage
+from konstruct.tables.rehearsals import Rehearsal, RehearsedStep
 from konstruct.tables.tenants import ApiKey, Connection, ModelKey, RetentionRun, Tenant, TenantKey
 from konstruct.tables.tools import Approval, Step, Tool, ToolCall
 
@@ -69,6 +70,8 @@ __all__ = [
     "QuarantinedEvent",
     "QueuedMail",
     "RecoveryCode",
+    "Rehearsal",
+    "RehearsedStep",
     "RetentionRun",
     "Step",
     "Tenant",

@@ -39,6 +39,7 @@ REMOVABLE: Final = [
     *["knowledge_documents", "knowledge_contents", "knowledge_chunks", "knowledge_vectors"],
     *["files", "file_removals"],
     *["model_keys", "steps", "handoffs", "judgements"],
+    "rehearsed_steps",
     *["users", "user_sessions", "user_devices", "account_tokens", "memberships", "invitations"],
     *["authenticators", "recovery_codes", "passkeys", "linked_accounts"],
 ]
@@ -69,6 +70,8 @@ SEEN_ACROSS_TENANTS: Final = [
     *[f"messages.{name}" for name in ("tenant_id", "id", "conversation_id", "turn_id")],
     *[f"messages.{name}" for name in ("author", "purpose", "state", "created_at", "swept_at")],
     *[f"conversations.{name}" for name in ("tenant_id", "id", "memory_due_at", "memory_claimed_until")],
+    *["conversations.contact_said_at", "contacts.tenant_id", "contacts.id", "contacts.erased_at"],
+    *[f"rehearsals.{name}" for name in ("tenant_id", "conversation_id", "contact_id", "created_at")],
     *[f"tools.{name}" for name in ("tenant_id", "id", "kind", "status", "looked_at")],
     *[f"api_keys.{name}" for name in ("tenant_id", "id", "digest", "scopes", "last_used_at", "revoked_at")],
     *[f"approvals.{name}" for name in ("tenant_id", "id", "state", "created_at", "announced_at", "decided_at")],

@@ -19,6 +19,7 @@ from tests.tenancy.attempts_on_consults import wonder
 from tests.tenancy.attempts_on_designs import draft
 from tests.tenancy.attempts_on_files import enclose
 from tests.tenancy.attempts_on_handoffs import staff
+from tests.tenancy.attempts_on_rehearsals import rehearse
 from tests.tenancy.attempts_on_settings import CANDIDATE, bring_key, note_run
 from tests.tenancy.attempts_on_streams import stream
 from tests.tenancy.attempts_on_tools import equip
@@ -68,6 +69,7 @@ async def _equipped(office: Furnished) -> Furnished:
     await draft(office)
     await enclose(office)
     await meet(office)
+    await rehearse(office)
     await settle(office)
     await bring_key(office, Candidate("openai", SecretStr("sk-canary-of-openai")))
     await note_run(office)

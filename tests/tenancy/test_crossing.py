@@ -54,6 +54,7 @@ from tests.tenancy.attempts_on_files import ON_FILES
 from tests.tenancy.attempts_on_handoffs import ON_HANDOFFS
 from tests.tenancy.attempts_on_knowledge import ON_KNOWLEDGE
 from tests.tenancy.attempts_on_memory import ON_MEMORY
+from tests.tenancy.attempts_on_rehearsals import ON_REHEARSALS
 from tests.tenancy.attempts_on_settings import ON_SETTINGS
 from tests.tenancy.attempts_on_streams import ON_STREAMS
 from tests.tenancy.attempts_on_tools import ON_TOOLS
@@ -225,6 +226,7 @@ ATTEMPTS: dict[str, tuple[Attempt, object]] = {
     **ON_DESIGNS,
     **ON_WHATSAPP,
     **ON_SETTINGS,
+    **ON_REHEARSALS,
 }
 
 
@@ -282,7 +284,8 @@ connections:
 
 async def test_another_tenants_secret_does_not_open(ours: Furnished, theirs: Furnished, administrator: Any) -> None:
     sealed = await administrator.fetchval(
-        "select sealed_secrets from connections where tenant_id = $1", theirs.tenant_id
+        "select sealed_secrets from connections where tenant_id = $1 and sealed_secrets is not null",
+        theirs.tenant_id,
     )
     async with ours.session() as session:
         with pytest.raises(Misconfigured):
