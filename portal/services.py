@@ -17,6 +17,7 @@ from konstruct.accounts import mails
 from konstruct.accounts.passwords import Passwords
 from konstruct.adapters.console import ConsoleMessenger
 from konstruct.adapters.mail import mailer
+from konstruct.adapters.providers import Providers
 from konstruct.adapters.redis import Circuit, Redis, RedisLimiter, connect
 from konstruct.adapters.slack import SlackMessenger, open_session
 from konstruct.adapters.whatsapp import WhatsAppMessenger
@@ -74,6 +75,10 @@ class Services:
     _client: Client | None = None
 
     @cached_property
+    def providers(self) -> Providers:
+        return Providers(self.settings)
+
+    @cached_property
     def passwords(self) -> Passwords:
         return Passwords()
 
@@ -94,6 +99,8 @@ class Services:
         opened = vars(self)
         if "http" in opened:
             await self.http.close()
+        if "providers" in opened:
+            await self.providers.close()
         if "redis" in opened:
             await self.redis.aclose()
         if "database" in opened:
