@@ -5,6 +5,36 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from portal.pages import api_keys, home, search, status
+from portal.pages import (
+    api_keys,
+    authenticator,
+    dev_mail,
+    home,
+    passkeys,
+    providers,
+    resetting,
+    search,
+    second_factor,
+    security,
+    sign_in,
+    sign_up,
+    status,
+    verification,
+)
 
-ROUTERS: Final[Sequence[APIRouter]] = (status.router, home.router, search.router, api_keys.router)
+ROUTERS: Final[Sequence[APIRouter]] = (
+    status.router,
+    home.router,
+    search.router,
+    sign_in.router,
+    sign_up.router,
+    verification.router,
+    resetting.router,
+    dev_mail.router,
+    second_factor.router,
+    providers.router,
+    security.router,
+    authenticator.router,
+    passkeys.router,
+    api_keys.router,
+)

@@ -57,6 +57,11 @@ async function askedFor(form) {
   } catch {
     throw new Refused("The portal cannot be reached. Check the connection, and try again.");
   }
+  if (answer.redirected) {
+    // First to where one confirms who one is, and then back here.
+    location.assign(answer.url);
+    return new Promise(() => {});
+  }
   const said = await answer.json().catch(() => ({}));
   if (!answer.ok) throw new Refused(said.error ?? "The portal could not begin this. Load the page again.");
   return said;
