@@ -4,7 +4,7 @@ The portal starts whatever is away or not yet set: its status page says what tha
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cached_property
 
 import aiohttp
@@ -13,19 +13,22 @@ from fastapi import Request
 from temporalio.client import Client
 
 from konstruct import temporal
-from konstruct.accounts import mails
+from konstruct.accounts import mails, oidc
+from konstruct.accounts.oidc import Provider
 from konstruct.accounts.passwords import Passwords
 from konstruct.adapters.console import ConsoleMessenger
 from konstruct.adapters.mail import mailer
-from konstruct.adapters.providers import Providers
 from konstruct.adapters.redis import Circuit, Redis, RedisLimiter, connect
 from konstruct.adapters.slack import SlackMessenger, open_session
+from konstruct.adapters.web import SafeWeb, open_client
 from konstruct.adapters.whatsapp import WhatsAppMessenger
 from konstruct.db import Database
 from konstruct.errors import Misconfigured
 from konstruct.limits import LocalLimiter
+from konstruct.model_keys import trying
 from konstruct.ports import Messenger
 from konstruct.settings import Settings, needed
+from konstruct.source_ports import Web
 from konstruct.vault import Vault
 
 log = structlog.get_logger(__name__)
@@ -37,6 +40,7 @@ class Services:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.circuit = Circuit()
+        self._to_close: list[Callable[[], Awaitable[None]]] = []
 
     @cached_property
     def database(self) -> Database:
@@ -66,6 +70,21 @@ class Services:
             "console": ConsoleMessenger(),
         }
 
+    @cached_property
+    def web(self) -> Web:
+        """Asks addresses that somebody gave."""
+        return self._opened_web(self.settings.web_allowed)
+
+    @cached_property
+    def vendors(self) -> Web:
+        """Asks the providers of models where the deployment has them, wherever that is."""
+        return self._opened_web(trying.places(self.settings))
+
+    def _opened_web(self, allowed: Sequence[str]) -> Web:
+        client = open_client(allowed)
+        self._to_close.append(client.aclose)
+        return SafeWeb(client)
+
     async def temporal(self) -> Client:
         """One client for all; it connects at its first call, so calls may raise what Temporal's being away does."""
         if self._client is None:
@@ -75,8 +94,10 @@ class Services:
     _client: Client | None = None
 
     @cached_property
-    def providers(self) -> Providers:
-        return Providers(self.settings)
+    def providers(self) -> Mapping[str, Provider]:
+        """Through whom people may sign in, by their keys."""
+        web = self._opened_web([*self.settings.web_allowed, *oidc.places(self.settings)])
+        return {each.key: Provider(each, web) for each in self.settings.oidc_providers}
 
     @cached_property
     def passwords(self) -> Passwords:
@@ -99,8 +120,8 @@ class Services:
         opened = vars(self)
         if "http" in opened:
             await self.http.close()
-        if "providers" in opened:
-            await self.providers.close()
+        for close in self._to_close:
+            await close()
         if "redis" in opened:
             await self.redis.aclose()
         if "database" in opened:

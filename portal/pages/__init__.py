@@ -21,11 +21,13 @@ from portal.pages import (
     status,
     verification,
 )
+from portal.pages.settings import desk, general, models, retention
 
 ROUTERS: Final[Sequence[APIRouter]] = (
     status.router,
     home.router,
     search.router,
+    *(general.router, models.router, desk.router, retention.router),
     sign_in.router,
     sign_up.router,
     verification.router,

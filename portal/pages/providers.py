@@ -101,7 +101,7 @@ async def sign_up(
 
 
 def _provider(request: Request, key: str) -> Provider:
-    provider = services(request).providers.by_key.get(key)
+    provider = services(request).providers.get(key)
     if provider is None:
         raise HTTPException(404)
     return provider

@@ -65,7 +65,7 @@ async def unlink(request: Request, person: Confirmed, account_id: UUID) -> Respo
         async with found.database.account_session(person.user_id) as session:
             factors.require_other_way(await factors.held(session, person.user_id))
             key = await linked_accounts.unlink(session, person.user_id, account_id)
-            provider = found.providers.by_key.get(key)
+            provider = found.providers.get(key)
             title = provider.name if provider else key
             tell(request, session, person, f"your {title} account no longer opens your account at Konstruct")
     except (Conflict, NotFound) as error:
@@ -107,7 +107,7 @@ async def page(
             "passkeys": await passkeys.listing(session, person.user_id),
             "linked": await linked_accounts.listing(session, person.user_id),
         }
-    providers = found.providers.by_key
+    providers = found.providers
     return render(
         request,
         "pages/security/show.html",
