@@ -15,7 +15,7 @@ from konstruct.accounts.ceremonies import Kind
 from konstruct.accounts.passkeys import Challenge, Site
 from konstruct.errors import KonstructError, Unauthentic
 from portal import access
-from portal.rendering import redirect
+from portal.rendering import Toast, redirect
 from portal.services import services
 
 _COOKIES: Final[Mapping[Kind, str]] = {
@@ -94,13 +94,15 @@ async def shown_passkey(request: Request, purpose: str, answer: str, user_id: UU
     return owner
 
 
-async def ask_for_second(request: Request, user_id: UUID, *, factor: str, to: str) -> Response | None:
+async def ask_for_second(
+    request: Request, user_id: UUID, *, factor: str, to: str, toast: Toast | None = None
+) -> Response | None:
     """The way to the page that asks for the second factor; None when there is none to be asked for.
 
     ``factor``: how the person has shown who they are so far. A passkey is both factors in one.
     """
     if factor == "passkey" or "+" in factor or not await factors.has_second(services(request).database, user_id):
         return None
-    response = redirect(request, "/sign-in/factor")
+    response = redirect(request, "/sign-in/factor", toast=toast)
     await begin(request, response, "factor", {"person": str(user_id), "factor": factor, "to": to})
     return response

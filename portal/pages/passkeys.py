@@ -87,7 +87,7 @@ async def confirm(
     try:
         await proving.shown_passkey(request, _CONFIRM, answer, person.user_id)
     except Unauthentic as error:
-        return await confirming.form(request, person, next, lost, str(error))
+        return await confirming.form(request, person, next, lost, str(error), field="passkey")
     return await confirming.confirmed(request, person, factor="passkey", to=next, lost=lost)
 
 
