@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import JSONResponse, Response
 
 from konstruct.accounts import factors, passkeys
+from konstruct.accounts.ceremonies import Kind
 from konstruct.errors import TooMany, Unauthentic
 from portal import access, proving
 from portal.access import anybody
@@ -90,7 +91,7 @@ async def _done(request: Request, kind: str) -> Response:
     return await _in(request, UUID(facts["person"]), factor=f"{facts['factor']}+{kind}", to=facts["to"], drop="factor")
 
 
-async def _in(request: Request, user_id: UUID, *, factor: str, to: str, drop: proving.Kind) -> Response:
+async def _in(request: Request, user_id: UUID, *, factor: str, to: str, drop: Kind) -> Response:
     response = await let_in(request, user_id, factor=factor, to=to)
     proving.drop(response, drop)
     return response

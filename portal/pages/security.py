@@ -102,7 +102,7 @@ async def page(
 ) -> Response:
     found = services(request)
     async with found.database.account_session(person.user_id) as session:
-        shown = {
+        shown: dict[str, Any] = {
             "held": await factors.held(session, person.user_id),
             "passkeys": await passkeys.listing(session, person.user_id),
             "linked": await linked_accounts.listing(session, person.user_id),
