@@ -5,7 +5,21 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from portal.pages import dev_mail, home, resetting, search, sign_in, sign_up, status, verification
+from portal.pages import (
+    account,
+    confirming,
+    dev_mail,
+    home,
+    invitations,
+    resetting,
+    search,
+    sign_in,
+    sign_up,
+    status,
+    team,
+    tenants,
+    verification,
+)
 
 ROUTERS: Final[Sequence[APIRouter]] = (
     status.router,
@@ -15,5 +29,10 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     sign_up.router,
     verification.router,
     resetting.router,
+    invitations.router,
+    confirming.router,
+    account.router,
+    tenants.router,
+    team.router,
     dev_mail.router,
 )

@@ -61,9 +61,7 @@ async def send_email(request: Request, person: Confirmed, email: Text = "") -> R
     found = services(request)
     try:
         await throttle.mail(found.limiter, access.client(request), email.strip().lower())
-        address = await profile.ask_for_email(
-            found.database, found.vault, found.settings.portal_address, person, email
-        )
+        address = await profile.ask_for_email(found.database, found.vault, found.settings.portal_address, person, email)
     except BadInput as error:
         return render(request, "pages/account/email.html", 422, email=email, errors={"email": str(error)})
     except TooMany as error:

@@ -47,7 +47,11 @@ async def accept(
     except Conflict as error:
         return _page(request, token, invited, None, name, {"": str(error)}, 409)
     return await let_in(
-        request, user_id, factor="password", to=f"/t/{invited.slug}/home", toast=Toast(f"Welcome to {invited.business}.")
+        request,
+        user_id,
+        factor="password",
+        to=f"/t/{invited.slug}/home",
+        toast=Toast(f"Welcome to {invited.business}."),
     )
 
 
