@@ -4,7 +4,7 @@ The portal starts whatever is away or not yet set: its status page says what tha
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cached_property
 
 import aiohttp
@@ -19,12 +19,15 @@ from konstruct.adapters.console import ConsoleMessenger
 from konstruct.adapters.mail import mailer
 from konstruct.adapters.redis import Circuit, Redis, RedisLimiter, connect
 from konstruct.adapters.slack import SlackMessenger, open_session
+from konstruct.adapters.web import SafeWeb, open_client
 from konstruct.adapters.whatsapp import WhatsAppMessenger
 from konstruct.db import Database
 from konstruct.errors import Misconfigured
 from konstruct.limits import LocalLimiter
+from konstruct.model_keys import trying
 from konstruct.ports import Messenger
 from konstruct.settings import Settings, needed
+from konstruct.source_ports import Web
 from konstruct.vault import Vault
 
 log = structlog.get_logger(__name__)
@@ -36,6 +39,7 @@ class Services:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.circuit = Circuit()
+        self._to_close: list[Callable[[], Awaitable[None]]] = []
 
     @cached_property
     def database(self) -> Database:
@@ -64,6 +68,21 @@ class Services:
             "whatsapp": WhatsAppMessenger(self.http, self.settings.graph_api_url),
             "console": ConsoleMessenger(),
         }
+
+    @cached_property
+    def web(self) -> Web:
+        """Asks addresses that somebody gave."""
+        return self._opened_web(self.settings.web_allowed)
+
+    @cached_property
+    def vendors(self) -> Web:
+        """Asks the providers of models where the deployment has them, wherever that is."""
+        return self._opened_web(trying.places(self.settings))
+
+    def _opened_web(self, allowed: Sequence[str]) -> Web:
+        client = open_client(allowed)
+        self._to_close.append(client.aclose)
+        return SafeWeb(client)
 
     async def temporal(self) -> Client:
         """One client for all; it connects at its first call, so calls may raise what Temporal's being away does."""
@@ -94,6 +113,8 @@ class Services:
         opened = vars(self)
         if "http" in opened:
             await self.http.close()
+        for close in self._to_close:
+            await close()
         if "redis" in opened:
             await self.redis.aclose()
         if "database" in opened:

@@ -9,6 +9,7 @@ from portal.pages import (
     account,
     confirming,
     dev_mail,
+    employees,
     home,
     invitations,
     resetting,
@@ -20,11 +21,13 @@ from portal.pages import (
     tenants,
     verification,
 )
+from portal.pages.settings import desk, general, models, retention
 
 ROUTERS: Final[Sequence[APIRouter]] = (
     status.router,
     home.router,
     search.router,
+    *(general.router, models.router, desk.router, retention.router),
     sign_in.router,
     sign_up.router,
     verification.router,
@@ -35,4 +38,5 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     tenants.router,
     team.router,
     dev_mail.router,
+    employees.router,
 )
