@@ -7,6 +7,9 @@ from fastapi import APIRouter
 
 from portal.pages import (
     account,
+    channels,
+    channels_slack,
+    channels_whatsapp,
     confirming,
     dev_mail,
     employees,
@@ -39,4 +42,7 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     team.router,
     dev_mail.router,
     employees.router,
+    channels_slack.router,
+    channels_whatsapp.router,
+    channels.router,
 )
