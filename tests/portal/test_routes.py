@@ -191,7 +191,8 @@ async def test_pages_of_people_open_for_whoever_is_signed_in(
     for route in walked(guard):
         if isinstance(route.access, AnyPerson) and route.method in _SAFE:
             answer = await answered(visitor, route, "", members["viewer"])
-            if answer.status_code >= 400 and not (answer.status_code == 404 and "{" in route.path):
+            # Some want more in their address than a walk can know, and say so.
+            if answer.status_code in (401, 403) or answer.status_code >= 500:
                 kept_out[str(route)] = answer.status_code
     assert kept_out == {}
 
