@@ -60,7 +60,7 @@ async def ask_email(request: Request, person: Confirmed) -> Response:
 async def send_email(request: Request, person: Confirmed, email: Text = "") -> Response:
     found = services(request)
     try:
-        await throttle.mail(found.limiter, access.client(request), email.strip().lower())
+        await throttle.mail(found.limiter, access.client(request), email.strip().lower(), by=person.user_id)
         address = await profile.ask_for_email(found.database, found.vault, found.settings.portal_address, person, email)
     except BadInput as error:
         return render(request, "pages/account/email.html", 422, email=email, errors={"email": str(error)})

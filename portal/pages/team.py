@@ -116,7 +116,7 @@ async def withdraw(request: Request, member: Editor, invitation_id: UUID) -> Res
 
 async def _invite(request: Request, member: Member, email: str, role: str) -> None:
     found = services(request)
-    await throttle.mail(found.limiter, access.client(request), email)
+    await throttle.mail(found.limiter, access.client(request), email, by=member.user_id)
     async with found.database.tenant_session(member.tenant_id) as session:
         await inviting.invite(
             session,

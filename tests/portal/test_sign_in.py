@@ -147,7 +147,6 @@ async def test_a_session_is_another_one_after_each_sign_in_and_ends_with_sign_ou
     for _ in range(2):
         await portal.post("/sign-in", data={"email": anna.email, "password": PASSWORD})
         held.append(portal.cookies[COOKIE])
-        portal.cookies.set(COOKIE, held[-1])
     assert held[0] != held[1]
 
     async def opens(token: str) -> bool:
@@ -167,11 +166,11 @@ async def test_who_guesses_is_slowed_down_and_a_browser_that_is_known_is_not(
     device = portal.cookies[DEVICE]
     portal.cookies.clear()
     guesses = [
-        (await portal.post("/sign-in", data={"email": anna.email, "password": "wrong"})).status_code for _ in range(5)
+        (await portal.post("/sign-in", data={"email": anna.email, "password": "wrong"})).status_code for _ in range(4)
     ]
     # The right password, too, for whoever has no browser that is known.
     answer = await portal.post("/sign-in", data={"email": anna.email, "password": PASSWORD})
-    assert [*guesses, answer.status_code] == [422, 422, 422, 422, 422, 429]
+    assert [*guesses, answer.status_code] == [422, 422, 422, 422, 429]
     assert re.search(r"Try again in \d+ seconds?\.", answer.text)
 
     answer = await portal.post(
