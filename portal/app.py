@@ -1,5 +1,6 @@
 """The portal's composition root: its pages, and around them what holds for every answer."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -19,9 +20,12 @@ def build(settings: Settings) -> Guard:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        carrying = asyncio.create_task(services.carry_mails())
         try:
             yield
         finally:
+            carrying.cancel()
+            await asyncio.wait([carrying])
             await services.close()
 
     # No pages of documentation: they would load their scripts from elsewhere.
@@ -29,6 +33,7 @@ def build(settings: Settings) -> Guard:
     app.state.services = services
     app.mount("/static", StaticFiles(packages=[("portal", "static")]))
     errors.install(app)
+    access.install(app)
     for router in ROUTERS:
         app.include_router(router)
     # Walked to its end, so that a route that leaves it open who may come keeps the portal from starting.

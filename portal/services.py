@@ -3,23 +3,31 @@
 The portal starts whatever is away or not yet set: its status page says what that is, and only pages that need it fail.
 """
 
+import asyncio
 from collections.abc import Mapping
 from functools import cached_property
 
 import aiohttp
+import structlog
 from fastapi import Request
 from temporalio.client import Client
 
 from konstruct import temporal
+from konstruct.accounts import mails
+from konstruct.accounts.passwords import Passwords
 from konstruct.adapters.console import ConsoleMessenger
+from konstruct.adapters.mail import mailer
 from konstruct.adapters.redis import Circuit, Redis, RedisLimiter, connect
 from konstruct.adapters.slack import SlackMessenger, open_session
 from konstruct.adapters.whatsapp import WhatsAppMessenger
 from konstruct.db import Database
+from konstruct.errors import Misconfigured
 from konstruct.limits import LocalLimiter
 from konstruct.ports import Messenger
 from konstruct.settings import Settings, needed
 from konstruct.vault import Vault
+
+log = structlog.get_logger(__name__)
 
 
 class Services:
@@ -64,6 +72,22 @@ class Services:
         return self._client
 
     _client: Client | None = None
+
+    @cached_property
+    def passwords(self) -> Passwords:
+        return Passwords()
+
+    @cached_property
+    def mail_is_due(self) -> asyncio.Event:
+        """Set by who has put a mail down, so that it leaves at once."""
+        return asyncio.Event()
+
+    async def carry_mails(self) -> None:
+        """Until it is cancelled. What a deployment lacks for it is said once, in the log."""
+        try:
+            await mails.look_after(self.database, self.vault, mailer(self.settings), self.mail_is_due)
+        except Misconfigured as error:
+            log.warning("mails_stay", error=str(error))
 
     async def close(self) -> None:
         # What nobody used was never opened.

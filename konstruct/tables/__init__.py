@@ -12,6 +12,7 @@ from konstruct.tables.accounts import (
 from konstruct.tables.audit import AuditEvent, AuditHead, AuditSeal, AuditSealLeaf
 from konstruct.tables.conversations import Contact, ContactAlias, ContactKey, Conversation, Message
 from konstruct.tables.employees import Employee, EmployeeBinding, EmployeeDraft, EmployeePicture, EmployeeVersion
+from konstruct.tables.factors import Authenticator, LinkedAccount, Passkey, RecoveryCode
 from konstruct.tables.files import File, FileRemoval
 from konstruct.tables.handoffs import Consult, Handoff, HandoffEntry, Judgement
 from konstruct.tables.knowledge import (
@@ -34,6 +35,7 @@ __all__ = [
     "AuditHead",
     "AuditSeal",
     "AuditSealLeaf",
+    "Authenticator",
     "Connection",
     "Consult",
     "Contact",
@@ -57,13 +59,16 @@ __all__ = [
     "KnowledgeDocument",
     "KnowledgeSource",
     "KnowledgeVector",
+    "LinkedAccount",
     "Membership",
     "Memory",
     "MemoryVector",
     "Message",
     "ModelKey",
+    "Passkey",
     "QuarantinedEvent",
     "QueuedMail",
+    "RecoveryCode",
     "RetentionRun",
     "Step",
     "Tenant",

@@ -25,6 +25,8 @@ class Tenant(SQLModel, table=True):
     """Where people are asked, who of them may decide, and for how long it is waited."""
     desk: dict[str, Any] = document()
     """The people who take conversations over, in groups, with their hours and what is done when nobody comes."""
+    requires_second_factor: bool = False
+    """Of all its members: who has none is let in nowhere before setting one up."""
     retention: dict[str, int] = document()
     """For how many days messages, files and memories are kept; what is not named is kept for good."""
     created_at: datetime = moment()
@@ -84,6 +86,8 @@ class ApiKey(Owned, table=True):
     """SHA-256 of the key, which itself is kept nowhere."""
     scopes: list[str] = document(list)
     created_at: datetime = moment()
+    last_used_at: datetime | None = moment(optional=True)
+    """To within a few minutes."""
     revoked_at: datetime | None = moment(optional=True)
 
 

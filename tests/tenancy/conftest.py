@@ -14,6 +14,7 @@ from konstruct.model_keys.keeping import Candidate
 from konstruct.vault import Vault
 from tests.support.approvals import ask
 from tests.support.office import Furnished, furnish, open_office
+from tests.tenancy.attempts_on_accounts import settle
 from tests.tenancy.attempts_on_consults import wonder
 from tests.tenancy.attempts_on_designs import draft
 from tests.tenancy.attempts_on_files import enclose
@@ -67,6 +68,7 @@ async def _equipped(office: Furnished) -> Furnished:
     await draft(office)
     await enclose(office)
     await meet(office)
+    await settle(office)
     await bring_key(office, Candidate("openai", SecretStr("sk-canary-of-openai")))
     await note_run(office)
     return office

@@ -46,6 +46,7 @@ from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
 from tests.conftest import ENCRYPTION_KEY
 from tests.support.office import Allowing, Furnished
+from tests.tenancy.attempts_on_accounts import ON_ACCOUNTS
 from tests.tenancy.attempts_on_consults import ON_CONSULTS
 from tests.tenancy.attempts_on_designs import ON_DESIGNS
 from tests.tenancy.attempts_on_escalation import ON_ESCALATION
@@ -211,6 +212,7 @@ ATTEMPTS: dict[str, tuple[Attempt, object]] = {
     "outbox.is_sending": (lambda s, a, b: outbox.is_sending(s, b.asked.conversation_id), False),
     "usage.record": (_record_usage, ValueError),
     "connections.key_of": (lambda s, a, b: connections.key_of(s, b.connection_id), NotFound),
+    **ON_ACCOUNTS,
     **ON_MEMORY,
     **OVER_THE_API,
     **ON_KNOWLEDGE,
