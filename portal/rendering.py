@@ -16,7 +16,7 @@ from fastapi import Request
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from portal import navigation
+from portal import navigation, settings_sections
 
 MACROS: Final = ("icons", "buttons", "forms", "data", "surfaces", "dialogs", "moving")
 TOAST_COOKIE: Final = "__Host-konstruct-toast"
@@ -55,13 +55,14 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     made.globals["static"] = _static
+    made.globals["settings_tabs"] = settings_sections.tabs
     made.filters["path"] = lambda text: quote(str(text), safe="")
     # Every macro is at hand in every template and fragment as `ui.…`, without an import.
     macros: dict[str, Any] = {}
     for name in MACROS:
         module = made.get_template(f"macros/{name}.html").module
         macros |= {key: value for key, value in vars(module).items() if not key.startswith("_")}
-        made.globals["ui"] = SimpleNamespace(**macros)
+    made.globals["ui"] = SimpleNamespace(**macros)
     return made
 
 
