@@ -15,12 +15,15 @@ from temporalio.client import Client
 from konstruct import temporal
 from konstruct.accounts import mails
 from konstruct.accounts.passwords import Passwords
+from konstruct.adapters import slack_oauth
 from konstruct.adapters.console import ConsoleMessenger
 from konstruct.adapters.mail import mailer
 from konstruct.adapters.redis import Circuit, Redis, RedisLimiter, connect
 from konstruct.adapters.slack import SlackMessenger, open_session
+from konstruct.adapters.slack_oauth import SlackOAuth
 from konstruct.adapters.web import SafeWeb, open_client
 from konstruct.adapters.whatsapp import WhatsAppMessenger
+from konstruct.adapters.whatsapp_accounts import GraphAccounts
 from konstruct.db import Database
 from konstruct.errors import Misconfigured
 from konstruct.limits import LocalLimiter
@@ -60,6 +63,15 @@ class Services:
     @cached_property
     def http(self) -> aiohttp.ClientSession:
         return open_session()
+
+    @cached_property
+    def slack_oauth(self) -> SlackOAuth | None:
+        """None where the deployment has no Slack app to connect workspaces with."""
+        return slack_oauth.of_deployment(self.http, self.settings)
+
+    @cached_property
+    def whatsapp_accounts(self) -> GraphAccounts:
+        return GraphAccounts(self.http, self.settings.graph_api_url)
 
     @cached_property
     def messengers(self) -> Mapping[str, Messenger]:

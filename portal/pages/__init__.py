@@ -5,7 +5,25 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from portal.pages import dev_mail, employees, home, resetting, search, sign_in, sign_up, status, verification
+from portal.pages import (
+    account,
+    channels,
+    channels_slack,
+    channels_whatsapp,
+    confirming,
+    dev_mail,
+    employees,
+    home,
+    invitations,
+    resetting,
+    search,
+    sign_in,
+    sign_up,
+    status,
+    team,
+    tenants,
+    verification,
+)
 from portal.pages.settings import desk, general, models, retention
 
 ROUTERS: Final[Sequence[APIRouter]] = (
@@ -17,6 +35,14 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     sign_up.router,
     verification.router,
     resetting.router,
+    invitations.router,
+    confirming.router,
+    account.router,
+    tenants.router,
+    team.router,
     dev_mail.router,
     employees.router,
+    channels_slack.router,
+    channels_whatsapp.router,
+    channels.router,
 )
