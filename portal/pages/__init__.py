@@ -5,7 +5,7 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from portal.pages import dev_mail, home, resetting, search, sign_in, sign_up, status, verification
+from portal.pages import dev_mail, home, rehearsals, resetting, search, sign_in, sign_up, status, verification
 
 ROUTERS: Final[Sequence[APIRouter]] = (
     status.router,
@@ -16,4 +16,5 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     verification.router,
     resetting.router,
     dev_mail.router,
+    rehearsals.router,
 )
