@@ -22,6 +22,7 @@ KonstructError
   ChannelError            what a channel answers to a send
     ChannelRateLimited    says when to try again                                 retryable
     ChannelUnavailable    the send certainly did not happen                      retryable
+      TokenExpired        as long as the connection's token is not renewed
     SendUncertain         nobody knows whether the send happened                 retryable, after a look
     ChannelRefused        this message can never be sent (archived, too old)
     ConnectionDead        this connection's credentials are no longer good
@@ -143,6 +144,10 @@ class ChannelRateLimited(ChannelError):
 
 class ChannelUnavailable(ChannelError):
     retryable = True
+
+
+class TokenExpired(ChannelUnavailable):
+    """Where tokens are not renewed, it means that the connection is dead."""
 
 
 class SendUncertain(ChannelError):

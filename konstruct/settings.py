@@ -80,6 +80,10 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path(".konstruct"), description="Folder that holds all state of the one-machine stack.")
     gateway_host: str = Field("127.0.0.1", description="Address the gateway listens on.")
     gateway_port: int = Field(8000, description="Port of the gateway (webhooks).")
+    gateway_public_url: str | None = Field(
+        None,
+        description="Address that Slack and Meta reach the gateway by, e.g. https://hooks.example.com. Unset: its own.",
+    )
     portal_host: str = Field("127.0.0.1", description="Address the portal listens on.")
     portal_port: int = Field(8080, description="Port of the portal (web pages).")
     portal_public_url: str | None = Field(
@@ -208,6 +212,11 @@ class Settings(BaseSettings):
     @property
     def gateway_url(self) -> str:
         return _url(self.gateway_host, self.gateway_port)
+
+    @property
+    def gateway_address(self) -> str:
+        """What addresses that channels are told begin with."""
+        return (self.gateway_public_url or self.gateway_url).rstrip("/")
 
     @property
     def portal_url(self) -> str:

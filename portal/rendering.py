@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from portal import navigation
+from portal import navigation, settings_sections
 
 MACROS: Final = ("icons", "buttons", "forms", "data", "surfaces", "dialogs", "moving")
 TOAST_COOKIE: Final = "__Host-konstruct-toast"
@@ -56,6 +56,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals["static"] = _static
+    environment.globals["settings_tabs"] = settings_sections.tabs
     environment.filters["path"] = lambda text: quote(str(text), safe="")
     # Every macro is at hand in every template and fragment as `ui.…`, without an import.
     macros: dict[str, Any] = {}

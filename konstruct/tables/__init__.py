@@ -10,6 +10,7 @@ from konstruct.tables.accounts import (
     UserSession,
 )
 from konstruct.tables.audit import AuditEvent, AuditHead, AuditSeal, AuditSealLeaf
+from konstruct.tables.connecting import SlackAttempt, WhatsAppDraft
 from konstruct.tables.conversations import Contact, ContactAlias, ContactKey, Conversation, Message
 from konstruct.tables.employees import Employee, EmployeeBinding, EmployeeDraft, EmployeePicture, EmployeeVersion
 from konstruct.tables.factors import Authenticator, LinkedAccount, Passkey, RecoveryCode
@@ -73,6 +74,7 @@ __all__ = [
     "Rehearsal",
     "RehearsedStep",
     "RetentionRun",
+    "SlackAttempt",
     "Step",
     "Tenant",
     "TenantKey",
@@ -82,4 +84,5 @@ __all__ = [
     "User",
     "UserDevice",
     "UserSession",
+    "WhatsAppDraft",
 ]

@@ -56,10 +56,11 @@ class Connection(Owned, table=True):
     key: str
     kind: str
     account: str
-    """Slack: ``{enterprise id or -}/{team id or -}``; WhatsApp: the number's id; console: the tenant's slug."""
+    """Slack: ``{enterprise id or -}/{team id or -}``; WhatsApp: the number's id; console: the tenant's slug.
+    Of one that was disconnected: ``disconnected/{its id}``, so that the account is free."""
     external: dict[str, Any] = document()
-    """Ids that are no secret. Slack: team_id, enterprise_id, app_id, bot_user_id, bot_id; WhatsApp: phone_number_id,
-    waba_id, display_phone_number, and the template that asks people to write again."""
+    """Ids and names that are no secret. Slack: team_id, enterprise_id, app_id, bot_user_id, bot_id, team_name;
+    WhatsApp: phone_number_id, waba_id, display_phone_number, and the template that asks people to write again."""
     functions: list[str] = document(list)
     """What it is for, each in a few words; without any it is not held to them."""
     sealed_secrets: str | None = None
@@ -68,6 +69,15 @@ class Connection(Owned, table=True):
     status: str = "active"
     status_reason: str | None = None
     status_changed_at: datetime = moment()
+    last_event_at: datetime | None = moment(optional=True)
+    """When the channel last told us something, to within some seconds."""
+    token_expires_at: datetime | None = moment(optional=True)
+    renew_at: datetime | None = moment(optional=True)
+    """When the token is to be renewed; None where none expires."""
+    renewing_until: datetime | None = moment(optional=True)
+    """Somebody renews it, until then at the latest."""
+    renewal_problem: str | None = None
+    """Why the last attempt came to nothing, in a sentence for whoever runs the tenant."""
     created_at: datetime = moment()
 
 

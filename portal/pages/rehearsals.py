@@ -3,6 +3,7 @@
 The panel is asked for again and again while it is looked at; as long as it says nothing new, the answer is empty.
 """
 
+import json
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any
@@ -20,6 +21,7 @@ from konstruct.identity import new_id
 from konstruct.rehearsals import rooms, showing
 from konstruct.rehearsals.showing import Shown
 from konstruct.tables import Rehearsal
+from konstruct.visible import visible
 from portal.access import Member, may
 from portal.rendering import is_partial, redirect, render
 from portal.services import services
@@ -55,6 +57,14 @@ def money(cost: Decimal) -> str:
     if cost == 0:
         return "$0"
     return f"${cost:.2f}" if cost >= 1 else f"${cost:.4f}" if cost >= Decimal("0.001") else f"${cost:.6f}"
+
+
+def readable(arguments: str) -> str:
+    """Of a call, as a model wrote them; with nothing left out and nothing that shows nothing."""
+    try:
+        return visible(json.dumps(json.loads(arguments), ensure_ascii=False, indent=2))
+    except ValueError:
+        return visible(arguments)
 
 
 @router.get("")
@@ -225,8 +235,9 @@ def _answer(
         "panel": panel,
         "sentence": sentence,
         "text": text,
-        "employee_key": panel.draft.key,
+        "draft": panel.draft,
         "money": money,
+        "readable": readable,
         "message_id": new_id(),
     }
     return render(request, "pages/rehearsals/page.html", status, block="state", **context)

@@ -37,7 +37,7 @@ AUDITORS_OWN: Final = [
 REMOVABLE: Final = [
     *["employee_bindings", "contact_aliases", "contact_keys", "conversation_summaries", "memories", "memory_vectors"],
     *["knowledge_documents", "knowledge_contents", "knowledge_chunks", "knowledge_vectors"],
-    *["files", "file_removals"],
+    *["files", "file_removals", "slack_attempts", "whatsapp_drafts"],
     *["model_keys", "steps", "handoffs", "judgements"],
     "rehearsed_steps",
     *["users", "user_sessions", "user_devices", "account_tokens", "memberships", "invitations"],
@@ -67,6 +67,7 @@ SEEN_ACROSS_TENANTS: Final = [
     *[f"ceremonies.{name}" for name in ("digest", "kind", "sealed", "expires_at")],
     *[f"connections.{name}" for name in ("tenant_id", "id", "key", "kind", "account", "external")],
     *[f"connections.{name}" for name in ("status", "status_reason", "status_changed_at")],
+    *["connections.renew_at", "connections.renewing_until"],
     *[f"messages.{name}" for name in ("tenant_id", "id", "conversation_id", "turn_id")],
     *[f"messages.{name}" for name in ("author", "purpose", "state", "created_at", "swept_at")],
     *[f"conversations.{name}" for name in ("tenant_id", "id", "memory_due_at", "memory_claimed_until")],

@@ -15,6 +15,7 @@ from konstruct.vault import Vault
 from tests.support.approvals import ask
 from tests.support.office import Furnished, furnish, open_office
 from tests.tenancy.attempts_on_accounts import settle
+from tests.tenancy.attempts_on_connecting import begin_to_connect
 from tests.tenancy.attempts_on_consults import wonder
 from tests.tenancy.attempts_on_designs import draft
 from tests.tenancy.attempts_on_files import enclose
@@ -69,6 +70,7 @@ async def _equipped(office: Furnished) -> Furnished:
     await draft(office)
     await enclose(office)
     await meet(office)
+    await begin_to_connect(office)
     await rehearse(office)
     await settle(office)
     await bring_key(office, Candidate("openai", SecretStr("sk-canary-of-openai")))

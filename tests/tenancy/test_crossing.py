@@ -47,6 +47,7 @@ from konstruct.vault import Vault
 from tests.conftest import ENCRYPTION_KEY
 from tests.support.office import Allowing, Furnished
 from tests.tenancy.attempts_on_accounts import ON_ACCOUNTS
+from tests.tenancy.attempts_on_connecting import ON_CONNECTING
 from tests.tenancy.attempts_on_consults import ON_CONSULTS
 from tests.tenancy.attempts_on_designs import ON_DESIGNS
 from tests.tenancy.attempts_on_escalation import ON_ESCALATION
@@ -144,7 +145,7 @@ ATTEMPTS: dict[str, tuple[Attempt, object]] = {
         NotFound,
     ),
     "connections.install": (lambda s, a, b: _install(s, a, b, tenant=a, account=b.account), Conflict),
-    "connections.install for b": (lambda s, a, b: _install(s, a, b, tenant=b, account="-/TNEW"), ValueError),
+    "connections.install for b": (lambda s, a, b: _install(s, a, b, tenant=b, account="-/TNEW"), DBAPIError),
     "connections.unsealed": (_unseal, DBAPIError),
     "conversations.begin_turn": (
         lambda s, a, b: conversations.begin_turn(s, a.vault, b.waiting.conversation_id, new_id()),
@@ -225,6 +226,7 @@ ATTEMPTS: dict[str, tuple[Attempt, object]] = {
     **ON_CONSULTS,
     **ON_DESIGNS,
     **ON_WHATSAPP,
+    **ON_CONNECTING,
     **ON_SETTINGS,
     **ON_REHEARSALS,
 }

@@ -1,6 +1,5 @@
 // The chat beside the designer's form: sends what is written, looks again and again for what is new, and takes it over
 // part by part, so that what is open stays open and nobody loses what they are typing.
-import { announce } from "./parts.js";
 
 const AT_WORK = 1000;
 const AT_REST = 3000;
@@ -28,12 +27,10 @@ function start(panel) {
     const log = document.getElementById("rehearsal-log");
     const isAtEnd = !log || log.scrollHeight - log.scrollTop - log.clientHeight < 80;
     const held = document.activeElement?.closest("#rehearsal-state [id]")?.id;
-    const heard = new Set([...document.querySelectorAll("#rehearsal-log > *")].map((line) => line.id));
     merge(state, fresh.content);
     if (held && !document.activeElement?.closest("#rehearsal-state")) refocus(held);
     const now = document.getElementById("rehearsal-log");
     if (now && isAtEnd) now.scrollTop = now.scrollHeight;
-    if (now && !now.querySelector("#rehearsal-waiting")) say(now, heard);
   }
 
   /** Children of `place` become those of `wanted`; the ones with an id that say the same as before are left alone. */
@@ -74,11 +71,6 @@ function start(panel) {
   function refocus(id) {
     const again = document.getElementById(id);
     (again?.querySelector("summary") ?? again)?.focus({ preventScroll: true });
-  }
-
-  function say(log, heard) {
-    const fresh = [...log.querySelectorAll(':scope > [data-by="employee"]')].filter((line) => !heard.has(line.id));
-    if (heard.size && fresh.length) announce(fresh.at(-1).querySelector(".bubble")?.textContent.trim() ?? "");
   }
 
   // -- Asking -------------------------------------------------------------------------------------------------------
