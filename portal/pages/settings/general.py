@@ -25,8 +25,8 @@ router = APIRouter(prefix="/t/{tenant}/settings")
 
 Editor = Annotated[Member, Depends(may("settings.edit"))]
 
-MOST_MODELS: Final = 5
-"""So many fields there are for them; a manifest may name more, and then there are as many as it names."""
+MORE_MODELS: Final = 2
+"""So many empty fields there are for more of them."""
 _SCOPES: Final = (
     ("contact", "From one contact"),
     ("connection", "Through one channel"),
@@ -152,7 +152,7 @@ async def _page(request: Request, member: Member, sent: Sent | None = None) -> R
         zones=sorted(available_timezones()),
         workspaces=workspaces,
         workspace_options=[("", "None"), *((key, key) for key in workspaces)],
-        model_fields=[*named, *[""] * max(1, MOST_MODELS - len(named))],
+        model_fields=[*named, *[""] * MORE_MODELS],
         known_models=[f"{provider}/{name}" for provider in PROVIDERS for name in prices.MODELS.get(provider, {})],
         passed_over=[name for name in named if name.partition("/")[0] not in usable],
         scopes=[(scope, title, limits.describe(limits.DEFAULT_LIMITS[scope])) for scope, title in _SCOPES],
