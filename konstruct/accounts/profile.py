@@ -112,7 +112,7 @@ async def delete_account(database: Database, who: SignedIn) -> None:
     """
     if alone := await owned_alone(database, who):
         names = " and ".join(seat.name for seat in alone)
-        raise Conflict(f"You are the only owner of {names}. Make somebody else an owner first, or delete the business.")
+        raise Conflict(f"You are the only owner of {names}. Make somebody else an owner first.")
     for seat in who.seats:
         async with database.tenant_session(seat.tenant_id) as session:
             await team.remove(session, seat.tenant_id, By(who.user_id, seat.role), who.user_id)
