@@ -111,7 +111,8 @@ def _where_to_go(settings: Settings, *, has_own_temporal: bool) -> str:
         "",
         "Konstruct is running. Ctrl-C stops it.",
         '  Talk to Ada     bin/konstruct chat "Hello"',
-        f"  Is it running?  {settings.portal_url}",
+        f"  Portal          {settings.portal_url}",
+        f"  Is it running?  {settings.portal_url}/status",
         f"  Gateway         {settings.gateway_url}/health/ready",
     ]
     if has_own_temporal:
