@@ -45,6 +45,8 @@ class Approving:
                 chosen = await approvals.settings(session)
                 account = await self._account(session, chosen.connection_key)
             card = None
+            if asked.is_rehearsal:
+                account = None
             if account is not None and chosen.channel is not None and asked.state == "waiting" and not asked.cards:
                 card = await self._show(account, chosen.channel, asked)
             async with self._database.tenant_session(state.tenant_id) as session:

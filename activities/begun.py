@@ -9,6 +9,7 @@ from konstruct.contracts.conversation import Thought, ToolCallToMake
 from konstruct.conversations import Turn
 from konstruct.knowledge.citing import Source
 from konstruct.ports import Image, ModelLink, ToolCall
+from konstruct.rehearsals.steps import Thought as Seen
 from konstruct.scope import Verdict
 from konstruct.tools.builtin import SEND_FILE
 from konstruct.tools.calls import Kept, PastStep
@@ -28,6 +29,8 @@ class Begun:
     """Answers to which a person said yes."""
     pictures: Mapping[UUID, Image] = field(default_factory=dict)
     """That a model which sees any is shown, by their files."""
+    seen: Seen | None = None
+    """In a rehearsal: what is noted of this step, while it is thought."""
 
     @property
     def may_stream(self) -> bool:

@@ -13,6 +13,7 @@ from temporalio import activity
 from activities.heartbeat import heartbeat
 from activities.streaming import Streaming
 from konstruct import conversations, outbox, window
+from konstruct.connecting import renewing
 from konstruct.contracts.conversation import Delivered, DeliverRequest
 from konstruct.db import Database
 from konstruct.errors import (
@@ -23,13 +24,14 @@ from konstruct.errors import (
     NotFound,
     SendUncertain,
     StreamEnded,
+    TokenExpired,
     Unavailable,
 )
 from konstruct.file_ports import FileStore
 from konstruct.files import keeping
 from konstruct.files.keeping import Enclosed
 from konstruct.outgoing import Send
-from konstruct.ports import Messenger, OutgoingFile, Windows
+from konstruct.ports import ChannelAccount, Messenger, OutgoingFile, Windows
 from konstruct.reply_window import Held
 from konstruct.streaming import NO_STREAMERS, Streamer
 from konstruct.streams import Shown
@@ -76,7 +78,7 @@ class Delivery:
     async def _copy_window(self, request: DeliverRequest) -> None:
         """So that the next turn finds it, with the answer that was just given."""
         async with self._database.tenant_session(request.tenant_id) as session:
-            latest = await conversations.latest_window(session, request.conversation_id)
+            latest = await window.latest(session, request.conversation_id)
         if (copy := window.dump(latest)) is not None:
             await self._windows.put(request.tenant_id, request.conversation_id, copy)
 
@@ -110,9 +112,8 @@ class Delivery:
         try:
             _be_in_time(began)
             external_id = await self._messengers[send.account.kind].send(send.account, send.thread, send.message)
-        except (ChannelRateLimited, ChannelUnavailable):
-            await self._settle_unsent(request, message_id)
-            raise
+        except (ChannelRateLimited, ChannelUnavailable) as error:
+            return await self._put_off(request, message_id, send.account, error)
         except ChannelRefused as error:
             return await self._settle_refused(request, message_id, error)
         return await self._settle_sent(request, message_id, external_id, was_resent=was_resent)
@@ -135,9 +136,8 @@ class Delivery:
                     await streamer.end(send.account, send.thread, external_id, message.message_id)
             else:
                 await streamer.replace(send.account, send.thread, external_id, message)
-        except (ChannelRateLimited, ChannelUnavailable):
-            await self._settle_unsent(request, message.message_id)
-            raise
+        except (ChannelRateLimited, ChannelUnavailable) as error:
+            return await self._put_off(request, message.message_id, send.account, error)
         except ConnectionDead as error:
             return await self._settle_refused(request, message.message_id, error)
         except ChannelRefused:
@@ -173,6 +173,22 @@ class Delivery:
     async def _settle_unsent(self, request: DeliverRequest, message_id: UUID) -> None:
         async with self._database.tenant_session(request.tenant_id) as session:
             await outbox.settle_unsent(session, request.conversation_id, message_id)
+
+    async def _put_off(
+        self,
+        request: DeliverRequest,
+        message_id: UUID,
+        account: ChannelAccount,
+        error: ChannelRateLimited | ChannelUnavailable,
+    ) -> Literal["sent", "superseded", "failed"]:
+        """Raises the error, unless a new token is needed and none will come: then nothing can be sent any more."""
+        if isinstance(error, TokenExpired):
+            async with self._database.tenant_session(request.tenant_id) as session:
+                is_renewed = await renewing.hasten(session, self._vault, account)
+            if not is_renewed:
+                return await self._settle_refused(request, message_id, ConnectionDead(str(error), "token_expired"))
+        await self._settle_unsent(request, message_id)
+        raise error
 
     async def _settle_unstreamed(self, request: DeliverRequest, message_id: UUID, shown: Shown) -> None:
         async with self._database.tenant_session(request.tenant_id) as session:

@@ -27,6 +27,7 @@ from konstruct.handoffs import owning
 from konstruct.handoffs.owning import Wish
 from konstruct.models import ModelCall
 from konstruct.ports import ChatModel, Cooldowns, ModelLink
+from konstruct.rehearsals import pretending
 from konstruct.tools import calls as calls_
 from konstruct.tools import registry
 from konstruct.tools.builtin import SEND_REPLY
@@ -188,9 +189,11 @@ class Escalating:
         judged = replace(judged, asked_for_human=judged.asked_for_human or watch.facts.asked_for_human)
         await judgements.keep(session, request.tenant_id, request.conversation_id, request.turn_id, judged)
 
-    async def hand_off(self, session: AsyncSession, request: ThinkRequest, asker: UUID | None, fired: Fired) -> Thought:
+    async def hand_off(self, session: AsyncSession, request: ThinkRequest, turn: Turn, fired: Fired) -> Thought:
         """People get the conversation. Its turn must be found to be this one, in the same transaction."""
-        _record(session, request, asker, fired, "hand_off")
+        _record(session, request, turn.asker, fired, "hand_off")
+        if turn.rehearsal is not None:
+            return Thought("reply", [await pretending.hand_off(session, request.conversation_id, request.turn_id)])
         owned = await owning.hand_off(session, self._vault, request.conversation_id, _wish(fired))
         return Thought("handed_off", ownership=OwnerState(owned.owner, owned.epoch, owned.handoff_id, owned.agent))
 

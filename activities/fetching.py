@@ -14,10 +14,18 @@ from temporalio import activity
 from activities.heartbeat import heartbeat
 from activities.opening import Opened, Opening
 from konstruct import connections, conversations, usage
+from konstruct.connecting import renewing
 from konstruct.contracts.conversation import FetchFilesRequest
 from konstruct.conversations import Whereabouts
 from konstruct.db import Database
-from konstruct.errors import ChannelRefused, ChannelUnavailable, ConnectionDead, KonstructError, Unreadable
+from konstruct.errors import (
+    ChannelRefused,
+    ChannelUnavailable,
+    ConnectionDead,
+    KonstructError,
+    TokenExpired,
+    Unreadable,
+)
 from konstruct.file_ports import FileSource, FileStore
 from konstruct.files import keeping, kinds
 from konstruct.files.keeping import CONTENT, Content, Task
@@ -91,6 +99,12 @@ class Fetching:
             if await self._keep_same(task, digest):
                 return None
             opened = await self._open(found, task, content)
+        except TokenExpired as error:
+            async with self._database.tenant_session(task.tenant_id) as session:
+                is_renewed = await renewing.hasten(session, self._vault, found.account)
+            if is_renewed:
+                raise
+            return await self._refuse_as_dead(found.account, task, ConnectionDead(str(error), "token_expired"))
         except Unreadable as error:
             return await self._refuse(task, str(error))
         except ConnectionDead as error:

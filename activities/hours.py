@@ -14,4 +14,8 @@ def away(request: ThinkRequest, begun: Begun) -> Answered | None:
     if request.step or begun.released or not asks:
         return None
     text = employees.away(turn.employee, turn.time_zone, utc_now())
+    if begun.seen is not None:
+        # A draft can be tried out at any hour; what contacts would read now is noted.
+        begun.seen.away = text or ""
+        return None
     return None if text is None else Answered(text, "", is_away=True)

@@ -8,6 +8,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
+from activities import rehearsing
 from activities.begun import Answered, Begun, to_use_tools
 from activities.escalating import HELD_BACK, Escalating, Judge, Watch
 from activities.heartbeat import heartbeat
@@ -38,7 +39,7 @@ from konstruct.knowledge.citing import Source, cite
 from konstruct.memory import Recalled
 from konstruct.model_keys import keeping as model_keys
 from konstruct.models import ModelCall
-from konstruct.ports import ChatModel, Cooldowns, Embedders, Messenger, Windows
+from konstruct.ports import ChatMessage, ChatModel, Cooldowns, Embedders, Messenger, ModelLink, Windows
 from konstruct.settings import Settings
 from konstruct.streaming import NO_STREAMERS, Streamer
 from konstruct.tools import calls as calls_
@@ -114,13 +115,15 @@ class Thinking:
                 ):
                     recalled = await self._recalling.recall(request, turn)
                     answer, watch = await self._answer(request, begun, recalled, calls, judge, live)
-                begun = replace(begun, watch=watch)
+                begun = replace(begun, watch=rehearsing.noted(begun, watch))
                 thought = await self._store(request, begun, recalled, answer, calls, judge_calls)
                 if thought.decision == "tools":
                     await live.use_tools([call.name for call in answer.calls if call.name in begun.toolbox])
-        except BaseException:
+        except BaseException as error:
             # What a call cost is kept all the same, whether it failed, was cancelled or its answer could not be stored.
             async with self._database.tenant_session(request.tenant_id) as session:
+                problem = str(error) if isinstance(error, ModelsUnavailable) else rehearsing.BROKEN_OFF
+                await rehearsing.keep(session, self._vault, request, begun, problem=problem)
                 usage.record(session, turn.employee, request.conversation_id, request.turn_id, calls)
                 usage.record(session, turn.employee, request.conversation_id, request.turn_id, judge_calls, "judge")
             raise
@@ -153,7 +156,8 @@ class Thinking:
             begun = await self._prepare(session, request, turn)
             if begun.watch.fired is not None:
                 await self._escalating.keep(session, request, begun.watch)
-                return await self._escalating.hand_off(session, request, turn.asker, begun.watch.fired)
+                await rehearsing.keep(session, self._vault, request, begun)
+                return await self._escalating.hand_off(session, request, turn, begun.watch.fired)
         if turn.window is not None and (copy := window.dump(turn.window)) is not None:
             await self._windows.put(*where, copy)
         return replace(begun, pictures=await self._looking.look(request.tenant_id, turn))
@@ -178,7 +182,8 @@ class Thinking:
         if request.step:
             caps, spent = Caps.of(turn.employee), await usage.spent(session, request.turn_id)
             may_call &= request.step < caps.steps and spent < caps.cost and not proposing.is_stuck(steps)
-        return Begun(turn, toolbox, watch, chain, steps, may_call, released)
+        watch, seen = rehearsing.watched(turn, watch, steps), rehearsing.begin(turn, request)
+        return Begun(turn, toolbox, watch, chain, steps, may_call, released, seen=seen)
 
     async def _passages(self, request: ThinkRequest, begun: Begun) -> list[Source]:
         """Looked for beforehand where the model at hand cannot call a tool to do so."""
@@ -211,6 +216,7 @@ class Thinking:
             turn = begun.turn
             if outcome != "turn.superseded":
                 await self._escalating.keep(session, request, begun.watch)
+            await rehearsing.keep(session, self._vault, request, begun, recalled, answer)
             usage.record(session, turn.employee, request.conversation_id, request.turn_id, calls)
             usage.record(session, turn.employee, request.conversation_id, request.turn_id, judge_calls, "judge")
             why: dict[str, Any] = {"kind": answer.turned_down.why} if answer.turned_down else {}
@@ -257,7 +263,7 @@ class Thinking:
             outcome = "turn.out_of_scope" if is_foreign else "turn.away" if answer.is_away else "turn.answered"
             return Thought("reply", reply_ids), outcome
         if begun.watch.hands_off:
-            return await self._escalating.hand_off(session, request, turn.asker, fired), "turn.handed_off"
+            return await self._escalating.hand_off(session, request, turn, fired), "turn.handed_off"
         if begun.watch.holds_back:
             asked = await self._escalating.hold_back(session, request, turn, fired, answer.text, answer.link_name)
             told = await conversations.finish_turn(*where, parts)
@@ -281,6 +287,7 @@ class Thinking:
         self, session: AsyncSession, request: ThinkRequest, begun: Begun, answer: Answered, *, is_untrusted: bool
     ) -> Thought:
         asking = await approvals.settings(session)
+        proposals = proposing.propose(answer.calls, begun.toolbox, begun.steps, is_untrusted=is_untrusted)
         kept = await calls_.keep_step(
             session,
             self._vault,
@@ -290,7 +297,7 @@ class Thinking:
             text=answer.text,
             link=answer.link_name,
             after_seq=begun.turn.asked_seqs[-1],
-            proposals=proposing.propose(answer.calls, begun.toolbox, begun.steps, is_untrusted=is_untrusted),
+            proposals=rehearsing.unasked(begun, proposals),
             expires_after=asking.expires_after,
         )
         return to_use_tools(kept)
@@ -325,16 +332,21 @@ class Thinking:
         live: Live,
     ) -> Answered:
         specs = [tool.spec for tool in begun.toolbox.values()]
-        answer = await models.ask(
-            self._model,
-            # Where there is something to look at, those that can come first.
-            sorted(begun.chain, key=lambda link: bool(begun.pictures) and not link.sees_images),
-            lambda link: prompting.prompt(
+
+        def prompt(link: ModelLink) -> Sequence[ChatMessage]:
+            made = prompting.prompt(
                 *(begun.turn, recalled, begun.steps, passages, link),
                 has_tools=bool(specs),
                 may_call=begun.may_call,
                 pictures=begun.pictures,
-            ),
+            )
+            return rehearsing.prompted(begun, link, made, specs, passages)
+
+        answer = await models.ask(
+            self._model,
+            # Where there is something to look at, those that can come first.
+            sorted(begun.chain, key=lambda link: bool(begun.pictures) and not link.sees_images),
+            prompt,
             self._cooldowns,
             calls.append,
             self._settings.turn_budget_seconds,

@@ -20,7 +20,9 @@ from konstruct import employees
 from konstruct.contracts.conversation import ToolCallRequest
 from konstruct.db import Database
 from konstruct.errors import Misconfigured, ToolFailed, Unavailable, WebError, WebRefused, WebUncertain, WebUnreachable
+from konstruct.rehearsals import pretending, steps
 from konstruct.source_ports import Mcp, Web
+from konstruct.tables import Rehearsal
 from konstruct.tables import Tool as ToolRow
 from konstruct.tools import calls, defining, http, policy, registry, schemas
 from konstruct.tools.calls import CANCELLED, UNKNOWN, Begun, Outcome
@@ -47,6 +49,8 @@ class _Prepared:
     arguments: dict[str, JsonValue]
     row: ToolRow | None
     secrets: Mapping[str, SecretStr]
+    rehearsal: Rehearsal | None = None
+    """What is tried out, where it is no contact for whom it is made."""
 
 
 class ToolUse:
@@ -110,7 +114,10 @@ class ToolUse:
             return None
         row = await defining.get(session, tool.tool_id) if tool.tool_id else None
         secrets = await defining.secrets(session, self._vault, row) if row else {}
-        return _Prepared(begun, tool, json.loads(begun.arguments), row, secrets)
+        rehearsal = None
+        if version.number == employees.REHEARSED:
+            rehearsal = await pretending.of_conversation(session, call.conversation_id)
+        return _Prepared(begun, tool, json.loads(begun.arguments), row, secrets, rehearsal)
 
     async def _make(self, prepared: _Prepared, *, is_last: bool) -> Outcome:
         """Raises what is to be tried again; all else is an outcome."""
@@ -141,11 +148,22 @@ class ToolUse:
 
     async def _result(self, prepared: _Prepared) -> Outcome:
         tool, call = prepared.tool, prepared.begun.call
+        if prepared.rehearsal is not None and pretending.pretends(prepared.rehearsal, tool):
+            return await self._pretend(prepared, prepared.rehearsal)
         if prepared.row is None:
             return await self._builtin.use(tool.spec.name, Given(call, prepared.arguments))
         if tool.kind == "http":
             return await self._over_http(prepared, prepared.row)
         return await self._at_server(prepared, prepared.row)
+
+    async def _pretend(self, prepared: _Prepared, rehearsal: Rehearsal) -> Outcome:
+        """All is made ready, and nothing is sent."""
+        call = prepared.begun.call
+        pretended = pretending.pretended(call, prepared.tool, prepared.row, prepared.arguments, prepared.secrets)
+        told = [(what, str(_without(text, prepared.secrets))) for what, text in pretended.would]
+        async with self._database.tenant_session(call.tenant_id) as session:
+            await steps.keep(session, self._vault, rehearsal, call.turn_id, replace(pretended, would=told))
+        return Outcome("done", pretending.SIMULATED)
 
     async def _over_http(self, prepared: _Prepared, row: ToolRow) -> Outcome:
         definition = HttpToolDefinition.parse(row.definition["request"])

@@ -20,6 +20,7 @@ from konstruct.contracts.upkeep import Sealed
 from konstruct.db import Database
 from konstruct.errors import Unavailable
 from konstruct.handoffs import attending
+from konstruct.rehearsals import rooms
 from konstruct.tables import AuditSeal
 from konstruct.unsettled import Unsettled
 
@@ -58,6 +59,7 @@ class Upkeep:
             signalled += await self._tell_handoffs()
             signalled += await self._tell_consults()
             await self._removing.run(AT_MOST)
+            await rooms.forget_old(self._database, AT_MOST)
         return Swept(signalled)
 
     async def _tell_approvals(self) -> int:

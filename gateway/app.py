@@ -12,6 +12,7 @@ from gateway.api import app as api
 from gateway.slack_events import SlackEvents
 from gateway.whatsapp_events import WhatsAppEvents
 from konstruct import temporal
+from konstruct.adapters import slack_oauth
 from konstruct.adapters.console import ConsoleMessenger
 from konstruct.adapters.redis import Circuit, RedisLimiter, connect
 from konstruct.adapters.slack import SlackMessenger, open_session
@@ -48,6 +49,7 @@ def build(settings: Settings) -> FastAPI:
                 "slack": messenger,
                 "whatsapp": WhatsAppMessenger(http, settings.graph_api_url),
                 "console": ConsoleMessenger(),
+                "rehearsal": ConsoleMessenger(),
             }
             app.mount("/api/v1", api.build(database, vault, limiter, client, messengers))
             if settings.slack_signing_secret is not None or settings.slack_app_token is not None:
@@ -57,8 +59,10 @@ def build(settings: Settings) -> FastAPI:
                 )
                 if settings.slack_signing_secret is not None:
                     app.include_router(slack.router(events, settings.slack_signing_secret))
-                if settings.slack_client_id is not None and settings.slack_client_secret is not None:
-                    app.include_router(slack_install.router(database, vault, redis, circuit, messenger, settings))
+                if (oauth := slack_oauth.of_deployment(http, settings)) is not None:
+                    app.include_router(
+                        slack_install.router(database, vault, redis, circuit, oauth, settings.encryption_keys)
+                    )
             if settings.whatsapp_verify_token is not None:
                 heard = WhatsAppEvents(database, vault, limiter, client)
                 app.include_router(whatsapp.router(heard, settings.whatsapp_app_secret, settings.whatsapp_verify_token))

@@ -18,6 +18,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from temporalio.client import Client
 
 from gateway import bodies, slack_socket
+from gateway.heard import Heard
 from gateway.slack_approvals import SlackApprovals
 from gateway.slack_consults import SlackConsults
 from gateway.slack_handoffs import SlackHandoffs
@@ -50,6 +51,7 @@ class SlackEvents:
     ) -> None:
         self._database = database
         self._vault = vault
+        self._heard = Heard(database)
         self._app_token = settings.slack_app_token
         self._handoffs = SlackHandoffs(database, vault, temporal_client, messenger, deskroom)
         self._consults = SlackConsults(database, vault, temporal_client, deskroom)
@@ -126,6 +128,7 @@ class SlackEvents:
             if connection is not None:
                 # Bolt hands what is in the context to listeners, as arguments of the same name.
                 context["connection"] = connection
+                await self._heard.note(connection)
                 return await next_()
         raise NotFound("This Slack workspace is not connected to any tenant.")
 

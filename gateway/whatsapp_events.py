@@ -14,6 +14,7 @@ from temporalio.client import Client
 
 from gateway import whatsapp_account
 from gateway.bodies import Json
+from gateway.heard import Heard
 from gateway.whatsapp_listeners import CHANNEL, Item, WhatsAppListeners
 from gateway.whatsapp_shapes import Change, Entry, Notification
 from konstruct import connections, quarantine
@@ -35,6 +36,7 @@ class WhatsAppEvents:
     def __init__(self, database: Database, vault: Vault, limiter: Limiter, temporal_client: Client) -> None:
         self._database = database
         self._vault = vault
+        self._heard = Heard(database)
         self._listeners = WhatsAppListeners(database, vault, limiter, temporal_client)
 
     async def account_with_own_app(self, phone_number_id: str) -> ChannelAccount | None:
@@ -78,6 +80,7 @@ class WhatsAppEvents:
         known = account.external.get("waba_id")
         if known and entry.id and known != entry.id:
             raise NotFound("This WhatsApp number is connected as one of another business account.")
+        await self._heard.note(connection)
         items = self._listeners.items(connection, change)
         await self._take_all([Item(item.whose, _within(entry, raw, item.raw), item.take) for item in items])
 
@@ -87,6 +90,7 @@ class WhatsAppEvents:
             return
         for connection in await connections.of_business(self._database, CHANNEL, entry.id):
             if only in (None, connection.tenant_id):
+                await self._heard.note(connection)
                 async with self._database.tenant_session(connection.tenant_id) as session:
                     await whatsapp_account.note(session, connection, change, entry.time)
 

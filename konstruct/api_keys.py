@@ -5,12 +5,12 @@ import re
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal, get_args
 from uuid import UUID
 
 from pydantic import SecretStr
-from sqlalchemy import bindparam, text
+from sqlalchemy import bindparam, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
@@ -40,6 +40,10 @@ _BYTES: Final = 32
 _SHAPE: Final = re.compile(rf"{_PREFIX}[A-Za-z0-9_-]{{43}}")
 _NAME: Final = re.compile("[a-z][a-z0-9-]{0,62}")
 
+_USE_IS_NOTED_EVERY: Final = timedelta(minutes=5)
+"""Not at every request: each would wait for the one before it, at the key's row."""
+
+_USED = update(ApiKey).where(col(ApiKey.id) == bindparam("key_id")).values(last_used_at=bindparam("now"))
 _FOUND = text("select * from find_api_key(:digest)")
 _NAME_OF = select(ApiKey.name).where(col(ApiKey.id) == bindparam("key_id"), col(ApiKey.revoked_at).is_(None))
 
@@ -55,9 +59,11 @@ class Principal:
 
 @dataclass(frozen=True)
 class KnownKey:
+    id: UUID
     name: str
     scopes: list[str]
     created_at: datetime
+    last_used_at: datetime | None
     revoked_at: datetime | None
 
 
@@ -100,7 +106,10 @@ async def find(database: Database, key: str) -> Principal:
         async with database.system_session() as session:
             row = (await session.execute(_FOUND, {"digest": _digest(key)})).one_or_none()
     if row is None:
-        raise Unauthentic("This API key is not valid: make one with `konstruct api-key create`.")
+        raise Unauthentic("This API key is not valid: make one in the portal, or with `konstruct api-key create`.")
+    if row.last_used_at is None or row.last_used_at < utc_now() - _USE_IS_NOTED_EVERY:
+        async with database.tenant_session(row.tenant_id) as session:
+            await session.execute(_USED, {"key_id": row.key_id, "now": utc_now()})
     return Principal(row.tenant_id, row.key_id, frozenset(row.scopes))
 
 
@@ -115,7 +124,7 @@ async def actor_of(session: AsyncSession, key_id: UUID) -> str:
 async def listing(session: AsyncSession) -> list[KnownKey]:
     """Oldest first, revoked ones too."""
     rows = await session.scalars(select(ApiKey).order_by(col(ApiKey.id)))
-    return [KnownKey(row.name, row.scopes, row.created_at, row.revoked_at) for row in rows]
+    return [KnownKey(row.id, row.name, row.scopes, row.created_at, row.last_used_at, row.revoked_at) for row in rows]
 
 
 async def revoke(session: AsyncSession, tenant_id: UUID, name: str, *, actor: str) -> bool:

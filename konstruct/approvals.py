@@ -1,7 +1,7 @@
 """Approvals: a person's yes or no to one call of a tool, bound to what was shown, and the word that goes back."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, cast
 from uuid import UUID
@@ -10,10 +10,20 @@ from sqlalchemy import bindparam, func, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from konstruct import audit, conversations, notices
+from konstruct import audit, conversations, employees, notices
 from konstruct.db import Database
 from konstruct.errors import Conflict, NotFound
-from konstruct.tables import Approval, Contact, Conversation, Employee, EmployeeVersion, Message, Tenant, ToolCall
+from konstruct.tables import (
+    Approval,
+    Contact,
+    Conversation,
+    Employee,
+    EmployeeVersion,
+    Message,
+    Rehearsal,
+    Tenant,
+    ToolCall,
+)
 from konstruct.tables.base import utc_now
 from konstruct.tools import calls, results
 from konstruct.tools.builtin import SEND_REPLY
@@ -34,13 +44,14 @@ State = Literal["waiting", "approved", "denied", "expired"]
 
 _ASKED = (
     select(Approval, ToolCall)
-    .add_columns(col(EmployeeVersion.name))
+    .add_columns(employees.NAME, col(Conversation.is_rehearsal))
     .join(ToolCall, col(ToolCall.id) == col(Approval.call_id))
     .join(Contact, col(Contact.id) == col(Approval.contact_id))
     .join(Conversation, col(Conversation.id) == col(Approval.conversation_id))
     .join(Employee, col(Employee.id) == col(Conversation.employee_id))
-    .join(EmployeeVersion, col(EmployeeVersion.employee_id) == col(Employee.id))
-    .where(col(EmployeeVersion.number) == col(Employee.published_version), col(Contact.erased_at).is_(None))
+    .outerjoin(EmployeeVersion, employees.IS_PUBLISHED)
+    .outerjoin(Rehearsal, employees.IS_REHEARSED)
+    .where(col(Contact.erased_at).is_(None))
 )
 _RELEASED = (
     select(ToolCall)
@@ -93,6 +104,8 @@ class Asked:
     call_state: str
     """What became of the call itself: see ``konstruct.tools.calls``."""
     cards: list[dict[str, Any]]
+    is_rehearsal: bool = False
+    """Whether it is decided where it is rehearsed, and nobody else is to be asked."""
 
 
 async def settings(session: AsyncSession) -> ApprovalSettings:
@@ -119,8 +132,9 @@ async def find(session: AsyncSession, vault: Vault, approval_id: UUID) -> Asked:
 async def listing(
     session: AsyncSession, vault: Vault, *, state: str | None = None, limit: int = 50, before: UUID | None = None
 ) -> list[Asked]:
-    """Newest first; those whose contact was erased are left out. ``before``: the last one of the page before."""
-    query = _ASKED.order_by(col(Approval.id).desc()).limit(limit)
+    """Newest first; those whose contact was erased are left out, and those of rehearsals, which are decided there.
+    ``before``: the last one of the page before."""
+    query = _ASKED.where(col(Conversation.is_rehearsal).is_(False)).order_by(col(Approval.id).desc()).limit(limit)
     query = query.where(col(Approval.state) == state) if state is not None else query
     query = query.where(col(Approval.id) < before) if before is not None else query
     return await _opened(session, vault, (await session.execute(query)).all())
@@ -252,10 +266,10 @@ async def _release(session: AsyncSession, approval: Approval, state: str) -> Non
 
 
 async def _opened(session: AsyncSession, vault: Vault, rows: Any) -> list[Asked]:
-    ciphers = await vault.ciphers(session, {approval.contact_id for approval, _, _ in rows})
+    ciphers = await vault.ciphers(session, {approval.contact_id for approval, *_ in rows})
     return [
-        _shown(approval, call, employee, ciphers[approval.contact_id])
-        for approval, call, employee in rows
+        replace(_shown(approval, call, employee, ciphers[approval.contact_id]), is_rehearsal=is_rehearsal)
+        for approval, call, employee, is_rehearsal in rows
         if approval.contact_id in ciphers
     ]
 

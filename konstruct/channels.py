@@ -122,5 +122,7 @@ CONSOLE: Final = Channel(
     can_be_asked=True,
 )
 
-CHANNELS: Final[Mapping[str, Channel]] = MappingProxyType({"slack": SLACK, "whatsapp": WHATSAPP, "console": CONSOLE})
+CHANNELS: Final[Mapping[str, Channel]] = MappingProxyType(
+    {"slack": SLACK, "whatsapp": WHATSAPP, "console": CONSOLE, "rehearsal": CONSOLE}
+)
 """By a connection's kind."""

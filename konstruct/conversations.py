@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
-from konstruct import said, window
+from konstruct import employees, said, window
 from konstruct.channels import CHANNELS
 from konstruct.connections import unsealed
 from konstruct.errors import NotFound
@@ -38,6 +38,7 @@ from konstruct.tables import (
     EmployeeVersion,
     Memory,
     Message,
+    Rehearsal,
     Step,
     Tenant,
 )
@@ -77,6 +78,8 @@ class Turn:
     """Whether more is remembered of the asker than is said here."""
     window: Window | None = None
     """For the cache, whose copy was stale or gone."""
+    rehearsal: Rehearsal | None = None
+    """What is tried out here, if it is no contact that is answered."""
     time_zone: str = "UTC"
     before: UUID | None = field(default=None, compare=False)
     """The turn that was the conversation's until now: an earlier one, or this one."""
@@ -136,11 +139,6 @@ _CONTEXT = (
     .outerjoin(ConversationSummary, col(ConversationSummary.conversation_id) == col(Conversation.id))
     .where(col(Conversation.id) == bindparam("conversation_id"))
 )
-_REVISION = (
-    select(col(Conversation.revision), func.coalesce(col(ConversationSummary.through_seq), 0).label("after_seq"))
-    .outerjoin(ConversationSummary, col(ConversationSummary.conversation_id) == col(Conversation.id))
-    .where(col(Conversation.id) == bindparam("conversation_id"))
-)
 _ASKED = (
     select(col(Contact.id), col(ContactKey.wrapped), col(Message.seq))
     .add_columns(
@@ -173,16 +171,12 @@ _LOCKED = (
 )
 _WHEREABOUTS = (
     select(Conversation, Tenant, EmployeeVersion, Connection)
-    .add_columns(col(Contact.external_id))
+    .add_columns(col(Contact.external_id), Rehearsal)
+    .select_from(Conversation)
     .join(Tenant, col(Tenant.id) == col(Conversation.tenant_id))
     .join(Employee, col(Employee.id) == col(Conversation.employee_id))
-    .join(
-        EmployeeVersion,
-        and_(
-            col(EmployeeVersion.employee_id) == col(Employee.id),
-            col(EmployeeVersion.number) == col(Employee.published_version),
-        ),
-    )
+    .outerjoin(EmployeeVersion, employees.IS_PUBLISHED)
+    .outerjoin(Rehearsal, employees.IS_REHEARSED)
     .join(Connection, col(Connection.id) == col(Conversation.connection_id))
     .join(Contact, col(Contact.id) == col(Conversation.contact_id))
     .where(col(Conversation.id) == bindparam("conversation_id"))
@@ -251,6 +245,7 @@ async def begin_turn(
         awaits_files=bool(awaits_files),
         can_recall=can_recall and asker is not None and bool(questions),
         window=None if is_cached else cached,
+        rehearsal=found.rehearsal,
         before=before,
     )
 
@@ -272,14 +267,6 @@ async def mark_untrusted(session: AsyncSession, conversation_id: UUID) -> None:
     """From now on, what is done here may follow from what strangers wrote."""
     conversation = await lock(session, conversation_id)
     conversation.untrusted_at = conversation.untrusted_at or utc_now()
-
-
-async def latest_window(session: AsyncSession, conversation_id: UUID) -> Window:
-    """What the next turn will look back on, if nothing is changed until then. Raises NotFound as ``lock`` does."""
-    found = (await session.execute(_REVISION, {"conversation_id": conversation_id})).one_or_none()
-    if found is None:
-        raise NotFound("There is no such conversation.")
-    return await window.read(session, conversation_id, revision=found.revision, after_seq=found.after_seq)
 
 
 async def stored_reply(session: AsyncSession, turn_id: UUID) -> list[UUID]:
@@ -379,6 +366,7 @@ class Whereabouts:
     employee: EmployeeVersion
     account: ChannelAccount
     thread: Thread
+    rehearsal: Rehearsal | None = None
 
 
 async def whereabouts(session: AsyncSession, vault: Vault, conversation_id: UUID) -> Whereabouts:
@@ -386,12 +374,13 @@ async def whereabouts(session: AsyncSession, vault: Vault, conversation_id: UUID
     row = (await session.execute(_WHEREABOUTS, {"conversation_id": conversation_id})).one_or_none()
     if row is None:
         raise NotFound("There is no such conversation.")
-    conversation, tenant, employee, connection, contact_external_id = row
+    conversation, tenant, published, connection, contact_external_id, rehearsal = row
     latest = await latest_said(session, conversation_id) if CHANNELS[connection.kind].reply_window else ""
     return Whereabouts(
         conversation=conversation,
         tenant=tenant,
-        employee=employee,
+        employee=employees.answering(published, rehearsal),
+        rehearsal=rehearsal,
         account=await unsealed(session, vault, connection),
         thread=Thread(conversation.channel, conversation.root, contact_external_id, latest),
     )

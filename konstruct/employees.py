@@ -6,9 +6,10 @@ from datetime import datetime
 from decimal import Decimal
 from importlib import resources
 from string import Template
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
+from sqlalchemy import and_, func
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
@@ -16,7 +17,10 @@ from konstruct.desk import hours, texts
 from konstruct.errors import NotFound
 from konstruct.identity import ConnectionId
 from konstruct.languages import LANGUAGES
-from konstruct.tables import Connection, Conversation, Employee, EmployeeVersion
+from konstruct.tables import Connection, Conversation, Employee, EmployeeVersion, Rehearsal
+
+REHEARSED: Final = 0
+"""The number of a version that was never published, and answers in rehearsals alone."""
 
 AWAY_REPLY: Final = "I am not here right now. I am back on {back}. Please write again then."
 """Where the operator wrote none. ``{back}``: when its hours begin next."""
@@ -82,6 +86,44 @@ class Caps:
         return cls(steps=chosen.get("steps") or cls.steps, cost=Decimal(chosen.get("cost") or cls.cost))
 
 
+_NOT_CONTENT: Final = frozenset(
+    {"tenant_id", "id", "employee_id", "number", "published_at", "published_by", "note", "restored_from"}
+)
+
+# For statements about conversations: who is published there, if anybody, and the draft that is rehearsed there.
+IS_PUBLISHED: Final = and_(
+    col(EmployeeVersion.tenant_id) == col(Employee.tenant_id),
+    col(EmployeeVersion.employee_id) == col(Employee.id),
+    col(EmployeeVersion.number) == col(Employee.published_version),
+)
+IS_REHEARSED: Final = and_(
+    col(Rehearsal.tenant_id) == col(Conversation.tenant_id), col(Rehearsal.conversation_id) == col(Conversation.id)
+)
+NAME: Final = func.coalesce(col(Rehearsal.content)["name"].astext, col(EmployeeVersion.name))
+
+
+def content_of(version: EmployeeVersion) -> dict[str, Any]:
+    """What a rehearsal keeps of a version."""
+    return version.model_dump(mode="json", exclude=set(_NOT_CONTENT))
+
+
+def answering(published: EmployeeVersion | None, rehearsal: Rehearsal | None) -> EmployeeVersion:
+    """Who answers where these were found: what is rehearsed there, or else what is published. Raises NotFound where
+    there is neither."""
+    if rehearsal is not None:
+        fields = EmployeeVersion.model_fields.keys() - _NOT_CONTENT
+        return EmployeeVersion(
+            tenant_id=rehearsal.tenant_id,
+            id=rehearsal.conversation_id,
+            employee_id=rehearsal.employee_id,
+            number=REHEARSED,
+            **{name: value for name, value in rehearsal.content.items() if name in fields},
+        )
+    if published is None:
+        raise NotFound("This employee is not published.")
+    return published
+
+
 def away(version: EmployeeVersion, time_zone: str, at: datetime) -> str | None:
     """What it says instead of an answer where it is outside its hours; None within them.
 
@@ -102,17 +144,21 @@ def away(version: EmployeeVersion, time_zone: str, at: datetime) -> str | None:
 
 
 async def serving(session: AsyncSession, conversation_id: UUID) -> EmployeeVersion:
-    """Who answers in a conversation, as it is published now. Raises NotFound when there is no such conversation."""
-    found = await session.scalar(
-        select(EmployeeVersion)
-        .join(Employee, col(Employee.id) == col(EmployeeVersion.employee_id))
-        .join(Conversation, col(Conversation.employee_id) == col(Employee.id))
-        .where(col(Conversation.id) == conversation_id)
-        .where(col(EmployeeVersion.number) == col(Employee.published_version))
-    )
+    """Who answers in a conversation, as it is published now, or rehearsed. Raises NotFound when there is no such
+    conversation."""
+    found = (
+        await session.execute(
+            select(EmployeeVersion, Rehearsal)
+            .select_from(Conversation)
+            .join(Employee, col(Employee.id) == col(Conversation.employee_id))
+            .outerjoin(EmployeeVersion, IS_PUBLISHED)
+            .outerjoin(Rehearsal, IS_REHEARSED)
+            .where(col(Conversation.id) == conversation_id)
+        )
+    ).one_or_none()
     if found is None:
         raise NotFound("There is no such conversation.")
-    return found
+    return answering(*found)
 
 
 async def opening(session: AsyncSession, connection_id: ConnectionId) -> tuple[str, list[str]]:

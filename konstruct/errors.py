@@ -3,6 +3,7 @@
 KonstructError
   BadInput                what a person or a file said cannot be used             422
     Unreadable            a document that nothing can be read from
+    Mistakes              several fields of a form, each with its own sentence
   NotFound                                                                       404
   Conflict                somebody else holds it, or it has moved on             409
   Unauthentic             a signature or token that does not hold                401
@@ -21,6 +22,7 @@ KonstructError
   ChannelError            what a channel answers to a send
     ChannelRateLimited    says when to try again                                 retryable
     ChannelUnavailable    the send certainly did not happen                      retryable
+      TokenExpired        as long as the connection's token is not renewed
     SendUncertain         nobody knows whether the send happened                 retryable, after a look
     ChannelRefused        this message can never be sent (archived, too old)
     ConnectionDead        this connection's credentials are no longer good
@@ -31,6 +33,7 @@ KonstructError
     MailRefused           this mail, or any from us, will not be taken
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import ClassVar
 
@@ -48,6 +51,13 @@ class BadInput(KonstructError):
 
 class Unreadable(BadInput):
     """Its sentence is shown beside the document."""
+
+
+class Mistakes(BadInput):
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        """``fields``: the sentence that is to stand beside each."""
+        super().__init__(" ".join(fields.values()))
+        self.fields = dict(fields)
 
 
 class NotFound(KonstructError):
@@ -134,6 +144,10 @@ class ChannelRateLimited(ChannelError):
 
 class ChannelUnavailable(ChannelError):
     retryable = True
+
+
+class TokenExpired(ChannelUnavailable):
+    """Where tokens are not renewed, it means that the connection is dead."""
 
 
 class SendUncertain(ChannelError):

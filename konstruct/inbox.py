@@ -109,6 +109,8 @@ class Inbound:
     names: Names | None = None
     """All that the channel calls the contact, where that may be several: then ``root`` and ``contact_external_id`` are
     whatever the contact is known by here, and a contact has one conversation."""
+    is_rehearsal: bool = False
+    """It is counted apart, so that trying a draft out takes nothing from contacts."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ async def accept(
     """
     async with database.tenant_session(connection.tenant_id) as session:
         configured = (await session.execute(_LIMITS, {"tenant_id": connection.tenant_id})).scalar_one()
-    buckets = _buckets(configured, connection, inbound.contact_external_id)
+    buckets = _buckets(configured, connection, inbound)
     verdict = await limiter.check(f"{connection.connection_id}:{inbound.external_id}", buckets)
     limit_of = {scope: limit for scope, _, limit in buckets}
     for _ in range(RENAMED_AT_MOST):
@@ -147,13 +149,13 @@ async def accept(
     raise Unavailable("The contact is being renamed; the message may come again.")
 
 
-def _buckets(configured: dict[str, str], connection: ConnectionRef, contact: str) -> list[tuple[str, str, Limit]]:
+def _buckets(configured: dict[str, str], connection: ConnectionRef, inbound: Inbound) -> list[tuple[str, str, Limit]]:
     """The narrowest last: when several are hit, the contact is told of the one that lasts longest."""
     tenant = f"{{{connection.tenant_id}}}"
     keys = {
-        "tenant": f"limit:{tenant}",
+        "tenant": f"limit:{tenant}:rehearsals" if inbound.is_rehearsal else f"limit:{tenant}",
         "connection": f"limit:{tenant}:{connection.connection_id}",
-        "contact": f"limit:{tenant}:{connection.connection_id}:{contact}",
+        "contact": f"limit:{tenant}:{connection.connection_id}:{inbound.contact_external_id}",
     }
     chosen = {**limits.DEFAULT_LIMITS, **{scope: limits.parse(text) for scope, text in configured.items()}}
     return [(scope, key, chosen[scope]) for scope, key in keys.items()]

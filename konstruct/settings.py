@@ -6,8 +6,9 @@ terminal find it; variables win over that file. Nothing here may connect to anyt
 
 from pathlib import Path
 from typing import Annotated, TypeVar
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     JsonConfigSettingsSource,
@@ -23,6 +24,44 @@ T = TypeVar("T")
 STACK_FILE = "stack.json"
 
 CommaList = Annotated[tuple[str, ...], NoDecode]
+
+
+_KNOWN_PROVIDERS = {
+    "google": ("Google", "https://accounts.google.com"),
+    "microsoft": ("Microsoft", "https://login.microsoftonline.com/common/v2.0"),
+}
+
+
+class OidcProvider(BaseModel):
+    """Somebody through whom people sign in, by OpenID Connect."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    key: str = Field(pattern="^[a-z][a-z0-9-]{0,31}$")
+    """In the addresses that the provider is told."""
+    client_id: str = Field(min_length=1)
+    client_secret: SecretStr
+    issuer: str = ""
+    title: str = ""
+    """What its button says; keys that are known have theirs."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_what_is_known(cls, value: object) -> object:
+        if not isinstance(value, dict):
+            return value
+        key = str(value.get("key", ""))
+        title, issuer = _KNOWN_PROVIDERS.get(key, (key.capitalize(), ""))
+        return {"title": title, "issuer": issuer, **value}
+
+    @field_validator("issuer")
+    @classmethod
+    def _refuse_what_others_could_read(cls, value: str) -> str:
+        parts = urlsplit(value)
+        is_here = parts.hostname in ("127.0.0.1", "localhost", "::1")
+        if not parts.hostname or parts.query or (parts.scheme != "https" and not (parts.scheme == "http" and is_here)):
+            raise ValueError("say the provider's issuer, an address that begins with https://")
+        return value
 
 
 class DataDir(BaseSettings):
@@ -41,10 +80,15 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path(".konstruct"), description="Folder that holds all state of the one-machine stack.")
     gateway_host: str = Field("127.0.0.1", description="Address the gateway listens on.")
     gateway_port: int = Field(8000, description="Port of the gateway (webhooks).")
+    gateway_public_url: str | None = Field(
+        None,
+        description="Address that Slack and Meta reach the gateway by, e.g. https://hooks.example.com. Unset: its own.",
+    )
     portal_host: str = Field("127.0.0.1", description="Address the portal listens on.")
     portal_port: int = Field(8080, description="Port of the portal (web pages).")
     portal_public_url: str | None = Field(
-        None, description="Address that people open the portal by, e.g. https://konstruct.example.com. Unset: its own."
+        None,
+        description="Address at which browsers find the portal, e.g. https://example.com. Unset: host and port.",
     )
     temporal_ui_port: int = Field(8233, description="Port of the embedded Temporal's web UI; a free one if taken.")
 
@@ -141,6 +185,13 @@ class Settings(BaseSettings):
         "The one-machine stack does when there is no mail server.",
     )
 
+    oidc_providers: tuple[OidcProvider, ...] = Field(
+        (),
+        description="Through whom people may sign in, as JSON: "
+        '`[{"key": "google", "client_id": "…", "client_secret": "…"}]`. Keys: google, microsoft, or any with `issuer` '
+        "and `title`.",
+    )
+
     web_allowed: CommaList = Field(
         (),
         description="What knowledge and tools may reach besides https on the public internet: host:port, or a network, "
@@ -163,12 +214,17 @@ class Settings(BaseSettings):
         return _url(self.gateway_host, self.gateway_port)
 
     @property
+    def gateway_site(self) -> str:
+        """What addresses that channels are told begin with."""
+        return (self.gateway_public_url or self.gateway_url).rstrip("/")
+
+    @property
     def portal_url(self) -> str:
         return _url(self.portal_host, self.portal_port)
 
     @property
-    def portal_site(self) -> str:
-        """What links to the portal begin with."""
+    def portal_address(self) -> str:
+        """Where people find the portal: what links in mails begin with. Without a slash at its end."""
         return (self.portal_public_url or self.portal_url).rstrip("/")
 
     @field_validator(

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from konstruct import audit, equipping
+from konstruct import audit, equipping, tenant_settings
 from konstruct.changes import Change
 from konstruct.connections import SECRETS, slack_account
 from konstruct.db import Database
@@ -184,9 +184,8 @@ class _Run:
         # The lock lets one manifest of a tenant be applied at a time. It is the weaker kind, which does not hold up
         # the rows that are written of this tenant meanwhile.
         tenant = await self.session.get_one(Tenant, self.tenant_id, with_for_update={"key_share": True})
-        if fields := _update(tenant, self._settings()):
-            change = Change("~", "tenant", self.manifest.tenant, ", ".join(fields))
-            self._record(change, "tenant.changed", fields=fields)
+        if fields := tenant_settings.put(self.session, tenant, self._settings(), actor=self.actor):
+            self.changes.append(Change("~", "tenant", self.manifest.tenant, ", ".join(fields)))
 
     def _settings(self) -> dict[str, Any]:
         return {
@@ -346,7 +345,8 @@ class _Run:
     async def _rows(self, table: type[Row]) -> dict[str, Row]:
         # Locked: a connection may be marked as revoked at this very moment.
         rows = await self.session.scalars(select(table).with_for_update(key_share=True))
-        return {row.key: row for row in rows}
+        # A rehearsal's connection is the product's own, and no file's.
+        return {row.key: row for row in rows if getattr(row, "kind", "") != "rehearsal"}
 
     def _leave_others(
         self, kind: Literal["employee", "connection"], rows: Mapping[str, Row], wanted: Mapping[str, object]
@@ -359,7 +359,7 @@ class _Run:
         audit.record(self.session, tenant_id=self.tenant_id, actor=self.actor, action=action, **detail)
 
 
-def _update(row: Tenant | Connection, values: Mapping[str, Any]) -> list[str]:
+def _update(row: Connection, values: Mapping[str, Any]) -> list[str]:
     """Sets what differs, so that nothing is written where nothing does; the names of what was set."""
     fields = [name for name, value in values.items() if getattr(row, name) != value]
     for name in fields:

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from konstruct import audit
+from konstruct.employees import REHEARSED
 from konstruct.model_keys import keeping as model_keys
 from konstruct.models import ModelCall
 from konstruct.tables import EmployeeVersion, Usage
@@ -41,6 +42,7 @@ def record(
             outcome=call.outcome,
             purpose=purpose,
             error=call.error_kind,
+            is_rehearsal=employee.number == REHEARSED,
             key_of="tenant" if call.is_own else "deployment",
             created_at=call.started_at,
         )

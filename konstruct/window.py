@@ -10,11 +10,12 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 from pydantic import ConfigDict, TypeAdapter
-from sqlalchemy import and_, bindparam, or_
+from sqlalchemy import and_, bindparam, func, or_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from konstruct.tables import Message
+from konstruct.errors import NotFound
+from konstruct.tables import Conversation, ConversationSummary, Message
 from konstruct.vault import ContactCipher
 
 MESSAGE: Final = "message"
@@ -54,6 +55,11 @@ _SETTLED = (
     .where(col(Message.purpose) == "reply", col(Message.forgotten_at).is_(None))
     .where(or_(col(Message.sealed).is_not(None), col(Message.body).is_not(None)))
     .limit(LONGEST)
+)
+_REVISION = (
+    select(col(Conversation.revision), func.coalesce(col(ConversationSummary.through_seq), 0).label("after_seq"))
+    .outerjoin(ConversationSummary, col(ConversationSummary.conversation_id) == col(Conversation.id))
+    .where(col(Conversation.id) == bindparam("conversation_id"))
 )
 _LATEST = _SETTLED.order_by(col(Message.seq).desc())
 _FIRST = _SETTLED.where(col(Message.seq) <= bindparam("through_seq")).order_by(col(Message.seq))
@@ -130,6 +136,15 @@ async def read(session: AsyncSession, conversation_id: UUID, *, revision: int, a
     """``revision`` must have been read before, so that a change in between makes the window stale, not wrong."""
     rows = (await session.execute(_LATEST, {"conversation_id": conversation_id, "after_seq": after_seq})).all()
     return Window(conversation_id, revision, after_seq, tuple(Line.of_row(row) for row in reversed(rows)))
+
+
+async def latest(session: AsyncSession, conversation_id: UUID) -> Window:
+    """What the next turn will look back on, if nothing is changed until then. Raises NotFound when the session's tenant
+    has no such conversation."""
+    found = (await session.execute(_REVISION, {"conversation_id": conversation_id})).one_or_none()
+    if found is None:
+        raise NotFound("There is no such conversation.")
+    return await read(session, conversation_id, revision=found.revision, after_seq=found.after_seq)
 
 
 async def between(session: AsyncSession, conversation_id: UUID, after_seq: int, through_seq: int) -> list[Line]:

@@ -123,6 +123,14 @@ LOOKING = ActivityOptions(
 )
 LOOK_EVERY = timedelta(seconds=15)
 
+# What one run leaves, the next one takes up. Often, since replies may wait for a token.
+RENEWING = ActivityOptions(
+    start_to_close_timeout=timedelta(minutes=3),
+    heartbeat_timeout=timedelta(seconds=10),
+    retry_policy=RetryPolicy(maximum_attempts=1),
+)
+RENEW_EVERY = timedelta(seconds=15)
+
 # What one run leaves, the next one takes up.
 SEALING = ActivityOptions(
     start_to_close_timeout=timedelta(minutes=10),

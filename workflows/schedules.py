@@ -20,10 +20,11 @@ from workflows import policies
 
 
 async def schedule_upkeep(client: Client) -> None:
-    """Putting back on its way what was left lying, sealing what was done, and asking servers what they offer."""
+    """Putting back on its way what was left lying, sealing what was done, and what is good for a time alone."""
     await _schedule(client, "sweep", "SweepWorkflow", temporal.UPKEEP, policies.SWEEP_EVERY)
     await _schedule(client, "seal", "SealWorkflow", temporal.UPKEEP, policies.SEAL_EVERY)
     await _schedule(client, "servers", "LookAtServersWorkflow", temporal.UPKEEP, policies.LOOK_EVERY)
+    await _schedule(client, "renew", "RenewTokensWorkflow", temporal.UPKEEP, policies.RENEW_EVERY)
 
 
 async def schedule_memory(client: Client) -> None:

@@ -31,13 +31,14 @@ from activities.fetching import Fetching, Removing
 from activities.ingesting import Ingesting
 from activities.opening import Opening
 from activities.remembering import Remembering
+from activities.renewing import Renewing
 from activities.retaining import Retaining
 from activities.thinking import Thinking
 from activities.tool_servers import ToolServers
 from activities.tool_use import ToolUse
 from activities.upkeep import Sealing, Upkeep
 from konstruct import log, models, temporal
-from konstruct.adapters import file_store, guarded_http, mail
+from konstruct.adapters import file_store, guarded_http, mail, slack_oauth
 from konstruct.adapters.console import ConsoleMessenger
 from konstruct.adapters.embedders import ConfiguredEmbedders
 from konstruct.adapters.litellm import LiteLLMChatModel, LiteLLMTranscriber
@@ -66,6 +67,7 @@ from workflows.conversation import ConversationWorkflow
 from workflows.handoffs import HandoffWorkflow
 from workflows.ingestion import EmbedKnowledgeWorkflow, StartSyncsWorkflow, SyncSourceWorkflow
 from workflows.memory import EmbedWorkflow, RememberWorkflow
+from workflows.renewal import RenewTokensWorkflow
 from workflows.retention import RetentionWorkflow
 from workflows.sandbox import RUNNER
 from workflows.schedules import schedule_knowledge, schedule_memory, schedule_upkeep
@@ -135,6 +137,7 @@ async def work(settings: Settings, *, until: asyncio.Event) -> None:
             "slack": SlackMessenger(http, settings.slack_api_url),
             "whatsapp": WhatsAppMessenger(http, settings.graph_api_url),
             "console": ConsoleMessenger(),
+            "rehearsal": ConsoleMessenger(),
         }
         streamers: dict[str, Streamer] = {"slack": SlackStreamer(http, settings.slack_api_url)}
         windows = RedisWindows(parts.redis, Circuit())
@@ -166,10 +169,11 @@ async def work(settings: Settings, *, until: asyncio.Event) -> None:
             Fetching(database, vault, sources, files, opening),
         )
         sealing = Sealing(database, Signatures(settings.encryption_keys), settings.anchor_file)
+        renewing = Renewing(database, vault, slack_oauth.of_deployment(http, settings))
         await schedule_upkeep(client)
         async with (
             conversations_worker(client, turns),
-            upkeep_worker(client, upkeep, sealing, ToolServers(database, vault, mcp)),
+            upkeep_worker(client, upkeep, sealing, ToolServers(database, vault, mcp), renewing),
         ):
             await _at_work("worker_ready", settings, until)
 
@@ -252,12 +256,12 @@ def conversations_worker(client: Client, turns: Turns) -> Worker:
     )
 
 
-def upkeep_worker(client: Client, upkeep: Upkeep, sealing: Sealing, servers: ToolServers) -> Worker:
+def upkeep_worker(client: Client, upkeep: Upkeep, sealing: Sealing, servers: ToolServers, renewing: Renewing) -> Worker:
     return Worker(
         client,
         task_queue=temporal.UPKEEP,
-        workflows=[SweepWorkflow, SealWorkflow, LookAtServersWorkflow],
-        activities=[upkeep.sweep, sealing.seal, servers.look_at_servers],
+        workflows=[SweepWorkflow, SealWorkflow, LookAtServersWorkflow, RenewTokensWorkflow],
+        activities=[upkeep.sweep, sealing.seal, servers.look_at_servers, renewing.renew_tokens],
         workflow_runner=RUNNER,
         interceptors=[FailureInterceptor()],
         max_cached_workflows=10,

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from konstruct.accounts.sessions import Client
 from konstruct.errors import TooMany
@@ -31,6 +31,12 @@ async def guess(limiter: Limiter, client: Client, email: str, *, device: str | N
     """
     own = _buckets("device", device, _DEVICE) if device is not None else _buckets("account", email, _ACCOUNT)
     await _count(limiter, [*own, *_buckets("network", client.network, _NETWORK)], "attempts to sign in")
+
+
+async def factor(limiter: Limiter, client: Client, user_id: UUID) -> None:
+    """Counts one attempt at a second factor, by whoever has given the password already. Raises TooMany."""
+    buckets = _buckets("factor", str(user_id), _ACCOUNT) + _buckets("network", client.network, _NETWORK)
+    await _count(limiter, buckets, "codes that were not right")
 
 
 async def mail(limiter: Limiter, client: Client, email: str) -> None:

@@ -1,4 +1,4 @@
-"""The console channel: whoever runs `konstruct chat` reads the answer from the database itself."""
+"""The channel of the console and of rehearsals: whoever talks there reads the answer from the database itself."""
 
 from typing import NoReturn
 

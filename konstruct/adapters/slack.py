@@ -1,11 +1,11 @@
-"""Slack's Web API: the Messenger port, and the calls that connect a workspace.
+"""Slack's Web API: the Messenger port, and whose a token is.
 
 Events from Slack do not come in here, and what a text may hold is decided in slack_text.
 """
 
 import asyncio
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -23,6 +23,7 @@ from konstruct.adapters.slack_calls import (
     answered,
     author,
     metadata,
+    scopes_of,
     token_of,
 )
 from konstruct.adapters.slack_errors import LACKING
@@ -67,22 +68,6 @@ class BotIdentity:
             "bot_user_id": self.bot_user_id,
             "bot_id": self.bot_id,
         }
-
-
-@dataclass(frozen=True)
-class Installation:
-    """What Slack hands over when a person has allowed the app."""
-
-    app_id: str
-    team_id: str | None
-    team_name: str | None
-    enterprise_id: str | None
-    is_enterprise_install: bool
-    bot_user_id: str
-    scopes: frozenset[str]
-    bot_token: SecretStr
-    refresh_token: SecretStr | None = None
-    expires_in: timedelta | None = None
 
 
 def open_session() -> aiohttp.ClientSession:
@@ -221,22 +206,8 @@ class SlackMessenger:
                 is_enterprise_install=bool(who.get("is_enterprise_install")),
                 bot_user_id=who["user_id"],
                 bot_id=who["bot_id"],
-                scopes=_scopes(answer.headers.get("x-oauth-scopes", "")),
+                scopes=scopes_of(answer.headers.get("x-oauth-scopes", "")),
             )
-
-    async def exchange_code(
-        self, client_id: str, client_secret: SecretStr, code: str, redirect_uri: str
-    ) -> Installation:
-        """The last step of OAuth; a code is good once."""
-        async with self._slack(SecretStr(""), is_send=False) as slack:
-            # The SDK's own method for this signs in by a part of aiohttp that is on its way out.
-            form = {
-                "client_id": client_id,
-                "client_secret": client_secret.get_secret_value(),
-                "code": code,
-                "redirect_uri": redirect_uri,
-            }
-            return _installation(answered(await slack.api_call("oauth.v2.access", data=form)))
 
     async def _show_state(self, account: ChannelAccount, thread: Thread, *, status: str, session: str) -> None:
         """The line under the thread, and the session's state, which brings Slack's stop button."""
@@ -259,31 +230,9 @@ class SlackMessenger:
             log.debug("slack.decoration_failed", method=method, error=str(failure))
 
 
-def _installation(grant: Mapping[str, Any]) -> Installation:
-    if grant.get("token_type") != "bot":
-        raise ChannelRefused("The installation asked for no permissions of a bot.", "not_allowed_token_type")
-    team, enterprise = grant.get("team") or {}, grant.get("enterprise") or {}
-    return Installation(
-        app_id=grant["app_id"],
-        team_id=team.get("id"),
-        team_name=team.get("name"),
-        enterprise_id=enterprise.get("id"),
-        is_enterprise_install=bool(grant.get("is_enterprise_install")),
-        bot_user_id=grant["bot_user_id"],
-        scopes=_scopes(grant.get("scope", "")),
-        bot_token=SecretStr(grant["access_token"]),
-        refresh_token=SecretStr(grant["refresh_token"]) if grant.get("refresh_token") else None,
-        expires_in=timedelta(seconds=grant["expires_in"]) if grant.get("expires_in") else None,
-    )
-
-
 def _sections(text: str) -> list[dict[str, Any]]:
     # Verbatim: names and @mentions in the text are not looked up.
     return [
         {"type": "section", "text": {"type": "mrkdwn", "text": section, "verbatim": True}}
         for section in slack_text.sections(text)
     ]
-
-
-def _scopes(comma_separated: str) -> frozenset[str]:
-    return frozenset(filter(None, (scope.strip() for scope in comma_separated.split(","))))

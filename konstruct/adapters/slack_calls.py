@@ -166,3 +166,7 @@ def _carries(message: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     payload = metadata.get("event_payload") or {}
     found = {"event_type": metadata.get("event_type"), "event_payload": {"id": payload.get("id")}}
     return found == wanted
+
+
+def scopes_of(comma_separated: str) -> frozenset[str]:
+    return frozenset(filter(None, (scope.strip() for scope in comma_separated.split(","))))

@@ -16,6 +16,7 @@ from konstruct.errors import (
     SendUncertain,
     StreamEnded,
     StreamingUnsupported,
+    TokenExpired,
 )
 
 RATE_LIMITED: Final = frozenset({"ratelimited", "rate_limited", "message_limit_exceeded"})
@@ -37,7 +38,6 @@ DEAD: Final = {
     "not_allowed_token_type": "A bot token (xoxb-…) is needed here.",
     "not_authed": "The connection has no token.",
     "team_disabled": "The workspace has been disabled.",
-    "token_expired": "The token has expired; connect the workspace again.",
     "token_revoked": "The app was removed from the workspace; install it again.",
     "two_factor_setup_required": "The workspace demands two-factor sign-in of the account behind this token.",
 }
@@ -83,6 +83,7 @@ REFUSED: Final = {
     "code_already_used": "This installation was already completed; start it again.",
     "invalid_client_id": "Slack does not know the client id.",
     "invalid_code": "The installation took too long or was completed before; start it again.",
+    "invalid_refresh_token": "Slack no longer takes the token with which the connection is renewed.",
 }
 
 LACKING: Final = frozenset({"unknown_method", "method_deprecated", "deprecated_endpoint", "feature_not_enabled"})
@@ -104,6 +105,8 @@ def channel_error(status: int, headers: Mapping[str, str], body: object) -> Chan
         return SendUncertain(f"Slack failed to answer ({code or status}).")
     if not code:
         return _without_code(status)
+    if code == "token_expired":
+        return TokenExpired("The connection's token has expired.")
     if code in UNAVAILABLE:
         return ChannelUnavailable(UNAVAILABLE[code])
     if code in DEAD:

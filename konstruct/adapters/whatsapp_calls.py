@@ -36,20 +36,20 @@ class GraphCalls:
         is_send: bool = True,
     ) -> Mapping[str, Any]:
         """``is_send``: something may come of it though no answer does."""
-        async with _translated(time_limit or self._time_limit, is_send=is_send):
+        async with translated(time_limit or self._time_limit, is_send=is_send):
             request = self._session.post(
                 f"{self._api_url}{path}", headers=bearer(account), json=json, data=form, allow_redirects=False
             )
             async with request as answer:
-                return await _answered(answer)
+                return await answered(answer)
 
     async def get(self, account: ChannelAccount, path: str, query: Mapping[str, str]) -> Mapping[str, Any]:
-        async with _translated(self._time_limit, is_send=False):
+        async with translated(self._time_limit, is_send=False):
             request = self._session.get(
                 f"{self._api_url}{path}", headers=bearer(account), params=query, allow_redirects=False
             )
             async with request as answer:
-                return await _answered(answer)
+                return await answered(answer)
 
 
 def bearer(account: ChannelAccount) -> dict[str, str]:
@@ -59,7 +59,7 @@ def bearer(account: ChannelAccount) -> dict[str, str]:
     return {"Authorization": f"Bearer {token.get_secret_value()}"}
 
 
-async def _answered(answer: aiohttp.ClientResponse) -> Mapping[str, Any]:
+async def answered(answer: aiohttp.ClientResponse) -> Mapping[str, Any]:
     content = bytearray()
     async for piece in answer.content.iter_chunked(65_536):
         content += piece
@@ -77,7 +77,7 @@ async def _answered(answer: aiohttp.ClientResponse) -> Mapping[str, Any]:
 
 
 @asynccontextmanager
-async def _translated(time_limit: timedelta, *, is_send: bool) -> AsyncIterator[None]:
+async def translated(time_limit: timedelta, *, is_send: bool) -> AsyncIterator[None]:
     try:
         async with asyncio.timeout(time_limit.total_seconds()):
             yield

@@ -27,12 +27,14 @@ class Served:
 
 
 async def connections(session: AsyncSession) -> list[Served]:
-    """All of the session's tenant, in the order of their keys."""
+    """All of the session's tenant in the order of their keys, but for those that rehearsals have."""
     keys = {row.id: row.key for row in await session.execute(select(col(Employee.id), col(Employee.key)))}
     bound: dict[UUID, dict[str, str]] = {}
     for row in await session.scalars(select(EmployeeBinding).order_by(col(EmployeeBinding.channel))):
         bound.setdefault(row.connection_id, {})[row.channel] = keys[row.employee_id]
-    rows = await session.scalars(select(Connection).order_by(col(Connection.key)))
+    rows = await session.scalars(
+        select(Connection).where(col(Connection.kind) != "rehearsal").order_by(col(Connection.key))
+    )
     return [Served(row.key, row.kind, row.status, keys[row.employee_id], bound.get(row.id, {})) for row in rows]
 
 
@@ -45,7 +47,9 @@ async def by_employees(session: AsyncSession) -> dict[UUID, list[str]]:
     """As ``served_by``, of all of the session's tenant."""
     found: dict[UUID, list[str]] = {}
     whole = await session.execute(
-        select(col(Connection.employee_id), col(Connection.key)).order_by(col(Connection.key))
+        select(col(Connection.employee_id), col(Connection.key))
+        .where(col(Connection.kind) != "rehearsal")
+        .order_by(col(Connection.key))
     )
     for employee_id, key in whole:
         found.setdefault(employee_id, []).append(key)

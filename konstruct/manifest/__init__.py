@@ -191,6 +191,7 @@ def _risk(manifest: Manifest, chosen: EmployeeTool) -> Risk | None:
 
 
 def explain(problem: ErrorDetails) -> tuple[Loc, str]:
+    """Where, and what is wrong there: words that go on from the name of the field."""
     """Where in the file it is, and what is wrong there, in words to be read after the field's name."""
     loc, kind = problem["loc"], problem["type"]
     if kind == "extra_forbidden":

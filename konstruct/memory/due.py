@@ -16,7 +16,7 @@ from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from konstruct import window
+from konstruct import employees, window
 from konstruct.conversations import SUMMARY, lock
 from konstruct.db import Database
 from konstruct.errors import NotFound
@@ -28,7 +28,6 @@ from konstruct.tables import (
     Contact,
     Conversation,
     ConversationSummary,
-    Employee,
     EmployeeVersion,
     Memory,
     Message,
@@ -135,15 +134,8 @@ async def open_work(session: AsyncSession, vault: Vault, conversation_id: UUID) 
     if conversation is None:
         raise NotFound("There is no such conversation.")
     settled_seq = await _settled_seq(session, conversation)
-    employee, tenant = (
-        await session.execute(
-            select(EmployeeVersion, Tenant)
-            .join(Employee, col(Employee.id) == col(EmployeeVersion.employee_id))
-            .join(Tenant, col(Tenant.id) == col(Employee.tenant_id))
-            .where(col(Employee.id) == conversation.employee_id)
-            .where(col(EmployeeVersion.number) == col(Employee.published_version))
-        )
-    ).one()
+    employee = await employees.serving(session, conversation_id)
+    tenant = await session.get_one(Tenant, conversation.tenant_id)
     kept = await session.get(ConversationSummary, (conversation.tenant_id, conversation_id))
     through = kept.through_seq if kept else 0
     # Each from its own place, so that one that cannot get on holds up no other.

@@ -10,8 +10,10 @@ from konstruct.tables.accounts import (
     UserSession,
 )
 from konstruct.tables.audit import AuditEvent, AuditHead, AuditSeal, AuditSealLeaf
+from konstruct.tables.connecting import SlackAttempt, WhatsAppDraft
 from konstruct.tables.conversations import Contact, ContactAlias, ContactKey, Conversation, Message
 from konstruct.tables.employees import Employee, EmployeeBinding, EmployeeDraft, EmployeePicture, EmployeeVersion
+from konstruct.tables.factors import Authenticator, LinkedAccount, Passkey, RecoveryCode
 from konstruct.tables.files import File, FileRemoval
 from konstruct.tables.handoffs import Consult, Handoff, HandoffEntry, Judgement
 from konstruct.tables.knowledge import (
@@ -23,6 +25,7 @@ from konstruct.tables.knowledge import (
 )
 from konstruct.tables.memory import ConversationSummary, Memory, MemoryVector
 from konstruct.tables.records import QuarantinedEvent, Usage
+from konstruct.tables.rehearsals import Rehearsal, RehearsedStep
 from konstruct.tables.tenants import ApiKey, Connection, ModelKey, RetentionRun, Tenant, TenantKey
 from konstruct.tables.tools import Approval, Step, Tool, ToolCall
 
@@ -34,6 +37,7 @@ __all__ = [
     "AuditHead",
     "AuditSeal",
     "AuditSealLeaf",
+    "Authenticator",
     "Connection",
     "Consult",
     "Contact",
@@ -57,14 +61,20 @@ __all__ = [
     "KnowledgeDocument",
     "KnowledgeSource",
     "KnowledgeVector",
+    "LinkedAccount",
     "Membership",
     "Memory",
     "MemoryVector",
     "Message",
     "ModelKey",
+    "Passkey",
     "QuarantinedEvent",
     "QueuedMail",
+    "RecoveryCode",
+    "Rehearsal",
+    "RehearsedStep",
     "RetentionRun",
+    "SlackAttempt",
     "Step",
     "Tenant",
     "TenantKey",
@@ -74,4 +84,5 @@ __all__ = [
     "User",
     "UserDevice",
     "UserSession",
+    "WhatsAppDraft",
 ]

@@ -118,6 +118,8 @@ class Conversation(Owned, table=True):
     """When a contact last wrote, by the channel's clock: some channels take an answer only for so long."""
     reengaged_at: datetime | None = moment(optional=True)
     """When a template last asked the contact to write again, since that was over."""
+    is_rehearsal: bool = False
+    """Whether somebody tries out a draft in it: then it is no contact's, and nobody else is to hear of it."""
     created_at: datetime = moment()
 
 

@@ -42,6 +42,8 @@ class Usage(Owned, table=True):
     purpose: str = "reply"
     """What it was made for: a reply, judging a turn, memory (a summary, facts), people who take over, or speech."""
     error: str | None = None
+    is_rehearsal: bool = False
+    """Whether it was made while a draft was tried out: it costs the same, and served nobody."""
     key_of: str = "deployment"
     """Whose key it was made with: the deployment's, or the tenant's own."""
     created_at: datetime = moment()

@@ -25,6 +25,8 @@ class Tenant(SQLModel, table=True):
     """Where people are asked, who of them may decide, and for how long it is waited."""
     desk: dict[str, Any] = document()
     """The people who take conversations over, in groups, with their hours and what is done when nobody comes."""
+    requires_second_factor: bool = False
+    """Of all its members: who has none is let in nowhere before setting one up."""
     retention: dict[str, int] = document()
     """For how many days messages, files and memories are kept; what is not named is kept for good."""
     created_at: datetime = moment()
@@ -54,10 +56,11 @@ class Connection(Owned, table=True):
     key: str
     kind: str
     account: str
-    """Slack: ``{enterprise id or -}/{team id or -}``; WhatsApp: the number's id; console: the tenant's slug."""
+    """Slack: ``{enterprise id or -}/{team id or -}``; WhatsApp: the number's id; console: the tenant's slug.
+    Of one that was disconnected: ``disconnected/{its id}``, so that the account is free."""
     external: dict[str, Any] = document()
-    """Ids that are no secret. Slack: team_id, enterprise_id, app_id, bot_user_id, bot_id; WhatsApp: phone_number_id,
-    waba_id, display_phone_number, and the template that asks people to write again."""
+    """Ids and names that are no secret. Slack: team_id, enterprise_id, app_id, bot_user_id, bot_id, team_name;
+    WhatsApp: phone_number_id, waba_id, display_phone_number, and the template that asks people to write again."""
     functions: list[str] = document(list)
     """What it is for, each in a few words; without any it is not held to them."""
     sealed_secrets: str | None = None
@@ -66,6 +69,15 @@ class Connection(Owned, table=True):
     status: str = "active"
     status_reason: str | None = None
     status_changed_at: datetime = moment()
+    last_event_at: datetime | None = moment(optional=True)
+    """When the channel last told us something, to within some seconds."""
+    token_expires_at: datetime | None = moment(optional=True)
+    renew_at: datetime | None = moment(optional=True)
+    """When the token is to be renewed; None where none expires."""
+    renewing_until: datetime | None = moment(optional=True)
+    """Somebody renews it, until then at the latest."""
+    renewal_problem: str | None = None
+    """Why the last attempt came to nothing, in a sentence for whoever runs the tenant."""
     created_at: datetime = moment()
 
 
@@ -84,6 +96,8 @@ class ApiKey(Owned, table=True):
     """SHA-256 of the key, which itself is kept nowhere."""
     scopes: list[str] = document(list)
     created_at: datetime = moment()
+    last_used_at: datetime | None = moment(optional=True)
+    """To within a few minutes."""
     revoked_at: datetime | None = moment(optional=True)
 
 

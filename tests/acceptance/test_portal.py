@@ -23,7 +23,7 @@ def address(town: Town) -> str:
 
 async def opened(town: Town) -> httpx.Response:
     async with httpx.AsyncClient(timeout=30) as visitor:
-        page = await visitor.get(address(town))
+        page = await visitor.get(f"{address(town)}/status")
     assert page.status_code == 200
     return page
 

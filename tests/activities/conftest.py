@@ -14,6 +14,7 @@ from activities.delivery import Delivery
 from activities.remembering import Remembering
 from activities.thinking import Thinking
 from activities.tool_use import ToolUse
+from konstruct.adapters.console import ConsoleMessenger
 from konstruct.adapters.mcp import HttpMcp
 from konstruct.adapters.web import SafeWeb, open_client
 from konstruct.db import Database
@@ -74,7 +75,7 @@ def thinking(
         vault,
         model,
         NothingCools(),
-        {"slack": messenger},
+        {"slack": messenger, "rehearsal": ConsoleMessenger()},
         windows,
         GivenEmbedders({embedder.name: embedder}),
     )
@@ -82,7 +83,7 @@ def thinking(
 
 @pytest.fixture
 def delivery(database: Database, vault: Vault, messenger: RecordingMessenger) -> Delivery:
-    return Delivery(database, vault, {"slack": messenger}, KeptWindows())
+    return Delivery(database, vault, {"slack": messenger, "rehearsal": ConsoleMessenger()}, KeptWindows())
 
 
 @pytest.fixture

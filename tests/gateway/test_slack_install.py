@@ -1,10 +1,9 @@
 """Connecting a workspace with a link that an operator was given."""
 
-import json
 from collections.abc import AsyncIterator
-from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import aiohttp
 import httpx
 import pytest
 from cryptography.fernet import Fernet
@@ -14,17 +13,16 @@ from pydantic import SecretStr
 from gateway import slack_install
 from konstruct import connections, slack_tickets
 from konstruct.adapters.redis import Circuit, connect
-from konstruct.adapters.slack import SlackMessenger, open_session
+from konstruct.adapters.slack import open_session
+from konstruct.adapters.slack_oauth import SlackOAuth
 from konstruct.db import Database
-from konstruct.errors import KonstructError, Misconfigured
+from konstruct.errors import KonstructError
 from konstruct.settings import Settings
 from konstruct.slack_tickets import Ticket
 from konstruct.vault import Vault
 from tests.gateway.conftest import OpenOffice, answer_error
 from tests.gateway.office import Office, add_workspace
 from tests.support.slack_double import SlackDouble
-
-MANIFEST = Path(__file__).parents[2] / "docs" / "slack" / "manifest.json"
 
 
 @pytest.fixture
@@ -46,10 +44,14 @@ async def app(
     app.add_exception_handler(KonstructError, answer_error)
     redis = connect(redis_url)
     async with open_session() as session:
-        messenger = SlackMessenger(session, slack.api_url)
-        app.include_router(slack_install.router(database, vault, redis, Circuit(), messenger, oauth_settings))
+        keys = oauth_settings.encryption_keys
+        app.include_router(slack_install.router(database, vault, redis, Circuit(), at_slack(session, slack), keys))
         yield app
     await redis.aclose()
+
+
+def at_slack(session: aiohttp.ClientSession, slack: SlackDouble) -> SlackOAuth:
+    return SlackOAuth(session, slack.api_url, slack.client_id, SecretStr(slack.client_secret))
 
 
 def browser(app: FastAPI) -> httpx.AsyncClient:
@@ -199,29 +201,11 @@ async def test_without_redis_no_link_is_taken(
     app = FastAPI()
     app.add_exception_handler(KonstructError, answer_error)
     async with open_session() as session:
-        messenger = SlackMessenger(session, slack.api_url)
-        redis = connect("redis://127.0.0.1:1/0")
-        app.include_router(slack_install.router(database, vault, redis, Circuit(), messenger, oauth_settings))
+        redis, keys = connect("redis://127.0.0.1:1/0"), oauth_settings.encryption_keys
+        app.include_router(slack_install.router(database, vault, redis, Circuit(), at_slack(session, slack), keys))
         async with browser(app) as visitor:
             asked = await consent(visitor, link(oauth_settings, await new_office()))
             done = await visitor.get("/slack/oauth_redirect", params={"state": asked["state"], "code": "any"})
 
     assert done.status_code == 503
     assert slack.calls == []
-
-
-def test_it_asks_for_what_the_manifest_declares() -> None:
-    declared = json.loads(MANIFEST.read_bytes())["oauth_config"]["scopes"]["bot"]
-
-    assert sorted(slack_install.SCOPES) == sorted(declared)
-
-
-async def test_half_a_configuration_is_refused(
-    slack: SlackDouble, database: Database, vault: Vault, redis_url: str, oauth_settings: Settings
-) -> None:
-    half = oauth_settings.model_copy(update={"slack_client_secret": None})
-    async with open_session() as session:
-        with pytest.raises(Misconfigured, match="KONSTRUCT_SLACK_CLIENT_SECRET"):
-            slack_install.router(
-                database, vault, connect(redis_url), Circuit(), SlackMessenger(session, slack.api_url), half
-            )

@@ -43,7 +43,7 @@ ROWS: dict[str, Callable[[Channel], object]] = {
 
 
 def test_the_table_is_what_the_code_goes_by() -> None:
-    rows = [f"| | {' | '.join(CHANNELS)} |", "| --- | --- | --- | --- |"]
+    rows = [f"| | {' | '.join(CHANNELS)} |", "| --- | --- | --- | --- | --- |"]
     for name, shown in ROWS.items():
         rows.append(" | ".join([f"| {name}", *(str(shown(channel)) for channel in CHANNELS.values())]) + " |")
     assert "\n".join(rows).replace("|  |", "| |").replace("|  |", "| |") in DOCUMENT

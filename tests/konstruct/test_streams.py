@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from konstruct import contacts, conversations, outbox, streams, withdrawing
+from konstruct import contacts, conversations, outbox, streams, window, withdrawing
 from konstruct.errors import ChannelRefused
 from konstruct.handoffs import owning
 from konstruct.handoffs.owning import Agent
@@ -115,9 +115,9 @@ async def test_a_takeover_ends_it_and_what_was_shown_was_said(office: Office, as
     assert not await lease(office, stream, "Once upon")
     assert await said(office) == [("sent", "Once")]
     async with office.session() as session:
-        window = await conversations.latest_window(session, asked.conversation_id)
+        latest = await window.latest(session, asked.conversation_id)
         ciphers = await office.vault.ciphers(session, [stream.cipher.contact_id])
-    assert "Once" in [line.text(ciphers) for line in window.lines]
+    assert "Once" in [line.text(ciphers) for line in latest.lines]
     assert len(await office.events("message.cut")) == 1
 
 

@@ -1,6 +1,8 @@
 """The portal as a browser sees it, without a server between."""
 
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import httpx
 import pytest
@@ -9,7 +11,7 @@ from konstruct.settings import Settings
 from portal.app import build
 from tests.support.ports import free_ports
 
-_ROW = re.compile(r'<h3>(.+)</h3>\s*<span class="state \w+">(.+)</span>')
+_ROW = re.compile(r'<h3>(.+)</h3>\s*<span class="badge"[^>]*><span class="dot"[^>]*></span>(.+)</span>')
 _HEADLINE = re.compile(r"<h1>(.+)</h1>")
 
 
@@ -24,9 +26,22 @@ def headline(page: httpx.Response) -> str:
     return found
 
 
-def browser(settings: Settings) -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(build(settings), raise_app_exceptions=False)
-    return httpx.AsyncClient(transport=transport, base_url=settings.portal_url)
+@asynccontextmanager
+async def browser(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """Visits a portal of these settings, whose forms and cookies it takes as a browser on this machine would."""
+    guard = build(settings)
+    transport = httpx.ASGITransport(guard, raise_app_exceptions=False)
+    said = {"sec-fetch-site": "same-origin"}
+    async with httpx.AsyncClient(transport=transport, base_url="https://localhost", headers=said) as visitor:
+        yield visitor
+    await guard.services.close()
+
+
+@pytest.fixture
+async def portal(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """A visitor of a portal that has all it needs."""
+    async with browser(settings) as visitor:
+        yield visitor
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from tests.support.office import open_office
 
 async def test_where_nothing_is_set_the_page_says_what_is_needed(nothing: Settings) -> None:
     async with browser(nothing) as visitor:
-        page = await visitor.get("/")
+        page = await visitor.get("/status")
 
     assert page.status_code == 200
     assert headline(page) == (
@@ -50,7 +50,7 @@ async def test_parts_that_answer_are_working(settings: Settings) -> None:
             update={"local_model_base_url": model_url, "gateway_port": int(gateway_url.rpartition(":")[2])}
         )
         async with browser(here) as visitor:
-            page = await visitor.get("/")
+            page = await visitor.get("/status")
 
     states = rows(page)
     # Whether somebody works on conversations depends on the tests that ran before on the same Temporal.
@@ -72,7 +72,7 @@ async def test_parts_that_hang_are_named_and_their_addresses_are_not(nothing: Se
             "gateway_port": port,
         }
         async with browser(Settings(**(nothing.model_dump() | there))) as visitor:
-            page = await visitor.get("/")
+            page = await visitor.get("/status")
 
     assert page.status_code == 200
     assert {part: state for part, state in rows(page).items() if state != "Missing"} == {
@@ -97,7 +97,7 @@ async def test_a_tenant_whose_connection_is_in_trouble_is_not_named(
     assert f"{slug}/slack" in [finding.which for finding in await doctor.examine(settings)]
 
     async with browser(settings) as visitor:
-        page = await visitor.get("/")
+        page = await visitor.get("/status")
 
     assert rows(page)["Database"] == "Working"
     for word in (slug, "office-", "Acme", "Ada", office.account, str(office.tenant_id), "revoked", "canary"):
@@ -115,17 +115,17 @@ async def test_people_who_load_the_page_at_once_have_the_parts_asked_once(nothin
     async with serve(gateway) as url:
         here = nothing.model_copy(update={"gateway_port": int(url.rpartition(":")[2])})
         async with browser(here) as visitor:
-            pages = await asyncio.gather(*(visitor.get("/") for _ in range(5)))
+            pages = await asyncio.gather(*(visitor.get("/status") for _ in range(5)))
             assert [rows(page)["Gateway"] for page in pages] == ["Working"] * 5
             assert len(asked) == 1
 
-            await visitor.get("/")
+            await visitor.get("/status")
             assert len(asked) == 2
 
 
 async def test_the_web_ui_of_temporal_is_linked_where_it_is_known(nothing: Settings) -> None:
     async with browser(nothing) as visitor:
-        assert "web UI" not in (await visitor.get("/")).text
+        assert "web UI" not in (await visitor.get("/status")).text
     with_ui = Settings(**(nothing.model_dump(exclude_unset=True) | {"temporal_ui_port": 8299}))
     async with browser(with_ui) as visitor:
-        assert 'href="http://127.0.0.1:8299"' in (await visitor.get("/")).text
+        assert 'href="http://127.0.0.1:8299"' in (await visitor.get("/status")).text

@@ -93,8 +93,8 @@ ON_MEMORY: dict[str, tuple[Attempt, object]] = {
     "consent.has_opted_out": (lambda s, a, b: consent.has_opted_out(s, b.contact_id), False),
     "contacts.erase": (lambda s, a, b: contacts.erase(s, b.tenant_id, b.contact_id, actor="a"), NotFound),
     "contacts.seal_plain": (lambda s, a, b: contacts.seal_plain(s, a.vault, b.tenant_id, 100), 0),
-    "conversations.latest_window": (
-        lambda s, a, b: conversations.latest_window(s, b.remembered.conversation_id),
+    "window.latest": (
+        lambda s, a, b: window.latest(s, b.remembered.conversation_id),
         NotFound,
     ),
     "conversations.changed": (lambda s, a, b: conversations.changed(s, b.asked.conversation_id), NotFound),

@@ -6,8 +6,9 @@ from pydantic import SecretStr
 from sqlalchemy.exc import DBAPIError, NoResultFound
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from konstruct import retention
-from konstruct.errors import NotFound
+from konstruct import retention, tenant_settings
+from konstruct.desk import editing
+from konstruct.errors import Mistakes, NotFound
 from konstruct.model_keys import keeping as model_keys
 from konstruct.model_keys.keeping import Candidate
 from konstruct.models import ModelCall
@@ -61,6 +62,27 @@ async def _let_go(session: AsyncSession, a: Furnished, b: Furnished) -> list[boo
     return [await retention.let_go(session, b.tenant_id, Periods(3_000), kind) for kind in retention.KINDS]
 
 
+async def _read(session: AsyncSession, a: Furnished, b: Furnished) -> bool:
+    async with b.session() as theirs:
+        other = await tenant_settings.read(theirs)
+    return (await tenant_settings.read(session)).slug != other.slug
+
+
+async def _connections(session: AsyncSession, a: Furnished, b: Furnished) -> bool:
+    """As many as it has itself, whatever others have."""
+    return len(await tenant_settings.slack_connections(session)) == 1
+
+
+async def _desk(session: AsyncSession, a: Furnished, b: Furnished) -> bool:
+    return "Eve" in str(await editing.load(session))
+
+
+async def _put(session: AsyncSession, a: Furnished, b: Furnished) -> None:
+    async with b.session() as theirs:
+        tenant = await tenant_settings.locked(theirs, b.tenant_id)
+    tenant_settings.put(session, tenant, {"name": "Not yours"}, actor="a")
+
+
 ON_SETTINGS: dict[str, tuple[Attempt, object]] = {
     "model_keys.keeping.shown": (_shown, ["openai"]),
     "model_keys.keeping.access": (_access, ["openai"]),
@@ -76,6 +98,51 @@ ON_SETTINGS: dict[str, tuple[Attempt, object]] = {
         NotFound,
     ),
     "model_keys.keeping.note_after": (_note_after, None),
+    "tenant_settings.read": (_read, True),
+    "tenant_settings.locked": (lambda s, a, b: tenant_settings.locked(s, b.tenant_id), NoResultFound),
+    "tenant_settings.put": (_put, ValueError),
+    "tenant_settings.change_basics": (
+        lambda s, a, b: tenant_settings.change_basics(s, b.tenant_id, name="Not yours", time_zone="UTC", actor="a"),
+        NoResultFound,
+    ),
+    "tenant_settings.change_models": (
+        lambda s, a, b: tenant_settings.change_models(s, b.tenant_id, [], actor="a"),
+        NoResultFound,
+    ),
+    "tenant_settings.change_limits": (
+        lambda s, a, b: tenant_settings.change_limits(s, b.tenant_id, {}, actor="a"),
+        NoResultFound,
+    ),
+    "tenant_settings.change_approvals": (
+        lambda s, a, b: tenant_settings.change_approvals(s, b.tenant_id, {}, actor="a"),
+        NoResultFound,
+    ),
+    "tenant_settings.slack_connections": (_connections, True),
+    "tenant_settings.require_place": (
+        lambda s, a, b: tenant_settings.require_place(s, f"{b.account}-key", "C024BE91L"),
+        Mistakes,
+    ),
+    "desk.editing.load": (_desk, False),
+    "desk.editing.put_person": (
+        lambda s, a, b: editing.put_person(s, b.tenant_id, None, {"name": "Eve"}, actor="a"),
+        NoResultFound,
+    ),
+    "desk.editing.remove_person": (
+        lambda s, a, b: editing.remove_person(s, b.tenant_id, "grace", actor="a"),
+        NoResultFound,
+    ),
+    "desk.editing.put_group": (
+        lambda s, a, b: editing.put_group(s, b.tenant_id, None, {"people": ["grace"]}, name="Mine", actor="a"),
+        NoResultFound,
+    ),
+    "desk.editing.remove_group": (
+        lambda s, a, b: editing.remove_group(s, b.tenant_id, "front", actor="a"),
+        NoResultFound,
+    ),
+    "desk.editing.put_place": (
+        lambda s, a, b: editing.put_place(s, b.tenant_id, None, None, actor="a"),
+        NoResultFound,
+    ),
     "retention.settings": (lambda s, a, b: retention.settings(s), Periods()),
     "retention.last_run": (_last_run, False),
     "retention.change": (lambda s, a, b: retention.change(s, b.tenant_id, Periods(1), actor="a"), NoResultFound),

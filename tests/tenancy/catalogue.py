@@ -8,13 +8,14 @@ PREDICATE: Final = (
 )
 """For tables of people, with their setting in place of the tenants'."""
 
-# Tables that belong to no tenant and no person. The product may write the last two, and read none.
-OF_NOBODY: Final = ["alembic_version", "quarantined_events", "mails"]
+# Tables that belong to no tenant and no person. The product may write all but the first, and read none.
+OF_NOBODY: Final = ["alembic_version", "quarantined_events", "mails", "ceremonies"]
 
 # Each says which tenant or person somebody is: they are what those are found by, and would mean nothing within one.
 UNIQUE_ACROSS_TENANTS: Final = [
     *["tenants(slug)", "connections(kind, account)", "api_keys(digest)", "invitations(digest)"],
     *["users(email)", "user_sessions(digest)", "account_tokens(digest)"],
+    *["passkeys(credential_id)", "linked_accounts(issuer, subject)"],
 ]
 
 # What was once written there is never changed.
@@ -36,15 +37,18 @@ AUDITORS_OWN: Final = [
 REMOVABLE: Final = [
     *["employee_bindings", "contact_aliases", "contact_keys", "conversation_summaries", "memories", "memory_vectors"],
     *["knowledge_documents", "knowledge_contents", "knowledge_chunks", "knowledge_vectors"],
-    *["files", "file_removals"],
+    *["files", "file_removals", "slack_attempts", "whatsapp_drafts"],
     *["model_keys", "steps", "handoffs", "judgements"],
+    "rehearsed_steps",
     *["users", "user_sessions", "user_devices", "account_tokens", "memberships", "invitations"],
+    *["authenticators", "recovery_codes", "passkeys", "linked_accounts"],
 ]
 
 # What look-ups may do besides reading: carry on what is of nobody, and clear up what opens nothing any more.
 ROUTERS_OWN: Final = [
     *["quarantined_events DELETE", "mails UPDATE", "mails DELETE"],
     *["account_tokens DELETE", "user_sessions DELETE"],
+    *["ceremonies INSERT", "ceremonies DELETE"],
 ]
 
 # All that look-ups across tenants may read: ids, names of accounts, states and times. No content, no secret.
@@ -57,13 +61,20 @@ SEEN_ACROSS_TENANTS: Final = [
     *[f"invitations.{name}" for name in ("tenant_id", "id", "digest", "expires_at")],
     # Of nobody, and sealed.
     *[f"mails.{name}" for name in ("id", "sealed", "due_at", "attempts", "created_at")],
+    *["authenticators.user_id", "authenticators.confirmed_at"],
+    *[f"passkeys.{name}" for name in ("user_id", "id", "credential_id")],
+    *[f"linked_accounts.{name}" for name in ("user_id", "id", "issuer", "subject")],
+    *[f"ceremonies.{name}" for name in ("digest", "kind", "sealed", "expires_at")],
     *[f"connections.{name}" for name in ("tenant_id", "id", "key", "kind", "account", "external")],
     *[f"connections.{name}" for name in ("status", "status_reason", "status_changed_at")],
+    *["connections.renew_at", "connections.renewing_until"],
     *[f"messages.{name}" for name in ("tenant_id", "id", "conversation_id", "turn_id")],
     *[f"messages.{name}" for name in ("author", "purpose", "state", "created_at", "swept_at")],
     *[f"conversations.{name}" for name in ("tenant_id", "id", "memory_due_at", "memory_claimed_until")],
+    *["conversations.contact_said_at", "contacts.tenant_id", "contacts.id", "contacts.erased_at"],
+    *[f"rehearsals.{name}" for name in ("tenant_id", "conversation_id", "contact_id", "created_at")],
     *[f"tools.{name}" for name in ("tenant_id", "id", "kind", "status", "looked_at")],
-    *[f"api_keys.{name}" for name in ("tenant_id", "id", "digest", "scopes", "revoked_at")],
+    *[f"api_keys.{name}" for name in ("tenant_id", "id", "digest", "scopes", "last_used_at", "revoked_at")],
     *[f"approvals.{name}" for name in ("tenant_id", "id", "state", "created_at", "announced_at", "decided_at")],
     *[f"approvals.{name}" for name in ("reported_at", "expires_at", "swept_at")],
     *[f"handoffs.{name}" for name in ("tenant_id", "id", "state", "created_at", "attended_at")],
@@ -120,7 +131,7 @@ _CHECKS: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
         select name from owned where not (relrowsecurity and relforcerowsecurity)
         union all
         select relname::text from pg_class
-        where relnamespace = 'public'::regnamespace and relname in ('quarantined_events', 'mails')
+        where relnamespace = 'public'::regnamespace and relname in ('quarantined_events', 'mails', 'ceremonies')
           and not (relrowsecurity and relforcerowsecurity)
         """,
         (),

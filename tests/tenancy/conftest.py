@@ -14,10 +14,13 @@ from konstruct.model_keys.keeping import Candidate
 from konstruct.vault import Vault
 from tests.support.approvals import ask
 from tests.support.office import Furnished, furnish, open_office
+from tests.tenancy.attempts_on_accounts import settle
+from tests.tenancy.attempts_on_connecting import begin_to_connect
 from tests.tenancy.attempts_on_consults import wonder
 from tests.tenancy.attempts_on_designs import draft
 from tests.tenancy.attempts_on_files import enclose
 from tests.tenancy.attempts_on_handoffs import staff
+from tests.tenancy.attempts_on_rehearsals import rehearse
 from tests.tenancy.attempts_on_settings import CANDIDATE, bring_key, note_run
 from tests.tenancy.attempts_on_streams import stream
 from tests.tenancy.attempts_on_tools import equip
@@ -67,6 +70,9 @@ async def _equipped(office: Furnished) -> Furnished:
     await draft(office)
     await enclose(office)
     await meet(office)
+    await begin_to_connect(office)
+    await rehearse(office)
+    await settle(office)
     await bring_key(office, Candidate("openai", SecretStr("sk-canary-of-openai")))
     await note_run(office)
     return office

@@ -250,6 +250,16 @@ async def test_look_ups_across_tenants_tell_ids_and_states_alone(
     """Whatever they are called with; a new one has to be added here on purpose."""
     slug = await administrator.fetchval("select slug from tenants where id = $1", theirs.tenant_id)
     digest = await administrator.fetchval("select digest from api_keys where tenant_id = $1", theirs.tenant_id)
+    owner = await administrator.fetchval("select user_id from memberships where tenant_id = $1", theirs.tenant_id)
+    email = await administrator.fetchval("select email from users where id = $1", owner)
+    session_digest, link_digest, invitation_digest = [
+        await administrator.fetchval(f"select digest from {table} where {column} = $1 limit 1", whose)
+        for table, column, whose in (
+            ("user_sessions", "user_id", owner),
+            ("account_tokens", "user_id", owner),
+            ("invitations", "tenant_id", theirs.tenant_id),
+        )
+    ]
     await administrator.execute(
         "update approvals set created_at = now() - interval '1 hour' where tenant_id = $1", theirs.tenant_id
     )
@@ -280,6 +290,18 @@ async def test_look_ups_across_tenants_tell_ids_and_states_alone(
         "tenants_with_file_removals(integer)": (10_000,),
         "chunks_to_embed(text,integer)": ("local/another", 10_000),
         "chunks_backlog(text)": ("local/another",),
+        "find_user(text)": (email,),
+        "find_user_session(bytea)": (session_digest,),
+        "find_account_token(bytea)": (link_digest,),
+        "find_invitation(bytea)": (invitation_digest,),
+        # Of the person, or the tenant, whom the transaction is of; test_people.py tries them.
+        "my_memberships()": None,
+        "tenant_members()": None,
+        # Of nobody, and sealed.
+        "take_mails(integer)": None,
+        "kept_mails(integer)": None,
+        "forget_mail(uuid)": None,
+        "forget_expired_accounts(interval,interval,interval)": None,
     }
     of_the_auditor = {
         "audit_append(uuid[],uuid[],text[],text[],uuid[],bytea[],bytea[])",

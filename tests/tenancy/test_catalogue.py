@@ -220,6 +220,26 @@ MISTAKES = {
         "alter table audit_seal_leaves enable always trigger append_only",
         "audit_seal_leaves 27 lets the audit trail be changed",
     ),
+    "people without a floor": (
+        "drop policy person_floor on user_sessions",
+        "user_sessions RESTRICTIVE lacks a policy of both kinds for the product",
+    ),
+    "people by their tenant": (
+        f"create policy careless on user_devices to konstruct_app using {PREDICATE}".replace("(tenant_id", "(user_id"),
+        "user_devices.careless is a policy that nobody asked for",
+    ),
+    "a session of no person": (
+        "create table notes (id uuid primary key, user_id uuid)",
+        "notes may have rows of nobody",
+    ),
+    "mails that can be read": (
+        "grant select (sealed) on mails to konstruct_app",
+        "reads mails is granted to the product or to everybody",
+    ),
+    "a look-up that sees passwords": (
+        "grant select (password_hash) on users to konstruct_router",
+        "users.password_hash is seen across tenants",
+    ),
     "a trigger that refuses nothing": (
         "create or replace function refuse_change() returns trigger language plpgsql as $$ begin return new; end $$",
         "audit_events 27 lets the audit trail be changed",

@@ -46,6 +46,8 @@ from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
 from tests.conftest import ENCRYPTION_KEY
 from tests.support.office import Allowing, Furnished
+from tests.tenancy.attempts_on_accounts import ON_ACCOUNTS
+from tests.tenancy.attempts_on_connecting import ON_CONNECTING
 from tests.tenancy.attempts_on_consults import ON_CONSULTS
 from tests.tenancy.attempts_on_designs import ON_DESIGNS
 from tests.tenancy.attempts_on_escalation import ON_ESCALATION
@@ -53,6 +55,7 @@ from tests.tenancy.attempts_on_files import ON_FILES
 from tests.tenancy.attempts_on_handoffs import ON_HANDOFFS
 from tests.tenancy.attempts_on_knowledge import ON_KNOWLEDGE
 from tests.tenancy.attempts_on_memory import ON_MEMORY
+from tests.tenancy.attempts_on_rehearsals import ON_REHEARSALS
 from tests.tenancy.attempts_on_settings import ON_SETTINGS
 from tests.tenancy.attempts_on_streams import ON_STREAMS
 from tests.tenancy.attempts_on_tools import ON_TOOLS
@@ -142,7 +145,7 @@ ATTEMPTS: dict[str, tuple[Attempt, object]] = {
         NotFound,
     ),
     "connections.install": (lambda s, a, b: _install(s, a, b, tenant=a, account=b.account), Conflict),
-    "connections.install for b": (lambda s, a, b: _install(s, a, b, tenant=b, account="-/TNEW"), ValueError),
+    "connections.install for b": (lambda s, a, b: _install(s, a, b, tenant=b, account="-/TNEW"), DBAPIError),
     "connections.unsealed": (_unseal, DBAPIError),
     "conversations.begin_turn": (
         lambda s, a, b: conversations.begin_turn(s, a.vault, b.waiting.conversation_id, new_id()),
@@ -211,6 +214,7 @@ ATTEMPTS: dict[str, tuple[Attempt, object]] = {
     "outbox.is_sending": (lambda s, a, b: outbox.is_sending(s, b.asked.conversation_id), False),
     "usage.record": (_record_usage, ValueError),
     "connections.key_of": (lambda s, a, b: connections.key_of(s, b.connection_id), NotFound),
+    **ON_ACCOUNTS,
     **ON_MEMORY,
     **OVER_THE_API,
     **ON_KNOWLEDGE,
@@ -222,7 +226,9 @@ ATTEMPTS: dict[str, tuple[Attempt, object]] = {
     **ON_CONSULTS,
     **ON_DESIGNS,
     **ON_WHATSAPP,
+    **ON_CONNECTING,
     **ON_SETTINGS,
+    **ON_REHEARSALS,
 }
 
 
@@ -280,7 +286,8 @@ connections:
 
 async def test_another_tenants_secret_does_not_open(ours: Furnished, theirs: Furnished, administrator: Any) -> None:
     sealed = await administrator.fetchval(
-        "select sealed_secrets from connections where tenant_id = $1", theirs.tenant_id
+        "select sealed_secrets from connections where tenant_id = $1 and sealed_secrets is not null",
+        theirs.tenant_id,
     )
     async with ours.session() as session:
         with pytest.raises(Misconfigured):

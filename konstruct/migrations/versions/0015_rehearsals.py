@@ -1,5 +1,11 @@
 """Drafts are tried out in a chat that counts for nothing else."""
 
+from pathlib import Path
+
+import asyncpg
+from alembic import op
+from sqlalchemy.util import await_only
+
 revision = "0015"
 down_revision = "0014"
 branch_labels = None
@@ -7,4 +13,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    pass
+    script = Path(__file__).with_suffix(".sql").read_text()
+    driver: asyncpg.Connection = op.get_bind().connection.driver_connection
+    await_only(driver.execute(script))

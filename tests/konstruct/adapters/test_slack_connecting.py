@@ -8,7 +8,8 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from konstruct.adapters.slack import SlackMessenger
-from konstruct.errors import ChannelRefused, ConnectionDead
+from konstruct.adapters.slack_oauth import SlackOAuth
+from konstruct.errors import ChannelRefused, ConnectionDead, TokenExpired
 from tests.konstruct.adapters.slack_place import SCOPES
 from tests.konstruct.adapters.test_slack import always
 from tests.support.http import serve
@@ -46,40 +47,77 @@ async def test_a_token_that_is_no_bots_is_refused(messenger: SlackMessenger, sla
             await messenger.identify(SecretStr(token))
 
 
-async def test_a_code_becomes_an_installation_once(
-    slack: SlackDouble, messenger: SlackMessenger, workspace: Workspace
+@pytest.fixture
+def oauth(session: aiohttp.ClientSession, slack: SlackDouble) -> SlackOAuth:
+    return SlackOAuth(session, slack.api_url, slack.client_id, SecretStr(slack.client_secret))
+
+
+async def test_a_code_becomes_a_workspace_once(
+    session: aiohttp.ClientSession, slack: SlackDouble, oauth: SlackOAuth, workspace: Workspace
 ) -> None:
     code = slack.issue_code(workspace)
-    secret = SecretStr(slack.client_secret)
-    installed = await messenger.exchange_code(slack.client_id, secret, code, "https://k.example/cb")
-    assert (installed.app_id, installed.team_id) == (slack.world.app_id, workspace.team_id)
-    assert installed.bot_token.get_secret_value() == workspace.bot_token
-    assert workspace.bot_token not in repr(installed)
-    assert (installed.scopes, installed.refresh_token, installed.expires_in) == (SCOPES, None, None)
+    found = await oauth.exchange_code(code, "https://k.example/cb")
+    assert (found.external["app_id"], found.team_id, found.name) == (
+        *(slack.world.app_id, workspace.team_id, workspace.name),
+    )
+    assert found.bot_token.get_secret_value() == workspace.bot_token
+    assert workspace.bot_token not in repr(found)
+    assert found.external["bot_id"] == workspace.bot_id
+    assert (found.scopes, found.refresh_token, found.token_lives) == (SCOPES, None, None)
     with pytest.raises(ChannelRefused, match="start it again"):
-        await messenger.exchange_code(slack.client_id, secret, code, "https://k.example/cb")
+        await oauth.exchange_code(code, "https://k.example/cb")
+    wrong = SlackOAuth(session, slack.api_url, slack.client_id, SecretStr("wrong"))
     with pytest.raises(ChannelRefused, match="client secret"):
-        await messenger.exchange_code(slack.client_id, SecretStr("wrong"), code, "https://k.example/cb")
+        await wrong.exchange_code(code, "https://k.example/cb")
 
 
-async def test_an_organization_wide_installation_has_no_team(slack: SlackDouble, messenger: SlackMessenger) -> None:
+async def test_an_organization_wide_installation_has_no_team(slack: SlackDouble, oauth: SlackOAuth) -> None:
     workspace = slack.world.add_workspace(enterprise_id="E1", is_enterprise_install=True)
-    code = slack.issue_code(workspace)
-    installed = await messenger.exchange_code(slack.client_id, SecretStr(slack.client_secret), code, "https://k/cb")
-    assert (installed.team_id, installed.enterprise_id, installed.is_enterprise_install) == (None, "E1", True)
+    found = await oauth.exchange_code(slack.issue_code(workspace), "https://k/cb")
+    assert (found.team_id, found.enterprise_id, found.account, found.name) == (None, "E1", "E1/-", "Grid")
 
 
-async def test_granted_scopes_and_rotating_tokens_are_read(session: aiohttp.ClientSession) -> None:
+async def test_a_code_is_good_for_the_address_that_it_was_asked_for(
+    slack: SlackDouble, oauth: SlackOAuth, workspace: Workspace
+) -> None:
+    code = slack.consent.allow(workspace, "chat:write", "https://k.example/cb")
+    with pytest.raises(ChannelRefused, match="redirect address"):
+        await oauth.exchange_code(code, "https://elsewhere.example/cb")
+
+
+async def test_granted_scopes_are_read(session: aiohttp.ClientSession) -> None:
     who = {"ok": True, "team_id": "T1", "team": "Acme", "user_id": "U1", "bot_id": "B1", "enterprise_id": "E1"}
     headers = {"X-OAuth-Scopes": "chat:write,im:history"}
     async with serve(always(lambda: web.json_response(who, headers=headers))) as url:
         identity = await SlackMessenger(session, url).identify(SecretStr("xoxb-1"))
     assert identity.scopes == {"chat:write", "im:history"}
-    grant = {
-        "ok": True, "app_id": "A1", "token_type": "bot", "access_token": "xoxe.xoxb-1", "bot_user_id": "U1",
-        "team": {"id": "T1", "name": "Acme"}, "refresh_token": "xoxe-1", "expires_in": 43200,
-    }  # fmt: skip
-    async with serve(always(lambda: web.json_response(grant))) as url:
-        installed = await SlackMessenger(session, url).exchange_code("1", SecretStr("s"), "c", "https://k/cb")
-    assert installed.refresh_token == SecretStr("xoxe-1")
-    assert installed.expires_in == timedelta(hours=12)
+
+
+async def test_tokens_that_expire_are_renewed_each_once(
+    slack: SlackDouble, oauth: SlackOAuth, messenger: SlackMessenger, workspace: Workspace
+) -> None:
+    slack.consent.rotates = True
+    first = await oauth.exchange_code(slack.issue_code(workspace), "https://k/cb")
+    assert first.refresh_token is not None
+    assert first.token_lives == timedelta(hours=12)
+
+    renewed = await oauth.renew(first.refresh_token)
+
+    assert renewed.expires_in == timedelta(hours=12)
+    assert first.refresh_token.get_secret_value() not in repr(renewed)
+    # The token before is good until it expires.
+    for token in (first.bot_token, renewed.bot_token):
+        assert (await messenger.identify(token)).team_id == workspace.team_id
+    with pytest.raises(ChannelRefused, match="no longer takes"):
+        await oauth.renew(first.refresh_token)
+    workspace.expire_token()
+    with pytest.raises(TokenExpired):
+        await messenger.identify(renewed.bot_token)
+
+
+async def test_an_app_that_was_taken_out_has_no_good_token(
+    slack: SlackDouble, oauth: SlackOAuth, messenger: SlackMessenger, workspace: Workspace
+) -> None:
+    await oauth.uninstall(SecretStr(workspace.bot_token))
+    with pytest.raises(ConnectionDead):
+        await messenger.identify(SecretStr(workspace.bot_token))

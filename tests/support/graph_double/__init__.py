@@ -14,9 +14,10 @@ moves on with ``pass_time``.
 from tests.support.graph_double import webhooks
 from tests.support.graph_double.delivery import Delivery, Said, sign
 from tests.support.graph_double.server import Call, GraphDouble
-from tests.support.graph_double.world import ApprovedTemplate, Json, Media, Number, Person, Sent, World
+from tests.support.graph_double.world import App, ApprovedTemplate, Json, Media, Number, Person, Sent, World
 
 __all__ = [
+    "App",
     "ApprovedTemplate",
     "Call",
     "Delivery",

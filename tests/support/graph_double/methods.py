@@ -124,8 +124,8 @@ def about_number(number: Number) -> Json:
     return {
         "id": number.phone_number_id,
         "display_phone_number": number.display_phone_number,
-        "verified_name": "Acme Bikes",
-        "quality_rating": "GREEN",
+        "verified_name": number.verified_name,
+        "quality_rating": number.quality,
     }
 
 

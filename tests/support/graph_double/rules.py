@@ -26,6 +26,7 @@ _MESSAGES: dict[int, str] = {
     10: "Application does not have permission for this action",
     100: "Invalid parameter",
     190: "Error validating access token",
+    200: "Permissions error",
     368: "Temporarily blocked for policies violations",
     80007: "Rate limit issues",
     130429: "Rate limit hit",
@@ -47,18 +48,26 @@ _MESSAGES: dict[int, str] = {
     132016: "Template is disabled",
     133010: "Phone number not registered",
 }
-_STATUSES = {1: 500, 2: 503, 10: 403, 190: 401, 368: 403, 131000: 500, 131016: 503, 131031: 403, 130429: 429}
+_STATUSES = {1: 500, 2: 503, 10: 403, 190: 401, 200: 403, 368: 403, 131000: 500, 131016: 503, 131031: 403, 130429: 429}
 
 
 class GraphError(Exception):
     """An answer that says what is wrong."""
 
-    def __init__(self, code: int, details: str = "", *, subcode: int | None = None) -> None:
+    def __init__(
+        self,
+        code: int,
+        details: str = "",
+        *,
+        subcode: int | None = None,
+        message: str | None = None,
+        kind: str = "OAuthException",
+    ) -> None:
         super().__init__(f"{code} {details}")
         self.code = code
         self.status = _STATUSES.get(code, 400)
-        message = _MESSAGES.get(code, "Unknown error")
-        error: Json = {"message": f"(#{code}) {message}", "type": "OAuthException", "code": code}
+        said = message or f"(#{code}) {_MESSAGES.get(code, 'Unknown error')}"
+        error: Json = {"message": said, "type": kind, "code": code}
         if details:
             error["error_data"] = {"messaging_product": "whatsapp", "details": details}
         if subcode is not None:

@@ -14,10 +14,10 @@ import aiohttp
 from aiohttp import web
 
 from tests.support.faults import Fault, Faulty
-from tests.support.graph_double import methods
+from tests.support.graph_double import accounts, methods
 from tests.support.graph_double.delivery import WebhookSource
 from tests.support.graph_double.rules import GraphError
-from tests.support.graph_double.world import ApprovedTemplate, Json, Number, Person, Sent, World
+from tests.support.graph_double.world import APP_ID, App, ApprovedTemplate, Json, Number, Person, Sent, World
 from tests.support.http import serve
 
 VERSION = "v25.0"
@@ -29,7 +29,7 @@ class Call:
     """One call, as it arrived and as it was answered."""
 
     what: str
-    """messages, read, media, info, download, number or unknown."""
+    """messages, read, media, info, download or unknown, or one of ``accounts.CALLS``."""
     token: str | None
     path: str
     body: Json
@@ -55,6 +55,7 @@ class GraphDouble(WebhookSource, Faulty):
             World(burst=burst, messages_a_second=messages_a_second), app_secret=app_secret, webhook_url=webhook_url
         )
         self.reports, self.refuses_late = reports, refuses_late
+        self.app = App(APP_ID, "Acme Messaging", app_secret)
         self.url = ""
         self.calls: list[Call] = []
         self._changed = asyncio.Condition()
@@ -196,6 +197,8 @@ class GraphDouble(WebhookSource, Faulty):
             return web.json_response(refusal.body, status=refusal.status)
 
     def _carried_out(self, call: Call) -> Json:
+        if call.what in accounts.CALLS:
+            return accounts.answer(self.world, self.app, call.what, call.token, call.path, call.body)
         number = methods.number_of(self.world, call.token, call.what, call.path, call.body)
         match call.what:
             case "messages":
@@ -210,8 +213,6 @@ class GraphDouble(WebhookSource, Faulty):
                 return methods.mark_read(self.world, number, call.body)
             case "media":
                 return methods.keep_file(self.world, number, call.body)
-            case "number":
-                return methods.about_number(number)
         return methods.about_file(self.world, number, call.path, self.url)
 
     def _report(self, sent: Sent, state: str, *, code: int | None = None) -> None:
@@ -262,8 +263,18 @@ def _what(method: str, path: str, body: Json) -> str:
             return "read" if "status" in body else "messages"
         case "POST", [_, "media"]:
             return "media"
+        case "GET", ["debug_token"]:
+            return "token"
+        case "GET", ["me"]:
+            return "me"
         case "GET", [_] if "fields" in body:
             return "number"
+        case "GET", [_, "phone_numbers"]:
+            return "numbers"
+        case "GET", [_, "message_templates"]:
+            return "templates"
+        case (("GET" | "POST" | "DELETE"), [_, "subscribed_apps"]):
+            return {"GET": "subscribed", "POST": "subscribe", "DELETE": "unsubscribe"}[method]
         case "GET", [_]:
             return "info"
     return "unknown"

@@ -37,11 +37,24 @@ KINDS: dict[str, tuple[tuple[str, ...], int]] = {
 """By kind of media: which types it may have, and how many bytes at most."""
 
 
+APP_ID = "482193750012345"
+SCOPES = frozenset({"whatsapp_business_management", "whatsapp_business_messaging"})
+
+
+@dataclass(frozen=True)
+class App:
+    """A Meta app, which tokens are of."""
+
+    id: str
+    name: str
+    secret: str
+
+
 @dataclass
 class ApprovedTemplate:
     places: int = 0
     state: str = "approved"
-    """Or paused, or disabled."""
+    """Or paused, disabled, pending or rejected."""
 
 
 @dataclass
@@ -56,6 +69,14 @@ class Number:
     """Or expired, or unpermitted."""
     state: str = "registered"
     """Or unregistered, locked, restricted."""
+    app: App | None = None
+    """Which the token is of; None: the double's."""
+    scopes: frozenset[str] = SCOPES
+    """What the token may."""
+    token_expires_at: int = 0
+    """Seconds since 1970; 0: never."""
+    verified_name: str = "Acme Bikes"
+    quality: str = "GREEN"
     templates: dict[tuple[str, str], ApprovedTemplate] = field(default_factory=dict)
     """By name and language."""
 
@@ -128,6 +149,8 @@ class World:
     def __init__(self, *, burst: int = 45, messages_a_second: int = 80) -> None:
         self.burst, self.messages_a_second = burst, messages_a_second
         self.numbers: dict[str, Number] = {}
+        self.subscribed: set[tuple[str, str]] = set()
+        """Which app is told of which business account, as (app id, account id)."""
         self.people: list[Person] = []
         self.media: dict[str, Media] = {}
         self.sent: list[Sent] = []

@@ -4,9 +4,8 @@ import asyncio
 import base64
 import binascii
 import json
-import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Self
@@ -17,6 +16,7 @@ from aiohttp import web
 from tests.support.faults import Fault, Faulty
 from tests.support.http import serve
 from tests.support.slack_double import events, methods, streams
+from tests.support.slack_double.consent import Allowed, Consent
 from tests.support.slack_double.delivery import SLACK_PATIENCE, EventSource
 from tests.support.slack_double.methods import Caller
 from tests.support.slack_double.rules import SlackError
@@ -56,13 +56,13 @@ class SlackDouble(EventSource, Faulty):
         """``echoes``: the bot's own messages come back as events, as they do from Slack."""
         super().__init__(World(), signing_secret=signing_secret, events_url=events_url)
         self.client_id, self.client_secret, self.app_token = client_id, client_secret, app_token
+        self.consent = Consent(self.world, client_id, client_secret)
         self.echoes = echoes
         self.seconds_between_messages = seconds_between_messages
         self.url = ""
         self.calls: list[Call] = []
         self._changed = asyncio.Condition()
         Faulty.__init__(self)
-        self._codes: dict[str, Workspace] = {}
         self._last_post: dict[str, float] = {}
         self._echoing: set[asyncio.Task[Any]] = set()
         self._serving: set[asyncio.Task[Any]] = set()
@@ -76,6 +76,9 @@ class SlackDouble(EventSource, Faulty):
         app = web.Application(client_max_size=16 * 2**20)
         app.add_routes([web.route("*", "/api/{method}", self._api), web.get("/link", self.sockets.handle)])
         app.add_routes([web.get("/files/{file}", self.files.handle), web.post("/upload/{file}", self.files.take)])
+        app.add_routes(
+            [web.get("/oauth/v2/authorize", self.consent.ask), web.post("/oauth/v2/authorize", self.consent.answer)]
+        )
         app.add_routes(routes or [])
         app.on_shutdown.append(self.sockets.close)
         patience = aiohttp.ClientTimeout(total=SLACK_PATIENCE)
@@ -117,9 +120,7 @@ class SlackDouble(EventSource, Faulty):
 
     def issue_code(self, workspace: Workspace) -> str:
         """What the consent page would hand to the redirect URL; good for one oauth.v2.access."""
-        code = secrets.token_urlsafe(12)
-        self._codes[code] = workspace
-        return code
+        return self.consent.issue(Allowed(workspace))
 
     def calls_of(self, method: str) -> list[Call]:
         return [call for call in self.calls if call.method == method]
@@ -193,12 +194,14 @@ class SlackDouble(EventSource, Faulty):
     def _answer(self, call: Call, request: web.Request) -> Json:
         try:
             if call.method == "oauth.v2.access":
-                return self._exchange_code(call, request)
+                return self.consent.exchange(call.args, _basic_credentials(request))
             if call.method == "apps.connections.open":
                 return self._open_socket(call)
-            if call.method not in METHODS:
+            if call.method not in METHODS and call.method != "apps.uninstall":
                 raise SlackError("unknown_method", req_method=call.method)
             caller = self._authenticate(call.token)
+            if call.method == "apps.uninstall":
+                return self._uninstall(call, caller)
             if call.method == "chat.postMessage":
                 self._pace(str(call.args.get("channel")))
             return methods.call(METHODS[call.method], caller, call.args)
@@ -210,9 +213,11 @@ class SlackDouble(EventSource, Faulty):
             raise SlackError("not_authed")
         if token == self.app_token:
             raise SlackError("not_allowed_token_type")
-        workspaces = [w for w in self.world.workspaces.values() if w.bot_token == token]
+        workspaces = [w for w in self.world.workspaces.values() if token in (w.bot_token, *w.older_tokens)]
         if not workspaces:
             raise SlackError("invalid_auth")
+        if token in workspaces[0].expired_tokens:
+            raise SlackError("token_expired")
         if workspaces[0].token_state != "active":
             raise SlackError(workspaces[0].token_state)
         return Caller(self.world, workspaces)
@@ -223,19 +228,13 @@ class SlackDouble(EventSource, Faulty):
             raise SlackError("ratelimited")
         self._last_post[channel_id] = now
 
-    def _exchange_code(self, call: Call, request: web.Request) -> Json:
-        client_id, client_secret = _basic_credentials(request) or (
-            call.args.get("client_id"),
-            call.args.get("client_secret"),
-        )
-        if client_id != self.client_id:
-            raise SlackError("invalid_client_id")
-        if client_secret != self.client_secret:
-            raise SlackError("bad_client_secret")
-        workspace = self._codes.pop(str(call.args.get("code")), None)
-        if workspace is None:
-            raise SlackError("invalid_code")
-        return methods.grant(self.world, workspace, installer="U0INSTALLER")
+    def _uninstall(self, call: Call, caller: Caller) -> Json:
+        answer = self.consent.uninstall(call.args, caller.workspaces)
+        if self.events_url:
+            for kind in ("app_uninstalled", "tokens_revoked"):
+                event = {"type": kind, "tokens": {"bot": [caller.home.bot_user_id]}}
+                self._spawn(self.deliver(event, team=caller.home.team_id))
+        return answer
 
     def _open_socket(self, call: Call) -> Json:
         if call.token != self.app_token:
@@ -252,7 +251,10 @@ class SlackDouble(EventSource, Faulty):
             event = events.message_changed(channel, message, message | {"text": ""}, self.world.next_ts())
         else:
             event = events.message(channel, message)
-        task = asyncio.create_task(self.deliver(event, team=workspace.team_id))
+        self._spawn(self.deliver(event, team=workspace.team_id))
+
+    def _spawn(self, delivery: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.create_task(delivery)
         self._echoing.add(task)
         task.add_done_callback(self._echoing.discard)
 

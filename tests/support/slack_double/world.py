@@ -57,7 +57,14 @@ class Workspace:
     is_enterprise_install: bool = False
     """An org-wide install: one token for several workspaces; events carry no team in ``authorizations``."""
     scopes: frozenset[str] = BOT_SCOPES
+    withheld: frozenset[str] = frozenset()
+    """What an administrator of the workspace lets no app have."""
     token_state: TokenState = "active"
+    refresh_token: str = ""
+    """Where tokens expire: good once."""
+    older_tokens: list[str] = field(default_factory=list)
+    """Renewed since, and not expired yet."""
+    expired_tokens: set[str] = field(default_factory=set)
     channels: dict[str, Channel] = field(default_factory=dict)
     files: dict[str, HostedFile] = field(default_factory=dict)
     users: dict[str, str] = field(default_factory=dict)
@@ -71,6 +78,9 @@ class Workspace:
             channel.members.add(self.bot_user_id)
         self.channels[channel_id] = channel
         return channel
+
+    def expire_token(self) -> None:
+        self.expired_tokens |= {self.bot_token, *self.older_tokens}
 
     def dm_with(self, user: str) -> Channel:
         """The one DM of the bot and this person, made on first use."""

@@ -1,0 +1,147 @@
+"""What holds for every request and answer, errors included: whose names, whose forms, how large, which headers."""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI, Request
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import Message, Receive, Scope, Send
+
+from konstruct.settings import Settings
+from portal import errors
+from portal.services import Services
+
+MOST_BYTES: Final = 1_000_000
+MOST_BYTES_WITH_FILES: Final = 6_000_000
+
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self';"
+    " connect-src 'self'; form-action 'self'{targets}; base-uri 'none'; frame-ancestors 'none'"
+)
+_HEADERS: Final = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    # Not `no-referrer`: with it, browsers write `null` as the Origin of forms, by which ours are known.
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=(), browsing-topics=()",
+}
+_HSTS: Final = "max-age=31536000"
+_FOR_ANY_NAME: Final = ("/health/live", "/static/")
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_OURS: Final = frozenset({"same-origin", "none"})
+_NUL: Final = re.compile(rb"%00")
+
+
+def allow_form_target(request: Request, origin: str) -> None:
+    """Lets the forms of this answer lead on to another site: browsers hold `form-action` against redirects, too."""
+    request.state.form_targets = [*getattr(request.state, "form_targets", ()), origin]
+
+
+class Guard:
+    """Around the whole app, so that its errors, too, carry the headers.
+
+    A stranger's web site can give its own name this machine's address and have a visitor's browser read from here;
+    the name then stands in the Host header. So pages are for known names alone. And it can have the visitor's browser
+    send forms here, with the visitor's cookies; browsers say where a request comes from, so forms are taken from our
+    own pages alone.
+    """
+
+    def __init__(self, app: FastAPI, services: Services) -> None:
+        self.app = app
+        self.services = services
+        settings = services.settings
+        self._known = _names(settings)
+        public = urlsplit(settings.portal_public_url or "")
+        self._https_names = frozenset({public.netloc}) if public.scheme == "https" else frozenset()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        state = scope.setdefault("state", {})
+        is_https = scope["scheme"] == "https" or headers.get("host") in self._https_names
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                answered = MutableHeaders(scope=message)
+                targets = "".join(f" {origin}" for origin in state.get("form_targets", ()))
+                answered["content-security-policy"] = _POLICY.format(targets=targets)
+                answered.update(_HEADERS)
+                answered.setdefault("cache-control", _caching(scope))
+                if is_https:
+                    answered["strict-transport-security"] = _HSTS
+            await send(message)
+
+        refused = self._refused(scope, headers)
+        if refused is not None:
+            await errors.page(Request(scope), *refused)(scope, receive, send_with_headers)
+            return
+        limit = MOST_BYTES_WITH_FILES if _is_with_files(headers) else MOST_BYTES
+        await self.app(scope, _Bounded(receive, limit), send_with_headers)
+
+    def _refused(self, scope: Scope, headers: Headers) -> tuple[int, str | None] | None:
+        """With which status, and which sentence if not that status's own."""
+        if not scope["path"].startswith(_FOR_ANY_NAME) and not self._known.fullmatch(headers.get("host", "")):
+            return 400, "This address is not the portal's. Open it by the address that it was set up with."
+        if "\0" in scope["path"] or _NUL.search(scope["query_string"]):
+            return 400, "The address holds a character that no address has."
+        if scope["method"] not in _SAFE:
+            if not is_from_our_pages(headers):
+                return 403, "This came from another site, so nothing was changed. Open the page here and try again."
+            said = headers.get("content-length", "")
+            most = MOST_BYTES_WITH_FILES if _is_with_files(headers) else MOST_BYTES
+            if said.isascii() and said.isdigit() and int(said[:20]) > most:
+                return 413, None
+        return None
+
+
+def is_from_our_pages(headers: Headers) -> bool:
+    """By what browsers say of themselves: where a request comes from or, in older ones, from which origin."""
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site in _OURS
+    origin = urlsplit(headers.get("origin", ""))
+    return origin.scheme in ("http", "https") and origin.netloc == headers.get("host")
+
+
+class _Bounded:
+    """Passes a body on up to its limit, for it may say another length than it has, or none."""
+
+    def __init__(self, receive: Receive, limit: int) -> None:
+        self._receive = receive
+        self._left = limit
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        self._left -= len(message.get("body", b""))
+        if self._left < 0:
+            raise HTTPException(413)
+        return message
+
+
+def _names(settings: Settings) -> re.Pattern[str]:
+    names = {"localhost", "127.0.0.1", "[::1]", settings.portal_host, f"[{settings.portal_host}]"}
+    public = urlsplit(settings.portal_public_url or "").hostname
+    return re.compile(rf"(?:{_either(names | ({public} if public else set()))})(?::\d+)?", re.IGNORECASE)
+
+
+def _either(names: Iterable[str]) -> str:
+    return "|".join(re.escape(name) for name in sorted(names))
+
+
+def _is_with_files(headers: Headers) -> bool:
+    return headers.get("content-type", "").startswith("multipart/form-data")
+
+
+def _caching(scope: Scope) -> str:
+    """Pages are of one person; files whose address tells what is in them may be kept for ever."""
+    path, query = scope["path"], scope["query_string"]
+    if path.startswith("/static/vendor/") or (path.startswith("/static/") and query.startswith(b"v=")):
+        return "public, max-age=31536000, immutable"
+    return "no-cache" if path.startswith("/static/") else "no-store"

@@ -1,0 +1,104 @@
+"""Where one can go: the pages of a tenant and of a person, in one list, from which sidebar and palette are made."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from portal.access import Member, Person
+
+
+@dataclass(frozen=True)
+class Place:
+    title: str
+    path: str
+    """Below the tenant's address, or of the person; with it begin the paths of all that belongs to it."""
+    icon: str
+    permission: str | None = None
+    jump: str | None = None
+    """The letter that leads there after `g`."""
+
+
+@dataclass(frozen=True)
+class Group:
+    title: str | None
+    places: Sequence[Place]
+
+
+@dataclass(frozen=True)
+class Link:
+    title: str
+    href: str
+    icon: str
+    jump: str | None
+    is_current: bool
+
+
+@dataclass(frozen=True)
+class LinkGroup:
+    title: str | None
+    links: Sequence[Link]
+
+
+TENANT: Final[Sequence[Group]] = (
+    Group(None, (Place("Home", "home", "house", "home.read", jump="h"),)),
+    Group(
+        "Workspace",
+        (
+            Place("Employees", "employees", "bot", "employees.read", jump="e"),
+            Place("Channels", "channels", "plug", "channels.read", jump="c"),
+        ),
+    ),
+    Group(
+        "Account",
+        (
+            Place("Team", "team", "users", "team.read", jump="t"),
+            Place("Settings", "settings", "settings", "settings.read", jump="s"),
+        ),
+    ),
+)
+PERSONAL: Final[Sequence[Group]] = (
+    Group(
+        "You",
+        (
+            Place("Profile", "/account", "circle-user", jump="p"),
+            Place("Security", "/account/security", "shield-check"),
+            Place("Sessions", "/account/sessions", "monitor-smartphone"),
+        ),
+    ),
+)
+
+
+def of_tenant(member: Member, path: str) -> list[LinkGroup]:
+    """What this member may see, with the place where they are marked."""
+    base = f"/t/{member.tenant_slug}"
+    return _links(
+        [
+            Group(
+                group.title, [place for place in group.places if not place.permission or member.may(place.permission)]
+            )
+            for group in TENANT
+        ],
+        f"{base}/",
+        path,
+    )
+
+
+def of_person(person: Person, path: str) -> list[LinkGroup]:
+    return _links(PERSONAL, "", path)
+
+
+def _links(groups: Sequence[Group], base: str, path: str) -> list[LinkGroup]:
+    hrefs = [base + place.path for group in groups for place in group.places]
+    within = [href for href in hrefs if path == href or path.startswith(f"{href}/")]
+    current = max(within, key=len, default=None)
+    return [
+        LinkGroup(
+            group.title,
+            [
+                Link(place.title, base + place.path, place.icon, place.jump, base + place.path == current)
+                for place in group.places
+            ],
+        )
+        for group in groups
+        if group.places
+    ]

@@ -1,0 +1,76 @@
+"""Where links that confirm an address lead. Programs that look through mails follow links, so it takes a press, too."""
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import SecretStr
+from starlette.responses import Response
+
+from konstruct.accounts import links, profile, signing_up
+from konstruct.accounts.signing_up import Pending
+from konstruct.errors import Conflict, NotFound, Unauthentic
+from portal.access import anybody, visitor
+from portal.entering import Text, let_in
+from portal.pages.sign_up import BROWSER
+from portal.rendering import Toast, redirect, render
+from portal.services import services
+
+router = APIRouter(dependencies=[Depends(anybody())])
+
+
+@router.get("/verify")
+async def ask(request: Request, token: str = "") -> Response:
+    try:
+        link = await links.open(services(request).database, token, "sign_up", "email")
+    except NotFound as error:
+        return _spent(request, error)
+    if link.purpose == "email":
+        return render(request, "pages/verification/email.html", token=token, email=link.content["email"])
+    return _form(request, token, await signing_up.open_link(services(request).database, token))
+
+
+@router.post("/verify")
+async def confirm(request: Request, token: Text = "", password: Text = "") -> Response:
+    found = services(request)
+    try:
+        link = await links.open(found.database, token, "sign_up", "email")
+        if link.purpose == "email":
+            email = await profile.confirm_email(found.database, found.vault, link)
+            found.mail_is_due.set()
+            to = "/account" if await visitor(request) else "/sign-in"
+            return redirect(request, to, toast=Toast(f"You sign in with {email} from now on."))
+        pending = await signing_up.open_link(found.database, token)
+    except (NotFound, Conflict) as error:
+        return _spent(request, error)
+    try:
+        user_id, slug = await signing_up.confirm(
+            found.database,
+            found.passwords,
+            pending,
+            browser=request.cookies.get(BROWSER),
+            password=SecretStr(password),
+        )
+    except Unauthentic as error:
+        return _form(request, token, pending, {"password": str(error)})
+    except (NotFound, Conflict) as error:
+        return _spent(request, error)
+    response = await let_in(request, user_id, factor="password", to=f"/t/{slug}/home")
+    response.delete_cookie(BROWSER, secure=True, httponly=True, samesite="lax", path="/")
+    return response
+
+
+def _form(request: Request, token: str, pending: Pending, errors: dict[str, str] | None = None) -> Response:
+    is_known = pending.is_of(request.cookies.get(BROWSER))
+    return render(
+        request,
+        "pages/verification/sign_up.html",
+        422 if errors else 200,
+        token=token,
+        pending=pending,
+        asks_password=not is_known,
+        errors=errors or {},
+    )
+
+
+def _spent(request: Request, error: Exception) -> Response:
+    return render(
+        request, "pages/verification/spent.html", 409 if isinstance(error, Conflict) else 404, says=str(error)
+    )

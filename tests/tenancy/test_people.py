@@ -1,0 +1,95 @@
+"""Walls between people: what the product's login can do to another person, were its code to try."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from konstruct.accounts import links, sessions, team
+from konstruct.db import Database
+from konstruct.vault import Vault
+from tests.support.members import Enrolled, enrolled
+
+TABLES: Final = {"users": "id", "user_sessions": "user_id", "user_devices": "user_id", "account_tokens": "user_id"}
+
+
+@pytest.fixture(scope="module")
+async def anna(database: Database, vault: Vault) -> Enrolled:
+    return await _with_everything(database, await enrolled(database, vault))
+
+
+@pytest.fixture(scope="module")
+async def ben(database: Database, vault: Vault) -> Enrolled:
+    return await _with_everything(database, await enrolled(database, vault))
+
+
+async def _with_everything(database: Database, person: Enrolled) -> Enrolled:
+    async with database.account_session(person.user_id) as session:
+        await sessions.know_device(session, person.user_id, None)
+        await links.make(session, person.user_id, "reset")
+    return person
+
+
+@asynccontextmanager
+async def scoped(product: Any, *, person: UUID | str = "", tenant: UUID | str = "") -> AsyncIterator[None]:
+    transaction = product.transaction()
+    await transaction.start()
+    try:
+        await product.execute(
+            "select set_config('app.user_id', $1, true), set_config('app.tenant_id', $2, true)",
+            str(person),
+            str(tenant),
+        )
+        yield
+    finally:
+        await transaction.rollback()
+
+
+@pytest.mark.parametrize("table", TABLES)
+async def test_a_person_sees_and_changes_what_is_theirs_alone(
+    product: Any, anna: Enrolled, ben: Enrolled, table: str
+) -> None:
+    column = TABLES[table]
+    async with scoped(product, person=anna.user_id):
+        assert {row[0] for row in await product.fetch(f"select {column} from {table}")} == {anna.user_id}
+        update = f"update {table} set {column} = {column} where {column} = $1"
+        assert await product.execute(update, ben.user_id) == "UPDATE 0"
+        assert await product.execute(f"delete from {table} where {column} = $1", ben.user_id) == "DELETE 0"
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await product.execute(f"update {table} set {column} = $1", ben.user_id)
+
+
+@pytest.mark.parametrize("table", TABLES)
+async def test_a_tenant_sees_no_rows_of_people_not_even_of_its_members(
+    product: Any, anna: Enrolled, table: str
+) -> None:
+    async with scoped(product, tenant=anna.tenant_id):
+        assert await product.fetchval(f"select count(*) from {table}") == 0
+    async with scoped(product):
+        assert await product.fetchval(f"select count(*) from {table}") == 0
+
+
+async def test_memberships_are_told_to_their_person_and_their_tenant_alone(
+    product: Any, database: Database, anna: Enrolled, ben: Enrolled
+) -> None:
+    async with scoped(product, person=anna.user_id):
+        # The tables of tenants stay closed to a person; one look-up tells them where they belong.
+        assert await product.fetchval("select count(*) from memberships") == 0
+        assert [row["slug"] for row in await product.fetch("select * from my_memberships()")] == [anna.slug]
+        assert await product.fetch("select * from tenant_members()") == []
+    async with scoped(product, tenant=anna.tenant_id):
+        assert await product.fetch("select * from my_memberships()") == []
+    async with database.tenant_session(anna.tenant_id) as session:
+        assert [(member.user_id, member.email) for member in await team.members(session)] == [
+            (anna.user_id, anna.email)
+        ]
+
+
+@pytest.mark.parametrize("statement", ["select * from mails", "update mails set due_at = now()", "delete from mails"])
+async def test_mails_on_their_way_are_read_by_nobody(product: Any, anna: Enrolled, statement: str) -> None:
+    async with scoped(product, person=anna.user_id, tenant=anna.tenant_id):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await product.execute(statement)
