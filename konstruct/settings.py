@@ -214,7 +214,7 @@ class Settings(BaseSettings):
         return _url(self.gateway_host, self.gateway_port)
 
     @property
-    def gateway_site(self) -> str:
+    def gateway_address(self) -> str:
         """What addresses that channels are told begin with."""
         return (self.gateway_public_url or self.gateway_url).rstrip("/")
 

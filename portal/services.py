@@ -4,7 +4,7 @@ The portal starts whatever is away or not yet set: its status page says what tha
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cached_property
 
 import aiohttp
@@ -13,18 +13,25 @@ from fastapi import Request
 from temporalio.client import Client
 
 from konstruct import temporal
-from konstruct.accounts import mails
+from konstruct.accounts import mails, oidc
+from konstruct.accounts.oidc import Provider
 from konstruct.accounts.passwords import Passwords
+from konstruct.adapters import slack_oauth
 from konstruct.adapters.console import ConsoleMessenger
 from konstruct.adapters.mail import mailer
 from konstruct.adapters.redis import Circuit, Redis, RedisLimiter, connect
 from konstruct.adapters.slack import SlackMessenger, open_session
+from konstruct.adapters.slack_oauth import SlackOAuth
+from konstruct.adapters.web import SafeWeb, open_client
 from konstruct.adapters.whatsapp import WhatsAppMessenger
+from konstruct.adapters.whatsapp_accounts import GraphAccounts
 from konstruct.db import Database
 from konstruct.errors import Misconfigured
 from konstruct.limits import LocalLimiter
+from konstruct.model_keys import trying
 from konstruct.ports import Messenger
 from konstruct.settings import Settings, needed
+from konstruct.source_ports import Web
 from konstruct.vault import Vault
 
 log = structlog.get_logger(__name__)
@@ -36,6 +43,7 @@ class Services:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.circuit = Circuit()
+        self._to_close: list[Callable[[], Awaitable[None]]] = []
 
     @cached_property
     def database(self) -> Database:
@@ -58,12 +66,36 @@ class Services:
         return open_session()
 
     @cached_property
+    def slack_oauth(self) -> SlackOAuth | None:
+        """None where the deployment has no Slack app to connect workspaces with."""
+        return slack_oauth.of_deployment(self.http, self.settings)
+
+    @cached_property
+    def whatsapp_accounts(self) -> GraphAccounts:
+        return GraphAccounts(self.http, self.settings.graph_api_url)
+
+    @cached_property
     def messengers(self) -> Mapping[str, Messenger]:
         return {
             "slack": SlackMessenger(self.http, self.settings.slack_api_url),
             "whatsapp": WhatsAppMessenger(self.http, self.settings.graph_api_url),
             "console": ConsoleMessenger(),
         }
+
+    @cached_property
+    def web(self) -> Web:
+        """Asks addresses that somebody gave."""
+        return self._opened_web(self.settings.web_allowed)
+
+    @cached_property
+    def vendors(self) -> Web:
+        """Asks the providers of models where the deployment has them, wherever that is."""
+        return self._opened_web(trying.places(self.settings))
+
+    def _opened_web(self, allowed: Sequence[str]) -> Web:
+        client = open_client(allowed)
+        self._to_close.append(client.aclose)
+        return SafeWeb(client)
 
     async def temporal(self) -> Client:
         """One client for all; it connects at its first call, so calls may raise what Temporal's being away does."""
@@ -72,6 +104,12 @@ class Services:
         return self._client
 
     _client: Client | None = None
+
+    @cached_property
+    def providers(self) -> Mapping[str, Provider]:
+        """Through whom people may sign in, by their keys."""
+        web = self._opened_web([*self.settings.web_allowed, *oidc.places(self.settings)])
+        return {each.key: Provider(each, web) for each in self.settings.oidc_providers}
 
     @cached_property
     def passwords(self) -> Passwords:
@@ -94,6 +132,8 @@ class Services:
         opened = vars(self)
         if "http" in opened:
             await self.http.close()
+        for close in self._to_close:
+            await close()
         if "redis" in opened:
             await self.redis.aclose()
         if "database" in opened:

@@ -19,8 +19,10 @@ _NETWORK: Final = (Limit(30, timedelta(minutes=5)), Limit(300, timedelta(days=1)
 # The first few at once, then one every three minutes, then one every twenty-four.
 _ACCOUNT: Final = (Limit(5, timedelta(minutes=1)), Limit(20, timedelta(hours=1)), Limit(60, timedelta(days=1)))
 _DEVICE: Final = (Limit(10, timedelta(minutes=5)), Limit(100, timedelta(days=1)))
+_CEREMONIES: Final = (Limit(300, timedelta(minutes=5)),)
 _MAILS_TO_ONE: Final = (Limit(5, timedelta(hours=1)),)
-_MAILS_FROM_NETWORK: Final = (Limit(20, timedelta(hours=1)),)
+_MAILS_FROM_NETWORK: Final = (Limit(30, timedelta(hours=1)),)
+_MAILS_BY_PERSON: Final = (Limit(50, timedelta(hours=1)),)
 
 
 async def guess(limiter: Limiter, client: Client, email: str, *, device: str | None = None) -> None:
@@ -39,10 +41,21 @@ async def factor(limiter: Limiter, client: Client, user_id: UUID) -> None:
     await _count(limiter, buckets, "codes that were not right")
 
 
-async def mail(limiter: Limiter, client: Client, email: str) -> None:
-    """Counts one mail that a stranger has sent to somebody. Raises TooMany."""
-    buckets = _buckets("mail", email, _MAILS_TO_ONE) + _buckets("mails", client.network, _MAILS_FROM_NETWORK)
-    await _count(limiter, buckets, "mails to this address, or from your network")
+async def ceremony(limiter: Limiter, client: Client) -> None:
+    """Counts one challenge that a browser is set, each of which is a row for a while. Raises TooMany."""
+    await _count(limiter, _buckets("ceremony", client.network, _CEREMONIES), "attempts from your network")
+
+
+async def mail(limiter: Limiter, client: Client, email: str, *, by: UUID | None = None) -> None:
+    """Counts one mail that somebody has sent to somebody. Raises TooMany.
+
+    ``by``: who is signed in, whose mails are counted instead of those of their network.
+    """
+    if by is None:
+        of_sender = _buckets("mails", client.network, _MAILS_FROM_NETWORK)
+    else:
+        of_sender = _buckets("mails_by", str(by), _MAILS_BY_PERSON)
+    await _count(limiter, _buckets("mail", email, _MAILS_TO_ONE) + of_sender, "mails to this address, or from here")
 
 
 def _buckets(kind: str, key: str, limits: Sequence[Limit]) -> list[tuple[str, str, Limit]]:

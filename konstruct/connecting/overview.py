@@ -22,6 +22,7 @@ class Served:
     employee_id: UUID
     key: str
     name: str
+    is_archived: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,9 @@ class Seen:
 
 
 async def employees(session: AsyncSession) -> list[Served]:
-    """All of the session's tenant's, by name."""
+    """All of the session's tenant's by name, those that were archived among them."""
     query = (
-        select(Employee.id, Employee.key, EmployeeVersion.name)
+        select(Employee.id, Employee.key, Employee.archived_at, EmployeeVersion.name)
         .outerjoin(
             EmployeeVersion,
             (col(EmployeeVersion.employee_id) == col(Employee.id))
@@ -61,7 +62,8 @@ async def employees(session: AsyncSession) -> list[Served]:
         .order_by(col(Employee.created_at))
     )
     rows = await session.execute(query)
-    return sorted((Served(row.id, row.key, row.name or row.key) for row in rows), key=lambda served: served.name)
+    served = [Served(row.id, row.key, row.name or row.key, row.archived_at is not None) for row in rows]
+    return sorted(served, key=lambda each: each.name)
 
 
 async def every(session: AsyncSession) -> list[Seen]:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from konstruct import audit, connections
-from konstruct.errors import BadInput, NotFound
+from konstruct.errors import BadInput, Conflict, NotFound
 from konstruct.identity import ConnectionId
 from konstruct.tables import Connection, Employee, EmployeeBinding
 
@@ -93,8 +93,11 @@ async def choose_template(
 
 
 async def _check_employee(session: AsyncSession, connection: Connection, employee_id: UUID) -> None:
-    if await session.get(Employee, (connection.tenant_id, employee_id)) is None:
+    employee = await session.get(Employee, (connection.tenant_id, employee_id))
+    if employee is None:
         raise NotFound("There is no such employee.")
+    if employee.archived_at is not None:
+        raise Conflict("This employee was archived. Choose another one, or bring it back first.")
 
 
 def _record(session: AsyncSession, connection: Connection, actor: str, action: str, **detail: Any) -> None:

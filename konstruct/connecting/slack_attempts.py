@@ -6,6 +6,7 @@ it are kept.
 
 import hashlib
 import hmac
+import re
 import secrets
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -24,7 +25,8 @@ from konstruct.tables.base import utc_now
 
 GOOD_FOR: Final = timedelta(minutes=10)
 
-_UNKNOWN: Final = "This answer from Slack belongs to nothing that was begun here. Press “Add to Slack” again."
+_IN_HAND: Final = re.compile("[A-Za-z0-9_-]{43}")
+UNKNOWN: Final = "This answer from Slack belongs to nothing that was begun here. Press “Add to Slack” again."
 
 
 @dataclass(frozen=True)
@@ -52,13 +54,17 @@ def tenant_of(state: str) -> TenantId:
     try:
         return TenantId(UUID(hex=state.partition(".")[0]))
     except ValueError:
-        raise BadInput(_UNKNOWN) from None
+        raise BadInput(UNKNOWN) from None
 
 
-async def begin(session: AsyncSession, tenant_id: TenantId, who: Who, *, employee_id: UUID, redirect_uri: str) -> Begun:
+async def begin(
+    session: AsyncSession, tenant_id: TenantId, who: Who, *, employee_id: UUID, redirect_uri: str, in_hand: str = ""
+) -> Begun:
+    """``in_hand``: what the browser holds already of an attempt that it began before."""
     now = utc_now()
     await session.execute(delete(SlackAttempt).where(col(SlackAttempt.expires_at) < now - GOOD_FOR))
-    begun = Begun(f"{tenant_id.hex}.{secrets.token_urlsafe(32)}", secrets.token_urlsafe(32))
+    is_ours = _IN_HAND.fullmatch(in_hand) is not None
+    begun = Begun(f"{tenant_id.hex}.{secrets.token_urlsafe(32)}", in_hand if is_ours else secrets.token_urlsafe(32))
     session.add(
         SlackAttempt(
             tenant_id=tenant_id,
@@ -87,7 +93,7 @@ async def use(session: AsyncSession, state: str, who: Who, in_hand: str) -> Slac
     query = select(SlackAttempt).where(col(SlackAttempt.digest) == _digest(state)).with_for_update()
     attempt = (await session.execute(query)).scalar_one_or_none()
     if attempt is None:
-        raise BadInput(_UNKNOWN)
+        raise BadInput(UNKNOWN)
     # A stranger is told nothing else of it, and uses nothing up.
     if attempt.user_id != who.user_id:
         raise NotAllowed("Somebody else began this. Press “Add to Slack” yourself, and allow the app then.")

@@ -262,8 +262,9 @@ async def create(session: AsyncSession, tenant_id: UUID, given: dict[str, Any], 
         raise BadInput("It needs a name; people will see it in every conversation.")
     # One at a time of a tenant, so that no two are given one key.
     await session.execute(select(col(Tenant.id)).with_for_update(key_share=True))
-    keys = set(await session.scalars(select(col(Employee.key))))
-    if len(keys) >= MOST_EMPLOYEES:
+    # Under “new”, the portal has the page that begins one.
+    keys = {"new", *(await session.scalars(select(col(Employee.key))))}
+    if len(keys) > MOST_EMPLOYEES:
         raise Conflict(f"There are {MOST_EMPLOYEES} employees, and there can be no more.")
     employee = Employee(tenant_id=tenant_id, id=new_id(), key=_free_key(content["name"], keys))
     session.add(employee)

@@ -11,7 +11,8 @@ from konstruct.tables import EmployeePicture
 
 LONGEST_SIDE: Final = 320
 """Pixels."""
-LARGEST_UPLOAD: Final = 10_000_000
+LARGEST_UPLOAD: Final = 5_000_000
+"""Bytes."""
 _LARGEST: Final = 300_000
 _JPEG: Final = b"\xff\xd8\xff"
 

@@ -5,8 +5,12 @@ from typing import Any, Final
 
 from konstruct.designs.content import Content, blank
 
-_ASKED: Final = {"name": "asked-for-person", "when": {"asked_for_human": True}, "then": {"hand_off": {}}}
-_STUCK: Final = {"name": "got-nowhere", "when": {"failed_attempts": 2}, "then": {"hand_off": {}}}
+_ASKED: Final = {
+    "name": "asked-for-person",
+    "when": {"asked_for_human": True},
+    "then": {"hand_off": {"priority": "normal"}},
+}
+_STUCK: Final = {"name": "got-nowhere", "when": {"failed_attempts": 2}, "then": {"hand_off": {"priority": "normal"}}}
 _ANGRY: Final = {"name": "angry", "when": {"mood": "angry"}, "then": {"hand_off": {"priority": "high"}}}
 
 

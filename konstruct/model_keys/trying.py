@@ -35,6 +35,13 @@ class Trouble:
     """Whether the provider answered, and said no to the key; else nobody knows about the key."""
 
 
+def places(settings: Settings) -> list[str]:
+    """What may be asked besides https on the public internet: where the deployment has its providers."""
+    found = [urlsplit(address) for address in (settings.anthropic_base_url, settings.openai_base_url)]
+    usual = {"http": 80, "https": 443}
+    return [f"{each.hostname}:{each.port or usual[each.scheme]}" for each in found if each.scheme in usual]
+
+
 def misread(candidate: Candidate) -> Trouble | None:
     """What can be told of it without asking anybody."""
     if candidate.provider == "ollama" and not candidate.base_url:

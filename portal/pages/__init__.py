@@ -5,15 +5,56 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from portal.pages import dev_mail, home, resetting, search, sign_in, sign_up, status, verification
+from portal.pages import (
+    account,
+    api_keys,
+    authenticator,
+    channels,
+    channels_slack,
+    channels_whatsapp,
+    confirming,
+    dev_mail,
+    employees,
+    home,
+    invitations,
+    passkeys,
+    providers,
+    resetting,
+    search,
+    second_factor,
+    security,
+    sign_in,
+    sign_up,
+    status,
+    team,
+    tenants,
+    verification,
+)
+from portal.pages.settings import desk, general, models, retention
 
 ROUTERS: Final[Sequence[APIRouter]] = (
     status.router,
     home.router,
     search.router,
+    *(general.router, models.router, desk.router, retention.router),
     sign_in.router,
     sign_up.router,
     verification.router,
     resetting.router,
+    invitations.router,
+    confirming.router,
+    account.router,
+    tenants.router,
+    team.router,
     dev_mail.router,
+    employees.router,
+    channels_slack.router,
+    channels_whatsapp.router,
+    channels.router,
+    second_factor.router,
+    providers.router,
+    security.router,
+    authenticator.router,
+    passkeys.router,
+    api_keys.router,
 )

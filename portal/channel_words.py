@@ -1,0 +1,68 @@
+"""How a connection is, in words: what its state is called, what is wrong with it, and what to do then."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from konstruct.adapters import slack_errors, whatsapp_errors
+from konstruct.connecting.overview import Seen
+
+Tone = Literal["neutral", "ok", "warning", "danger", "info"]
+
+KINDS: Final[Mapping[str, str]] = {"slack": "Slack", "whatsapp": "WhatsApp", "console": "Console"}
+ICONS: Final[Mapping[str, str]] = {"slack": "hash", "whatsapp": "message-circle", "console": "terminal"}
+
+
+@dataclass(frozen=True)
+class State:
+    label: str
+    tone: Tone
+    says: str = ""
+    """What is wrong, and what to do; empty where nothing is."""
+    is_to_reconnect: bool = False
+
+
+def title(seen: Seen) -> str:
+    """What the account is called among people."""
+    if seen.kind == "slack":
+        return str(seen.external.get("team_name") or seen.external.get("team_id") or seen.key)
+    if seen.kind == "whatsapp":
+        return str(seen.external.get("display_phone_number") or seen.external.get("phone_number_id") or seen.key)
+    return KINDS.get(seen.kind, seen.key)
+
+
+def state(seen: Seen) -> State:
+    if seen.status == "active":
+        return _active(seen)
+    if seen.status == "disconnected":
+        return State("Disconnected", "neutral", "Nobody is answered here. Its conversations are kept.")
+    reason = _reason(seen)
+    if seen.status == "uninstalled":
+        return State("Removed", "danger", f"{reason} Connect it again to have people answered.", is_to_reconnect=True)
+    if seen.status == "restricted":
+        says = (
+            f"{reason} Meta's Business Support says why, and what to do; when Meta lifts it, people are answered again."
+        )
+        return State("Restricted", "warning", says)
+    return State("Not working", "danger", f"{reason} Nobody is answered until it is connected again.", True)
+
+
+def _active(seen: Seen) -> State:
+    if seen.renewal_problem:
+        says = f"{seen.renewal_problem} It works until its token expires; connect it again before that."
+        return State("Needs you", "warning", says, is_to_reconnect=True)
+    if seen.kind != "console" and not seen.has_heard:
+        return State("Waiting", "info")
+    return State("Active", "ok")
+
+
+def _reason(seen: Seen) -> str:
+    """What was noted is a sentence, or the channel's own code."""
+    noted = seen.status_reason or ""
+    if noted == "token_expired":
+        return "Its token has expired."
+    if noted in slack_errors.DEAD:
+        return slack_errors.DEAD[noted]
+    if noted.isdigit():
+        return whatsapp_errors.meaning(int(noted))
+    return noted if noted.endswith(".") else f"The channel refuses it ({noted or 'without a reason'})."

@@ -1,0 +1,208 @@
+"""Channels: which there are, how they are, who serves them, and taking one out of use. Connecting has its own pages."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Form, Request
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.responses import Response
+
+from konstruct import connections
+from konstruct.connecting import disconnecting, overview, serving, setup
+from konstruct.connecting.overview import Seen, Served
+from konstruct.connecting.renewing import BOT_TOKEN
+from konstruct.errors import BadInput, ChannelError, ConnectionDead, KonstructError
+from konstruct.identity import ConnectionId
+from konstruct.ports import ChannelAccount
+from portal import channel_words
+from portal.access import Member, may
+from portal.rendering import Toast, redirect, render
+from portal.services import Services, services
+
+router = APIRouter(prefix="/t/{tenant}/channels")
+
+Reader = Annotated[Member, Depends(may("channels.read"))]
+Editor = Annotated[Member, Depends(may("channels.edit"))]
+Typed = Annotated[str, Form()]
+
+
+@router.get("")
+async def list_channels(request: Request, member: Reader) -> Response:
+    async with services(request).database.tenant_session(member.tenant_id) as session:
+        every = await overview.every(session)
+    channels = [(seen, channel_words.title(seen), channel_words.state(seen)) for seen in every]
+    return render(request, "pages/channels/list.html", channels=channels, words=channel_words)
+
+
+@router.get("/{connection}")
+async def show(request: Request, member: Reader, connection: UUID) -> Response:
+    return await _page(request, member, connection)
+
+
+@router.get("/{connection}/heard")
+async def heard(request: Request, member: Reader, connection: UUID) -> Response:
+    """Asked again and again by the page until something came in."""
+    async with services(request).database.tenant_session(member.tenant_id) as session:
+        seen = await overview.one(session, connection)
+    return render(request, "pages/channels/heard.html", seen=seen)
+
+
+@router.post("/{connection}/serve")
+async def serve(request: Request, member: Editor, connection: UUID, employee: Annotated[UUID, Form()]) -> Response:
+    return await _change(
+        request,
+        member,
+        connection,
+        lambda session: serving.serve(session, ConnectionId(connection), employee, actor=member.actor),
+        field="employee",
+        done="New conversations are served by whom you chose.",
+    )
+
+
+@router.post("/{connection}/bind")
+async def bind(
+    request: Request, member: Editor, connection: UUID, employee: Annotated[UUID, Form()], channel: Typed = ""
+) -> Response:
+    typed = channel.strip()
+    return await _change(
+        request,
+        member,
+        connection,
+        lambda session: serving.bind(session, ConnectionId(connection), typed, employee, actor=member.actor),
+        field="channel",
+        done=f"{typed} has its own employee now.",
+        typed={"channel": typed, "bound": employee},
+    )
+
+
+@router.post("/{connection}/unbind")
+async def unbind(request: Request, member: Editor, connection: UUID, channel: Typed = "") -> Response:
+    return await _change(
+        request,
+        member,
+        connection,
+        lambda session: serving.unbind(session, ConnectionId(connection), channel, actor=member.actor),
+        field="channel",
+        done=f"{channel} is served as the rest is.",
+    )
+
+
+@router.post("/{connection}/describe")
+async def describe(request: Request, member: Editor, connection: UUID, functions: Typed = "") -> Response:
+    async def note(session: AsyncSession) -> None:
+        lines = serving.read_functions(functions)
+        await serving.describe(session, ConnectionId(connection), lines, actor=member.actor)
+
+    return await _change(
+        request,
+        member,
+        connection,
+        note,
+        field="functions",
+        done="What it is for is saved.",
+        typed={"functions": functions},
+    )
+
+
+@router.post("/{connection}/disconnect")
+async def disconnect(request: Request, member: Editor, connection: UUID, confirmation: Typed = "") -> Response:
+    """The channel is told first; what it says then changes nothing about that we are done with it."""
+    here = services(request)
+    async with here.database.tenant_session(member.tenant_id) as session:
+        seen = await overview.one(session, connection)
+        account = await connections.open_account(session, here.vault, seen.connection_id)
+    name = channel_words.title(seen)
+    if confirmation.strip() != name:
+        return await _page(request, member, connection, status=422, errors={"confirmation": f"Type {name} to go on."})
+    trouble = await _leave(here, account)
+    async with here.database.tenant_session(member.tenant_id) as session:
+        await disconnecting.disconnect(session, seen.connection_id, actor=member.actor)
+    said = Toast(f"{name} is disconnected.") if trouble is None else Toast(trouble, "warning")
+    return redirect(request, f"/t/{member.tenant_slug}/channels", toast=said)
+
+
+async def _leave(here: Services, account: ChannelAccount) -> str | None:
+    """What is left to do by hand, if anything."""
+    try:
+        if account.kind == "slack" and here.slack_oauth is not None and BOT_TOKEN in account.secrets:
+            await here.slack_oauth.uninstall(account.secrets[BOT_TOKEN])
+        elif account.kind == "whatsapp" and "access_token" in account.secrets:
+            await _unsubscribe(here, account)
+    except ConnectionDead:
+        # The channel has taken us out already.
+        return None
+    except ChannelError as error:
+        channel = channel_words.KINDS[account.kind]
+        return f"Disconnected here, but {channel} could not be told: {error} Remove the app there by hand."
+    return None
+
+
+async def _unsubscribe(here: Services, account: ChannelAccount) -> None:
+    """Unless another number of the same business account is still connected: the app is told of all of them."""
+    waba_id = account.external.get("waba_id") or ""
+    others = await connections.of_business(here.database, "whatsapp", waba_id)
+    if {other.connection_id for other in others} == {account.connection_id}:
+        await here.whatsapp_accounts.unsubscribe(account.secrets["access_token"], waba_id)
+
+
+async def _change(
+    request: Request,
+    member: Member,
+    connection: UUID,
+    change: Callable[[AsyncSession], Awaitable[None]],
+    *,
+    field: str,
+    done: str,
+    typed: dict[str, object] | None = None,
+) -> Response:
+    try:
+        async with services(request).database.tenant_session(member.tenant_id) as session:
+            await change(session)
+    except KonstructError as error:
+        if error.status >= 500 or error.status == 404:
+            raise
+        status = 422 if isinstance(error, BadInput) else error.status
+        return await _page(request, member, connection, status=status, errors={field: str(error)}, typed=typed)
+    return redirect(request, f"/t/{member.tenant_slug}/channels/{connection}", toast=Toast(done))
+
+
+async def _page(
+    request: Request,
+    member: Member,
+    connection: UUID,
+    *,
+    status: int = 200,
+    errors: dict[str, str] | None = None,
+    typed: dict[str, object] | None = None,
+) -> Response:
+    here = services(request)
+    async with here.database.tenant_session(member.tenant_id) as session:
+        seen = await overview.one(session, connection)
+        employees = choosable(await overview.employees(session))
+    verify_token = here.settings.whatsapp_verify_token
+    return render(
+        request,
+        "pages/channels/channel.html",
+        status,
+        seen=seen,
+        title=channel_words.title(seen),
+        state=channel_words.state(seen),
+        words=channel_words,
+        employees=employees,
+        lacks=_lacks(here, seen),
+        webhook=f"{here.settings.gateway_address}/whatsapp",
+        verify_token=verify_token.get_secret_value() if verify_token and member.may("channels.edit") else None,
+        typed=typed or {},
+        errors=errors or {},
+    )
+
+
+def choosable(employees: list[Served]) -> list[tuple[str, str]]:
+    """As a list of choices takes them."""
+    return [(str(served.employee_id), served.name) for served in employees if not served.is_archived]
+
+
+def _lacks(here: Services, seen: Seen) -> list[setup.Lack]:
+    kinds = {"slack": setup.slack, "whatsapp": setup.whatsapp}
+    return list(kinds[seen.kind](here.settings)) if seen.kind in kinds else []
