@@ -16,10 +16,10 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
-from konstruct.accounts import permissions, sessions
+from konstruct.accounts import factors, permissions, sessions
 from konstruct.accounts.sessions import Client, SignedIn
 from konstruct.accounts.team import By
-from konstruct.errors import Misconfigured, Unauthentic
+from konstruct.errors import Misconfigured, NotAllowed, Unauthentic
 from konstruct.identity import TenantId
 from portal.services import services
 
@@ -61,6 +61,10 @@ class ConfirmationNeeded(Unauthentic):
     """What is delicate is for who has just shown who they are."""
 
 
+class SecondFactorNeeded(NotAllowed):
+    """The tenant asks everybody for one, and this member has none."""
+
+
 class Access:
     """What a route declares as who may open it."""
 
@@ -82,6 +86,8 @@ class May(Access):
         )
         # Before anything is refused: the page that says so is one of the tenant's, too.
         request.state.member = member
+        if seat.requires_second_factor and not await factors.has_second(services(request).database, member.user_id):
+            raise SecondFactorNeeded("This business asks everybody for a second factor.")
         if not member.may(self.permission):
             raise HTTPException(403)
         if self.recent and not found.is_recent:
@@ -165,6 +171,7 @@ def install(app: FastAPI) -> None:
     """Leads who has to show who they are to where they can."""
     app.add_exception_handler(SignInNeeded, _to_sign_in)
     app.add_exception_handler(ConfirmationNeeded, _to_confirmation)
+    app.add_exception_handler(SecondFactorNeeded, _to_second_factor)
 
 
 async def _to_sign_in(request: Request, error: Exception) -> Response:
@@ -176,6 +183,10 @@ async def _to_sign_in(request: Request, error: Exception) -> Response:
 
 async def _to_confirmation(request: Request, error: Exception) -> Response:
     return _led(request, "/account/confirm")
+
+
+async def _to_second_factor(request: Request, error: Exception) -> Response:
+    return _led(request, "/account/second-factor-needed")
 
 
 def _led(request: Request, to: str) -> Response:

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from konstruct.accounts import sessions, signing_in
 from konstruct.settings import Settings
-from portal import access
+from portal import access, proving
 from portal.rendering import Toast, redirect
 from portal.services import services
 
@@ -23,12 +23,16 @@ Text = Annotated[str, Form()]
 async def let_in(
     request: Request, user_id: UUID, *, factor: str, to: str = "/", toast: Toast | None = None
 ) -> Response:
-    """Begins a session in this browser and goes on; one that the browser had before ends.
+    """Begins a session in this browser and goes on; one that the browser had before ends. Whoever has a second factor
+    is asked for it first.
 
     Args:
         factor: How the person has shown who they are, such as ``password``.
         to: Where they go on to, which must be a path of the portal.
     """
+    second = await proving.ask_for_second(request, user_id, factor=factor, to=to, toast=toast)
+    if second is not None:
+        return second
     found = services(request)
     held = request.cookies.get(access.COOKIE)
     before = await sessions.find(found.database, held) if held else None

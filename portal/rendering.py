@@ -13,8 +13,7 @@ from typing import Any, Final, Literal
 from urllib.parse import quote
 
 from fastapi import Request
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from portal import navigation, settings_sections
@@ -48,26 +47,26 @@ def _digest(name: str) -> str:
 
 
 def _environment() -> Environment:
-    environment = Environment(
+    made = Environment(
         loader=PackageLoader("portal"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["static"] = _static
-    environment.globals["settings_tabs"] = settings_sections.tabs
-    environment.filters["path"] = lambda text: quote(str(text), safe="")
+    made.globals["static"] = _static
+    made.globals["settings_tabs"] = settings_sections.tabs
+    made.filters["path"] = lambda text: quote(str(text), safe="")
     # Every macro is at hand in every template and fragment as `ui.…`, without an import.
     macros: dict[str, Any] = {}
     for name in MACROS:
-        module = environment.get_template(f"macros/{name}.html").module
+        module = made.get_template(f"macros/{name}.html").module
         macros |= {key: value for key, value in vars(module).items() if not key.startswith("_")}
-        environment.globals["ui"] = SimpleNamespace(**macros)
-    return environment
+    made.globals["ui"] = SimpleNamespace(**macros)
+    return made
 
 
-_templates: Final = _environment()
+environment: Final = _environment()
 
 
 def is_partial(request: Request) -> bool:
@@ -81,7 +80,7 @@ def is_htmx(request: Request) -> bool:
 
 def render(
     request: Request,
-    template: str,
+    template: str | Template,
     status: int = 200,
     *,
     block: str | None = None,
@@ -97,7 +96,7 @@ def render(
     known = _surroundings(request) | context
     kept = None if partial else _kept_toast(request)
     known["toasts"] = [each for each in (kept, toast) if each is not None]
-    found = _templates.get_template(template)
+    found = environment.get_template(template)
     if partial and block is not None:
         html = "".join(found.blocks[block](found.new_context(known)))
     else:
@@ -109,11 +108,6 @@ def render(
     if kept is not None or (TOAST_COOKIE in request.cookies and not partial):
         response.delete_cookie(TOAST_COOKIE, path="/", secure=True, httponly=True, samesite="lax")
     return response
-
-
-def render_text(template: str, **context: Any) -> Markup:
-    """A template outside of any request, such as a macro of its own in a test."""
-    return Markup(_templates.from_string(template).render(context))  # noqa: S704  # Autoescaped where it was made.
 
 
 def only_toast(toast: Toast, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -143,7 +137,7 @@ def redirect(request: Request, url: str, *, toast: Toast | None = None) -> Respo
 
 
 def _toast_fragment(toast: Toast) -> str:
-    return _templates.get_template("macros/toast_fragment.html").render(toast=toast)
+    return environment.get_template("macros/toast_fragment.html").render(toast=toast)
 
 
 def _kept_toast(request: Request) -> Toast | None:

@@ -13,7 +13,8 @@ from fastapi import Request
 from temporalio.client import Client
 
 from konstruct import temporal
-from konstruct.accounts import mails
+from konstruct.accounts import mails, oidc
+from konstruct.accounts.oidc import Provider
 from konstruct.accounts.passwords import Passwords
 from konstruct.adapters import slack_oauth
 from konstruct.adapters.console import ConsoleMessenger
@@ -103,6 +104,12 @@ class Services:
         return self._client
 
     _client: Client | None = None
+
+    @cached_property
+    def providers(self) -> Mapping[str, Provider]:
+        """Through whom people may sign in, by their keys."""
+        web = self._opened_web([*self.settings.web_allowed, *oidc.places(self.settings)])
+        return {each.key: Provider(each, web) for each in self.settings.oidc_providers}
 
     @cached_property
     def passwords(self) -> Passwords:

@@ -20,6 +20,8 @@ SECTIONS: Final[Sequence[SettingsSection]] = (
     SettingsSection("Models", "/models", "keys.read"),
     SettingsSection("Hand-off", "/desk", "settings.read"),
     SettingsSection("Retention", "/retention", "settings.read"),
+    SettingsSection("Security", "/security", "settings.read"),
+    SettingsSection("API keys", "/api-keys", "api_keys.read"),
 )
 
 

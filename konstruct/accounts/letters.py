@@ -60,6 +60,17 @@ def password_changed(to: str, name: str, reset_at: str) -> Mail:
     )
 
 
+def security_changed(to: str, name: str, what: str, where: str) -> Mail:
+    """``what`` happened, as the rest of a sentence."""
+    return _letter(
+        to,
+        "How you sign in was changed",
+        f"Hello {name},",
+        f"{what}.",
+        f"If it was not you, look at once at what opens your account, and sign out all other browsers: {where}",
+    )
+
+
 def confirm_email(to: str, name: str, link: str) -> Mail:
     return _letter(
         to,

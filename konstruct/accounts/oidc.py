@@ -19,7 +19,7 @@ from urllib.parse import quote_plus, urlencode, urlsplit
 from konstruct.accounts import id_tokens
 from konstruct.accounts.id_tokens import Expected, Identity, UnknownKey
 from konstruct.errors import Misconfigured, NotAllowed, Unauthentic, Unavailable, WebError
-from konstruct.settings import OidcProvider
+from konstruct.settings import OidcProvider, Settings
 from konstruct.source_ports import Web, WebRequest
 
 _TIME_LIMIT: Final = 10.0
@@ -28,6 +28,13 @@ _METADATA_LASTS: Final = 3600.0
 _KEYS_AGE_AT_LEAST: Final = 30.0
 """Seconds before keys are read again for a token that names another one, since anybody can make names up."""
 _SCOPES: Final = "openid email profile"
+
+
+def places(settings: Settings) -> list[str]:
+    """Where issuers are, as KONSTRUCT_WEB_ALLOWED names them: whoever runs the deployment named them, so they may be on
+    its own network. Where else they lead to may not."""
+    issuers = [urlsplit(each.issuer) for each in settings.oidc_providers]
+    return [f"{issuer.hostname}:{issuer.port or (443 if issuer.scheme == 'https' else 80)}" for issuer in issuers]
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,7 @@ class Seat:
     slug: str
     name: str
     role: str
+    requires_second_factor: bool = False
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,7 @@ async def find(database: Database, token: str) -> SignedIn | None:
 async def seats(session: AsyncSession) -> Sequence[Seat]:
     """The tenants of the person whose session it is, the one that was joined first before the others."""
     rows = await session.execute(text("select * from my_memberships()"))
-    return [Seat(TenantId(row.tenant_id), row.slug, row.name, row.role) for row in rows]
+    return [Seat(TenantId(row.tenant_id), row.slug, row.name, row.role, row.requires_second_factor) for row in rows]
 
 
 async def listing(session: AsyncSession) -> list[UserSession]:

@@ -19,6 +19,7 @@ _NETWORK: Final = (Limit(30, timedelta(minutes=5)), Limit(300, timedelta(days=1)
 # The first few at once, then one every three minutes, then one every twenty-four.
 _ACCOUNT: Final = (Limit(5, timedelta(minutes=1)), Limit(20, timedelta(hours=1)), Limit(60, timedelta(days=1)))
 _DEVICE: Final = (Limit(10, timedelta(minutes=5)), Limit(100, timedelta(days=1)))
+_CEREMONIES: Final = (Limit(300, timedelta(minutes=5)),)
 _MAILS_TO_ONE: Final = (Limit(5, timedelta(hours=1)),)
 _MAILS_FROM_NETWORK: Final = (Limit(30, timedelta(hours=1)),)
 _MAILS_BY_PERSON: Final = (Limit(50, timedelta(hours=1)),)
@@ -38,6 +39,11 @@ async def factor(limiter: Limiter, client: Client, user_id: UUID) -> None:
     """Counts one attempt at a second factor, by whoever has given the password already. Raises TooMany."""
     buckets = _buckets("factor", str(user_id), _ACCOUNT) + _buckets("network", client.network, _NETWORK)
     await _count(limiter, buckets, "codes that were not right")
+
+
+async def ceremony(limiter: Limiter, client: Client) -> None:
+    """Counts one challenge that a browser is set, each of which is a row for a while. Raises TooMany."""
+    await _count(limiter, _buckets("ceremony", client.network, _CEREMONIES), "attempts from your network")
 
 
 async def mail(limiter: Limiter, client: Client, email: str, *, by: UUID | None = None) -> None:

@@ -7,6 +7,8 @@ from fastapi import APIRouter
 
 from portal.pages import (
     account,
+    api_keys,
+    authenticator,
     channels,
     channels_slack,
     channels_whatsapp,
@@ -15,8 +17,12 @@ from portal.pages import (
     employees,
     home,
     invitations,
+    passkeys,
+    providers,
     resetting,
     search,
+    second_factor,
+    security,
     sign_in,
     sign_up,
     status,
@@ -45,4 +51,10 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     channels_slack.router,
     channels_whatsapp.router,
     channels.router,
+    second_factor.router,
+    providers.router,
+    security.router,
+    authenticator.router,
+    passkeys.router,
+    api_keys.router,
 )

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import Response
 
-from konstruct.accounts import profile, sessions, throttle
+from konstruct.accounts import factors, linked_accounts, profile, sessions, throttle
 from konstruct.accounts.passwords import LONGEST
 from konstruct.errors import TooMany
 from portal import access
@@ -21,7 +21,7 @@ Known = Annotated[Person, Depends(signed_in())]
 
 @router.get("/account/confirm")
 async def ask(request: Request, person: Known, next: str = "/account", lost: bool = False) -> Response:
-    return await _form(request, person, next, lost)
+    return await form(request, person, next, lost)
 
 
 @router.post("/account/confirm")
@@ -37,9 +37,9 @@ async def confirm(
         # Counted by session: nobody else's guesses hold this one up.
         await throttle.guess(found.limiter, access.client(request), person.email, device=str(person.session_id))
     except TooMany as error:
-        return await _form(request, person, next, lost, str(error), 429)
+        return await form(request, person, next, lost, str(error), 429)
     if not await profile.is_password(found.database, found.passwords, person.user_id, password[:LONGEST]):
-        return await _form(request, person, next, lost, "This is not your password.")
+        return await form(request, person, next, lost, "This is not your password.")
     return await confirmed(request, person, factor="password", to=next, lost=lost)
 
 
@@ -54,16 +54,28 @@ async def confirmed(request: Request, person: Person, *, factor: str, to: str, l
     return response
 
 
-async def _form(
-    request: Request, person: Person, next: str, lost: bool, error: str | None = None, status: int = 422
+async def form(
+    request: Request,
+    person: Person,
+    next: str,
+    lost: bool,
+    error: str | None = None,
+    status: int = 422,
+    *,
+    field: str = "password",
 ) -> Response:
-    has_password = await profile.has_password(services(request).database, person.user_id)
+    """``field``: which of the ways the error is about."""
+    found = services(request)
+    async with found.database.account_session(person.user_id) as session:
+        held = await factors.held(session, person.user_id)
+        linked = {account.provider for account in await linked_accounts.listing(session, person.user_id)}
     return render(
         request,
         "pages/account/confirm.html",
         status if error else 200,
         next=access.local_path(next, "/account"),
         lost=lost,
-        has_password=has_password,
-        errors={"password": error} if error else {},
+        held=held,
+        providers=[provider for key, provider in found.providers.items() if key in linked],
+        errors={field: error} if error else {},
     )

@@ -69,4 +69,5 @@ def _form(
         email=email,
         errors=errors or {},
         lost=lost,
+        providers=list(services(request).providers.values()),
     )

@@ -87,7 +87,13 @@ def _errors(name: str, email: str, password: str, business: str) -> dict[str, st
 
 
 def _form(request: Request, said: dict[str, str], errors: dict[str, str], status: int = 422) -> Response:
-    can_mail = entering.can_mail(services(request).settings)
+    found = services(request)
     return render(
-        request, "pages/sign_up/sign_up.html", status if errors else 200, said=said, errors=errors, can_mail=can_mail
+        request,
+        "pages/sign_up/sign_up.html",
+        status if errors else 200,
+        said=said,
+        errors=errors,
+        can_mail=entering.can_mail(found.settings),
+        providers=list(found.providers.values()),
     )

@@ -86,6 +86,7 @@ alter table api_keys add column last_used_at timestamptz;
 grant select (last_used_at) on api_keys to konstruct_router;
 
 alter table tenants add column requires_second_factor boolean not null default false;
+grant select (requires_second_factor) on tenants to konstruct_router;
 
 set local check_function_bodies = off;
 
@@ -141,6 +142,17 @@ create function members_with_second_factor()
         or exists (select from public.passkeys p where p.user_id = m.user_id))
   $$;
 
+drop function my_memberships();
+create function my_memberships()
+  returns table (tenant_id uuid, slug text, name text, role text, requires_second_factor boolean)
+  language sql stable security definer set search_path = pg_catalog, pg_temp
+  as $$
+    select t.id, t.slug, t.name, m.role, t.requires_second_factor
+    from public.memberships m join public.tenants t on t.id = m.tenant_id
+    where m.user_id = nullif(current_setting('app.user_id', true), '')::uuid
+    order by m.created_at, t.slug
+  $$;
+
 drop function find_api_key(bytea);
 create function find_api_key(of_digest bytea)
   returns table (tenant_id uuid, key_id uuid, scopes jsonb, last_used_at timestamptz)
@@ -156,7 +168,7 @@ declare
 begin
   foreach look_up in array array[
     'begin_ceremony(bytea, text, text, timestamptz)', 'look_at_ceremony(bytea, text)', 'take_ceremony(bytea, text)',
-    'find_passkey(bytea)', 'find_linked_account(text, text)', 'members_with_second_factor()', 'find_api_key(bytea)'
+    'find_passkey(bytea)', 'find_linked_account(text, text)', 'members_with_second_factor()', 'my_memberships()', 'find_api_key(bytea)'
   ]::regprocedure[]
   loop
     execute format('revoke all on function %s from public', look_up);
