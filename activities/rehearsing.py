@@ -11,6 +11,7 @@ from activities.begun import Answered, Begun
 from activities.escalating import Watch
 from konstruct.contracts.conversation import ThinkRequest
 from konstruct.conversations import Turn
+from konstruct.desk import people
 from konstruct.escalation.firing import Fired
 from konstruct.escalation.rules import Action, HandOff
 from konstruct.knowledge.citing import Source
@@ -121,6 +122,9 @@ async def keep(
         return
     if begun.watch.fired is not None:
         _note_rules(seen, begun.watch)
+    if seen.fired is not None and seen.fired.then != "ask_approval":
+        # Whom it would be for as the desk is now, where neither rule nor employee says.
+        seen.fired.to = (await people.settings(session)).group_for(seen.fired.to).key
     seen.recalled = [Remembered(each.text, each.happened_at.isoformat(), each.kind) for each in recalled]
     seen.problem = problem
     if answer is not None:

@@ -6,13 +6,14 @@ from datetime import datetime
 from decimal import Decimal
 from importlib import resources
 from string import Template
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import and_, func
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from konstruct.designs.content import as_version, blank
 from konstruct.desk import hours, texts
 from konstruct.errors import NotFound
 from konstruct.identity import ConnectionId
@@ -86,10 +87,6 @@ class Caps:
         return cls(steps=chosen.get("steps") or cls.steps, cost=Decimal(chosen.get("cost") or cls.cost))
 
 
-_NOT_CONTENT: Final = frozenset(
-    {"tenant_id", "id", "employee_id", "number", "published_at", "published_by", "note", "restored_from"}
-)
-
 # For statements about conversations: who is published there, if anybody, and the draft that is rehearsed there.
 IS_PUBLISHED: Final = and_(
     col(EmployeeVersion.tenant_id) == col(Employee.tenant_id),
@@ -102,23 +99,13 @@ IS_REHEARSED: Final = and_(
 NAME: Final = func.coalesce(col(Rehearsal.content)["name"].astext, col(EmployeeVersion.name))
 
 
-def content_of(version: EmployeeVersion) -> dict[str, Any]:
-    """What a rehearsal keeps of a version."""
-    return version.model_dump(mode="json", exclude=set(_NOT_CONTENT))
-
-
 def answering(published: EmployeeVersion | None, rehearsal: Rehearsal | None) -> EmployeeVersion:
     """Who answers where these were found: what is rehearsed there, or else what is published. Raises NotFound where
     there is neither."""
     if rehearsal is not None:
-        fields = EmployeeVersion.model_fields.keys() - _NOT_CONTENT
-        return EmployeeVersion(
-            tenant_id=rehearsal.tenant_id,
-            id=rehearsal.conversation_id,
-            employee_id=rehearsal.employee_id,
-            number=REHEARSED,
-            **{name: value for name, value in rehearsal.content.items() if name in fields},
-        )
+        # What was frozen before a field came to be has it, too.
+        content = {**blank(), **rehearsal.content}
+        return as_version(content, rehearsal.tenant_id, rehearsal.employee_id, REHEARSED)
     if published is None:
         raise NotFound("This employee is not published.")
     return published

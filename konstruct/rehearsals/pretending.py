@@ -24,7 +24,11 @@ HANDED_OFF: Final = "People would have this conversation now. Nobody was asked, 
 SIMULATED: Final = (
     "This is a rehearsal: the call was simulated, and nothing was sent. Go on as if it had been done and had succeeded."
 )
-_PEOPLES: Final = frozenset({ASK_COLLEAGUE, HAND_OFF, SEND_FILE})
+_BUILTIN: Final = {
+    ASK_COLLEAGUE: "The colleague would be asked.",
+    HAND_OFF: "People of the business would be asked to take over.",
+    SEND_FILE: "The file would go along with the answer.",
+}
 """What ends with people, or with a channel that a rehearsal has none of."""
 
 
@@ -40,7 +44,7 @@ def pretends(rehearsal: Rehearsal | None, tool: Tool) -> bool:
     """Whether a call of this tool is simulated. What is remembered is the rehearsal's own."""
     if rehearsal is None:
         return False
-    if tool.kind == "builtin" and tool.spec.name in _PEOPLES:
+    if tool.kind == "builtin" and tool.spec.name in _BUILTIN:
         return True
     return not rehearsal.acts and policy.acts(tool.risk) and tool.risk != "memory"
 
@@ -57,7 +61,7 @@ def pretended(
     Raises ToolFailed and Misconfigured as ``http.request`` does.
     """
     if row is None:
-        return Pretended(call.id, [("Tool", tool.spec.name), ("Arguments", _shown(arguments))])
+        return Pretended(call.id, [("What", _BUILTIN.get(tool.spec.name, "It would be done."))])
     if tool.kind != "http":
         server = defining.server(row, secrets)
         return Pretended(

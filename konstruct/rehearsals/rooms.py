@@ -1,7 +1,6 @@
 """Where rehearsals take place: they are begun with a draft, talked in, and forgotten with all that was said."""
 
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import delete, text, update
@@ -13,6 +12,7 @@ from temporalio.client import Client
 from konstruct import audit, contacts, inbox, temporal
 from konstruct.connections import ConnectionRef
 from konstruct.db import Database
+from konstruct.designs.drafting import Draft
 from konstruct.errors import BadInput, NotFound
 from konstruct.identity import ConnectionId, TenantId, new_id
 from konstruct.inbox import Accepted, Inbound
@@ -27,15 +27,6 @@ KEPT_FOR_DAYS: Final = 7
 """After what was last said in any rehearsal of one person with one employee."""
 LONGEST: Final = 8_000
 """Characters of what is said at once."""
-
-
-@dataclass(frozen=True)
-class Draft:
-    """What is to be tried out."""
-
-    revision: int
-    content: dict[str, Any]
-    """As ``employees.content_of`` gives it."""
 
 
 async def latest(session: AsyncSession, employee_id: UUID, user_id: UUID) -> Rehearsal | None:
@@ -62,12 +53,11 @@ async def get(session: AsyncSession, conversation_id: UUID, user_id: UUID) -> Re
     return found
 
 
-async def start(
-    session: AsyncSession, tenant_id: TenantId, employee_id: UUID, draft: Draft, *, user_id: UUID, acts: bool = False
-) -> Rehearsal:
+async def start(session: AsyncSession, draft: Draft, *, user_id: UUID, acts: bool = False) -> Rehearsal:
     """Begins a new one with the draft as it is now; what was said in earlier ones is remembered in it. Raises NotFound
     when the session's tenant has no such employee."""
-    employee = await session.scalar(select(Employee).where(col(Employee.id) == employee_id))
+    tenant_id = draft.tenant_id
+    employee = await session.scalar(select(Employee).where(col(Employee.id) == draft.employee_id))
     if employee is None:
         raise NotFound("There is no such employee.")
     connection_id = await _room(session, employee)
@@ -75,7 +65,7 @@ async def start(
         tenant_id=tenant_id,
         connection_id=connection_id,
         contact_id=await _contact(session, tenant_id, connection_id, user_id),
-        employee_id=employee_id,
+        employee_id=employee.id,
         channel=KIND,
         root=str(new_id()),
         is_rehearsal=True,
@@ -86,7 +76,7 @@ async def start(
     rehearsal = Rehearsal(
         tenant_id=tenant_id,
         conversation_id=conversation.id,
-        employee_id=employee_id,
+        employee_id=employee.id,
         contact_id=conversation.contact_id,
         draft_revision=draft.revision,
         content=draft.content,

@@ -78,7 +78,15 @@ async def check(request: Request, member: Editor, typed: TypedForm) -> Response:
     """Asked by the page while somebody types: what is known of each value by now."""
     draft = await _keep(request, member, typed)
     findings = await _findings(request, member, draft)
-    return render(request, "pages/channels/whatsapp_checks.html", draft=draft, findings=findings, is_alone=True)
+    templates = _templates(draft, findings)
+    return render(
+        request,
+        "pages/channels/whatsapp_checks.html",
+        draft=draft,
+        findings=findings,
+        templates=templates,
+        is_alone=True,
+    )
 
 
 @router.post("/subscribe")
@@ -242,6 +250,14 @@ async def _findings(request: Request, member: Member, draft: Draft) -> Findings:
     )
 
 
+def _templates(draft: Draft, findings: Findings) -> list[tuple[str, str]]:
+    """What can be chosen, and what was chosen although it cannot be (any more)."""
+    usable = [(f"{each.name}/{each.language}", f"{each.name} ({each.language})") for each in findings.templates]
+    chosen = draft.content.get("template", "")
+    gone = [(chosen, chosen)] if chosen and chosen not in dict(usable) else []
+    return [("", "Nobody is written to then"), *usable, *gone]
+
+
 async def _form(
     request: Request,
     member: Member,
@@ -262,6 +278,7 @@ async def _form(
         status,
         draft=draft,
         findings=findings,
+        templates=_templates(draft, findings),
         employees=employees,
         lacks=setup.whatsapp(here.settings),
         webhook=f"{site}/{draft.content.get('phone_number_id') or '…'}" if has_own_app else site,

@@ -118,6 +118,7 @@ HANDING_OFF = {"hand_off": {"to": "support", "priority": "high"}}
 async def test_a_rule_that_hands_off_rings_nobody_and_says_why(
     office: Office, thinking: Thinking, model: ScriptedModel, delivery: Delivery
 ) -> None:
+    await set_tenant(office, desk={"people": {"anna": {"name": "Anna"}}, "groups": {"support": {"people": ["anna"]}}})
     on = await stage(office, escalation=[rule({"keyword": ["lawyer"]}, HANDING_OFF)])
     await answered(on, thinking, delivery, "My lawyer will call you.")
 
@@ -152,6 +153,7 @@ async def test_the_employees_own_wish_for_people_ends_the_turn_and_rings_nobody(
     fired = notice.turn.fired
     assert fired is not None
     assert (notice.is_handed_off, fired.rule, fired.why) == (True, "", ["They want a person."])
+    assert fired.to == "everyone"
 
 
 @pytest.mark.parametrize("then", [TELL, {"ask_approval": {}}])

@@ -1,20 +1,20 @@
 """Somebody who rehearses an office's employee, as the portal has it done."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
 from sqlmodel import select
 
-from konstruct import employees, inbox
+from konstruct import inbox
 from konstruct.connections import ConnectionRef
+from konstruct.designs import drafting
 from konstruct.identity import ConnectionId, new_id
 from konstruct.inbox import Accepted, Inbound
 from konstruct.ports import Limiter
 from konstruct.rehearsals import rooms, showing
-from konstruct.rehearsals.rooms import Draft
 from konstruct.rehearsals.showing import Shown
-from konstruct.tables import Connection, Conversation, Employee, EmployeeVersion, Rehearsal
+from konstruct.tables import Connection, Conversation, Rehearsal
 from tests.support.office import Allowing, Office
 
 
@@ -45,16 +45,9 @@ async def stage(
     """A draft that differs from what is published by ``content``, and somebody who has begun to try it out."""
     user_id = user_id or new_id()
     async with office.session() as session:
-        employee = await session.get_one(Employee, (office.tenant_id, office.employee_id))
-        version = (
-            await session.scalars(
-                select(EmployeeVersion)
-                .where(EmployeeVersion.employee_id == employee.id)
-                .where(EmployeeVersion.number == employee.published_version)
-            )
-        ).one()
-        draft = Draft(revision, employees.content_of(version) | content)
-        rehearsal = await rooms.start(session, office.tenant_id, employee.id, draft, user_id=user_id, acts=acts)
+        draft = await drafting.read(session, "ada")
+        draft = replace(draft, revision=revision, content=draft.content | content)
+        rehearsal = await rooms.start(session, draft, user_id=user_id, acts=acts)
     return Stage(office, rehearsal, user_id)
 
 

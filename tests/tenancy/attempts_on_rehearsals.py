@@ -6,10 +6,10 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import select
 
+from konstruct.designs import drafting
 from konstruct.errors import NotFound
 from konstruct.identity import new_id
 from konstruct.rehearsals import pretending, rooms, showing, steps
-from konstruct.rehearsals.rooms import Draft
 from konstruct.rehearsals.steps import Thought
 from konstruct.tables import Contact, Rehearsal
 from tests.support.office import Furnished
@@ -44,7 +44,9 @@ async def _get(session: AsyncSession, a: Furnished, b: Furnished) -> object:
 
 
 async def _start(session: AsyncSession, a: Furnished, b: Furnished) -> object:
-    return await rooms.start(session, a.tenant_id, b.employee_id, Draft(1, {}), user_id=new_id())
+    async with b.session() as theirs:
+        draft = await drafting.read(theirs, "ada")
+    return await rooms.start(session, draft, user_id=new_id())
 
 
 async def _choose(session: AsyncSession, a: Furnished, b: Furnished) -> None:

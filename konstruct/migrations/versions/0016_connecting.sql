@@ -89,6 +89,14 @@ create or replace function troubled_connections()
     order by c.status_changed_at desc
   $$;
 
+create or replace function connections_of_business(of_kind text, of_business text)
+  returns table (tenant_id uuid, connection_id uuid)
+  language sql stable security definer set search_path = pg_catalog, pg_temp
+  as $$
+    select c.tenant_id, c.id from public.connections c
+    where c.kind = of_kind and c.external ->> 'waba_id' = of_business and c.status <> 'disconnected'
+  $$;
+
 revoke all on function connections_to_renew(integer) from public;
 grant execute on function connections_to_renew(integer) to konstruct_app;
 alter function connections_to_renew(integer) owner to konstruct_router;
