@@ -7,7 +7,8 @@ from typing import Final
 from sqlalchemy import or_
 from sqlmodel import col, select
 
-from konstruct.tables import Connection, Employee, EmployeeVersion
+from konstruct.designs import listing
+from konstruct.tables import Connection
 from portal.access import Member
 from portal.services import Services
 
@@ -38,22 +39,13 @@ def containing(words: str) -> str:
 
 
 async def _employees(services: Services, member: Member, words: str) -> Sequence[Found]:
-    pattern = containing(words)
-    name = col(EmployeeVersion.name)
-    query = (
-        select(Employee.key, EmployeeVersion.name, EmployeeVersion.role)
-        .join(
-            EmployeeVersion,
-            (col(EmployeeVersion.employee_id) == Employee.id)
-            & (col(EmployeeVersion.number) == Employee.published_version),
-        )
-        .where(or_(name.ilike(pattern, escape="\\"), col(Employee.key).ilike(pattern, escape="\\")))
-        .order_by(name)
-        .limit(MOST_OF_EACH)
-    )
+    wanted = words.casefold()
     async with services.database.tenant_session(member.tenant_id) as session:
-        rows = (await session.execute(query)).all()
-    return [Found(name, f"/t/{member.tenant_slug}/employees/{key}", "bot", role) for key, name, role in rows]
+        # All of them are a screenful, and those that are drafts yet have their names in there.
+        known = await listing.employees(session)
+    found = [each for each in known if wanted in each.name.casefold() or wanted in each.key]
+    base = f"/t/{member.tenant_slug}/employees"
+    return [Found(each.name, f"{base}/{each.key}", "bot", each.role) for each in found[:MOST_OF_EACH]]
 
 
 async def _channels(services: Services, member: Member, words: str) -> Sequence[Found]:
