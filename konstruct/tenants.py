@@ -184,7 +184,11 @@ class _Run:
         # The lock lets one manifest of a tenant be applied at a time. It is the weaker kind, which does not hold up
         # the rows that are written of this tenant meanwhile.
         tenant = await self.session.get_one(Tenant, self.tenant_id, with_for_update={"key_share": True})
-        if fields := tenant_settings.put(self.session, tenant, self._settings(), actor=self.actor):
+        wanted = self._settings()
+        if "retention" not in self.manifest.model_fields_set:
+            # A file that speaks of something else must not have for good what somebody promised to remove.
+            del wanted["retention"]
+        if fields := tenant_settings.put(self.session, tenant, wanted, actor=self.actor):
             self.changes.append(Change("~", "tenant", self.manifest.tenant, ", ".join(fields)))
 
     def _settings(self) -> dict[str, Any]:
@@ -195,6 +199,7 @@ class _Run:
             "time_zone": self.manifest.time_zone,
             "approvals": self.manifest.approvals.content(),
             "desk": self.manifest.desk.content(),
+            "retention": self.manifest.retention.model_dump(exclude_none=True),
         }
 
     async def publish_employees(self) -> dict[str, UUID]:

@@ -4,15 +4,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import or_
-from sqlmodel import col, select
-
-from konstruct.tables import Connection, Employee, EmployeeVersion
+from konstruct.accounts import team
+from konstruct.connecting import overview
+from konstruct.designs import listing
+from portal import channel_words
 from portal.access import Member
 from portal.services import Services
 
 MOST_OF_EACH: Final = 6
-_KINDS: Final = {"slack": "Slack", "whatsapp": "WhatsApp", "console": "Console"}
 
 
 @dataclass(frozen=True)
@@ -28,48 +27,47 @@ class Finder:
     heading: str
     permission: str
     find: Callable[[Services, Member, str], Awaitable[Sequence[Found]]]
-    """Takes what was typed, of which there is something; answers with no more than ``MOST_OF_EACH``."""
-
-
-def containing(words: str) -> str:
-    r"""A pattern for ``ilike(…, escape="\\")`` in which nothing that was typed stands for anything else."""
-    escaped = words.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
-    return f"%{escaped}%"
+    """Takes what was typed, of which there is something."""
 
 
 async def _employees(services: Services, member: Member, words: str) -> Sequence[Found]:
-    pattern = containing(words)
-    name = col(EmployeeVersion.name)
-    query = (
-        select(Employee.key, EmployeeVersion.name, EmployeeVersion.role)
-        .join(
-            EmployeeVersion,
-            (col(EmployeeVersion.employee_id) == Employee.id)
-            & (col(EmployeeVersion.number) == Employee.published_version),
-        )
-        .where(or_(name.ilike(pattern, escape="\\"), col(Employee.key).ilike(pattern, escape="\\")))
-        .order_by(name)
-        .limit(MOST_OF_EACH)
-    )
     async with services.database.tenant_session(member.tenant_id) as session:
-        rows = (await session.execute(query)).all()
-    return [Found(name, f"/t/{member.tenant_slug}/employees/{key}", "bot", role) for key, name, role in rows]
+        all_of_them = await listing.employees(session)
+    at = f"/t/{member.tenant_slug}/employees"
+    return [
+        Found(each.name, f"{at}/{each.key}", "bot", each.role)
+        for each in all_of_them
+        if each.archived_at is None and _is_called(words, each.name, each.key, each.role)
+    ]
 
 
 async def _channels(services: Services, member: Member, words: str) -> Sequence[Found]:
-    pattern = containing(words)
-    query = (
-        select(Connection.key, Connection.kind)
-        .where(or_(*(field.ilike(pattern, escape="\\") for field in (col(Connection.key), col(Connection.kind)))))
-        .order_by(col(Connection.key))
-        .limit(MOST_OF_EACH)
-    )
     async with services.database.tenant_session(member.tenant_id) as session:
-        rows = (await session.execute(query)).all()
-    return [Found(key, f"/t/{member.tenant_slug}/channels/{key}", "plug", _KINDS.get(kind, kind)) for key, kind in rows]
+        all_of_them = await overview.every(session)
+    at = f"/t/{member.tenant_slug}/channels"
+    return [
+        Found(channel_words.title(each), f"{at}/{each.connection_id}", "plug", each.employee.name)
+        for each in all_of_them
+        if _is_called(words, channel_words.title(each), each.key, each.kind)
+    ]
+
+
+async def _members(services: Services, member: Member, words: str) -> Sequence[Found]:
+    async with services.database.tenant_session(member.tenant_id) as session:
+        all_of_them = await team.members(session)
+    return [
+        Found(each.name or each.email, f"/t/{member.tenant_slug}/team", "user", each.email)
+        for each in all_of_them
+        if _is_called(words, each.name, each.email)
+    ]
+
+
+def _is_called(words: str, *names: str) -> bool:
+    return any(words.casefold() in name.casefold() for name in names)
 
 
 FINDERS: Final[list[Finder]] = [
     Finder("Employees", "employees.read", _employees),
     Finder("Channels", "channels.read", _channels),
+    Finder("Team", "team.read", _members),
 ]

@@ -1,5 +1,6 @@
 """What a person changes of their own account, and its end."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 import structlog
@@ -94,29 +95,29 @@ async def confirm_email(database: Database, vault: Vault, link: Link) -> str:
     return email
 
 
-async def owned_alone(database: Database, who: SignedIn) -> list[Seat]:
+async def owned_alone(database: Database, user_id: UUID, seats: Sequence[Seat]) -> list[Seat]:
     """The tenants that would be left without an owner."""
     alone = []
-    for seat in who.seats:
+    for seat in seats:
         if seat.role == "owner":
             async with database.tenant_session(seat.tenant_id) as session:
-                if await team.is_last_owner(session, who.user_id):
+                if await team.is_last_owner(session, user_id):
                     alone.append(seat)
     return alone
 
 
-async def delete_account(database: Database, who: SignedIn) -> None:
+async def delete_account(database: Database, user_id: UUID, seats: Sequence[Seat]) -> None:
     """For good. Raises Conflict while some tenant would be left without an owner; nothing is deleted then.
 
     What the audit trail says of the person stays, under an id that leads to nobody any more.
     """
-    if alone := await owned_alone(database, who):
+    if alone := await owned_alone(database, user_id, seats):
         names = " and ".join(seat.name for seat in alone)
-        raise Conflict(f"You are the only owner of {names}. Make somebody else an owner first, or delete the business.")
-    for seat in who.seats:
+        raise Conflict(f"Nobody else is an owner of {names}. Make somebody else an owner first.")
+    for seat in seats:
         async with database.tenant_session(seat.tenant_id) as session:
-            await team.remove(session, seat.tenant_id, By(who.user_id, seat.role), who.user_id)
-    async with database.account_session(who.user_id) as session:
-        await session.execute(delete(AccountToken).where(col(AccountToken.user_id) == who.user_id))
-        await session.execute(delete(User).where(col(User.id) == who.user_id))
-    log.info("account.deleted", user_id=str(who.user_id))
+            await team.remove(session, seat.tenant_id, By(user_id, seat.role), user_id)
+    async with database.account_session(user_id) as session:
+        await session.execute(delete(AccountToken).where(col(AccountToken.user_id) == user_id))
+        await session.execute(delete(User).where(col(User.id) == user_id))
+    log.info("account.deleted", user_id=str(user_id))

@@ -97,6 +97,8 @@ async def _started(settings: Settings, supervisor: Supervisor) -> Addresses:
         if is_embedded
     ]
     addresses: Addresses = {"gateway_port": settings.gateway_port, "portal_port": settings.portal_port}
+    if settings.smtp_url is None:
+        addresses["dev_mail"] = True
     if not settings.encryption_keys:
         addresses["encryption_keys"] = encryption_key(settings.data_dir)
     try:

@@ -1,6 +1,7 @@
 """`konstruct up`: the stack, its tables, a demo tenant, gateway, portal and workers; until it is told to stop."""
 
 import asyncio
+import secrets
 import signal
 from functools import partial
 from importlib import resources
@@ -8,6 +9,9 @@ from importlib import resources
 from temporalio.service import RPCError
 
 from konstruct import connections, contacts, db, manifest, temporal, tenants
+from konstruct.accounts import operating
+from konstruct.accounts.passwords import Passwords
+from konstruct.accounts.signing_in import find_user
 from konstruct.adapters.slack import SlackMessenger, open_session
 from konstruct.connections import slack_account
 from konstruct.db import Database
@@ -20,6 +24,8 @@ from konstruct.settings import Settings, needed
 from konstruct.vault import Vault
 
 DEMO = "demo"
+DEMO_OWNER = "owner@demo.example"
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 async def up(settings: Settings, report: Report) -> None:
@@ -52,6 +58,7 @@ async def _serve(settings: Settings, report: Report) -> None:
         try:
             await contacts.seal_all_plain(database, Vault(settings.encryption_keys), report)
             await _seed(settings, database, report)
+            password = await _let_in(settings, database)
         finally:
             await database.close()
         client = await temporal.connect(settings)
@@ -68,7 +75,7 @@ async def _serve(settings: Settings, report: Report) -> None:
             stack.run("Worker", "worker", ready=partial(is_polled, temporal.CONVERSATIONS)),
             stack.run("Background worker", "worker", "--background", ready=partial(is_polled, temporal.MEMORY)),
         )
-        report(_where_to_go(settings, has_own_temporal=has_own_temporal))
+        report(_where_to_go(settings, password, has_own_temporal=has_own_temporal))
         await stack.broken()
 
 
@@ -84,6 +91,20 @@ async def _seed(settings: Settings, database: Database, report: Report) -> None:
             report("The demo tenant is connected to your Slack workspace.")
         except KonstructError as error:
             report(f"Slack is not connected: {error}")
+
+
+async def _let_in(settings: Settings, database: Database) -> str | None:
+    """The password of the demo tenant's owner when they were just made; nobody can be told it again."""
+    if await find_user(database, DEMO_OWNER) is not None or settings.portal_host not in LOOPBACK:
+        return None
+    # Drawn, not chosen: it need not be remembered, and others on this machine cannot guess it.
+    password = secrets.token_urlsafe(12)
+    tenant_id = needed(await tenants.find(database, DEMO), "The demo tenant")
+    hashed = await Passwords().hash(password)
+    await operating.add(
+        database, DEMO_OWNER, "Demo Owner", tenant_id, "owner", actor="konstruct up", password_hash=hashed
+    )
+    return password
 
 
 async def _connect_slack(settings: Settings, database: Database, vault: Vault) -> None:
@@ -106,12 +127,22 @@ async def _connect_slack(settings: Settings, database: Database, vault: Vault) -
         )
 
 
-def _where_to_go(settings: Settings, *, has_own_temporal: bool) -> str:
+def _who_gets_in(settings: Settings, password: str | None) -> list[str]:
+    if password is not None:
+        return [f"    sign in as    {DEMO_OWNER}", f"    password      {password}   (shown this once)"]
+    if settings.portal_host in LOOPBACK:
+        return [f"    sign in as    {DEMO_OWNER}", f"    forgotten?    bin/konstruct user link {DEMO_OWNER}"]
+    return [f"    let in        bin/konstruct user add you@example.com --tenant {DEMO}"]
+
+
+def _where_to_go(settings: Settings, password: str | None, *, has_own_temporal: bool) -> str:
     lines = [
         "",
         "Konstruct is running. Ctrl-C stops it.",
         '  Talk to Ada     bin/konstruct chat "Hello"',
-        f"  Is it running?  {settings.portal_url}",
+        f"  Portal          {settings.portal_address}",
+        *_who_gets_in(settings, password),
+        f"  Is it running?  {settings.portal_address}/status",
         f"  Gateway         {settings.gateway_url}/health/ready",
     ]
     if has_own_temporal:

@@ -26,6 +26,7 @@ from konstruct.manifest.sections import (
     Limits,
     McpTools,
     ReengageTemplate,
+    Retention,
     SlackConnection,
     Source,
     WhatsAppConnection,
@@ -66,6 +67,7 @@ class Manifest(Section):
     time_zone: TimeZone = "UTC"
     approvals: Approvals = Approvals()
     desk: Desk = Desk()
+    retention: Retention = Retention()
     tools: dict[Key, Annotated[HttpTool | McpTools, Field(discriminator="kind")]] = Field(default_factory=dict)
     knowledge: dict[Key, Source] = Field(default_factory=dict)
     employees: Annotated[dict[Key, Employee], Field(min_length=1)]
@@ -236,6 +238,7 @@ _SECTIONS: Final[dict[str, type[BaseModel]]] = {
     "escalation": Rule,
     "knowledge": Source,
     "limits": Limits,
+    "retention": Retention,
 }
 _INNER: Final[dict[object, type[BaseModel]]] = {
     "caps": Caps,

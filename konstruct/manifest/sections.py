@@ -37,6 +37,7 @@ from konstruct.tools.http import HttpToolDefinition
 from konstruct.tools.policy import Approval, Risk
 
 _URL: Final = like(r"https?://[^\s@]+", "must be an address such as https://example.com/page")
+Days = Annotated[int, Field(ge=1, le=3_650)]
 _COST: Final = like(r"[0-9]{1,4}(\.[0-9]{1,4})?", "must be US dollars, such as 0.50")
 
 
@@ -198,6 +199,14 @@ class Source(Section):
     every: Duration | None = None
     trusted: bool = False
     """Whether nobody but the tenant writes what is in it."""
+
+
+class Retention(Section):
+    """Days for which things are kept; for good where nothing is said."""
+
+    messages: Days | None = None
+    files: Days | None = None
+    memories: Days | None = None
 
 
 class Approvals(Section):

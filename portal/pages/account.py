@@ -122,7 +122,7 @@ async def end_others(request: Request, person: Known) -> Response:
 
 @router.get("/account/delete")
 async def ask_delete(request: Request, person: Confirmed) -> Response:
-    alone = await profile.owned_alone(services(request).database, person)
+    alone = await profile.owned_alone(services(request).database, person.user_id, person.seats)
     return render(request, "pages/account/delete.html", word=DELETE_WORD, alone=alone)
 
 
@@ -134,11 +134,11 @@ async def delete(request: Request, person: Confirmed, confirmation: Text = "") -
         error = f"Type “{DELETE_WORD}” to go on."
     else:
         try:
-            await profile.delete_account(database, person)
+            await profile.delete_account(database, person.user_id, person.seats)
         except Conflict as refused:
             error = str(refused)
     if error is not None:
-        alone = await profile.owned_alone(database, person)
+        alone = await profile.owned_alone(database, person.user_id, person.seats)
         return render(
             request, "pages/account/delete.html", 422, word=DELETE_WORD, alone=alone, errors={"confirmation": error}
         )

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from portal.access import Member, may
 from portal.rendering import render
-from portal.search import FINDERS
+from portal.search import FINDERS, MOST_OF_EACH
 from portal.services import services
 
 router = APIRouter()
@@ -22,4 +22,8 @@ async def search(
     words = q.strip()
     finders = [finder for finder in FINDERS if words and member.may(finder.permission)]
     groups = [(finder.heading, await finder.find(services(request), member, words)) for finder in finders]
-    return render(request, "pages/search/found.html", groups=[group for group in groups if group[1]])
+    return render(
+        request,
+        "pages/search/found.html",
+        groups=[(heading, found[:MOST_OF_EACH]) for heading, found in groups if found],
+    )

@@ -11,18 +11,11 @@ from pathlib import Path
 from typing import Self
 
 from tests.embedded.conftest import ended
+from tests.support.commands import CHECKOUT, Outcome
 
-CHECKOUT = Path(__file__).parents[2]
 IS_UP = "Konstruct is running."
 ENDED_MEANWHILE = (FileNotFoundError, ProcessLookupError)
 """What /proc says of a process that was there a moment ago."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    status: int
-    said: str
-    complained: str
 
 
 def environment(data_dir: Path, **settings: object) -> dict[str, str]:
@@ -31,8 +24,8 @@ def environment(data_dir: Path, **settings: object) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "KONSTRUCT_DATA_DIR": str(data_dir), **named}
 
 
-async def konstruct(*arguments: str, env: Mapping[str, str]) -> Outcome:
-    """Runs one command to its end."""
+async def bin_konstruct(*arguments: str, env: Mapping[str, str]) -> Outcome:
+    """Runs one command to its end, from the operator's shell."""
     process = await asyncio.create_subprocess_exec(
         *(str(CHECKOUT / "bin" / "konstruct"), *arguments),
         env=env,

@@ -11,8 +11,9 @@ import aiohttp
 from temporalio.client import Client
 
 from konstruct.adapters.slack_cards import APPROVE
-from tests.acceptance.processes import konstruct, until
+from tests.acceptance.processes import until
 from tests.acceptance.town import Office, Talk, Town, prompt
+from tests.support.commands import konstruct
 from tests.support.model_doubles import Behaviour, Json, ModelCall, tool_results
 from tests.support.slack_double import Delivery, events
 

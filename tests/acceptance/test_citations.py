@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.processes import konstruct
 from tests.acceptance.town import Office, Town
+from tests.support.commands import konstruct
 from tests.support.model_doubles import Behaviour, tool_results
 
 pytestmark = pytest.mark.stack

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.processes import Up, environment, konstruct
+from tests.acceptance.processes import Up, bin_konstruct, environment
 from tests.embedded.conftest import ended
 from tests.support.ports import free_ports
 
@@ -21,11 +21,11 @@ async def test_a_stack_can_be_talked_to_and_ctrl_c_ends_all_of_it_and_so_does_a_
     first = await Up.start(env)
     try:
         assert await first.is_up(), first.said
-        doctor = await konstruct("doctor", env=env)
+        doctor = await bin_konstruct("doctor", env=env)
         assert doctor.status == 0, doctor
         assert "MISSING" not in doctor.said
         assert "ok       background worker: 1 at work" in doctor.said
-        chat = await konstruct("chat", "Hello", env=env)
+        chat = await bin_konstruct("chat", "Hello", env=env)
         assert chat.status == 0, chat
         name, _, answer = chat.said.strip().partition(": ")
         assert name == "Ada"
@@ -44,7 +44,7 @@ async def test_a_stack_can_be_talked_to_and_ctrl_c_ends_all_of_it_and_so_does_a_
     try:
         assert await second.is_up(), second.said
         assert not any("demo tenant" in sentence for sentence in second.said)
-        again = await konstruct("chat", "Hello", env=env)
+        again = await bin_konstruct("chat", "Hello", env=env)
         assert (again.status, again.said) == (0, chat.said)
         children = second.children()
         second.process.kill()
@@ -55,12 +55,12 @@ async def test_a_stack_can_be_talked_to_and_ctrl_c_ends_all_of_it_and_so_does_a_
 
 
 async def test_without_a_stack_every_command_says_what_is_missing(env: dict[str, str]) -> None:
-    doctor = await konstruct("doctor", env=env)
+    doctor = await bin_konstruct("doctor", env=env)
     assert doctor.status == 1
     assert "MISSING  database: KONSTRUCT_DATABASE_URL is not set" in doctor.said
     assert doctor.complained == ""
 
-    chat = await konstruct("chat", "Hello", env=env)
+    chat = await bin_konstruct("chat", "Hello", env=env)
     assert (chat.status, chat.said) == (1, "")
     assert "start `make run` first" in chat.complained
     assert chat.complained.count("\n") == 1
@@ -77,7 +77,7 @@ async def test_without_a_stack_every_command_says_what_is_missing(env: dict[str,
 )
 async def test_a_taken_port_is_one_sentence(env: dict[str, str], command: str, variable: str) -> None:
     with socket.create_server(("127.0.0.1", int(env[variable]))):
-        outcome = await konstruct(command, env=env)
+        outcome = await bin_konstruct(command, env=env)
 
     assert outcome.status == 1
     [sentence] = (outcome.said + outcome.complained).splitlines()

@@ -14,9 +14,10 @@ from temporalio.api.common.v1 import Payload
 from temporalio.client import Client
 
 from konstruct.temporal import data_converter
-from tests.acceptance.processes import konstruct, until
+from tests.acceptance.processes import until
 from tests.acceptance.test_memory import behind_the_scenes, is_remembered, last_answered, talkative_office
 from tests.acceptance.town import Office, Talk, Town
+from tests.support.commands import konstruct
 from tests.support.model_doubles import Behaviour, Fault
 
 pytestmark = pytest.mark.stack

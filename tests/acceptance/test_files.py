@@ -5,11 +5,12 @@ import secrets
 import pytest
 from reportlab.platypus import Paragraph
 
-from tests.acceptance.processes import kill, konstruct, until
+from tests.acceptance.processes import kill, until
 from tests.acceptance.sent import hosted, images_of
 from tests.acceptance.test_erasure import forms, histories_that_hold, tables_that_hold
 from tests.acceptance.town import Office, Town, prompt
 from tests.konstruct.adapters.reading.pdfs import STYLES, flowing
+from tests.support.commands import konstruct
 from tests.support.model_doubles import Behaviour
 from tests.support.pictures import picture, size_of
 from tests.support.slack_double import Handing

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.processes import Up, environment, konstruct
+from tests.acceptance.processes import Up, bin_konstruct, environment
 from tests.acceptance.town import Talk
 from tests.support.model_doubles import ModelDoubles
 from tests.support.ports import free_ports
@@ -35,6 +35,6 @@ async def test_with_two_tokens_the_demo_tenant_answers_in_a_workspace_by_socket_
 
             assert await talk.heard_nothing_more_than(1) == ["You said: When are you open?"]
             assert talk.messages()[0]["username"] == "Ada · Front desk"
-            assert "ok       slack: Socket Mode" in (await konstruct("doctor", env=env)).said
+            assert "ok       slack: Socket Mode" in (await bin_konstruct("doctor", env=env)).said
         finally:
             await up.stop()

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.processes import Outcome, kill, konstruct, until
+from tests.acceptance.processes import kill, until
 from tests.acceptance.town import Office, Town
+from tests.support.commands import Outcome, konstruct
 
 pytestmark = pytest.mark.stack
 

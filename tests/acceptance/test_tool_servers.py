@@ -6,9 +6,10 @@ import re
 import pytest
 
 from activities.tool_use import NOT_REACHED
-from tests.acceptance.processes import konstruct, until
+from tests.acceptance.processes import until
 from tests.acceptance.shops import Shop
 from tests.acceptance.town import CRM_TOKEN, OTHER_CRM_TOKEN, Talk, Town
+from tests.support.commands import konstruct
 from tests.support.model_doubles import Behaviour, tool_results
 
 pytestmark = pytest.mark.stack

@@ -19,8 +19,9 @@ from konstruct.db import Database
 from konstruct.temporal import workflow_id
 from konstruct.vault import Vault
 from konstruct.window import MESSAGE
-from tests.acceptance.processes import Outcome, Up, environment, konstruct, until
+from tests.acceptance.processes import Up, environment, until
 from tests.embedded.conftest import ended
+from tests.support.commands import Outcome, konstruct
 from tests.support.graph_double import GraphDouble
 from tests.support.mcp_server import McpDouble
 from tests.support.model_doubles import Behaviour, Json, ModelCall, ModelDoubles, Provider, content_text
@@ -206,6 +207,8 @@ class Town:
     shop: ServiceDouble
     crm: McpDouble
     graph: GraphDouble
+    administrator: Any = field(init=False)
+    """Connections to the database that are kept, since whoever waits for a row asks fifty times a second."""
     offices: list[Office] = field(default_factory=list)
     _crm_runs: AsyncExitStack = field(default_factory=AsyncExitStack)
 
@@ -251,18 +254,10 @@ class Town:
         return addresses
 
     async def rows(self, query: str, *arguments: object) -> list[Json]:
-        connection = await asyncpg.connect(self.addresses["database_owner_url"])
-        try:
-            return [json.loads(row[0]) for row in await connection.fetch(query, *arguments)]
-        finally:
-            await connection.close()
+        return [json.loads(row[0]) for row in await self.administrator.fetch(query, *arguments)]
 
     async def change(self, statement: str, *arguments: object) -> None:
-        connection = await asyncpg.connect(self.addresses["database_owner_url"])
-        try:
-            await connection.execute(statement, *arguments)
-        finally:
-            await connection.close()
+        await self.administrator.execute(statement, *arguments)
 
     @asynccontextmanager
     async def holding(self, lock: str) -> AsyncIterator[Callable[[], Awaitable[bool]]]:
@@ -374,7 +369,8 @@ async def running_town(
         try:
             await town.start_crm()
             assert await town.up.is_up(), town.up.said
-            yield town
+            async with asyncpg.create_pool(town.addresses["database_owner_url"], min_size=0) as town.administrator:
+                yield town
         finally:
             await town.stop_crm()
             await town.up.stop()

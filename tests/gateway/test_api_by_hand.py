@@ -12,9 +12,10 @@ from konstruct.db import Database
 from konstruct.settings import Settings
 from konstruct.tables import Tenant
 from konstruct.vault import Vault
-from tests.acceptance.processes import environment, konstruct
+from tests.acceptance.processes import environment
 from tests.gateway.people import working
 from tests.support import approvals, library
+from tests.support.commands import konstruct
 from tests.support.handoffs import hand_off, seat
 from tests.support.office import Office, open_office
 

@@ -9,7 +9,8 @@ from konstruct.escalation.judging import Judgement
 from konstruct.identity import new_id
 from konstruct.settings import Settings
 from konstruct.tables import Message, Tenant
-from tests.acceptance.processes import Outcome, environment, konstruct
+from tests.acceptance.processes import environment
+from tests.support.commands import Outcome, konstruct
 from tests.support.office import Office
 
 RULES = """escalation:

@@ -44,7 +44,7 @@ async def portal(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
         yield visitor
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def nothing() -> Settings:
     """A deployment where nothing is set and nothing runs."""
     ports = free_ports("gateway_port", "portal_port")

@@ -162,4 +162,4 @@ async def test_an_account_is_deleted_when_that_was_typed(
 
     answer = await portal.post("/account/delete", data={"confirmation": DELETE_WORD}, headers=held(anna))
     assert answer.status_code == 422
-    assert "only owner" in answer.text
+    assert "Nobody else is an owner" in answer.text

@@ -15,7 +15,7 @@ POLICY = (
 )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def guard(nothing: Settings) -> Guard:
     guard = build(nothing)
 

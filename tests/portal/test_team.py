@@ -206,10 +206,10 @@ async def test_one_who_is_in_no_team_can_be_deleted_and_the_only_owner_cannot(
         found = await sessions.find(database, person.cookie)
         assert found is not None
         if person is owner:
-            with pytest.raises(Conflict, match="only owner"):
-                await profile.delete_account(database, found)
+            with pytest.raises(Conflict, match="Nobody else is an owner"):
+                await profile.delete_account(database, found.user_id, found.seats)
         else:
-            await profile.delete_account(database, found)
+            await profile.delete_account(database, found.user_id, found.seats)
 
     assert await sessions.find(database, agent.cookie) is None
     assert await roles(database, owner) == {owner.email: "owner"}

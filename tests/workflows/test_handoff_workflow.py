@@ -205,6 +205,10 @@ async def test_files_are_fetched_while_it_is_attended_to_and_then_shown(
     assert await stage.fetching.get() == FetchFilesRequest(conversation.tenant_id, conversation.id)
     await handoff.signal(CHANGED)
     await people.attended.get()
+    # That files wait has reached the workflow when it has this attended to.
+    people.stand(HandoffStanding(is_over=False))
+    await handoff.signal(CHANGED)
+    await people.attended.get()
     # Once at a time; nobody says another word, and what came meanwhile is fetched after it.
     people.standings = deque([HandoffStanding(is_over=False, files_wait_in=conversation.id), OVER])
     stage.hold_files.set()

@@ -15,4 +15,4 @@ def name_of(actor: str, known: dict[str, str]) -> str:
         return known[actor]
     if actor.startswith("user:"):
         return "somebody who has left"
-    return "the command line" if actor else "nobody known"
+    return "the command line" if actor else "somebody unknown"

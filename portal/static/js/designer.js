@@ -39,7 +39,7 @@ async function edit(value) {
       if (fresh) region.replaceWith(document.adoptNode(fresh));
     }
     if (value !== "try") unsaved();
-    else announce(document.getElementById("dry-run").innerText);
+    else announce(form.querySelector("[data-outcome]")?.textContent ?? "");
     document.dispatchEvent(new CustomEvent("htmx:after:swap", { detail: {} }));
     restoreFocus(value, known, focused);
   } catch {

@@ -1,0 +1,71 @@
+"""The process from which ``tests.support.commands`` forks the product's commands: they find all imported already."""
+
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import NoReturn
+
+from konstruct.cli import main
+from tests.support.commands import CHECKOUT, LONGEST_ORDER
+
+
+def serve(orders: socket.socket) -> None:
+    # Ctrl-C is for the tests, which end this one in their own time.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    while True:
+        content, (*descriptors,), _, _ = socket.recv_fds(orders, LONGEST_ORDER, 3)
+        if not content:
+            return
+        if os.fork() == 0:
+            orders.close()
+            _watch(content, *descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _watch(content: bytes, said: int, complained: int, report: int) -> NoReturn:
+    """Tells the number of the command's process, and then how it ended."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    pid = os.fork()
+    if pid == 0:
+        os.close(report)
+        order = json.loads(content)
+        _run(order["arguments"], order["env"], said, complained)
+    # Whoever ordered it may have stopped waiting.
+    with suppress(BrokenPipeError):
+        os.write(report, f"{pid}\n".encode())
+        _, status = os.waitpid(pid, 0)
+        os.write(report, f"{os.waitstatus_to_exitcode(status)}\n".encode())
+    os._exit(0)
+
+
+def _run(arguments: Sequence[str], env: Mapping[str, str], said: int, complained: int) -> NoReturn:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for number, descriptor in enumerate((nothing, said, complained)):
+        os.dup2(descriptor, number)
+    os.environ.clear()
+    os.environ.update(env, PYTHONPATH=str(CHECKOUT))
+    # As `python -m konstruct` has it, for the command line tells people how it was called.
+    sys.argv = [str(CHECKOUT / "konstruct" / "__main__.py"), *arguments]
+    sys.modules["__main__"].__package__ = "konstruct"
+    status = 1
+    try:
+        main()
+        status = 0
+    except SystemExit as leaving:
+        status = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+if __name__ == "__main__":
+    serve(socket.socket(fileno=0))
