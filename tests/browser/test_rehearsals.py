@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from functools import partial
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Locator, Page, expect
 from pydantic import SecretStr
 from sqlmodel import col, select
 from temporalio.client import Client
