@@ -14,7 +14,6 @@ from konstruct.errors import NotFound
 from konstruct.identity import ConnectionId
 from konstruct.tables import Connection, Employee, EmployeeBinding, EmployeeVersion, Message
 
-
 _NO_CHANNEL: Final = "rehearsal"
 """Where operators try out drafts; nobody else writes there."""
 
