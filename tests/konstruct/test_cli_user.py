@@ -19,8 +19,6 @@ from tests.support.members import PASSWORD, enrolled
 async def test_somebody_is_let_in_listed_and_erased(
     settings: Settings, database: Database, vault: Vault, tmp_path: Path
 ) -> None:
-    settings: Settings, database: Database, vault: Vault, tmp_path: Path
-) -> None:
     owner = await enrolled(database, vault)
     address = f"gil-{secrets.token_hex(5)}@example.com"
     assert settings.database_url is not None
