@@ -56,7 +56,15 @@ ROUTERS_OWN: Final = [
 
 # All that look-ups across tenants may read: ids, names of accounts, states and times. No content, no secret.
 SEEN_ACROSS_TENANTS: Final = [
-    *["tenants.id", "tenants.slug", "tenants.name", "tenants.retention", "tenants.requires_second_factor"],
+    *[
+        "tenants.id",
+        "tenants.slug",
+        "tenants.name",
+        "tenants.retention",
+        "tenants.deleted_at",
+        "tenants.cleared_at",
+        "tenants.requires_second_factor",
+    ],
     *["users.id", "users.email", "users.name"],
     *[f"user_sessions.{name}" for name in ("user_id", "id", "digest", "created_at", "last_seen_at")],
     *[f"account_tokens.{name}" for name in ("user_id", "id", "digest", "expires_at")],
