@@ -5,7 +5,7 @@ Nothing on the way to that answer calls Slack. Signatures are checked before, in
 
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from typing import Self
+from typing import Final, Self
 
 import structlog
 from slack_bolt import BoltResponse
@@ -18,6 +18,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from temporalio.client import Client
 
 from gateway import bodies, slack_socket
+from gateway.bodies import Json
 from gateway.heard import Heard
 from gateway.slack_approvals import SlackApprovals
 from gateway.slack_consults import SlackConsults
@@ -34,6 +35,8 @@ from konstruct.settings import Settings
 from konstruct.vault import Vault
 
 log = structlog.get_logger(__name__)
+
+_FAREWELLS: Final = frozenset({"app_uninstalled", "tokens_revoked"})
 
 
 class SlackEvents:
@@ -122,14 +125,20 @@ class SlackEvents:
         self._handoffs.register(app)
         return app
 
-    async def _find_connection(self, context: AsyncBoltContext, next_: Callable[[], Awaitable[None]]) -> None:
+    async def _find_connection(
+        self, context: AsyncBoltContext, payload: Json, next_: Callable[[], Awaitable[None]]
+    ) -> BoltResponse | None:
         for account in _accounts(context):
             connection = await connections.find(self._database, "slack", account)
             if connection is not None:
                 # Bolt hands what is in the context to listeners, as arguments of the same name.
                 context["connection"] = connection
                 await self._heard.note(connection)
-                return await next_()
+                await next_()
+                return None
+        if payload.get("type") in _FAREWELLS:
+            # Of a workspace that was disconnected here, which made us leave it.
+            return BoltResponse(status=200)
         raise NotFound("This Slack workspace is not connected to any tenant.")
 
     def _authorizer(self) -> Callable[[AsyncBoltContext], Awaitable[AuthorizeResult]]:

@@ -24,6 +24,10 @@ _COOKIES: Final[Mapping[Kind, str]] = {
     "factor": "__Host-konstruct-factor",
     "sign-up": "__Host-konstruct-provided",
 }
+_NAMELESS: Final = (
+    "Passkeys are for an address with a name, not for a number. On this machine, open the portal as localhost instead"
+    " of 127.0.0.1."
+)
 OVER: Final = "That took too long, or was done already. Begin anew."
 
 
@@ -60,13 +64,20 @@ def drop(response: Response, kind: Kind) -> None:
     response.delete_cookie(_COOKIES[kind], path="/", secure=True, httponly=True, samesite="lax")
 
 
+def address(request: Request) -> str:
+    """The portal's, as this browser has it: on one machine it has several names, and the guard let this one pass."""
+    return (services(request).settings.portal_public_url or str(request.base_url)).rstrip("/")
+
+
 def site(request: Request) -> Site:
-    return Site.of(services(request).settings.portal_address)
+    return Site.of(address(request))
 
 
 async def challenge(request: Request, asked: Challenge, purpose: str, user_id: UUID | None = None) -> Response:
     """Answers the page's script with what the device is to be asked. Only an answer for the same purpose, and person,
     counts."""
+    if not site(request).has_name:
+        return JSONResponse({"error": _NAMELESS}, 422)
     response = JSONResponse(asked.options)
     facts = {"challenge": asked.challenge, "purpose": purpose, "person": str(user_id or "")}
     try:

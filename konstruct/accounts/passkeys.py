@@ -5,6 +5,7 @@ Challenges are a ceremony's: whoever calls here has taken it, and with it the on
 """
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -48,6 +49,11 @@ class Site:
     def of(cls, public_url: str) -> "Site":
         parts = urlsplit(public_url)
         return cls(parts.hostname or "", f"{parts.scheme}://{parts.netloc}")
+
+    @property
+    def has_name(self) -> bool:
+        """Browsers make no passkeys for addresses that are numbers."""
+        return not re.fullmatch(r"[0-9.]+|.*:.*", self.id)
 
 
 @dataclass(frozen=True)

@@ -30,10 +30,11 @@ async def ask(database: Database, vault: Vault, limiter: Limiter, site: str, cli
     user_id = found or new_id()
     async with database.account_session(user_id) as session:
         user = await session.get(User, user_id)
+        # Also for nobody, so that it takes just as long.
+        link = await make_link(session, user_id, site)
         if user is None:
             mails.put(session, vault, letters.has_no_account(email, f"{site}/sign-up"))
         else:
-            link = await make_link(session, user_id, site)
             mails.put(session, vault, letters.reset(email, user.name, link))
 
 

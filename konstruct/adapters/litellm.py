@@ -8,10 +8,7 @@ import asyncio
 import logging
 import math
 import os
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
-from itertools import islice
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, Final, Literal
 
 import httpx
@@ -33,10 +30,11 @@ os.environ["DEFAULT_MAX_RETRIES"] = "0"
 os.environ["EXPERIMENTAL_OPENAI_BASE_LLM_HTTP_HANDLER"] = "True"
 
 import litellm
-from litellm.exceptions import ContextWindowExceededError
 from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
 from litellm.llms.ollama.common_utils import OllamaModelInfo
 from litellm.llms.openai.chat.gpt_5_transformation import OpenAIGPT5Config
+
+from konstruct.adapters import litellm_failures as failures
 
 # At every call litellm, and the SDKs beneath it, take keys, organisations and headers from these if they are
 # there. What a link does not say must not be sent: its address may be a tenant's.
@@ -93,12 +91,6 @@ _ENDINGS: Final = {
     "audio/flac": "flac",
 }
 
-Kind = Literal[
-    "refused", "timeout", "rate_limited", "auth", "bad_request", "context", "server", "cut", "empty", "nonsense"
-]
-
-_REFUSALS: Final[dict[int, Kind]] = {401: "auth", 402: "auth", 403: "auth", 408: "timeout", 429: "rate_limited"}
-
 
 class _GuardedHandler(AsyncHTTPHandler):
     """litellm asks through a client that it makes, and after a failure to connect once more through a new one."""
@@ -151,7 +143,7 @@ class LiteLLMChatModel:
         except ModelCallError:
             raise
         except Exception as error:
-            failure = _failure(link, error, answering=response is not None)
+            failure = failures.failure(link, error, answering=response is not None)
         finally:
             if response is not None:
                 await response.aclose()
@@ -205,7 +197,7 @@ class LiteLLMEmbedder:
                 )
             return _vectors(response.data, len(texts))
         except Exception as error:
-            _, told = _judged(error, answering=False)
+            _, told = failures.judged(error, answering=False)
             failure = EmbeddingUnavailable(f"{self.name} made no vectors: {told}.")
         # Raised out here, so that litellm's own text, which holds addresses, is not chained to it.
         raise failure
@@ -239,7 +231,7 @@ class LiteLLMTranscriber:
                 )
             return str(response.text or "")
         except Exception as error:
-            kind, told = _judged(error, answering=False)
+            kind, told = failures.judged(error, answering=False)
         # Raised out here, so that litellm's own text, which holds addresses, is not chained to it.
         sentence = f"{self._link.name} wrote nothing down: {told}."
         if kind == "auth":
@@ -334,65 +326,3 @@ def _ending(link: ModelLink, response: Any, usage: Any, texts: bool, calls: open
 def _tokens(usage: Any) -> Tokens:
     details = usage.prompt_tokens_details
     return Tokens(usage.prompt_tokens, usage.completion_tokens, (details.cached_tokens if details else None) or 0)
-
-
-def _failure(link: ModelLink, error: Exception, *, answering: bool) -> ModelCallError:
-    kind, told = _judged(error, answering=answering)
-    retry_after = _retry_after(error) if kind in ("rate_limited", "server") else None
-    return ModelCallError(kind, f"{link.name}: {told}.", retry_after)
-
-
-def _judged(error: Exception, *, answering: bool) -> tuple[Kind, str]:
-    """What happened, also in our own words: in litellm's there are internal addresses and parts of keys."""
-    causes = list(islice(_causes(error), 20))
-    status = _status(error, causes)
-    kind = _kind(causes, status, answering=answering)
-    return kind, f"{kind} ({type(error).__name__}, status {status})"
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = getattr(error, "original_exception", None) or error.__cause__ or error.__context__
-
-
-def _status(error: Exception, causes: Sequence[BaseException]) -> int | None:
-    """What the provider answered, or else what litellm makes of it; that is 500 for most broken connections."""
-    for cause in causes:
-        if isinstance(cause, httpx.HTTPStatusError):
-            return cause.response.status_code
-    if any(isinstance(cause, httpx.TransportError | ValueError) for cause in causes):
-        return None
-    status = getattr(error, "status_code", None)
-    return status if isinstance(status, int) else None
-
-
-def _kind(causes: Sequence[BaseException], status: int | None, *, answering: bool) -> Kind:
-    if any(isinstance(cause, ContextWindowExceededError) for cause in causes):
-        return "context"
-    if status is None:
-        by_cause: tuple[tuple[type[BaseException], Kind], ...] = (
-            (httpx.TimeoutException, "timeout"),
-            (httpx.ConnectError, "refused"),
-            (httpx.TransportError, "cut"),
-            (TimeoutError, "timeout"),
-        )
-        return next((kind for type_, kind in by_cause if any(isinstance(c, type_) for c in causes)), "nonsense")
-    # A request that was let in is no bad request: the provider broke down over its answer.
-    if 400 <= status < 500 and not answering:
-        return _REFUSALS.get(status, "bad_request")
-    return "server"
-
-
-def _retry_after(error: Exception) -> timedelta | None:
-    """The header's two forms, seconds and a date (RFC 9110, 10.2.3)."""
-    headers = getattr(error, "litellm_response_headers", None) or {}
-    value = headers.get("retry-after", "")
-    try:
-        return timedelta(seconds=max(float(value), 0.0))
-    except (ValueError, OverflowError):
-        pass
-    try:
-        return max(parsedate_to_datetime(value) - datetime.now(UTC), timedelta(0))
-    except (ValueError, TypeError):
-        return None

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import func
@@ -13,6 +13,9 @@ from sqlmodel import col, select
 from konstruct.errors import NotFound
 from konstruct.identity import ConnectionId
 from konstruct.tables import Connection, Employee, EmployeeBinding, EmployeeVersion, Message
+
+_NO_CHANNEL: Final = "rehearsal"
+"""Where operators try out drafts; nobody else writes there."""
 
 
 @dataclass(frozen=True)
@@ -69,14 +72,15 @@ async def employees(session: AsyncSession) -> list[Served]:
 async def every(session: AsyncSession) -> list[Seen]:
     """Those in use first, each group in the order in which they were connected."""
     by_id = {served.employee_id: served for served in await employees(session)}
-    rows = await session.scalars(select(Connection).order_by(col(Connection.created_at)))
+    query = select(Connection).where(col(Connection.kind) != _NO_CHANNEL).order_by(col(Connection.created_at))
+    rows = await session.scalars(query)
     seen = [await _seen(session, row, by_id) for row in rows]
     return sorted(seen, key=lambda connection: connection.status == "disconnected")
 
 
 async def one(session: AsyncSession, connection_id: UUID) -> Seen:
     """Raises NotFound when the session's tenant has no such connection."""
-    query = select(Connection).where(col(Connection.id) == connection_id)
+    query = select(Connection).where(col(Connection.id) == connection_id, col(Connection.kind) != _NO_CHANNEL)
     row = (await session.execute(query)).scalar_one_or_none()
     if row is None:
         raise NotFound("There is no such connection.")

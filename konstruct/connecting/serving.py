@@ -93,7 +93,10 @@ async def choose_template(
 
 
 async def _check_employee(session: AsyncSession, connection: Connection, employee_id: UUID) -> None:
-    employee = await session.get(Employee, (connection.tenant_id, employee_id))
+    # Held, so that it is not archived meanwhile.
+    query = select(Employee).where(col(Employee.tenant_id) == connection.tenant_id, col(Employee.id) == employee_id)
+    held = query.with_for_update(key_share=True).execution_options(populate_existing=True)
+    employee = (await session.scalars(held)).one_or_none()
     if employee is None:
         raise NotFound("There is no such employee.")
     if employee.archived_at is not None:

@@ -74,10 +74,13 @@ async def check(
         checks |= {"waba_id": _waba_form(values) or waits, "app_secret": waits, "subscription": waits}
         return Findings(checks | {"template": Check("ok", "")}, number)
     asked = _Asked(accounts, values, values.access_token, token, number)
-    waba, secret, subscription, (template, templates) = await asyncio.gather(
-        asked.waba(), asked.app_secret(deployment_secrets), asked.subscription(), asked.template()
+    checks["waba_id"], checks["app_secret"] = await asyncio.gather(asked.waba(), asked.app_secret(deployment_secrets))
+    if checks["waba_id"].state != "ok":
+        waits = Check("waiting", "Checked as soon as the account id is right.")
+        return Findings(checks | {"subscription": waits, "template": Check("ok", "")}, number)
+    checks["subscription"], (checks["template"], templates) = await asyncio.gather(
+        asked.subscription(), asked.template()
     )
-    checks |= {"waba_id": waba, "app_secret": secret, "subscription": subscription, "template": template}
     return Findings(checks, number, templates)
 
 
@@ -194,8 +197,6 @@ class _Asked:
         return Check("failed", f"Needed here: without the secret of {app} nobody can tell that a message is Meta's.")
 
     async def subscription(self) -> Check:
-        if _waba_form(self.values):
-            return Check("waiting", "Checked as soon as the account id is there.")
         try:
             apps = await _answer(self.accounts.subscribed_apps(self.access_token, self.values.waba_id), {})
         except _Unanswered as unanswered:
@@ -205,8 +206,6 @@ class _Asked:
         return Check("failed", "The app is not told of the account's messages yet: press “Subscribe”.")
 
     async def template(self) -> tuple[Check, tuple[TemplateFacts, ...]]:
-        if _waba_form(self.values):
-            return Check("ok", ""), ()
         try:
             every = await _answer(self.accounts.templates(self.access_token, self.values.waba_id), {})
         except _Unanswered as unanswered:

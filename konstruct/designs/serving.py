@@ -1,5 +1,5 @@
-"""Which employee serves which connection and channel. It holds for conversations that begin from now on, and is no part
-of a version: it changes at once."""
+"""Which connections and channels an employee serves, as its designer sees it; ``connecting.serving`` changes it.
+It holds for conversations that begin from now on, and is no part of a version: it changes at once."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -7,10 +7,10 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from konstruct import audit
+from konstruct.connecting import serving as connected
 from konstruct.designs import drafting
 from konstruct.errors import BadInput, Conflict, NotFound
-from konstruct.manifest.fields import CHANNEL_ID
+from konstruct.identity import ConnectionId
 from konstruct.tables import Connection, Employee, EmployeeBinding
 
 
@@ -71,74 +71,24 @@ async def serve(session: AsyncSession, key: str, connection_key: str, *, actor: 
         Conflict: it was never published, or is archived.
     """
     employee = await _fit(session, key)
-    connection = await _connection(session, connection_key)
-    if connection.employee_id == employee.id:
-        return
-    before, connection.employee_id = connection.employee_id, employee.id
-    audit.record(
-        session,
-        tenant_id=employee.tenant_id,
-        actor=actor,
-        action="connection.changed",
-        connection_id=str(connection.id),
-        fields=["employee"],
-        changes={"employee": {"before": str(before), "after": str(employee.id)}},
-    )
+    await connected.serve(session, await _connection(session, connection_key), employee.id, actor=actor)
 
 
 async def bind(session: AsyncSession, key: str, connection_key: str, channel: str, *, actor: str) -> None:
     """Has this employee serve one channel of a Slack connection. Raises as ``serve``, and BadInput."""
-    if not CHANNEL_ID.fullmatch(channel):
-        raise BadInput(
-            "The channel must be its id such as C024BE91L; Slack shows it at the bottom of “Channel details”."
-        )
     employee = await _fit(session, key)
-    connection = await _connection(session, connection_key)
-    if connection.kind != "slack":
-        raise BadInput("Only Slack has channels that can be served by different employees.")
-    row = await _binding(session, connection.id, channel)
-    if row is not None and row.employee_id == employee.id:
-        return
-    if row is None:
-        row = EmployeeBinding(
-            tenant_id=employee.tenant_id, connection_id=connection.id, channel=channel, employee_id=employee.id
-        )
-        session.add(row)
-        before, action = None, "binding.created"
-    else:
-        before, row.employee_id, action = str(row.employee_id), employee.id, "binding.changed"
-    _record(session, connection, actor, action, channel, before, str(employee.id))
+    connection_id = await _connection(session, connection_key, kind="slack")
+    await connected.bind(session, connection_id, channel, employee.id, actor=actor)
 
 
 async def unbind(session: AsyncSession, key: str, connection_key: str, channel: str, *, actor: str) -> None:
     """The channel is served by its connection's employee again. Raises NotFound when it was not its own."""
     employee = await drafting.locked(session, key)
-    connection = await _connection(session, connection_key)
-    row = await _binding(session, connection.id, channel)
-    if row is None or row.employee_id != employee.id:
+    connection_id = await _connection(session, connection_key)
+    query = select(col(EmployeeBinding.employee_id)).where(col(EmployeeBinding.connection_id) == connection_id)
+    if await session.scalar(query.where(col(EmployeeBinding.channel) == channel)) != employee.id:
         raise NotFound("It does not serve that channel.")
-    await session.delete(row)
-    _record(session, connection, actor, "binding.removed", channel, str(employee.id), None)
-
-
-def _record(
-    session: AsyncSession,
-    connection: Connection,
-    actor: str,
-    action: str,
-    channel: str,
-    before: str | None,
-    after: str | None,
-) -> None:
-    audit.record(
-        session,
-        tenant_id=connection.tenant_id,
-        actor=actor,
-        action=action,
-        connection_id=str(connection.id),
-        channel=channel,
-        changes={"employee": {"before": before, "after": after}},
-    )
+    await connected.unbind(session, connection_id, channel, actor=actor)
 
 
 async def _fit(session: AsyncSession, key: str) -> Employee:
@@ -151,14 +101,12 @@ async def _fit(session: AsyncSession, key: str) -> Employee:
     return employee
 
 
-async def _connection(session: AsyncSession, key: str) -> Connection:
-    query = select(Connection).where(col(Connection.key) == key).with_for_update(key_share=True)
-    found = (await session.scalars(query)).one_or_none()
+async def _connection(session: AsyncSession, key: str, kind: str | None = None) -> ConnectionId:
+    """``kind``: of which it must be."""
+    query = select(col(Connection.id), col(Connection.kind)).where(col(Connection.key) == key)
+    found = (await session.execute(query)).one_or_none()
     if found is None:
         raise NotFound("There is no such connection.")
-    return found
-
-
-async def _binding(session: AsyncSession, connection_id: UUID, channel: str) -> EmployeeBinding | None:
-    query = select(EmployeeBinding).where(col(EmployeeBinding.connection_id) == connection_id)
-    return (await session.scalars(query.where(col(EmployeeBinding.channel) == channel))).one_or_none()
+    if kind is not None and found.kind != kind:
+        raise BadInput("Only Slack has channels that can be served by different employees.")
+    return ConnectionId(found.id)

@@ -26,6 +26,9 @@ Provider = Literal["anthropic", "openai", "ollama"]
 """Of which a tenant may have access of its own."""
 
 PURPOSE: Final = "model key"
+_REFUSED: Final = (
+    "The provider refused it when an employee asked a model: it was revoked, or its account has no credit left."
+)
 _SHOWN_OF: Final = 12
 """Of a key that is shorter than this, no part is shown."""
 
@@ -159,7 +162,7 @@ def note_after(session: AsyncSession, calls: Sequence[ModelCall]) -> None:
             await session.execute(
                 update(ModelKey)
                 .where(col(ModelKey.provider).in_(refused))
-                .values(refused_at=utc_now(), refused_why="The provider refused it when an employee asked a model.")
+                .values(refused_at=utc_now(), refused_why=_REFUSED)
             )
         if taken:
             await session.execute(

@@ -192,7 +192,7 @@ def _failed(request: Request, provider: Provider, purpose: str, to: str, error: 
 
 
 def _callback(request: Request, provider: Provider) -> str:
-    return f"{services(request).settings.portal_address}/sign-in/with/{provider.key}/callback"
+    return f"{proving.address(request)}/sign-in/with/{provider.key}/callback"
 
 
 def _is_invited(facts: dict[str, str]) -> bool:

@@ -6,7 +6,7 @@ The panel is asked for again and again while it is looked at; as long as it says
 import json
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -30,7 +30,8 @@ router = APIRouter(prefix="/t/{tenant}/employees/{key}/rehearsal")
 
 Rehearsing = Annotated[Member, Depends(may("employees.rehearse"))]
 
-KEPT: str = "It is kept, and answered as soon as that is there again."
+KEPT: Final = "It is kept, and answered as soon as that is there again."
+_LEFT_OUT: Final = frozenset({"tools", "knowledge"})
 
 
 @dataclass(frozen=True)
@@ -179,12 +180,13 @@ async def decide(
 
 
 async def _tried(session: AsyncSession, key: str) -> Draft:
-    """The draft, if it could be published: what is missing is said in the words of its form."""
+    """The draft, if it can answer: what is missing is said in the words of its form. Tools and sources that are not to
+    be had are left out, as they are with contacts."""
     draft = await drafting.read(session, key)
-    try:
-        checking.check(draft.content, await checking.surroundings(session))
-    except BadInput as error:
-        raise BadInput(f"This draft cannot be tried out yet. {' '.join(str(error).splitlines())}") from None
+    found = checking.problems(draft.content, await checking.surroundings(session))
+    wrong = [f"{checking.label(each.loc)} {each.sentence}." for each in found if each.field not in _LEFT_OUT]
+    if wrong:
+        raise BadInput(f"This draft cannot be tried out yet. {' '.join(wrong)}")
     return draft
 
 

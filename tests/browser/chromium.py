@@ -112,8 +112,8 @@ def _by_apt() -> Path | None:
 
 def libraries(program: Path) -> dict[str, str]:
     """What its environment needs besides ours: the libraries that came with it."""
-    own = program.parent / "al2023" / "lib" if program.parent == CACHE else None
-    return {"LD_LIBRARY_PATH": str(own)} if own is not None and own.is_dir() else {}
+    own = CACHE / "lib"
+    return {"LD_LIBRARY_PATH": str(own)} if program.parent == CACHE and own.is_dir() else {}
 
 
 def _runs(arguments: Sequence[str], seconds: float) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pytest
 from temporalio.client import Client
 
+from konstruct.connecting import disconnecting
 from tests.gateway.conftest import OpenOffice, Quarantine, signals, statuses
 from tests.gateway.office import Office
 from tests.support.slack_double import SlackDouble
@@ -278,3 +279,32 @@ class TestTheEndOfAConnection:
         assert statuses(said.deliveries) == {200}
         assert await office.messages() == []
         assert await quarantine() == []
+
+    async def test_a_workspace_that_was_disconnected_here_says_goodbye_unheard(
+        self, slack: SlackDouble, office: Office, quarantine: Quarantine
+    ) -> None:
+        async with office.session() as session:
+            await disconnecting.disconnect(session, office.connection_id, actor="user:1")
+
+        answers = [
+            await slack.deliver(event)
+            for event in (
+                built.app_uninstalled(slack.world.next_ts()),
+                built.tokens_revoked([office.workspace.bot_user_id], slack.world.next_ts()),
+            )
+        ]
+
+        assert statuses(answers) == {200}
+        assert await quarantine() == []
+
+
+async def test_that_a_connection_is_heard_of_is_noted(slack: SlackDouble, office: Office) -> None:
+    assert (await office.connection()).last_event_at is None
+
+    await slack.person_says("C1", "U1", "nobody in particular")
+
+    heard = (await office.connection()).last_event_at
+    assert heard is not None
+    # A busy connection's row is not written for every message.
+    await slack.person_says("C1", "U1", "somebody else")
+    assert (await office.connection()).last_event_at == heard

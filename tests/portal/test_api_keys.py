@@ -39,7 +39,9 @@ async def make(portal: httpx.AsyncClient, person: Enrolled, name: str = "back-of
 async def test_a_key_is_shown_once_and_opens_what_was_chosen(
     portal: httpx.AsyncClient, database: Database, admin: Enrolled
 ) -> None:
-    assert "No API key yet" in (await portal.get(keys_of(admin))).text
+    empty = (await portal.get(keys_of(admin))).text
+    assert "No API key yet" in empty
+    assert f'href="{keys_of(admin)}/new"' in empty
     key = await make(portal, admin)
 
     found = await api_keys.find(database, key)

@@ -11,7 +11,8 @@ import pytest
 
 from konstruct.accounts.permissions import Role
 from konstruct.db import Database
-from konstruct.designs import drafting
+from konstruct.designs import drafting, publishing, versions
+from konstruct.designs.content import of_version
 from konstruct.designs.drafting import Draft
 from konstruct.vault import Vault
 from tests.support.members import COOKIE, Enrolled, enrolled
@@ -333,3 +334,44 @@ async def test_another_tenants_employee_is_not_there(desk: Desk, database: Datab
         assert (await desk.get(path)).status_code == 404
     for path in ("/secret", "/secret/edit", "/secret/check", "/secret/duplicate", "/secret/archive"):
         assert (await desk.post(path, ADA)).status_code == 404
+
+
+async def test_a_draft_that_is_older_than_what_a_file_published_says_so_and_takes_it_in(desk: Desk) -> None:
+    await desk.post("/ada", {**ADA, "role": "Sales"})
+    async with desk.office.session() as session:
+        employee = await drafting.locked(session, "ada")
+        published = of_version(await versions.called(session, employee.id, 1)) | {"persona": "Gruff."}
+        await publishing.add_version(session, employee, published, actor="operator")
+
+    page = await desk.get("/ada")
+    assert "Version 2 was published since this draft was begun on version 1." in shown(page)
+    assert "published by the command line since this draft was begun" in shown(await desk.get("/ada/publish"))
+    await desk.post("/ada/take-in", {"revision": "1"})
+
+    draft = await desk.draft()
+    assert (draft.content["persona"], draft.content["role"], draft.is_behind) == ("Gruff.", "Sales", False)
+
+
+async def test_what_the_draft_still_needs_is_listed_with_a_way_to_each_field(desk: Desk) -> None:
+    await desk.post("/new", {"start": "blank", "name": "Nina"})
+    page = await desk.get("/nina")
+    assert "Before you can publish" in page.text
+    assert re.findall(r'<a href="#f-(\w+)">', page.text) == ["role", "system_prompt"]
+    for field in ("role", "system_prompt"):
+        assert f'id="f-{field}"' in page.text
+
+
+async def test_what_was_typed_is_text_and_nothing_else(desk: Desk) -> None:
+    typed = {
+        **ADA,
+        "name": "<script>alert(1)</script>",
+        "persona": "</textarea><img src=x>",
+        "system_prompt": "\n\n {{ 7*7 }}",
+    }
+    await desk.post("/ada", typed)
+    for path in ("/ada", "/ada/publish", ""):
+        page = await desk.get(path)
+        assert page.status_code == 200
+        assert "<script>alert" not in page.text
+        assert "<img src=x>" not in page.text
+    assert (await desk.draft()).content["system_prompt"] == "{{ 7*7 }}"

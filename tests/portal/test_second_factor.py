@@ -30,8 +30,8 @@ async def ana(portal: httpx.AsyncClient, database: Database, vault: Vault) -> En
 
 
 @pytest.fixture
-def key(settings: Settings) -> SecurityKey:
-    return SecurityKey(origin=settings.portal_address)
+def key() -> SecurityKey:
+    return SecurityKey(origin="https://localhost")
 
 
 async def set_up_app(portal: httpx.AsyncClient) -> tuple[pyotp.TOTP, list[str]]:
@@ -180,6 +180,13 @@ async def test_a_passkeys_answer_is_taken_for_what_it_was_asked_and_where(
         elsewhere = key.get(options, origin="https://konstruct.evil")
         await visitor.post("/sign-in/passkey", data={"answer": elsewhere})
         assert await who(visitor, database) is None
+
+
+async def test_no_passkey_is_for_a_number(settings: Settings) -> None:
+    async with browser(settings) as visitor:
+        answer = await visitor.post("https://127.0.0.1/sign-in/passkey/options")
+    assert answer.status_code == 422
+    assert "localhost" in answer.json()["error"]
 
 
 async def test_a_passkey_is_a_second_factor_and_confirms(

@@ -288,6 +288,7 @@ async def test_look_ups_across_tenants_tell_ids_and_states_alone(
         "all_tenants()": (),
         "sources_to_sync(integer)": (10_000,),
         "tenants_with_file_removals(integer)": (10_000,),
+        "tenants_with_retention(uuid,integer)": (UUID(int=0), 10_000),
         "chunks_to_embed(text,integer)": ("local/another", 10_000),
         "chunks_backlog(text)": ("local/another",),
         "find_user(text)": (email,),
@@ -329,6 +330,8 @@ async def test_look_ups_across_tenants_tell_ids_and_states_alone(
         "update handoffs set next_due_at = now() - interval '1 hour' where tenant_id = $1", theirs.tenant_id
     )
     await administrator.execute("update tools set looked_at = null where tenant_id = $1", theirs.tenant_id)
+    keeps = "update tenants set retention = $2::jsonb where id = $1"
+    await administrator.execute(keeps, theirs.tenant_id, '{"messages": 3000}')
     told = ""
     for signature, arguments in known.items():
         if arguments is not None:
@@ -338,6 +341,7 @@ async def test_look_ups_across_tenants_tell_ids_and_states_alone(
             told += repr(rows)
     await administrator.execute("update connections set status = 'active' where tenant_id = $1", theirs.tenant_id)
     await administrator.execute("update tools set looked_at = now() where tenant_id = $1", theirs.tenant_id)
+    await administrator.execute(keeps, theirs.tenant_id, "{}")
     assert str(theirs.waiting.message_id) in told
     assert "anary" not in told
     assert "sealed" not in told

@@ -185,7 +185,7 @@ async def test_a_channel_is_served_by_whom_it_was_given_to_and_given_back(databa
         with pytest.raises(NotFound, match="does not serve"):
             await serving.unbind(session, "bert", "main-slack", "C1", actor=ANA)
         await serving.unbind(session, "ada", "main-slack", "C1", actor=ANA)
-        with pytest.raises(BadInput, match="must be its id"):
+        with pytest.raises(BadInput, match="channel's id is like"):
             await serving.bind(session, "ada", "main-slack", "#general", actor=ANA)
         with pytest.raises(BadInput, match="Only Slack"):
             await serving.bind(session, "ada", "test", "C3", actor=ANA)

@@ -17,8 +17,9 @@ from tests.support.slack_double.world import Json, Workspace, World
 TOKENS_LIVE = 43_200
 """Seconds, where they expire."""
 
-_PAGE = """<!doctype html><html lang="en"><head><title>{title}</title></head><body><main><h1>{title}</h1>{body}</main>
-</body></html>"""
+_PAGE = """<!doctype html>
+<html lang="en"><head><title>{title}</title><link rel="icon" href="data:,"></head>
+<body><main><h1>{title}</h1>{body}</main></body></html>"""
 
 
 @dataclass(frozen=True)
