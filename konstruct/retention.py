@@ -31,6 +31,7 @@ from konstruct.tables import (
     Judgement,
     Memory,
     Message,
+    RehearsedStep,
     RetentionRun,
     Step,
     Tenant,
@@ -317,6 +318,9 @@ async def _let_go_around(session: AsyncSession, conversation_ids: list[UUID], be
         delete(Step).where(among(col(Step.conversation_id), conversation_ids), col(Step.created_at) < before),
         delete(Judgement).where(
             among(col(Judgement.conversation_id), conversation_ids), col(Judgement.created_at) < before
+        ),
+        delete(RehearsedStep).where(
+            among(col(RehearsedStep.conversation_id), conversation_ids), col(RehearsedStep.created_at) < before
         ),
         delete(Handoff).where(
             among(col(Handoff.conversation_id), conversation_ids),
