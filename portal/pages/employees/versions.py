@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Form, Request
+from fastapi import APIRouter, Depends, Form, Path, Request
 from starlette.responses import Response
 
 from konstruct.designs import checking, comparing, drafting, publishing, versions
@@ -15,6 +15,8 @@ from portal.rendering import Toast, redirect, render
 from portal.services import services
 
 router = APIRouter()
+
+Number = Annotated[int, Path(ge=1, le=1_000_000_000)]
 
 
 @router.get("/t/{tenant}/employees/{key}/versions")
@@ -39,7 +41,7 @@ async def every(request: Request, key: str, member: Annotated[Member, Depends(ma
 async def one(
     request: Request,
     key: str,
-    number: int,
+    number: Number,
     member: Annotated[Member, Depends(may("employees.read"))],
     against: str = "before",
 ) -> Response:
@@ -82,7 +84,7 @@ async def _version(
 async def roll_back(
     request: Request,
     key: str,
-    number: int,
+    number: Number,
     member: Annotated[Member, Depends(may("employees.edit"))],
     over: Annotated[int, Form()],
     note: Annotated[str, Form()] = "",
