@@ -6,6 +6,10 @@ VENV_PYTHON := .venv/bin/python
 INSTALL_OPTIONS := --require-hashes --no-deps -r requirements.txt -r requirements-dev.txt
 LOCK := .venv/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
   --python-version 3.11
+# Most tests wait for real servers, so that more of them than there are processors run side by side, each process with
+# servers of its own; those of one file stay together. The longest come first, as they stand. WORKERS=0 runs one by one.
+WORKERS ?= 3
+SIDE_BY_SIDE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # Recorded payloads of real channels are read where they are at hand.
 MARKERS := $(if $(KONSTRUCT_CORPORA),,-m "not corpora")
 
@@ -49,10 +53,10 @@ lint: environment
 	.venv/bin/lint-imports
 
 check: lint ## format, lint, types, import contracts and the fast tests
-	$(VENV_PYTHON) -m pytest -m "not stack and not corpora"
+	$(VENV_PYTHON) -m pytest $(SIDE_BY_SIDE) -m "not stack and not corpora"
 
 test: lint ## everything, with real servers
-	$(VENV_PYTHON) -m pytest $(MARKERS)
+	$(VENV_PYTHON) -m pytest $(SIDE_BY_SIDE) $(MARKERS)
 
 bench: environment ## measure a turn from webhook to reply
 	$(VENV_PYTHON) -m benchmarks.turn

@@ -173,10 +173,11 @@ class Removing:
     async def run(self, at_most: int) -> int:
         removed = 0
         for tenant_id in await keeping.with_removals(self._database, at_most):
-            removed += await self._of_tenant(tenant_id)
+            removed += await self.of_tenant(tenant_id)
         return removed
 
-    async def _of_tenant(self, tenant_id: UUID) -> int:
+    async def of_tenant(self, tenant_id: UUID) -> int:
+        """How many of what is due went from the store."""
         async with self._database.tenant_session(tenant_id) as session:
             due = await keeping.due_removals(session)
         gone = []

@@ -344,3 +344,18 @@ async def _in_time() -> AsyncIterator[None]:
     except (RPCError, RuntimeError, TimeoutError) as error:
         # A client that could not connect raises RuntimeError.
         raise Unavailable("Temporal does not answer.") from error
+
+
+async def end_all(client: Client, tenant_id: UUID) -> int:
+    """Ends whatever runs for a tenant, at once and without a word to it; how many that were."""
+    ended = 0
+    async for found in client.list_workflows('ExecutionStatus = "Running"'):
+        if str(tenant_id) in found.id:
+            try:
+                await client.get_workflow_handle(found.id, run_id=found.run_id).terminate("The tenant was deleted.")
+                ended += 1
+            except RPCError as error:
+                # It has ended by itself since it was listed.
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
+    return ended

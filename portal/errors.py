@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import quote
 
 import structlog
 from fastapi import FastAPI, Request
@@ -12,13 +11,14 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from konstruct.errors import KonstructError, Misconfigured, TooMany, Unauthentic
-from portal.rendering import Toast, is_htmx, only_toast, redirect, render
+from konstruct.errors import KonstructError, Misconfigured, TooMany
+from portal.rendering import Toast, is_htmx, only_toast, render
 
 log = structlog.get_logger(__name__)
 
 SAYS: Final[Mapping[int, tuple[str, str]]] = {
     400: ("This request cannot be answered.", "Something in it is not as it must be. Go back and try again."),
+    401: ("Nobody could tell that it is you.", "Sign in, and try again."),
     403: ("You may not do this.", "Your role does not allow it. An owner or admin of the business can change that."),
     404: ("There is no page here.", "The address may be mistyped, or what was here has gone."),
     405: ("This page does not do that.", "Open the page again and use its buttons."),
@@ -53,8 +53,6 @@ def page(
 
 async def _of_ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, KonstructError)  # noqa: S101  # Registered for no other.
-    if isinstance(error, Unauthentic):
-        return _to_sign_in(request)
     if error.status >= 500:
         log.warning("request_failed", path=request.url.path, status=error.status, error=str(error))
         # What a deployment lacks or cannot reach is for its operator to read, in the log and on the status page.
@@ -63,13 +61,6 @@ async def _of_ours(request: Request, error: Exception) -> Response:
     if isinstance(error, TooMany):
         headers["retry-after"] = str(max(1, math.ceil(error.retry_after.total_seconds())))
     return page(request, error.status, str(error), headers)
-
-
-def _to_sign_in(request: Request) -> Response:
-    if request.method != "GET" or is_htmx(request):
-        return redirect(request, "/sign-in")
-    query = f"?{request.url.query}" if request.url.query else ""
-    return redirect(request, f"/sign-in?next={quote(request.url.path + query, safe='')}")
 
 
 async def _of_validation(request: Request, error: Exception) -> Response:

@@ -1,5 +1,6 @@
 """What holds for every request and answer, errors included: whose names, whose forms, how large, which headers."""
 
+import asyncio
 import re
 from collections.abc import Iterable
 from typing import Final
@@ -16,6 +17,7 @@ from portal.services import Services
 
 MOST_BYTES: Final = 1_000_000
 MOST_BYTES_WITH_FILES: Final = 6_000_000
+READ_SECONDS: Final = 60.0
 
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self';"
@@ -51,9 +53,11 @@ class Guard:
     own pages alone.
     """
 
-    def __init__(self, app: FastAPI, services: Services) -> None:
+    def __init__(self, app: FastAPI, services: Services, *, time_limit: float = READ_SECONDS) -> None:
+        """``time_limit``: how long a body may take to come in, in seconds."""
         self.app = app
         self.services = services
+        self._time_limit = time_limit
         settings = services.settings
         self._known = _names(settings)
         public = urlsplit(settings.portal_public_url or "")
@@ -83,7 +87,7 @@ class Guard:
             await errors.page(Request(scope), *refused)(scope, receive, send_with_headers)
             return
         limit = MOST_BYTES_WITH_FILES if _is_with_files(headers) else MOST_BYTES
-        await self.app(scope, _Bounded(receive, limit), send_with_headers)
+        await self.app(scope, _Bounded(receive, limit, self._time_limit), send_with_headers)
 
     def _refused(self, scope: Scope, headers: Headers) -> tuple[int, str | None] | None:
         """With which status, and which sentence if not that status's own."""
@@ -106,22 +110,35 @@ def is_from_our_pages(headers: Headers) -> bool:
     site = headers.get("sec-fetch-site")
     if site is not None:
         return site in _OURS
-    origin = urlsplit(headers.get("origin", ""))
+    try:
+        origin = urlsplit(headers.get("origin", ""))
+    except ValueError:
+        return False
     return origin.scheme in ("http", "https") and origin.netloc == headers.get("host")
 
 
 class _Bounded:
-    """Passes a body on up to its limit, for it may say another length than it has, or none."""
+    """Passes a body on up to its limits, for it may say another length than it has, or none, and may dribble in."""
 
-    def __init__(self, receive: Receive, limit: int) -> None:
+    def __init__(self, receive: Receive, most_bytes: int, time_limit: float) -> None:
         self._receive = receive
-        self._left = limit
+        self._left = most_bytes
+        self._deadline = asyncio.get_running_loop().time() + time_limit
+        self._is_whole = False
 
     async def __call__(self) -> Message:
-        message = await self._receive()
+        if self._is_whole:
+            # From now on it is the end of the connection that is waited for, which takes its time.
+            return await self._receive()
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                message = await self._receive()
+        except TimeoutError as error:
+            raise HTTPException(408) from error
         self._left -= len(message.get("body", b""))
         if self._left < 0:
             raise HTTPException(413)
+        self._is_whole = not message.get("more_body", False)
         return message
 
 

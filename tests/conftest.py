@@ -1,5 +1,7 @@
 """Real servers for all tests, each started when the first test asks for it and ended with the session."""
 
+import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -34,6 +36,12 @@ structlog.configure(
 )
 
 loopback.candidates = own_candidates()
+
+
+def pytest_configure() -> None:
+    # Processes that share the tests out have to collect the same, with sets in one order; another one each time.
+    os.environ.setdefault("PYTHONHASHSEED", str(secrets.randbelow(1 << 32)))
+
 
 ENCRYPTION_KEY = SecretStr(Fernet.generate_key().decode())
 

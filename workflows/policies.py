@@ -147,6 +147,13 @@ LETTING_GO = ActivityOptions(
 )
 LET_GO_EVERY = timedelta(hours=1)
 
+CLEARING = ActivityOptions(
+    start_to_close_timeout=timedelta(minutes=50),
+    heartbeat_timeout=timedelta(seconds=30),
+    retry_policy=RetryPolicy(maximum_attempts=1),
+)
+CLEAR_EVERY = timedelta(minutes=1)
+
 REMEMBER_EVERY = timedelta(seconds=5)
 # What is claimed and not written is due again when its claim runs out.
 CLAIMING = ActivityOptions(

@@ -41,6 +41,7 @@ async def schedule_memory(client: Client) -> None:
     )
     await _schedule(client, "embed", "EmbedWorkflow", temporal.MEMORY, policies.EMBED_EVERY)
     await _schedule(client, "retention", "RetentionWorkflow", temporal.MEMORY, policies.LET_GO_EVERY)
+    await _schedule(client, "clear-tenants", "ClearTenantsWorkflow", temporal.MEMORY, policies.CLEAR_EVERY)
 
 
 async def schedule_knowledge(client: Client) -> None:

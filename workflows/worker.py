@@ -24,6 +24,7 @@ from activities.assisting import Assisting
 from activities.attending import Attending
 from activities.builtin_tools import BuiltinTools
 from activities.changing_owner import ChangingOwner
+from activities.clearing import Clearing
 from activities.consulting import Consulting
 from activities.delivery import Delivery
 from activities.failures import FailureInterceptor
@@ -68,7 +69,7 @@ from workflows.handoffs import HandoffWorkflow
 from workflows.ingestion import EmbedKnowledgeWorkflow, StartSyncsWorkflow, SyncSourceWorkflow
 from workflows.memory import EmbedWorkflow, RememberWorkflow
 from workflows.renewal import RenewTokensWorkflow
-from workflows.retention import RetentionWorkflow
+from workflows.retention import ClearTenantsWorkflow, RetentionWorkflow
 from workflows.sandbox import RUNNER
 from workflows.schedules import schedule_knowledge, schedule_memory, schedule_upkeep
 from workflows.seal import SealWorkflow
@@ -183,10 +184,11 @@ async def work_in_background(settings: Settings, *, until: asyncio.Event) -> Non
     async with opened_parts(settings) as parts, open_client(settings.web_allowed) as web:
         remembering = Remembering(settings, parts.database, parts.vault, parts.model, parts.cooldowns, parts.embedders)
         ingesting = Ingesting(settings, parts.database, parts.client, SafeWeb(web), SubprocessReader(), parts.embedders)
+        clearing = Clearing(parts.database, parts.client, Removing(parts.database, file_store.opened(settings)))
         await schedule_memory(parts.client)
         await schedule_knowledge(parts.client)
         async with (
-            memory_worker(parts.client, remembering, Retaining(parts.database)),
+            memory_worker(parts.client, remembering, Retaining(parts.database), clearing),
             knowledge_worker(parts.client, ingesting),
         ):
             await _at_work("background_worker_ready", settings, until)
@@ -269,14 +271,14 @@ def upkeep_worker(client: Client, upkeep: Upkeep, sealing: Sealing, servers: Too
     )
 
 
-def memory_worker(client: Client, remembering: Remembering, retaining: Retaining) -> Worker:
+def memory_worker(client: Client, remembering: Remembering, retaining: Retaining, clearing: Clearing) -> Worker:
     return Worker(
         client,
         task_queue=temporal.MEMORY,
-        workflows=[RememberWorkflow, EmbedWorkflow, RetentionWorkflow],
+        workflows=[RememberWorkflow, EmbedWorkflow, RetentionWorkflow, ClearTenantsWorkflow],
         activities=[
             *(remembering.claim_memory_work, remembering.remember, remembering.embed_memories),
-            retaining.let_go,
+            *(retaining.let_go, clearing.clear_tenants),
         ],
         workflow_runner=RUNNER,
         interceptors=[FailureInterceptor()],

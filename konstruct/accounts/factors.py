@@ -112,6 +112,16 @@ async def remove_passkey(session: AsyncSession, user_id: UUID, passkey_id: UUID)
     return name
 
 
+async def forget(session: AsyncSession, user_id: UUID) -> bool:
+    """Removes all of them, for who has lost them all. False when there was none."""
+    had_any = (await held(session, user_id)).has_second
+    await totp.remove(session, user_id)
+    for passkey in await passkeys.listing(session, user_id):
+        await passkeys.remove(session, user_id, passkey.id)
+    await recovery_codes.remove(session, user_id)
+    return had_any
+
+
 def require_other_way(before: Held) -> None:
     """Before an account at a provider is unlinked. Raises Conflict when nothing else would let the person in."""
     if not (before.has_password or before.passkeys) and before.linked_accounts == 1:

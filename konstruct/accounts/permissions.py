@@ -33,7 +33,7 @@ PERMISSIONS: Final[Mapping[str, frozenset[Role]]] = {
 }
 
 DESCRIPTIONS: Final[Mapping[Role, str]] = {
-    "owner": "Everything, including who else is an owner.",
+    "owner": "Everything, including other owners and deleting the business.",
     "admin": "Employees, channels, settings, keys and the team.",
     "agent": "Takes conversations over from employees; sees how they are set up.",
     "viewer": "Looks, and changes nothing.",

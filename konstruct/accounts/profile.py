@@ -113,7 +113,9 @@ async def delete_account(database: Database, user_id: UUID, seats: Sequence[Seat
     """
     if alone := await owned_alone(database, user_id, seats):
         names = " and ".join(seat.name for seat in alone)
-        raise Conflict(f"Nobody else is an owner of {names}. Make somebody else an owner first.")
+        raise Conflict(
+            f"Nobody else is an owner of {names}. Make somebody else an owner first, or delete the business."
+        )
     for seat in seats:
         async with database.tenant_session(seat.tenant_id) as session:
             await team.remove(session, seat.tenant_id, By(user_id, seat.role), user_id)

@@ -1,13 +1,15 @@
-"""`konstruct user add | link | list | erase`: people who sign in to the portal."""
+"""`konstruct user add | link | list | unlock | erase`: people who sign in to the portal."""
 
 from typing import Annotated
 
 import typer
 
-from konstruct.accounts import operating, profile, sessions, team
+from konstruct.accounts import factors, letters, mails, operating, profile, sessions, team
 from konstruct.accounts.permissions import ROLES
 from konstruct.cli.shared import open_database, read_settings, run, tenant_called
 from konstruct.settings import Settings
+from konstruct.tables import User
+from konstruct.vault import Vault
 
 ACTOR = "operator"
 
@@ -63,6 +65,26 @@ async def _list(settings: Settings, slug: str) -> None:
         typer.echo(f"{member.email}  {member.role}  {member.name}  since {member.joined_at:%Y-%m-%d}")
     if not members:
         typer.echo("There is nobody yet.")
+
+
+@app.command()
+def unlock(email: Email) -> None:
+    """Remove the second factors of somebody who has lost them all, and mail them that it was done."""
+    run(_unlock(read_settings(), email))
+
+
+async def _unlock(settings: Settings, email: str) -> None:
+    vault = Vault(settings.encryption_keys)
+    async with open_database(settings) as database:
+        user_id = await operating.known(database, email)
+        async with database.account_session(user_id) as session:
+            had_any = await factors.forget(session, user_id)
+            if had_any:
+                user = await session.get_one(User, user_id)
+                what = "your authenticator app, passkeys and recovery codes were removed by whoever runs Konstruct"
+                where = f"{settings.portal_address}/account/security"
+                mails.put(session, vault, letters.security_changed(user.email, user.name, what, where))
+    typer.echo(f"{email} signs in without a second factor now." if had_any else f"{email} had no second factor.")
 
 
 @app.command()

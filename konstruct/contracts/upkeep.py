@@ -17,3 +17,11 @@ class LetGo:
 
     tenants: int
     failed: int
+
+
+@dataclass(frozen=True)
+class Cleared:
+    """Of how many deleted tenants nothing is left, and of how many something still is."""
+
+    tenants: int
+    left: int

@@ -2,6 +2,7 @@
 It holds for conversations that begin from now on, and is no part of a version: it changes at once."""
 
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -12,6 +13,8 @@ from konstruct.designs import drafting
 from konstruct.errors import BadInput, Conflict, NotFound
 from konstruct.identity import ConnectionId
 from konstruct.tables import Connection, Employee, EmployeeBinding
+
+_IN_USE: Final = (col(Connection.kind) != "rehearsal", col(Connection.status) != "disconnected")
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,7 @@ async def connections(session: AsyncSession) -> list[Served]:
     bound: dict[UUID, dict[str, str]] = {}
     for row in await session.scalars(select(EmployeeBinding).order_by(col(EmployeeBinding.channel))):
         bound.setdefault(row.connection_id, {})[row.channel] = keys[row.employee_id]
-    rows = await session.scalars(
-        select(Connection).where(col(Connection.kind) != "rehearsal").order_by(col(Connection.key))
-    )
+    rows = await session.scalars(select(Connection).where(*_IN_USE).order_by(col(Connection.key)))
     return [Served(row.key, row.kind, row.status, keys[row.employee_id], bound.get(row.id, {})) for row in rows]
 
 
@@ -47,15 +48,14 @@ async def by_employees(session: AsyncSession) -> dict[UUID, list[str]]:
     """As ``served_by``, of all of the session's tenant."""
     found: dict[UUID, list[str]] = {}
     whole = await session.execute(
-        select(col(Connection.employee_id), col(Connection.key))
-        .where(col(Connection.kind) != "rehearsal")
-        .order_by(col(Connection.key))
+        select(col(Connection.employee_id), col(Connection.key)).where(*_IN_USE).order_by(col(Connection.key))
     )
     for employee_id, key in whole:
         found.setdefault(employee_id, []).append(key)
     single = await session.execute(
         select(col(EmployeeBinding.employee_id), col(Connection.key), col(EmployeeBinding.channel))
         .join(Connection, col(Connection.id) == col(EmployeeBinding.connection_id))
+        .where(*_IN_USE)
         .order_by(col(Connection.key), col(EmployeeBinding.channel))
     )
     for employee_id, key, channel in single:

@@ -30,6 +30,10 @@ class Tenant(SQLModel, table=True):
     retention: dict[str, int] = document()
     """For how many days messages, files and memories are kept; what is not named is kept for good."""
     created_at: datetime = moment()
+    deleted_at: datetime | None = moment(optional=True)
+    """Since when it is nobody's any more."""
+    cleared_at: datetime | None = moment(optional=True)
+    """Since when nothing of it is left but its audit trail."""
 
 
 class TenantKey(SQLModel, table=True):

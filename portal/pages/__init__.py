@@ -31,13 +31,13 @@ from portal.pages import (
     tenants,
     verification,
 )
-from portal.pages.settings import desk, general, models, retention
+from portal.pages.settings import deleting, desk, general, models, retention
 
 ROUTERS: Final[Sequence[APIRouter]] = (
     status.router,
     home.router,
     search.router,
-    *(general.router, models.router, desk.router, retention.router),
+    *(general.router, models.router, desk.router, retention.router, deleting.router),
     sign_in.router,
     sign_up.router,
     verification.router,

@@ -100,4 +100,4 @@ def _form(request: Request, member: Member, status: int = 200, **filled: Any) ->
 
 
 def _gateway(request: Request) -> str:
-    return services(request).settings.gateway_url
+    return services(request).settings.gateway_address

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from konstruct.accounts import fields, inviting, sessions, team, throttle
+from konstruct.accounts import factors, fields, inviting, sessions, team, throttle
 from konstruct.accounts.permissions import DESCRIPTIONS, ROLES, may_give
 from konstruct.errors import BadInput, Conflict, NotAllowed, NotFound, TooMany
 from konstruct.tables.base import utc_now
@@ -27,11 +27,13 @@ async def show(request: Request, member: Reader) -> Response:
     async with services(request).database.tenant_session(member.tenant_id) as session:
         members = await team.members(session)
         waiting = await inviting.waiting(session) if member.may("team.edit") else []
+        with_factor = await factors.of_members(session) if member.may("team.edit") else set()
     return render(
         request,
         "pages/team/team.html",
         members=members,
         waiting=waiting,
+        with_factor=with_factor,
         now=utc_now(),
         roles=[role for role in ROLES if may_give(member.role, role)],
         descriptions=DESCRIPTIONS,

@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,6 +12,13 @@ from tests.acceptance.desks import Desk, open_desk
 from tests.acceptance.shops import Shop, open_shop
 from tests.acceptance.town import Office, Town, running_town
 from tests.support.ports import free_ports
+
+
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    # In whichever of them is the first of its process, the town is built, next to those of other processes.
+    for item in items:
+        if Path(__file__).parent in item.path.parents and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(300))
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from tests.acceptance.desks import ROOM, Desk
 from tests.acceptance.processes import until
 from tests.acceptance.shops import written
 from tests.acceptance.town import Talk, shown_text
-from tests.support.model_doubles import Behaviour
+from tests.support.model_doubles import Behaviour, Json
 from tests.support.slack_double import Call
 
 LONGEST_THOUGHT = 0.5
@@ -111,22 +111,22 @@ async def _reply(desk: Desk, handoff_id: str, text: str) -> None:
 async def _settled(desk: Desk, talk: Talk, mark: str, conversation_id: str) -> None:
     """Until all that is to come has come: replies in the talk, and in the card's thread what is the agent's to read."""
 
+    card = await desk.card(talk)
+
     async def holds() -> bool:
         texts = [shown_text(each) for each in talk.messages()]
-        lines = await _lines(desk, talk)
         return (
             all(any(f"Reply {n} {mark}" in text for text in texts) for n in range(2))
-            and any(f"Third {mark}" in line for line in lines)
+            and any(f"Third {mark}" in line for line in _lines(desk, card))
             and not await _is_under_way(desk, conversation_id)
         )
 
     await until(holds, timeout=90)
 
 
-async def _lines(desk: Desk, talk: Talk) -> list[str]:
-    card = (await desk.handoff(talk))["card_external_id"]
+def _lines(desk: Desk, card: Json) -> list[str]:
     messages = desk.town.slack.bot_messages(ROOM, team=desk.office.workspace.team_id)
-    return ["".join(written(each)) for each in messages if each.get("thread_ts") == card and each["ts"] != card]
+    return ["".join(written(each)) for each in messages if each.get("thread_ts") == card["ts"] != each["ts"]]
 
 
 async def _is_under_way(desk: Desk, conversation_id: str) -> bool:

@@ -8,7 +8,7 @@ from tests.acceptance.shops import written
 from tests.acceptance.town import Talk, Town, prompt
 from tests.support.model_doubles import Behaviour, Json
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.stack
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from tests.acceptance.town import Talk, Town, prompt
 from tests.support.commands import konstruct
 from tests.support.model_doubles import Behaviour, Json
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.stack
 
 RULES = [
     {"name": "wants-a-person", "when": {"asked_for_human": True}, "then": {"hand_off": {"to": "turns"}}},

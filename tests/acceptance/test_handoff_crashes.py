@@ -12,7 +12,7 @@ from tests.acceptance.shops import buttons
 from tests.acceptance.town import Talk, Town
 from tests.support.model_doubles import Behaviour, Fault, Json
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.stack
 
 VICTIMS = {
     "worker": ("konstruct", "worker"),

@@ -10,7 +10,7 @@ from tests.acceptance.town import Talk, prompt
 from tests.support.model_doubles import Behaviour
 from tests.support.slack_double import events
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.stack
 
 SHIFT = """
   update handoffs set created_at = created_at - interval '3 days', claimed_at = claimed_at - interval '3 days',

@@ -8,7 +8,7 @@ from tests.acceptance.town import Office, Talk, Town
 from tests.support.model_doubles import Behaviour
 from tests.support.slack_double import Call, events
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.stack
 
 STORY = " ".join(f"Sentence {number} of the story." for number in range(12))
 SLOWLY = Behaviour(answer=lambda _: STORY, token_delay=0.1)

@@ -6,7 +6,7 @@ import pytest
 from tests.acceptance.desks import Desk
 from tests.acceptance.races import race
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.stack
 
 
 async def test_nothing_is_said_after_a_takeover_and_nothing_of_people_is_lost(desk: Desk) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, FastAPI, Form, Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 from konstruct.errors import Unavailable
 from konstruct.tables.base import utc_now
@@ -60,6 +60,17 @@ async def part(request: Request) -> Response:
 @router.post("/gallery/away")
 async def away(request: Request) -> Response:
     raise Unavailable("The database does not answer.")
+
+
+@router.get("/gallery/wrong")
+async def wrong(request: Request) -> Response:
+    return _page(request, "wrong")
+
+
+@router.get("/gallery/wrong.js")
+async def wrong_script(request: Request) -> Response:
+    script = "console.error('said by a script'); eval('1'); throw new Error('thrown by a script');"
+    return PlainTextResponse(script, media_type="text/javascript")
 
 
 def add_gallery(app: FastAPI) -> None:

@@ -15,7 +15,7 @@ from tests.browser.checking import check_page
 from tests.support.members import Enrolled, enrolled
 from tests.support.office import Office, open_office
 
-PATHS = ["", "/models", "/models/openai", "/desk", "/desk/people/new", "/desk/groups/new", "/retention"]
+PATHS = ["", "/models", "/models/openai", "/desk", "/desk/people/new", "/desk/groups/new", "/retention", "/delete"]
 
 
 @pytest.fixture

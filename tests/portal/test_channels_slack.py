@@ -76,6 +76,26 @@ async def test_a_workspace_is_connected_to_the_tenant_of_who_added_it(
     assert workspace.bot_token not in page.text
 
 
+async def test_a_whole_organization_is_connected_once(
+    portal: httpx.AsyncClient, shop: Shop, slack: SlackDouble, database: Database, vault: Vault
+) -> None:
+    grid = f"E{secrets.token_hex(4).upper()}"
+    everywhere = add_workspace(slack, enterprise_id=grid, is_enterprise_install=True)
+    single = add_workspace(slack, enterprise_id=grid)
+    sign_in(portal, shop.owner)
+    for workspace in (everywhere, single, everywhere):
+        asked = await add_to_slack(portal, shop)
+        done = await come_back(portal, state=asked["state"], code=slack.issue_code(workspace))
+        assert done.status_code == 303
+    accounts = {seen.account: seen.external["team_name"] for seen in await shop.every()}
+    assert accounts == {f"{grid}/-": "Grid", f"{grid}/{single.team_id}": single.name}
+    other = await open_shop(database, vault)
+    sign_in(portal, other.owner)
+    asked = await add_to_slack(portal, other)
+    refused = await come_back(portal, state=asked["state"], code=slack.issue_code(everywhere))
+    assert refused.status_code == 409
+
+
 async def test_an_answer_is_good_once(portal: httpx.AsyncClient, shop: Shop, slack: SlackDouble) -> None:
     sign_in(portal, shop.owner)
     asked = await add_to_slack(portal, shop)

@@ -17,6 +17,7 @@ from konstruct.errors import (
     NotAllowed,
     NotFound,
     TooMany,
+    Unauthentic,
     Unavailable,
 )
 from konstruct.settings import Settings
@@ -30,6 +31,7 @@ ERRORS: dict[str, Exception] = {
     "conflict": Conflict("Somebody else changed it meanwhile."),
     "forbidden": NotAllowed("Only owners may do this."),
     "often": TooMany("Try again in a moment.", timedelta(seconds=41.5)),
+    "stranger": Unauthentic("This passkey is not known here."),
     "away": Unavailable("canary of the database"),
     "lacking": Misconfigured("KONSTRUCT_CANARY is not set."),
     "unforeseen": KonstructError("canary"),
@@ -69,6 +71,7 @@ async def visitor(guard: Guard) -> AsyncIterator[httpx.AsyncClient]:
         ("conflict", 409, "Somebody else changed it meanwhile."),
         ("forbidden", 403, "Only owners may do this."),
         ("often", 429, "Try again in a moment."),
+        ("stranger", 401, "This passkey is not known here."),
         ("away", 503, SAYS[503][1]),
         ("lacking", 503, SAYS[503][1]),
         ("unforeseen", 500, SAYS[500][1]),

@@ -1,5 +1,6 @@
 """Whose forms are taken, how large they may be, and what an answer may lead on to."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated
 
@@ -59,6 +60,7 @@ async def visitor(guard: Guard) -> AsyncIterator[httpx.AsyncClient]:
         ({"origin": f"http://{HOST}.evil.example"}, False),
         ({"origin": f"http://{HOST}@evil.example"}, False),
         ({"origin": "null"}, False),
+        ({"origin": "http://["}, False),
         ({"origin": ""}, False),
         ({}, False),
         ({"referer": f"http://{HOST}/"}, False),
@@ -105,6 +107,25 @@ async def test_a_body_that_does_not_say_how_large_it_is_is_read_to_its_limit(vis
 
     assert answer.status_code == 413
     assert sent <= 2 * MOST_BYTES
+
+
+async def test_a_body_that_dribbles_in_is_waited_for_only_so_long(guard: Guard) -> None:
+    never = asyncio.Event()
+
+    async def stuck() -> AsyncIterator[bytes]:
+        yield b"text="
+        await never.wait()
+
+    transport = httpx.ASGITransport(Guard(guard.app, guard.services, time_limit=0.05), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url=f"http://{HOST}") as client:
+        answer = await client.post(
+            "/kept",
+            content=stuck(),
+            headers={"sec-fetch-site": "same-origin", "content-type": "application/x-www-form-urlencoded"},
+        )
+
+    assert answer.status_code == 408
+    assert "The request took too long." in answer.text
 
 
 async def test_files_may_be_larger_than_words(visitor: httpx.AsyncClient) -> None:

@@ -259,6 +259,7 @@ async def test_a_tenant_that_demands_one_opens_for_nobody_without(
     agent = await enrolled(database, vault, "agent", ana.tenant_id, name="Cem Ak")
     await portal.post(setting, data={"required": "true"})
     assert "Cem Ak" in (await portal.get(setting)).text
+    assert (await portal.get(f"/t/{ana.slug}/team")).text.count("2nd factor") == 1
     async with database.tenant_session(ana.tenant_id) as session:
         events = (await session.scalars(select(AuditEvent))).all()
     assert [(event.action, event.actor) for event in events] == [("tenant.second_factor", ana.actor)]

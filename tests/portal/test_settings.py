@@ -17,7 +17,7 @@ from konstruct.retention import Periods
 from konstruct.tables import AuditEvent, Message
 from konstruct.vault import Vault
 from portal.pages.settings.desk import shown
-from tests.support.members import Enrolled, enrolled
+from tests.support.members import Enrolled, enrolled, let_time_pass
 from tests.support.office import Office, open_office
 
 
@@ -213,3 +213,31 @@ async def test_nobody_else_changes_anything(
         portal.cookies.update(person.cookies)
         assert (await send(portal, owner, path, name="Not yours", time_zone="UTC")).status_code == status
     assert await office.events("tenant.changed") == []
+
+
+async def test_an_owner_deletes_the_business_by_its_name_and_nobody_finds_it_again(
+    portal: httpx.AsyncClient, owner: Enrolled, office: Office
+) -> None:
+    assert f'href="{at(owner, "/delete")}"' in (await portal.get(at(owner))).text
+    assert "<dt>Employees</dt>" in (await portal.get(at(owner, "/delete"))).text
+    assert (await send(portal, owner, "/delete", confirmation="yes")).status_code == 422
+    assert (await portal.get(at(owner))).status_code == 200
+    answer = await send(portal, owner, "/delete", confirmation=owner.slug)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    assert (await portal.get(at(owner))).status_code == 404
+    [event] = await office.events("tenant.deleted")
+    assert event.actor == owner.actor
+
+
+async def test_only_an_owner_who_has_just_shown_who_they_are_deletes_it(
+    portal: httpx.AsyncClient, owner: Enrolled, office: Office
+) -> None:
+    admin = await enrolled(office.database, office.vault, "admin", office.tenant_id)
+    await let_time_pass(office.database, owner)
+    answer = await send(portal, owner, "/delete", confirmation=owner.slug)
+    assert answer.headers["location"].startswith("/account/confirm")
+    portal.cookies.clear()
+    portal.cookies.update(admin.cookies)
+    assert (await send(portal, owner, "/delete", confirmation=owner.slug)).status_code == 403
+    assert "Delete the business" not in (await portal.get(at(owner))).text
+    assert await office.events("tenant.deleted") == []

@@ -3,10 +3,12 @@
 from collections.abc import Awaitable, Callable
 
 from pydantic import SecretStr
+from sqlalchemy import func
 from sqlalchemy.exc import DBAPIError, NoResultFound
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
 
-from konstruct import retention, tenant_settings
+from konstruct import deletion, retention, tenant_settings
 from konstruct.desk import editing
 from konstruct.errors import Mistakes, NotFound
 from konstruct.model_keys import keeping as model_keys
@@ -14,6 +16,7 @@ from konstruct.model_keys.keeping import Candidate
 from konstruct.models import ModelCall
 from konstruct.retention import Amount, Periods
 from konstruct.settings import Settings
+from konstruct.tables import Conversation, FileRemoval
 from konstruct.tables.base import utc_now
 from tests.support.office import Furnished
 
@@ -83,6 +86,22 @@ async def _put(session: AsyncSession, a: Furnished, b: Furnished) -> None:
     tenant_settings.put(session, tenant, {"name": "Not yours"}, actor="a")
 
 
+async def _preview(session: AsyncSession, a: Furnished, b: Furnished) -> bool:
+    """Of its own alone, whatever there is besides."""
+    own = select(func.count()).select_from(Conversation).where(col(Conversation.tenant_id) == a.tenant_id)
+    return (await deletion.preview(session)).conversations == await session.scalar(own)
+
+
+async def _put_down_files(session: AsyncSession, a: Furnished, b: Furnished) -> bool:
+    """Undone again: ours has files, too, that others try things on."""
+    savepoint = await session.begin_nested()
+    await deletion.put_down_files(session, b.tenant_id)
+    theirs = select(func.count()).select_from(FileRemoval).where(col(FileRemoval.tenant_id) == b.tenant_id)
+    found = bool(await session.scalar(theirs))
+    await savepoint.rollback()
+    return found
+
+
 ON_SETTINGS: dict[str, tuple[Attempt, object]] = {
     "model_keys.keeping.shown": (_shown, ["openai"]),
     "model_keys.keeping.access": (_access, ["openai"]),
@@ -143,6 +162,10 @@ ON_SETTINGS: dict[str, tuple[Attempt, object]] = {
         lambda s, a, b: editing.put_place(s, b.tenant_id, None, None, actor="a"),
         NoResultFound,
     ),
+    "deletion.preview": (_preview, True),
+    "deletion.begin": (lambda s, a, b: deletion.begin(s, b.tenant_id, actor="a"), NoResultFound),
+    "deletion.put_down_files": (_put_down_files, False),
+    "deletion.clear": (lambda s, a, b: deletion.clear(s, b.tenant_id), NoResultFound),
     "retention.settings": (lambda s, a, b: retention.settings(s), Periods()),
     "retention.last_run": (_last_run, False),
     "retention.change": (lambda s, a, b: retention.change(s, b.tenant_id, Periods(1), actor="a"), NoResultFound),

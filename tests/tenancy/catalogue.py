@@ -39,6 +39,9 @@ REMOVABLE: Final = [
     *["knowledge_documents", "knowledge_contents", "knowledge_chunks", "knowledge_vectors"],
     *["files", "file_removals", "slack_attempts", "whatsapp_drafts"],
     *["model_keys", "steps", "handoffs", "judgements"],
+    # What a tenant that is deleted leaves behind hangs on these.
+    *["connections", "employees", "employee_pictures", "tools", "knowledge_sources", "api_keys", "tenant_keys"],
+    *["rehearsals", "retention_runs"],
     "rehearsed_steps",
     *["users", "user_sessions", "user_devices", "account_tokens", "memberships", "invitations"],
     *["authenticators", "recovery_codes", "passkeys", "linked_accounts"],
@@ -53,7 +56,15 @@ ROUTERS_OWN: Final = [
 
 # All that look-ups across tenants may read: ids, names of accounts, states and times. No content, no secret.
 SEEN_ACROSS_TENANTS: Final = [
-    *["tenants.id", "tenants.slug", "tenants.name", "tenants.retention", "tenants.requires_second_factor"],
+    *[
+        "tenants.id",
+        "tenants.slug",
+        "tenants.name",
+        "tenants.retention",
+        "tenants.deleted_at",
+        "tenants.cleared_at",
+        "tenants.requires_second_factor",
+    ],
     *["users.id", "users.email", "users.name"],
     *[f"user_sessions.{name}" for name in ("user_id", "id", "digest", "created_at", "last_seen_at")],
     *[f"account_tokens.{name}" for name in ("user_id", "id", "digest", "expires_at")],

@@ -48,17 +48,17 @@ async def product(postgres: Postgres, owner_url: SecretStr) -> AsyncIterator[Any
 
 @pytest.fixture(scope="session")
 async def ours(database: Database, vault: Vault) -> Furnished:
-    return await _equipped(await furnish(await open_office(database, vault)))
+    return await equipped(await furnish(await open_office(database, vault)))
 
 
 @pytest.fixture(scope="session")
 async def theirs(database: Database, vault: Vault) -> Furnished:
-    office = await _equipped(await furnish(await open_office(database, vault)))
+    office = await equipped(await furnish(await open_office(database, vault)))
     await bring_key(office, CANDIDATE)
     return office
 
 
-async def _equipped(office: Furnished) -> Furnished:
+async def equipped(office: Furnished) -> Furnished:
     """With what programs and people have to do with: a key, something to approve, tools, and a handoff."""
     async with office.session() as session:
         await api_keys.make(session, office.tenant_id, key_name(office), ["approvals:read"], actor="test")

@@ -137,7 +137,7 @@ def acts(
 
 OF_ALL_TENANTS = {
     *("sweep", "seal", "claim_memory_work", "embed_memories", "start_syncs", "embed_chunks", "look_at_servers"),
-    "let_go",
+    *("let_go", "clear_tenants"),
 }
 OF_KNOWLEDGE = {"list_source", "read_documents", "fail_sync"}
 

@@ -25,6 +25,9 @@ alter table usage add column key_of text not null default 'deployment' check (ke
 -- Days by what is kept: messages, files, memories. What is not named is kept for good.
 alter table tenants add column retention jsonb not null default '{}';
 
+-- A tenant that was deleted is nobody's from then on, and cleared once nothing of it is left but its audit trail.
+alter table tenants add column deleted_at timestamptz, add column cleared_at timestamptz;
+
 -- What the last run of a tenant's retention let go of, or has so far.
 create table retention_runs (
   tenant_id uuid not null references tenants (id) on delete cascade,
@@ -57,7 +60,10 @@ grant select, insert, update, delete on model_keys to konstruct_app;
 grant select, insert, update on retention_runs to konstruct_app;
 -- Rows that are nothing without what was said in them; messages themselves stay, without their words.
 grant delete on steps, handoffs, judgements to konstruct_app;
-grant select (retention) on tenants to konstruct_router;
+-- With these goes all that hangs on them.
+grant delete on connections, employees, employee_pictures, tools, knowledge_sources, api_keys, tenant_keys, rehearsals,
+  retention_runs to konstruct_app;
+grant select (retention, deleted_at, cleared_at) on tenants to konstruct_router;
 
 set local check_function_bodies = off;
 
@@ -71,6 +77,18 @@ create function tenants_with_retention(after uuid, at_most integer)
 revoke all on function tenants_with_retention(uuid, integer) from public;
 grant execute on function tenants_with_retention(uuid, integer) to konstruct_app;
 alter function tenants_with_retention(uuid, integer) owner to konstruct_router;
+
+create function tenants_to_clear(at_most integer)
+  returns table (tenant_id uuid)
+  language sql stable security definer set search_path = pg_catalog, pg_temp
+  as $$
+    select t.id from public.tenants t
+    where t.deleted_at is not null and t.cleared_at is null order by t.deleted_at limit at_most
+  $$;
+revoke all on function tenants_to_clear(integer) from public;
+grant execute on function tenants_to_clear(integer) to konstruct_app;
+alter function tenants_to_clear(integer) owner to konstruct_router;
+create index tenants_to_clear on tenants (deleted_at) where deleted_at is not null and cleared_at is null;
 
 create index messages_by_age on messages (tenant_id, created_at)
   where body is not null or sealed is not null or sealed_files is not null;

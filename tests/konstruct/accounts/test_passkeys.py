@@ -208,3 +208,12 @@ async def test_the_only_way_in_is_not_removed(database: Database, ana: Enrolled)
 async def test_a_passkey_has_a_name_that_can_be_read(database: Database, ana: Enrolled, name: str) -> None:
     with pytest.raises(BadInput):
         await register(database, ana, key_of(), name)
+
+
+async def test_who_has_lost_everything_is_let_in_by_the_password_again(database: Database, ana: Enrolled) -> None:
+    await register(database, ana, key_of())
+    async with database.account_session(ana.user_id) as session:
+        await factors.first_codes(session, ana.user_id)
+        assert await factors.forget(session, ana.user_id)
+        assert not await factors.forget(session, ana.user_id)
+        assert await factors.held(session, ana.user_id) == factors.Held(True, False, 0, 0, 0)
