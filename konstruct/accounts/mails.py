@@ -101,10 +101,15 @@ async def forget_expired(database: Database) -> None:
 async def look_after(database: Database, vault: Vault, mailer: Mailer | None, is_due: asyncio.Event) -> None:
     """Carries mails, at once when ``is_due`` is set, and clears up; until it is cancelled."""
     while True:
-        with suppress(Unavailable):
+        try:
             while mailer is not None and await carry(database, vault, mailer):
                 pass
             await forget_expired(database)
+        except Unavailable:
+            log.info("account_mail.waits")
+        except Exception:
+            # Whatever it was, the mails that come later are to be sent.
+            log.exception("account_mail.failed")
         with suppress(TimeoutError):
             async with asyncio.timeout(LOOKED_AFTER_EVERY.total_seconds()):
                 await is_due.wait()

@@ -16,7 +16,7 @@ async def first(request: Request) -> Response:
     person = await visitor(request)
     if person is None:
         return redirect(request, "/sign-in")
-    return redirect(request, f"/t/{person.seats[0].slug}/home" if person.seats else "/account")
+    return redirect(request, f"/t/{person.seats[0].slug}/home" if person.seats else "/account/tenants/new")
 
 
 @router.get("/t/{tenant}/home")

@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 from uuid import UUID
 
+import structlog
 from fastapi import APIRouter, Depends, Form, Request
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -14,6 +15,8 @@ from portal import access
 from portal.access import Member, Person, may, signed_in
 from portal.rendering import Toast, redirect, render
 from portal.services import services
+
+log = structlog.get_logger(__name__)
 
 router = APIRouter()
 
@@ -125,7 +128,8 @@ def codes_page(request: Request, codes: list[SecretStr], lead: str) -> Response:
 
 
 def tell(request: Request, session: AsyncSession, person: Person, what: str) -> None:
-    """Mails the person what was changed, in the transaction that changes it."""
+    """Mails the person what was changed, in the transaction that changes it; the log hears of it, too."""
+    log.info("account.security_changed", user_id=str(person.user_id), what=what)
     found = services(request)
     where = f"{found.settings.portal_address}{HERE}"
     mails.put(session, found.vault, letters.security_changed(person.email, person.name, what, where))

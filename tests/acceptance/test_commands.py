@@ -1,8 +1,10 @@
 """The commands as somebody meets them who has just cloned the repository: no key, no account, a real model."""
 
+import re
 import socket
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.acceptance.processes import Up, bin_konstruct, environment
@@ -30,6 +32,7 @@ async def test_a_stack_can_be_talked_to_and_ctrl_c_ends_all_of_it_and_so_does_a_
         name, _, answer = chat.said.strip().partition(": ")
         assert name == "Ada"
         assert len(answer) > 5
+        assert await signs_in(env, told(first, "sign in as"), told(first, "password")) == "/"
         children = first.children()
         assert len(children) == 8
         first.interrupt()
@@ -44,6 +47,8 @@ async def test_a_stack_can_be_talked_to_and_ctrl_c_ends_all_of_it_and_so_does_a_
     try:
         assert await second.is_up(), second.said
         assert not any("demo tenant" in sentence for sentence in second.said)
+        # It was told once; whoever has lost it sets a new one.
+        assert told(second, "forgotten?").startswith("bin/konstruct user link ")
         again = await bin_konstruct("chat", "Hello", env=env)
         assert (again.status, again.said) == (0, chat.said)
         children = second.children()
@@ -52,6 +57,21 @@ async def test_a_stack_can_be_talked_to_and_ctrl_c_ends_all_of_it_and_so_does_a_
         await second.stop()
     for child in children:
         await ended(child)
+
+
+def told(up: Up, what: str) -> str:
+    """What stands behind these words in where to go."""
+    found = re.search(rf"^ *{re.escape(what)} +(\S.*?)(?:   |$)", "\n".join(up.said), re.MULTILINE)
+    assert found, up.said
+    return found[1]
+
+
+async def signs_in(env: dict[str, str], email: str, password: str) -> str:
+    """Where the portal leads who signs in there."""
+    portal = f"http://127.0.0.1:{env['KONSTRUCT_PORTAL_PORT']}"
+    async with httpx.AsyncClient(base_url=portal, headers={"sec-fetch-site": "same-origin"}) as visitor:
+        answer = await visitor.post("/sign-in", data={"email": email, "password": password})
+    return answer.headers["location"]
 
 
 async def test_without_a_stack_every_command_says_what_is_missing(env: dict[str, str]) -> None:

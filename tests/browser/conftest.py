@@ -4,7 +4,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from konstruct.accounts.permissions import ROLES, Role
 from konstruct.db import Database
@@ -30,6 +30,8 @@ async def browser() -> AsyncIterator[Browser]:
             # In a container there is mostly no sandbox for it, and too little shared memory.
             args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"],
         )
+        # For what should be there soon, on a machine that has other things to do.
+        expect.set_options(timeout=15_000)
         yield opened
         await opened.close()
 

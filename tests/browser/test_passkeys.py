@@ -10,11 +10,15 @@ from dataclasses import dataclass
 import pyotp
 import pytest
 from playwright.async_api import Browser, BrowserContext, CDPSession, Page, expect
+from sqlalchemy import update
 
+from konstruct.accounts import sessions, tenant_factors
 from konstruct.db import Database
+from konstruct.tables import UserSession
+from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
 from tests.browser.checking import DESK, check_page, complaints, listen
-from tests.support.members import COOKIE, Enrolled, enrolled
+from tests.support.members import COOKIE, Enrolled, enrolled, let_time_pass
 
 
 @pytest.fixture
@@ -181,4 +185,30 @@ async def test_the_pages_of_api_keys_hold(browser: Browser, site: str, database:
         await page.locator("details.api-operation").nth(2).locator("summary").click()
         await check_page(page)
         await page.goto(f"{base}/settings/security")
+        await check_page(page)
+
+
+async def test_who_is_asked_for_a_second_factor_and_for_who_they_are_sees_how(
+    browser: Browser, site: str, database: Database, vault: Vault
+) -> None:
+    ana = await enrolled(database, vault)
+    async with database.tenant_session(ana.tenant_id) as session:
+        await tenant_factors.require(session, ana.tenant_id, True, actor=ana.actor)
+    async with opened(browser, site, ana) as page:
+        await page.goto(f"/t/{ana.slug}/home")
+        await expect(page.get_by_role("heading", name="A second factor is needed")).to_be_visible()
+        await check_page(page)
+        await give_device(page)
+        await page.get_by_role("button", name="Add a passkey").click()
+        await page.get_by_role("link", name="I have kept them").click()
+        await let_time_pass(database, ana)
+        # Too late for it: first to where one confirms who one is, with what one has.
+        await page.get_by_role("button", name="Add a passkey").click()
+        await expect(page.get_by_role("heading", name="Confirm that it is you")).to_be_visible()
+        await page.get_by_role("button", name="Confirm with a passkey").click()
+        await expect(page).to_have_url(re.compile("/account/security$"))
+        async with database.account_session(ana.user_id) as session:
+            await session.execute(update(UserSession).values(authenticated_at=utc_now() - 2 * sessions.RECENT))
+        await page.goto("/account/password")
+        await expect(page.get_by_role("heading", name="Confirm that it is you")).to_be_visible()
         await check_page(page)

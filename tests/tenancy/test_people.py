@@ -8,12 +8,19 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from konstruct.accounts import links, sessions, team
+from konstruct.accounts import linked_accounts, links, recovery_codes, sessions, team
+from konstruct.accounts.id_tokens import Identity
 from konstruct.db import Database
+from konstruct.tables import Authenticator, Passkey
+from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
 from tests.support.members import Enrolled, enrolled
 
-TABLES: Final = {"users": "id", "user_sessions": "user_id", "user_devices": "user_id", "account_tokens": "user_id"}
+TABLES: Final = {
+    "users": "id",
+    **dict.fromkeys(("user_sessions", "user_devices", "account_tokens"), "user_id"),
+    **dict.fromkeys(("authenticators", "recovery_codes", "passkeys", "linked_accounts"), "user_id"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +37,11 @@ async def _with_everything(database: Database, person: Enrolled) -> Enrolled:
     async with database.account_session(person.user_id) as session:
         await sessions.know_device(session, person.user_id, None)
         await links.make(session, person.user_id, "reset")
+        session.add(Authenticator(user_id=person.user_id, sealed="…", confirmed_at=utc_now()))
+        session.add(Passkey(user_id=person.user_id, credential_id=person.user_id.bytes, public_key=b"", name="Key"))
+        linked = Identity("https://id.example", str(person.user_id), None, False, None)
+        await linked_accounts.link(session, person.user_id, "id", linked)
+        await recovery_codes.replace(session, person.user_id)
     return person
 
 
@@ -88,8 +100,9 @@ async def test_memberships_are_told_to_their_person_and_their_tenant_alone(
         ]
 
 
-@pytest.mark.parametrize("statement", ["select * from mails", "update mails set due_at = now()", "delete from mails"])
-async def test_mails_on_their_way_are_read_by_nobody(product: Any, anna: Enrolled, statement: str) -> None:
+@pytest.mark.parametrize("table", ["mails", "ceremonies"])
+@pytest.mark.parametrize("statement", ["select * from {}", "update {} set sealed = ''", "delete from {}"])
+async def test_what_is_of_nobody_is_read_by_nobody(product: Any, anna: Enrolled, table: str, statement: str) -> None:
     async with scoped(product, person=anna.user_id, tenant=anna.tenant_id):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await product.execute(statement)
+            await product.execute(statement.format(table))
