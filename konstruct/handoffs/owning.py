@@ -88,9 +88,9 @@ async def slack_agent(session: AsyncSession, user: str) -> Agent:
 
 
 async def hand_off(session: AsyncSession, vault: Vault, conversation_id: UUID, wish: Wish) -> Ownership:
-    """The queue gets the conversation. Where people are asked already, or have it, nothing changes."""
+    """The queue gets the conversation. Where people are asked or have it, and in a rehearsal, nothing changes."""
     conversation = await changed(session, conversation_id)
-    if conversation.owner != "employee":
+    if conversation.owner != "employee" or conversation.is_rehearsal:
         return _ownership(conversation)
     handoff = await _opened(session, vault, conversation, wish)
     await leaving.leave_employee(session, vault, conversation, handoff, wish.reason)
@@ -107,7 +107,7 @@ async def tell(session: AsyncSession, vault: Vault, conversation_id: UUID, wish:
         .where(col(Handoff.conversation_id) == conversation_id, col(Handoff.rule) == wish.rule)
         .where(col(Handoff.created_at) >= (conversation.counted_since or conversation.created_at))
     )
-    if known is not None or conversation.owner != "employee":
+    if known is not None or conversation.owner != "employee" or conversation.is_rehearsal:
         return None
     handoff = await _opened(session, vault, conversation, wish, state="told")
     _record(session, conversation, handoff, "handoff.told", wish.requested_by, cause=wish.cause, rule=wish.rule)

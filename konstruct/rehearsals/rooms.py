@@ -61,6 +61,11 @@ async def start(session: AsyncSession, draft: Draft, *, user_id: UUID, acts: boo
     if employee is None:
         raise NotFound("There is no such employee.")
     connection_id = await _room(session, employee)
+    await session.execute(
+        update(Connection)
+        .where(col(Connection.id) == connection_id)
+        .values(functions=await _functions(session, employee.id))
+    )
     conversation = Conversation(
         tenant_id=tenant_id,
         connection_id=connection_id,
@@ -204,6 +209,17 @@ async def _room(session: AsyncSession, employee: Employee) -> ConnectionId:
         )
         found = (await session.execute(of_employee)).scalar_one()
     return ConnectionId(found)
+
+
+async def _functions(session: AsyncSession, employee_id: UUID) -> list[str]:
+    """What it may be asked, if that is the same wherever it serves a whole connection."""
+    served = await session.scalars(
+        select(Connection.functions)
+        .where(col(Connection.employee_id) == employee_id, col(Connection.kind) != KIND)
+        .where(col(Connection.status) == "active")
+    )
+    found = list(served)
+    return found[0] if found and all(each == found[0] for each in found) else []
 
 
 async def _contact(session: AsyncSession, tenant_id: UUID, connection_id: UUID, user_id: UUID) -> UUID:

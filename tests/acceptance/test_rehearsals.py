@@ -21,7 +21,7 @@ from tests.acceptance.processes import until
 from tests.acceptance.shops import DESK, Shop
 from tests.acceptance.town import prompt
 from tests.support.members import Enrolled, enrolled
-from tests.support.model_doubles import Behaviour, Json, ModelCall, tool_results
+from tests.support.model_doubles import Behaviour, Fault, Json, ModelCall, tool_results
 
 pytestmark = pytest.mark.stack
 
@@ -176,6 +176,14 @@ async def test_what_has_effects_is_simulated_until_the_operator_wants_it_done_an
     status, listed = await shop.api(await shop.new_key("approvals:read"), "GET", "/approvals?limit=100")
     assert status == 200
     assert approval not in {each["id"] for each in listed["approvals"]}
+
+
+async def test_an_answer_that_takes_too_long_is_stopped(operator: Operator, shop: Shop) -> None:
+    shop.town.models.turns("anthropic", "Take your time.", Behaviour(fault=Fault.HANG_MID_STREAM))
+    await operator.does("say", text="Take your time.")
+    await shop.town.model_call("Take your time.")
+    await operator.does("stop")
+    await operator.sees("Stopped before it was answered.")
 
 
 async def test_what_is_forgotten_is_gone_and_one_begins_anew(operator: Operator, shop: Shop) -> None:

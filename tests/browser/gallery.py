@@ -35,15 +35,17 @@ async def gallery(request: Request) -> Response:
 
 
 @router.get("/gallery/form")
-async def form(request: Request) -> Response:
-    return _page(request, "form", typed={})
+async def form(request: Request, by_htmx: bool = False) -> Response:
+    return _page(request, "form", typed={}, by_htmx=by_htmx)
 
 
 @router.post("/gallery/form")
-async def save(request: Request, name: Annotated[str, Form()] = "", about: Annotated[str, Form()] = "") -> Response:
+async def save(
+    request: Request, name: Annotated[str, Form()] = "", about: Annotated[str, Form()] = "", by_htmx: bool = False
+) -> Response:
     if not name.strip():
         typed = {"name": name, "about": about}
-        return _page(request, "form", 422, typed=typed, errors={"name": "Give it a name."})
+        return _page(request, "form", 422, typed=typed, by_htmx=by_htmx, errors={"name": "Give it a name."})
     return redirect(request, f"{_here(request)}/form", toast=Toast(f"Saved {name}.", undo=f"{_here(request)}/undo"))
 
 
@@ -55,6 +57,11 @@ async def undo(request: Request) -> Response:
 @router.get("/gallery/part")
 async def part(request: Request) -> Response:
     return _page(request, "part")
+
+
+@router.get("/gallery/again")
+async def again(request: Request) -> Response:
+    return _page(request, "again")
 
 
 @router.post("/gallery/away")

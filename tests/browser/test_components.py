@@ -160,6 +160,25 @@ async def test_a_failure_is_a_toast_and_changes_nothing(gallery: Page) -> None:
     await expect(toast).to_have_count(0)
 
 
+async def test_a_toast_is_at_hand_within_a_dialog_that_is_open(gallery: Page) -> None:
+    await gallery.get_by_role("button", name="Dialog", exact=True).click()
+    dialog = gallery.get_by_role("dialog", name="Invite somebody")
+    await dialog.get_by_role("button", name="Fail here").click()
+    toast = dialog.get_by_role("alert")
+    await expect(toast).to_contain_text("Konstruct is not all there right now.")
+    await gallery.keyboard.press("Escape")
+    await expect(dialog).to_be_hidden()
+    toast = gallery.get_by_role("alert").filter(has_text="Konstruct is not all there right now.")
+    await toast.get_by_role("button", name="Dismiss").click()
+    await expect(toast).to_have_count(0)
+
+
+async def test_the_focus_stays_where_it_was_when_a_part_is_replaced(gallery: Page) -> None:
+    await gallery.get_by_role("button", name="Again").focus()
+    await gallery.keyboard.press("Enter")
+    await expect(gallery.get_by_role("button", name="Once again")).to_be_focused()
+
+
 async def test_when_nobody_answers_it_is_said_and_nothing_is_lost(gallery: Page) -> None:
     await gallery.context.set_offline(True)
     await gallery.get_by_role("button", name="Load a part").click()

@@ -50,6 +50,21 @@ async def test_a_mistake_takes_the_focus_and_leads_to_its_field_and_keeps_what_w
     await expect(name).not_to_have_attribute("aria-invalid", "true")
 
 
+async def test_a_form_that_htmx_sends_does_all_that_too(form: Page) -> None:
+    await form.goto(f"{form.url}?by_htmx=1")
+    await form.get_by_label("About").fill("Answers questions.")
+    await form.get_by_role("button", name="Save").click()
+    await expect(form.get_by_role("alert").filter(has_text="This could not be saved yet.")).to_be_focused()
+    await expect(form.get_by_label("About")).to_have_value("Answers questions.")
+    # Whoever goes on now would lose it.
+    await form.locator("#sidebar").get_by_role("link", name="Home").click()
+    await form.get_by_role("button", name="Stay here").click()
+
+    await form.get_by_label("Name").fill("Mara")
+    await form.get_by_role("button", name="Save").click()
+    await expect(form.get_by_text("Saved Mara.")).to_be_visible()
+
+
 async def test_what_was_saved_is_said_once_and_can_be_undone(form: Page) -> None:
     await form.get_by_label("Name").fill("<b>Mara</b>")
     await form.get_by_role("button", name="Save").click()

@@ -3,13 +3,16 @@
 from datetime import timedelta
 
 import pytest
+from sqlmodel import select
 
 from konstruct.db import Database
 from konstruct.designs import serving
 from konstruct.errors import NotFound
+from konstruct.handoffs import finding, owning
+from konstruct.handoffs.owning import Wish
 from konstruct.limits import LocalLimiter
-from konstruct.rehearsals import rooms
-from konstruct.tables import Contact, Conversation, Rehearsal
+from konstruct.rehearsals import rooms, showing
+from konstruct.tables import Connection, Contact, Conversation, Handoff, Message, Rehearsal
 from konstruct.vault import Vault
 from tests.support.office import Office, open_office
 from tests.support.rehearsals import Stage, room, stage
@@ -39,6 +42,43 @@ async def test_its_connection_is_no_channel_of_the_tenants(office: Office) -> No
     async with office.session() as session:
         assert [each.key for each in await serving.connections(session)] == ["slack"]
         assert connection.key not in " ".join(await serving.served_by(session, office.employee_id))
+
+
+async def test_it_is_held_to_what_its_connection_is_for(office: Office) -> None:
+    await functions(office, ["Bicycle repairs"])
+    await stage(office)
+    assert (await room(office)).functions == ["Bicycle repairs"]
+    await functions(office, [])
+    await stage(office)
+    assert (await room(office)).functions == []
+
+
+async def functions(office: Office, wanted: list[str]) -> None:
+    async with office.session() as session:
+        (await session.get_one(Connection, (office.tenant_id, office.connection_id))).functions = wanted
+
+
+async def test_it_is_nobodys_to_take_over_whoever_asks(office: Office) -> None:
+    on = await stage(office)
+    asked = await on.say("A person, please.")
+    wish = Wish("outside", "test", "They want a person.")
+    async with office.session() as session:
+        assert (await owning.hand_off(session, office.vault, asked.conversation_id, wish)).owner == "employee"
+        assert await owning.tell(session, office.vault, asked.conversation_id, wish) is None
+        with pytest.raises(NotFound):
+            await finding.be_there(session, asked.conversation_id)
+    assert await office.rows(Handoff) == []
+
+
+async def test_that_nobody_takes_it_up_is_said_after_a_while(office: Office) -> None:
+    on = await stage(office)
+    await on.say("Hello?")
+    assert (await on.shown()).trouble == ""
+    async with office.session() as session:
+        [message] = await session.scalars(select(Message).where(Message.direction == "inbound"))
+        message.created_at -= 2 * showing.SLOW_AFTER
+    shown = await on.shown()
+    assert (shown.is_waiting, shown.trouble) == (True, showing.NOBODY_WORKS)
 
 
 async def test_each_who_rehearses_is_a_contact_of_their_own(office: Office) -> None:

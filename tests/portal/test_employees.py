@@ -151,6 +151,7 @@ async def test_who_saves_second_is_told_who_saved_first_and_keeps_what_they_type
     assert "Ana Berg saved this draft" in shown(lost)
     assert "<del>quick</del><ins>slow</ins>" in lost.text
     assert 'value="Sales"' in lost.text
+    assert "Discard draft" not in lost.text
     assert (await desk.draft()).content["persona"] == "Kind and quick."
     [revision] = re.findall(r'name="revision" value="(\d+)"', lost.text)
     kept = await ben.post("/ada", {**ADA, "revision": revision, "persona": "Kind and slow.", "role": "Sales"})
@@ -176,7 +177,7 @@ async def test_what_is_wrong_is_told_beside_its_field_and_saved_all_the_same(des
         "models": "Models, number 1",
         "caps.steps": "Caps",
         "rule.0": "Rule 1, name",
-        "hours.mon": "Mon",
+        "hours.mon": "Monday",
     }
     assert "conditions: needs at least one entry" in checked["errors"]["rule.0"]
     assert not (await desk.draft()).is_open

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from starlette.datastructures import FormData
 
-from konstruct.designs import comparing
+from konstruct.designs import comparing, wording
 from konstruct.designs.checking import Problem
 from konstruct.designs.content import Content
 from konstruct.desk.hours import DAYS
@@ -136,5 +136,5 @@ def _sentence(problem: Problem) -> str:
         case ("models" | "suggested_prompts" | "tools" | "knowledge", int(place), *_):
             return f"{label}, number {place + 1}: {problem.sentence}."
         case ("hours", str(day), *_) if day in DAYS:
-            return f"{day.capitalize()}: {problem.sentence}."
+            return f"{wording.DAY_NAMES[day]}: {problem.sentence}."
     return f"{label}: {problem.sentence}."

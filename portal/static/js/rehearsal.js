@@ -170,6 +170,11 @@ function start(panel) {
     composer.requestSubmit();
   });
 
+  // What is typed into the designer's form is no draft yet.
+  document.getElementById("designer-form")?.addEventListener("input", () => {
+    document.getElementById("rehearsal-unsaved").hidden = false;
+  });
+
   composer.elements.message.disabled = false;
   if (!composer.elements.message.value) composer.elements.message.value = crypto.randomUUID();
   for (const each of state.children) if (each.id) known.set(each.id, each.outerHTML);

@@ -18,6 +18,12 @@ export function say(sentence, kind = "error") {
   toaster.append(toast);
 }
 
+/** Within the dialog that is open, for what is outside of it can neither be pressed nor heard. */
+function rise(toaster) {
+  const place = [...document.querySelectorAll("dialog:modal")].at(-1) ?? document.body;
+  if (toaster.parentElement !== place) place.append(toaster);
+}
+
 function leave(toast) {
   toast.dataset.leaving = "";
   setTimeout(() => toast.remove(), 160);
@@ -45,9 +51,11 @@ export function start() {
   new MutationObserver((changes) => {
     for (const change of changes)
       for (const node of change.addedNodes) if (node instanceof Element && node.matches("[data-toast]")) count(node);
+    rise(toaster);
   }).observe(toaster, { childList: true });
   for (const [event, holds] of [["pointerenter", true], ["pointerleave", false], ["focusin", true], ["focusout", false]])
     toaster.addEventListener(event, () => (isHeld = holds));
+  document.addEventListener("close", () => rise(toaster), true);
   toaster.addEventListener("click", (event) => {
     const closing = event.target.closest("[data-toast-close]");
     if (closing) leave(closing.closest("[data-toast]"));
