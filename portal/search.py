@@ -10,6 +10,7 @@ from konstruct.designs import listing
 from portal import channel_words
 from portal.access import Member
 from portal.services import Services
+from portal.settings_sections import SECTIONS
 
 MOST_OF_EACH: Final = 6
 
@@ -66,8 +67,18 @@ def _is_called(words: str, *names: str) -> bool:
     return any(words.casefold() in name.casefold() for name in names)
 
 
+async def _settings(services: Services, member: Member, words: str) -> Sequence[Found]:
+    wanted = words.casefold()
+    return [
+        Found(section.title, f"/t/{member.tenant_slug}/settings{section.path}", "settings", "Settings")
+        for section in SECTIONS
+        if member.may(section.permission) and wanted in f"settings {section.title} {section.keywords}".casefold()
+    ][:MOST_OF_EACH]
+
+
 FINDERS: Final[list[Finder]] = [
     Finder("Employees", "employees.read", _employees),
     Finder("Channels", "channels.read", _channels),
+    Finder("Settings", "settings.read", _settings),
     Finder("Team", "team.read", _members),
 ]

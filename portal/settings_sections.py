@@ -13,15 +13,17 @@ class SettingsSection:
     path: str
     """Below the tenant's settings; with it begin the paths of all that belongs to it."""
     permission: str
+    keywords: str = ""
+    """What somebody may look for who wants it, besides its title."""
 
 
 SECTIONS: Final[Sequence[SettingsSection]] = (
-    SettingsSection("Workspace", "", "settings.read"),
-    SettingsSection("Models", "/models", "keys.read"),
-    SettingsSection("Hand-off", "/desk", "settings.read"),
-    SettingsSection("Retention", "/retention", "settings.read"),
-    SettingsSection("Security", "/security", "settings.read"),
-    SettingsSection("API keys", "/api-keys", "api_keys.read"),
+    SettingsSection("Workspace", "", "settings.read", "name business time zone default models limits approvals delete"),
+    SettingsSection("Models", "/models", "keys.read", "keys anthropic openai ollama providers"),
+    SettingsSection("Hand-off", "/desk", "settings.read", "desk people groups hours holidays reminders"),
+    SettingsSection("Retention", "/retention", "settings.read", "how long messages files memories are kept"),
+    SettingsSection("Security", "/security", "settings.read", "second factor two-factor"),
+    SettingsSection("API keys", "/api-keys", "api_keys.read", "programs rest tokens"),
 )
 
 

@@ -18,7 +18,7 @@ from konstruct.identity import new_id
 from konstruct.models import Access, ModelCall
 from konstruct.models.links import NO_KEY
 from konstruct.settings import Settings
-from konstruct.tables import ModelKey
+from konstruct.tables import ModelKey, Tenant
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
 
@@ -95,6 +95,8 @@ async def candidate(session: AsyncSession, vault: Vault, provider: Provider) -> 
 
 async def keep(session: AsyncSession, vault: Vault, tenant_id: UUID, tried: Candidate, *, actor: str) -> None:
     """In the place of what was there. It was found to work just now: what does not is never kept."""
+    # Two people may be at it; the later one replaces what the other has kept.
+    await session.get_one(Tenant, tenant_id, with_for_update={"key_share": True})
     before = await session.scalar(
         delete(ModelKey).where(col(ModelKey.provider) == tried.provider).returning(col(ModelKey.fingerprint))
     )

@@ -81,7 +81,8 @@ async def test_one_that_is_refused_fails_its_link_alone_and_nobody_elses_takes_i
 
     assert await keys_used(office, thinking, doubles) == [("anthropic", OWN), ("openai", OURS["openai"])]
     rows = await office.rows(Usage)
-    assert [(row.provider, row.outcome, row.key_of) for row in rows] == [
+    # Written in one moment, they have no order.
+    assert sorted((row.provider, row.outcome, row.key_of) for row in rows) == [
         ("anthropic", "failed", "tenant"),
         ("openai", "ok", "deployment"),
     ]

@@ -291,6 +291,8 @@ async def test_what_was_said_in_an_earlier_rehearsal_is_remembered_in_the_next_a
     told = ["Rosinante" in whole(prompt) for prompt in model.prompts[-3:]]
     assert told == [True, False, False]
     assert {row.contact_id for row in await office.rows(Memory)} == {on.rehearsal.contact_id}
+    learnt = [row for row in await office.rows(Usage) if row.purpose == "facts"]
+    assert [row.is_rehearsal for row in learnt] == [True]
 
 
 async def test_that_no_model_answers_is_said_with_the_reason(

@@ -103,7 +103,7 @@ async def test_rules_are_built_by_keyboard_and_tried_on_what_was_said(
     await check_page(page)
     assert (await draft(office))["escalation"] == []
     await page.get_by_role("button", name="Save draft", exact=True).last.click()
-    await expect(page.get_by_text("The draft is saved.")).to_be_visible()
+    await expect(page.get_by_text("The draft is saved.", exact=True)).to_be_visible()
     [rule] = (await draft(office))["escalation"]
     assert rule["when"] == {"all": [{"keyword": ["refund", "money back"]}, {"any": [{"turns": 1}]}]}
 
@@ -122,7 +122,7 @@ async def test_models_are_put_in_order_by_buttons_and_by_dragging(
     await page.locator(".grip").nth(2).drag_to(models.first, target_position={"x": 40, "y": 2})
     await expect(models.first).to_have_value("anthropic/claude-sonnet-5")
     await page.get_by_role("button", name="Save draft", exact=True).last.click()
-    await expect(page.get_by_text("The draft is saved.")).to_be_visible()
+    await expect(page.get_by_text("The draft is saved.", exact=True)).to_be_visible()
     assert (await draft(office))["models"] == ["anthropic/claude-sonnet-5", "openai/gpt-5.4", "local/smollm2"]
 
 
@@ -148,7 +148,7 @@ async def test_nothing_that_was_typed_is_lost_by_leaving_or_by_somebody_else(
     await expect(page.get_by_label("Role")).to_have_value("Sales")
     await check_page(page)
     await page.get_by_role("button", name="Save draft", exact=True).last.click()
-    await expect(page.get_by_text("The draft is saved.")).to_be_visible()
+    await expect(page.get_by_text("The draft is saved.", exact=True)).to_be_visible()
     assert (await draft(office))["role"] == "Sales"
     await page.get_by_role("button", name="Discard draft").click()
     await page.get_by_role("button", name="Undo").click()

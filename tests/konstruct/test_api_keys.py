@@ -132,3 +132,17 @@ async def test_making_and_revoking_are_in_the_audit_trail(office: Office) -> Non
         "api_key.created",
         "api_key.revoked",
     ]
+
+
+async def test_a_key_tells_when_it_was_last_used(database: Database, office: Office) -> None:
+    key = await make(office)
+    async with office.session() as session:
+        assert [known.last_used_at for known in await api_keys.listing(session)] == [None]
+    await api_keys.find(database, key)
+    async with office.session() as session:
+        [known] = await api_keys.listing(session)
+    assert known.last_used_at is not None
+    await api_keys.find(database, key)
+    async with office.session() as session:
+        # Not noted each time: it is to within minutes, and each note waits for the one before.
+        assert [again.last_used_at for again in await api_keys.listing(session)] == [known.last_used_at]

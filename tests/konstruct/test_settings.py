@@ -99,3 +99,27 @@ def test_what_is_missing_is_named() -> None:
 
 def test_every_setting_is_described() -> None:
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_providers_to_sign_in_with_are_a_list_and_known_ones_need_no_more_than_their_key(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = {"key": "keycloak", "issuer": "https://id.example.com/realms/staff", "client_id": "a", "client_secret": "b"}
+    known = {"key": "google", "client_id": "c", "client_secret": "canary"}
+    monkeypatch.setenv("KONSTRUCT_OIDC_PROVIDERS", json.dumps([own, known]))
+    first, second = Settings().oidc_providers
+    assert (first.title, first.issuer) == ("Keycloak", "https://id.example.com/realms/staff")
+    assert (second.title, second.issuer) == ("Google", "https://accounts.google.com")
+    assert "canary" not in repr(second)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"issuer": "http://id.example.com"}, {"issuer": ""}, {"key": "../x"}, {"client_id": ""}, {"isuer": "x"}]
+)
+def test_a_provider_that_could_not_be_trusted_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, wrong: dict[str, str]
+) -> None:
+    own = {"key": "own", "issuer": "https://id.example.com", "client_id": "a", "client_secret": "b"}
+    monkeypatch.setenv("KONSTRUCT_OIDC_PROVIDERS", json.dumps([{**own, **wrong}]))
+    with pytest.raises(ValidationError):
+        Settings()

@@ -241,3 +241,10 @@ async def test_only_an_owner_who_has_just_shown_who_they_are_deletes_it(
     assert (await send(portal, owner, "/delete", confirmation=owner.slug)).status_code == 403
     assert "Delete the business" not in (await portal.get(at(owner))).text
     assert await office.events("tenant.deleted") == []
+
+
+async def test_the_palette_finds_a_section_by_what_is_in_it(portal: httpx.AsyncClient, owner: Enrolled) -> None:
+    found = await portal.get(f"/t/{owner.slug}/search", params={"q": "time zone"})
+    assert f'"{at(owner)}"' in found.text
+    assert f'"{at(owner, "/retention")}"' not in found.text
+    assert f'"{at(owner, "/desk")}"' in (await portal.get(f"/t/{owner.slug}/search", params={"q": "Holid"})).text

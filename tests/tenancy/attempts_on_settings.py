@@ -109,7 +109,7 @@ ON_SETTINGS: dict[str, tuple[Attempt, object]] = {
     "model_keys.keeping.candidate": (lambda s, a, b: model_keys.candidate(s, a.vault, "anthropic"), NotFound),
     "model_keys.keeping.keep": (
         lambda s, a, b: model_keys.keep(s, a.vault, b.tenant_id, CANDIDATE, actor="a"),
-        ValueError,
+        NoResultFound,
     ),
     "model_keys.keeping.remove": (lambda s, a, b: model_keys.remove(s, "anthropic", actor="a"), NotFound),
     "model_keys.keeping.note_tested": (
