@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
 from uuid import UUID
 
 from pydantic import SecretStr
@@ -16,7 +18,10 @@ from konstruct.tables import WhatsAppDraft
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
 
-_PURPOSE = "whatsapp draft"
+KEPT_FOR: Final = timedelta(days=30)
+"""A form that nobody came back to goes, with its secrets, when the next one in its tenant is filled in."""
+
+_PURPOSE: Final = "whatsapp draft"
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,7 @@ async def find(session: AsyncSession, vault: Vault, tenant_id: TenantId, user_id
 
 
 async def keep(session: AsyncSession, vault: Vault, tenant_id: TenantId, user_id: UUID, draft: Draft) -> None:
+    await session.execute(delete(WhatsAppDraft).where(col(WhatsAppDraft.updated_at) < utc_now() - KEPT_FOR))
     # Two fields may be left at once: one insert wins, and both write to what won.
     await session.execute(
         insert(WhatsAppDraft)

@@ -65,10 +65,7 @@ TypedForm = Annotated[Typed, Depends(typed_form)]
 
 
 @router.get("")
-async def show(request: Request, member: Editor, connection: UUID | None = None) -> Response:
-    if connection is not None:
-        await _begin_from(request, member, connection)
-        return redirect(request, _here(member))
+async def show(request: Request, member: Editor) -> Response:
     draft = await _draft(request, member)
     return await _form(request, member, draft, await _findings(request, member, draft))
 
@@ -104,6 +101,12 @@ async def subscribe(request: Request, member: Editor, typed: TypedForm) -> Respo
     except ChannelError as error:
         return await _form(request, member, draft, findings, status=502, errors={"": str(error)})
     return redirect(request, _here(member), toast=Toast("Meta tells the app of the account's messages now."))
+
+
+@router.post("/again")
+async def begin_again(request: Request, member: Editor, connection: Annotated[UUID, Form()]) -> Response:
+    await _begin_from(request, member, connection)
+    return redirect(request, _here(member))
 
 
 @router.post("/discard")

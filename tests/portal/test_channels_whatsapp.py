@@ -202,7 +202,7 @@ async def test_connecting_again_begins_with_what_is_there(
         await connections.mark(session, seen.connection_id, status="revoked", reason="190", actor="channel")
     page = await portal.get(f"{shop.channels}/{seen.connection_id}")
     assert "The access token has expired or was revoked" in page.text
-    led = await portal.get(f"{shop.channels}/whatsapp?connection={seen.connection_id}")
+    led = await portal.post(f"{shop.channels}/whatsapp/again", data={"connection": str(seen.connection_id)})
     form = await portal.get(led.headers["location"])
     assert number.phone_number_id in form.text
     assert f"The one ending in {number.token[-4:]} is kept" in form.text

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from pydantic import SecretStr
+from sqlmodel import update
 
 from konstruct import connections
 from konstruct.connecting import disconnecting, drafts, overview, serving, slack_workspaces
@@ -12,6 +13,7 @@ from konstruct.db import Database
 from konstruct.errors import BadInput, Conflict, NotFound
 from konstruct.identity import new_id
 from konstruct.tables import AuditEvent, Connection, WhatsAppDraft
+from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
 from tests.konstruct.connecting.test_renewing import connect, workspace_of
 from tests.support.office import Office, hire, open_office
@@ -96,8 +98,13 @@ async def test_a_draft_is_one_persons_and_its_secrets_are_sealed(office: Office,
     assert found == replace(draft, content={"waba_id": "124"})
     [row] = await office.rows(WhatsAppDraft)
     assert "EAAG" not in repr(row.model_dump())
+    # One that was left alone goes when somebody fills in the next.
     async with office.session() as session:
-        await drafts.drop(session, anna)
+        await session.execute(update(WhatsAppDraft).values(updated_at=utc_now() - 2 * drafts.KEPT_FOR))
+        await drafts.keep(session, vault, office.tenant_id, bert, draft)
+    assert [row.user_id for row in await office.rows(WhatsAppDraft)] == [bert]
+    async with office.session() as session:
+        await drafts.drop(session, bert)
     assert await office.rows(WhatsAppDraft) == []
 
 
