@@ -28,4 +28,4 @@ async def create(request: Request, person: Known, name: Text = "") -> Response:
         slug = await businesses.found(services(request).database, person.user_id, name, person.time_zone)
     except (BadInput, Conflict) as error:
         return render(request, "pages/tenants/new.html", 422, name=name, errors={"name": str(error)})
-    return redirect(request, f"/t/{slug}/home")
+    return redirect(request, f"/t/{slug}/setup")
