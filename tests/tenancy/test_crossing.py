@@ -56,6 +56,7 @@ from tests.tenancy.attempts_on_files import ON_FILES
 from tests.tenancy.attempts_on_handoffs import ON_HANDOFFS
 from tests.tenancy.attempts_on_knowledge import ON_KNOWLEDGE
 from tests.tenancy.attempts_on_memory import ON_MEMORY
+from tests.tenancy.attempts_on_onboarding import ON_ONBOARDING
 from tests.tenancy.attempts_on_rehearsals import ON_REHEARSALS
 from tests.tenancy.attempts_on_settings import ON_SETTINGS
 from tests.tenancy.attempts_on_streams import ON_STREAMS
@@ -231,6 +232,7 @@ ATTEMPTS: dict[str, tuple[Attempt, object]] = {
     **ON_CONNECTING,
     **ON_SETTINGS,
     **ON_REHEARSALS,
+    **ON_ONBOARDING,
 }
 
 
