@@ -9,7 +9,8 @@ import structlog
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import Response
 
-from konstruct import connections
+from konstruct import connections, onboarding
+from konstruct.adapters.slack_oauth import SlackOAuth
 from konstruct.connecting import overview, setup, slack_app, slack_attempts, slack_workspaces
 from konstruct.connecting.slack_attempts import Who
 from konstruct.errors import BadInput, ChannelError, KonstructError, Misconfigured
@@ -43,21 +44,27 @@ async def begin(request: Request, member: Editor, employee: Annotated[str, Form(
     here = services(request)
     if here.slack_oauth is None:
         return await _ask(request, member, status=422, errors={"": "This deployment has no Slack app yet."})
-    redirect_uri = slack_app.callback(here.settings.portal_address)
     async with here.database.tenant_session(member.tenant_id) as session:
         chosen = [served for served in await overview.employees(session) if str(served.employee_id) == employee]
-        if not chosen or chosen[0].is_archived:
-            sentence = "Choose who is to answer there."
-            return await _ask(request, member, status=422, errors={"employee": sentence})
+    if not chosen or chosen[0].is_archived:
+        return await _ask(request, member, status=422, errors={"employee": "Choose who is to answer there."})
+    return await lead_to_slack(request, member, here.slack_oauth, chosen[0].employee_id)
+
+
+async def lead_to_slack(request: Request, member: Member, oauth: SlackOAuth, employee_id: UUID) -> Response:
+    """To Slack's page, from which the person comes back to ``come_back``."""
+    here = services(request)
+    redirect_uri = slack_app.callback(here.settings.portal_address)
+    async with here.database.tenant_session(member.tenant_id) as session:
         begun = await slack_attempts.begin(
             session,
             member.tenant_id,
             Who(member.user_id, member.session_id),
-            employee_id=chosen[0].employee_id,
+            employee_id=employee_id,
             redirect_uri=redirect_uri,
             in_hand=request.cookies.get(COOKIE, ""),
         )
-    response = redirect(request, here.slack_oauth.consent_page(redirect_uri, begun.state))
+    response = redirect(request, oauth.consent_page(redirect_uri, begun.state))
     # A state that somebody else began is worth nothing in this browser, nor ours in theirs.
     response.set_cookie(COOKIE, begun.in_hand, max_age=_SECONDS, path="/", secure=True, httponly=True, samesite="lax")
     return response
@@ -104,9 +111,11 @@ async def _connect(request: Request, member: Member, attempt: SlackAttempt, code
         connection_id = await slack_workspaces.connect(
             session, here.vault, member.tenant_id, workspace, employee_key=employee_key, actor=member.actor
         )
+        setup_is_over = (await onboarding.progress(session)).is_over
     log.info("slack_connected", tenant_id=str(member.tenant_id), team_id=workspace.team_id)
     said = f"{workspace.name} is connected{' again' if was_there else ''}."
-    return redirect(request, f"{_channels(member)}/{connection_id}", toast=Toast(said))
+    to = f"{_channels(member)}/{connection_id}" if setup_is_over else f"/t/{member.tenant_slug}/setup"
+    return redirect(request, to, toast=Toast(said))
 
 
 @router.get("/t/{tenant}/channels/slack/app")
@@ -135,8 +144,7 @@ async def _ask(
     here = services(request)
     async with here.database.tenant_session(member.tenant_id) as session:
         employees = choosable(await overview.employees(session))
-    slack = urlsplit(here.settings.slack_api_url)
-    allow_form_target(request, f"{slack.scheme}://{slack.netloc}")
+    let_form_lead_to_slack(request)
     return render(
         request,
         "pages/channels/slack_connect.html",
@@ -146,6 +154,11 @@ async def _ask(
         lacks=setup.slack(here.settings),
         errors=errors or {},
     )
+
+
+def let_form_lead_to_slack(request: Request) -> None:
+    slack = urlsplit(services(request).settings.slack_api_url)
+    allow_form_target(request, f"{slack.scheme}://{slack.netloc}")
 
 
 def _channels(member: Member) -> str:

@@ -30,4 +30,4 @@ async def create(request: Request, person: Known, name: Text = "") -> Response:
         slug = await businesses.found(found.database, person.user_id, name, person.time_zone)
     except (BadInput, Conflict, TooMany) as error:
         return render(request, "pages/tenants/new.html", error.status, name=name, errors={"name": str(error)})
-    return redirect(request, f"/t/{slug}/home")
+    return redirect(request, f"/t/{slug}/setup")

@@ -61,7 +61,7 @@ async def confirm(request: Request, token: Text = "", password: Text = "") -> Re
         return _form(request, token, pending, {"password": str(error)}, 429 if isinstance(error, TooMany) else 422)
     except (NotFound, Conflict) as error:
         return _spent(request, error)
-    response = await let_in(request, user_id, factor="password", to=f"/t/{slug}/home")
+    response = await let_in(request, user_id, factor="password", to=f"/t/{slug}/setup")
     response.delete_cookie(BROWSER, secure=True, httponly=True, samesite="lax", path="/")
     return response
 
