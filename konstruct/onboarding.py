@@ -65,7 +65,9 @@ class Progress:
 async def progress(session: AsyncSession) -> Progress:
     """Of the session's tenant."""
     kept = (await session.scalars(select(Tenant.onboarding))).one()
-    connected = [seen for seen in await overview.every(session) if seen.kind != "console" and seen.status == "active"]
+    # One in trouble was connected all the same: what is to be done about it is Home's to say.
+    channels = [seen for seen in await overview.every(session) if seen.kind != "console"]
+    connected = [seen for seen in channels if seen.status != "disconnected"]
     connection = max(connected, key=lambda seen: seen.status_changed_at, default=None)
     employee = await _talked_to(session, connection)
     made = kept.get(_MADE)
@@ -102,10 +104,7 @@ async def _was_answered(session: AsyncSession, connection: Seen | None) -> bool:
         col(Message.state) == "sent",
     )
     if connection is not None:
-        answer = answer.where(
-            col(Message.connection_id) == connection.connection_id,
-            col(Message.created_at) >= connection.status_changed_at,
-        )
+        answer = answer.where(col(Message.connection_id) == connection.connection_id)
     else:
         rehearsed = select(Conversation.id).where(col(Conversation.is_rehearsal))
         answer = answer.where(col(Message.conversation_id).in_(rehearsed))

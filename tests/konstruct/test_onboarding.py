@@ -130,16 +130,16 @@ async def test_what_cannot_be_used_is_said_and_changes_nothing(
     assert await published(database, tenant) == []
 
 
-async def test_the_third_step_is_an_answer_on_the_channel_since_it_was_connected(
-    database: Database, office: Office
-) -> None:
+async def test_the_third_step_is_an_answer_on_the_channel(database: Database, office: Office) -> None:
     await office.exchange("Hello?", "Hello!")
     assert (await progress(database, office.tenant_id)).current is None
 
+
+async def test_a_channel_in_trouble_leads_nobody_back_to_the_first_step(database: Database, office: Office) -> None:
+    await office.exchange("Hello?", "Hello!")
     async with office.session() as session:
-        await session.execute(update(Connection).values(status_changed_at=utc_now()))
-    # Connected again, it is yet to show that it works.
-    assert (await progress(database, office.tenant_id)).current == "message"
+        await session.execute(update(Connection).values(status="revoked", status_changed_at=utc_now()))
+    assert (await progress(database, office.tenant_id)).is_over
 
 
 async def test_only_without_a_channel_a_rehearsal_is_the_test(database: Database, office: Office) -> None:
