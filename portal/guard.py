@@ -77,7 +77,7 @@ class Guard:
                 targets = "".join(f" {origin}" for origin in state.get("form_targets", ()))
                 answered["content-security-policy"] = _POLICY.format(targets=targets)
                 answered.update(_HEADERS)
-                answered.setdefault("cache-control", _caching(scope))
+                answered.setdefault("cache-control", _caching(scope, message["status"]))
                 if is_https:
                     answered["strict-transport-security"] = _HSTS
             await send(message)
@@ -156,9 +156,11 @@ def _is_with_files(headers: Headers) -> bool:
     return headers.get("content-type", "").startswith("multipart/form-data")
 
 
-def _caching(scope: Scope) -> str:
+def _caching(scope: Scope, status: int) -> str:
     """Pages are of one person; files whose address tells what is in them may be kept for ever."""
     path, query = scope["path"], scope["query_string"]
+    if status >= 400:
+        return "no-store"
     if path.startswith("/static/vendor/") or (path.startswith("/static/") and query.startswith(b"v=")):
         return "public, max-age=31536000, immutable"
     return "no-cache" if path.startswith("/static/") else "no-store"

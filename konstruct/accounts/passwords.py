@@ -17,8 +17,12 @@ from konstruct.errors import BadInput
 SHORTEST: Final = 12
 LONGEST: Final = 1_024
 _AT_ONCE: Final = 2
-_JUDGED: Final = 72
+_JUDGED: Final = 48
 """How much of it is judged: the judge's work grows with the square of it."""
+_STAND_INS: Final = frozenset("4@8({[<3691!|70$5+%2")
+_MOST_STAND_INS: Final = 5
+"""The judge tries signs that may stand for letters in all combinations: of twenty signs those are thousands, and a
+password made of them would have it work for a minute."""
 _STRONG: Final = 3
 _CLEARER: Final = (
     ("top-", "It is one of the passwords that are tried first."),
@@ -81,9 +85,16 @@ def _normal(password: str) -> str:
     return unicodedata.normalize("NFKC", password)
 
 
+def _judgeable(password: str) -> str:
+    """No stronger than the password. Which of more signs than the judge can try stands where is not counted for it."""
+    judged = password[:_JUDGED]
+    tried = list(dict.fromkeys(sign for sign in judged if sign in _STAND_INS))[:_MOST_STAND_INS]
+    return "".join("-" if sign in _STAND_INS and sign not in tried else sign for sign in judged)
+
+
 def _weakness(password: str, about: Sequence[str]) -> str | None:
     known = [part for said in about for part in (said, *said.replace("@", " ").replace(".", " ").split()) if part]
-    judged = zxcvbn(password[:_JUDGED], user_inputs=known)
+    judged = zxcvbn(_judgeable(password), user_inputs=known)
     if judged["score"] >= _STRONG:
         return None
     warning = str(judged["feedback"]["warning"]).lower()

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from itertools import takewhile
 from typing import Any, Final, Literal
 
 from konstruct.designs import wording
@@ -28,8 +29,9 @@ LABELS: Final = {
     "hours": "Hours",
     "away_reply": "Away reply",
 }
-_MOST_WORDS: Final = 4_000
-"""Of both texts together. Longer ones are compared by lines, since words would take seconds."""
+_MOST_PAIRS: Final = 1_000_000
+"""Of words, or else of lines, where texts differ: to look for what is the same takes as long as there are pairs. Where
+lines are too many, too, all of them are removed and added."""
 _WORDS: Final = re.compile(r"\s+|\w+|[^\w\s]")
 _LINES: Final = re.compile(r"[^\n]*\n|[^\n]+")
 _SHOWN_SAME: Final = 240
@@ -71,12 +73,40 @@ def _difference(name: str, before: Any, after: Any) -> Difference:
 
 def words(before: str, after: str) -> list[Piece]:
     """What is the same and removed makes ``before``, what is the same and added ``after``."""
-    apart = _WORDS if len(_WORDS.findall(before)) + len(_WORDS.findall(after)) <= _MOST_WORDS else _LINES
+    apart = _WORDS if _is_comparable(*_middles(_WORDS.findall(before), _WORDS.findall(after))) else _LINES
     return _merged(entries(apart.findall(before), apart.findall(after)))
 
 
 def entries(before: Sequence[str], after: Sequence[str]) -> list[Piece]:
     """As ``words``, of lists."""
+    if _is_comparable(before, after):
+        return _compared(before, after)
+    head = _same_ahead(before, after)
+    removed, added = _middles(before, after)
+    if _is_comparable(removed, added):
+        middle = _compared(removed, added)
+    else:
+        middle = [*(Piece("removed", text) for text in removed), *(Piece("added", text) for text in added)]
+    ends = before[:head], before[head + len(removed) :]
+    return [*(Piece("same", text) for text in ends[0]), *middle, *(Piece("same", text) for text in ends[1])]
+
+
+def _middles(before: Sequence[str], after: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """Without what both begin with, and end with."""
+    head = _same_ahead(before, after)
+    tail = _same_ahead(before[head:][::-1], after[head:][::-1])
+    return before[head : len(before) - tail], after[head : len(after) - tail]
+
+
+def _same_ahead(left: Sequence[str], right: Sequence[str]) -> int:
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(left, right, strict=False)))
+
+
+def _is_comparable(before: Sequence[str], after: Sequence[str]) -> bool:
+    return len(before) * len(after) <= _MOST_PAIRS
+
+
+def _compared(before: Sequence[str], after: Sequence[str]) -> list[Piece]:
     pieces: list[Piece] = []
     for tag, left, left_end, right, right_end in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
         if tag == "equal":

@@ -25,6 +25,8 @@ class Tenant(SQLModel, table=True):
     """Where people are asked, who of them may decide, and for how long it is waited."""
     desk: dict[str, Any] = document()
     """The people who take conversations over, in groups, with their hours and what is done when nobody comes."""
+    onboarding: dict[str, Any] = document()
+    """What of the first three steps cannot be seen from elsewhere: see ``konstruct.onboarding``."""
     requires_second_factor: bool = False
     """Of all its members: who has none is let in nowhere before setting one up."""
     retention: dict[str, int] = document()

@@ -17,6 +17,7 @@ from portal.pages import (
     employees,
     home,
     invitations,
+    onboarding,
     passkeys,
     providers,
     rehearsals,
@@ -36,6 +37,7 @@ from portal.pages.settings import deleting, desk, general, models, retention
 ROUTERS: Final[Sequence[APIRouter]] = (
     status.router,
     home.router,
+    onboarding.router,
     search.router,
     *(general.router, models.router, desk.router, retention.router, deleting.router),
     sign_in.router,

@@ -9,12 +9,13 @@ import structlog
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import Response
 
-from konstruct import connections
-from konstruct.accounts import permissions
+from konstruct import connections, onboarding
+from konstruct.adapters.slack_oauth import SlackOAuth
 from konstruct.connecting import overview, setup, slack_app, slack_attempts, slack_workspaces
 from konstruct.connecting.slack_attempts import Who
-from konstruct.errors import BadInput, ChannelError, KonstructError, Misconfigured, NotAllowed
+from konstruct.errors import BadInput, ChannelError, KonstructError, Misconfigured
 from konstruct.tables import Employee, SlackAttempt
+from portal import access
 from portal.access import Member, Person, may, signed_in
 from portal.guard import allow_form_target
 from portal.pages.channels import choosable
@@ -43,21 +44,27 @@ async def begin(request: Request, member: Editor, employee: Annotated[str, Form(
     here = services(request)
     if here.slack_oauth is None:
         return await _ask(request, member, status=422, errors={"": "This deployment has no Slack app yet."})
-    redirect_uri = slack_app.callback(here.settings.portal_address)
     async with here.database.tenant_session(member.tenant_id) as session:
         chosen = [served for served in await overview.employees(session) if str(served.employee_id) == employee]
-        if not chosen or chosen[0].is_archived:
-            sentence = "Choose who is to answer there."
-            return await _ask(request, member, status=422, errors={"employee": sentence})
+    if not chosen or chosen[0].is_archived:
+        return await _ask(request, member, status=422, errors={"employee": "Choose who is to answer there."})
+    return await lead_to_slack(request, member, here.slack_oauth, chosen[0].employee_id)
+
+
+async def lead_to_slack(request: Request, member: Member, oauth: SlackOAuth, employee_id: UUID) -> Response:
+    """To Slack's page, from which the person comes back to ``come_back``."""
+    here = services(request)
+    redirect_uri = slack_app.callback(here.settings.portal_address)
+    async with here.database.tenant_session(member.tenant_id) as session:
         begun = await slack_attempts.begin(
             session,
             member.tenant_id,
             Who(member.user_id, member.session_id),
-            employee_id=chosen[0].employee_id,
+            employee_id=employee_id,
             redirect_uri=redirect_uri,
             in_hand=request.cookies.get(COOKIE, ""),
         )
-    response = redirect(request, here.slack_oauth.consent_page(redirect_uri, begun.state))
+    response = redirect(request, oauth.consent_page(redirect_uri, begun.state))
     # A state that somebody else began is worth nothing in this browser, nor ours in theirs.
     response.set_cookie(COOKIE, begun.in_hand, max_age=_SECONDS, path="/", secure=True, httponly=True, samesite="lax")
     return response
@@ -71,7 +78,12 @@ async def come_back(
     code: str = "",
     error: str = "",
 ) -> Response:
-    member = _member(request, person, state)
+    tenant_id = slack_attempts.tenant_of(state)
+    seat = next((seat for seat in person.seats if seat.tenant_id == tenant_id), None)
+    if seat is None:
+        raise BadInput(slack_attempts.UNKNOWN)
+    # The state names the tenant, as the path does elsewhere.
+    member = await access.seated(request, person, seat, "channels.edit")
     who = Who(person.user_id, person.session_id)
     async with services(request).database.tenant_session(member.tenant_id) as session:
         attempt = await slack_attempts.use(session, state, who, request.cookies.get(COOKIE, ""))
@@ -99,24 +111,11 @@ async def _connect(request: Request, member: Member, attempt: SlackAttempt, code
         connection_id = await slack_workspaces.connect(
             session, here.vault, member.tenant_id, workspace, employee_key=employee_key, actor=member.actor
         )
+        setup_is_over = (await onboarding.progress(session)).is_over
     log.info("slack_connected", tenant_id=str(member.tenant_id), team_id=workspace.team_id)
     said = f"{workspace.name} is connected{' again' if was_there else ''}."
-    return redirect(request, f"{_channels(member)}/{connection_id}", toast=Toast(said))
-
-
-def _member(request: Request, person: Person, state: str) -> Member:
-    """Of the tenant that the state names, as on pages of a tenant. Raises what is said of a state that is no one's."""
-    tenant_id = slack_attempts.tenant_of(state)
-    seat = next((seat for seat in person.seats if seat.tenant_id == tenant_id), None)
-    if seat is None:
-        raise BadInput(slack_attempts.UNKNOWN)
-    member = Member(
-        **vars(person), tenant_id=seat.tenant_id, tenant_slug=seat.slug, tenant_name=seat.name, role=seat.role
-    )
-    request.state.member = member
-    if not permissions.allows(seat.role, "channels.edit"):
-        raise NotAllowed("Your role no longer allows you to connect channels.")
-    return member
+    to = f"{_channels(member)}/{connection_id}" if setup_is_over else f"/t/{member.tenant_slug}/setup"
+    return redirect(request, to, toast=Toast(said))
 
 
 @router.get("/t/{tenant}/channels/slack/app")
@@ -145,8 +144,7 @@ async def _ask(
     here = services(request)
     async with here.database.tenant_session(member.tenant_id) as session:
         employees = choosable(await overview.employees(session))
-    slack = urlsplit(here.settings.slack_api_url)
-    allow_form_target(request, f"{slack.scheme}://{slack.netloc}")
+    let_form_lead_to_slack(request)
     return render(
         request,
         "pages/channels/slack_connect.html",
@@ -156,6 +154,11 @@ async def _ask(
         lacks=setup.slack(here.settings),
         errors=errors or {},
     )
+
+
+def let_form_lead_to_slack(request: Request) -> None:
+    slack = urlsplit(services(request).settings.slack_api_url)
+    allow_form_target(request, f"{slack.scheme}://{slack.netloc}")
 
 
 def _channels(member: Member) -> str:

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
-from konstruct import connections
+from konstruct import connections, onboarding
 from konstruct.connecting import drafts, overview, serving, setup, whatsapp_checks
 from konstruct.connecting.drafts import Draft
 from konstruct.connecting.whatsapp_checks import Findings, Values
@@ -137,7 +137,9 @@ async def connect(request: Request, member: Editor, typed: TypedForm) -> Respons
             errors[_field_of(error)] = str(error)
         return await _form(request, member, draft, findings, status=422, errors=errors)
     number = findings.number.display_phone_number if findings.number else "The number"
-    url = f"/t/{member.tenant_slug}/channels/{connection_id}"
+    async with services(request).database.tenant_session(member.tenant_id) as session:
+        setup_is_over = (await onboarding.progress(session)).is_over
+    url = f"/t/{member.tenant_slug}/" + (f"channels/{connection_id}" if setup_is_over else "setup")
     return redirect(request, url, toast=Toast(f"{number} is connected."))
 
 

@@ -1,12 +1,16 @@
-"""The first page: whoever is signed in goes on to their tenant, others to sign in."""
+"""The first page: whoever is signed in goes on to their tenant; and of that, what needs attention."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
+from konstruct import attention, onboarding
+from portal import attention_words
 from portal.access import Member, anybody, may, visitor
+from portal.pages.onboarding import stepper
 from portal.rendering import redirect, render
+from portal.services import services
 
 router = APIRouter()
 
@@ -21,4 +25,14 @@ async def first(request: Request) -> Response:
 
 @router.get("/t/{tenant}/home")
 async def home(request: Request, member: Annotated[Member, Depends(may("home.read"))]) -> Response:
-    return render(request, "pages/home/home.html")
+    async with services(request).database.tenant_session(member.tenant_id) as session:
+        matters = await attention.matters(session)
+        progress = await onboarding.progress(session)
+    leads_to_setup = member.may("onboarding.edit") and not progress.is_over
+    return render(
+        request,
+        "pages/home/home.html",
+        told=[attention_words.tell(matter, member) for matter in matters],
+        steps=stepper(progress) if leads_to_setup else None,
+        has_channel=progress.connection is not None,
+    )

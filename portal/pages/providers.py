@@ -94,7 +94,7 @@ async def sign_up(
     except Conflict as error:
         return redirect(request, "/sign-in", toast=Toast(str(error), "error"))
     await proving.take(request, "sign-up")
-    to = f"/t/{slug}/home" if slug else facts["to"]
+    to = f"/t/{slug}/setup" if slug else facts["to"]
     response = await let_in(request, user_id, factor=f"provider:{facts['provider']}", to=to)
     proving.drop(response, "sign-up")
     return response

@@ -335,6 +335,7 @@ async def running_town(
     folder: Path, *, gateway_port: int, portal_port: int, ui_port: int, refusing_port: int, crm_port: int
 ) -> AsyncIterator[Town]:
     slack = SlackDouble(events_url=f"http://127.0.0.1:{gateway_port}/slack/events", echoes=True)
+    slack.consent.redirect_urls = [f"http://127.0.0.1:{portal_port}/channels/slack/callback"]
     keys: dict[Provider, str] = {
         "anthropic": f"sk-ant-{secrets.token_hex(12)}",
         "openai": f"sk-{secrets.token_hex(12)}",
@@ -350,6 +351,8 @@ async def running_town(
             temporal_ui_port=ui_port,
             slack_api_url=slack.api_url,
             slack_signing_secret=slack.signing_secret,
+            slack_client_id=slack.client_id,
+            slack_client_secret=slack.client_secret,
             graph_api_url=graph.api_url,
             whatsapp_app_secret=graph.app_secret,
             whatsapp_verify_token=WHATSAPP_VERIFY_TOKEN,

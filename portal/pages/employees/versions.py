@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Form, Path, Request
 from starlette.responses import Response
 
 from konstruct.designs import checking, comparing, drafting, publishing, versions
-from konstruct.designs.content import blank, of_version
+from konstruct.designs.content import blank, changed, of_version
 from konstruct.designs.drafting import Overtaken
 from konstruct.errors import BadInput, Conflict, KonstructError
 from portal.access import Member, may
@@ -30,7 +30,7 @@ async def every(request: Request, key: str, member: Annotated[Member, Depends(ma
         {
             "version": version,
             "by": people.name_of(version.published_by, names),
-            "fields": [each.label for each in comparing.compare(older, of_version(version))],
+            "fields": [comparing.LABELS[name] for name in changed(older, of_version(version))],
         }
         for version, older in zip(found, [*before, blank()], strict=False)
     ]

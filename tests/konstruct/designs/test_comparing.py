@@ -53,6 +53,16 @@ def test_texts_of_any_length_are_compared_and_shown_around_what_changed() -> Non
     assert len("".join(each.text for each in shortened(pieces))) < 700
 
 
+def test_texts_that_would_take_too_long_are_removed_and_added_as_they_are() -> None:
+    """Whoever may write a draft must not keep the portal busy with it."""
+    before, after = "same\n" + "a\n" * 3_000 + "end", "same\n" + "b\na\n" * 1_500 + "end"
+    pieces = words(before, after)
+    assert [each.kind for each in pieces] == ["same", "removed", "added", "same"]
+    assert pieces[0].text == "same\n"
+    assert "".join(each.text for each in pieces if each.kind != "added") == before
+    assert "".join(each.text for each in pieces if each.kind != "removed") == after
+
+
 def test_fields_differ_in_words_that_people_use() -> None:
     before, after = blank(), blank()
     after["language"] = "de"

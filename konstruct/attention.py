@@ -1,0 +1,114 @@
+"""What of a tenant needs somebody: read from what is there, each thing with since when. Nothing is kept of it."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from sqlalchemy import func
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from konstruct.connecting import overview
+from konstruct.connecting.overview import Seen
+from konstruct.designs import listing
+from konstruct.designs.listing import Listed
+from konstruct.tables import (
+    Approval,
+    Conversation,
+    Handoff,
+    KnowledgeDocument,
+    KnowledgeSource,
+    ModelKey,
+    Tool,
+)
+
+Kind = Literal[
+    "handoffs",
+    "approvals",
+    "connection",
+    "model_key",
+    "knowledge_source",
+    "knowledge_documents",
+    "tool",
+    "unpublished",
+    "draft",
+]
+
+
+@dataclass(frozen=True)
+class Matter:
+    kind: Kind
+    name: str = ""
+    """Of what it is about, as people call it; for an address, its ``key``."""
+    key: str = ""
+    count: int = 1
+    since: datetime | None = None
+    reason: str | None = None
+    connection: Seen | None = None
+
+
+async def matters(session: AsyncSession) -> list[Matter]:
+    """Of the session's tenant, the most pressing kinds first."""
+    return [
+        *[matter async for matter in _waiting(session)],
+        *_connections(await overview.every(session)),
+        *[matter async for matter in _refused(session)],
+        *[matter async for matter in _knowledge(session)],
+        *_employees(await listing.employees(session)),
+    ]
+
+
+async def _waiting(session: AsyncSession) -> AsyncIterator[Matter]:
+    handoffs = select(func.count(), func.min(Handoff.created_at)).where(col(Handoff.state) == "waiting")
+    approvals = (
+        select(func.count(), func.min(Approval.created_at))
+        .join(Conversation, col(Conversation.id) == col(Approval.conversation_id))
+        .where(col(Approval.state) == "waiting", col(Conversation.is_rehearsal).is_(False))
+    )
+    kinds: tuple[Kind, Kind] = ("handoffs", "approvals")
+    for kind, query in zip(kinds, (handoffs, approvals), strict=True):
+        count, since = (await session.execute(query)).one()
+        if count:
+            yield Matter(kind, count=count, since=since)
+
+
+def _connections(every: list[Seen]) -> list[Matter]:
+    in_trouble = [
+        seen
+        for seen in every
+        if seen.status not in ("active", "disconnected") or (seen.status == "active" and seen.renewal_problem)
+    ]
+    return [Matter("connection", key=str(seen.connection_id), connection=seen) for seen in in_trouble]
+
+
+async def _refused(session: AsyncSession) -> AsyncIterator[Matter]:
+    keys = select(ModelKey).where(col(ModelKey.refused_at).is_not(None)).order_by(col(ModelKey.provider))
+    for key in await session.scalars(keys):
+        yield Matter("model_key", key.provider, since=key.refused_at, reason=key.refused_why)
+    tools = select(Tool).where(col(Tool.status).in_(("down", "refused"))).order_by(col(Tool.key))
+    for tool in await session.scalars(tools):
+        yield Matter("tool", tool.key, since=tool.status_changed_at, reason=tool.status_reason)
+
+
+async def _knowledge(session: AsyncSession) -> AsyncIterator[Matter]:
+    failed = select(KnowledgeSource).where(col(KnowledgeSource.status) == "failed").order_by(col(KnowledgeSource.key))
+    for source in await session.scalars(failed):
+        yield Matter(
+            "knowledge_source", source.title or source.key, since=source.status_changed_at, reason=source.status_reason
+        )
+    documents = (
+        select(KnowledgeSource.key, KnowledgeSource.title, func.count())
+        .join(KnowledgeDocument, col(KnowledgeDocument.source_id) == col(KnowledgeSource.id))
+        .where(col(KnowledgeDocument.status) == "failed", col(KnowledgeSource.status) != "removed")
+        .group_by(col(KnowledgeSource.key), col(KnowledgeSource.title))
+        .order_by(col(KnowledgeSource.key))
+    )
+    for key, title, count in await session.execute(documents):
+        yield Matter("knowledge_documents", title or key, count=count)
+
+
+def _employees(every: list[Listed]) -> list[Matter]:
+    drafts = [each for each in every if each.has_draft and each.archived_at is None]
+    never = [Matter("unpublished", each.name, each.key) for each in drafts if not each.published_version]
+    return never + [Matter("draft", each.name, each.key) for each in drafts if each.published_version]

@@ -1,0 +1,78 @@
+"""What needs somebody, in words: what is the matter, and the page where it is put right."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from konstruct.attention import Matter
+from konstruct.connecting.overview import Seen
+from portal import channel_words
+from portal.access import Member
+
+Tone = Literal["danger", "warning", "info"]
+
+
+@dataclass(frozen=True)
+class Told:
+    title: str
+    says: str
+    tone: Tone
+    icon: str
+    since: datetime | None = None
+    href: str | None = None
+    """None where this member can do nothing about it."""
+    act: str = ""
+
+
+def tell(matter: Matter, member: Member) -> Told:
+    if matter.connection is not None:
+        return _connection(matter.connection, member)
+    base = f"/t/{member.tenant_slug}"
+    title, says, tone, icon = _sentences(matter)
+    href, act = None, ""
+    if matter.kind in ("draft", "unpublished"):
+        href, act = f"{base}/employees/{matter.key}", "Open"
+    elif matter.kind == "model_key" and member.may("keys.edit"):
+        href, act = f"{base}/settings/models", "Replace key"
+    return Told(title, says, tone, icon, matter.since, href, act)
+
+
+def _connection(seen: Seen, member: Member) -> Told:
+    state = channel_words.state(seen)
+    title = f"{channel_words.title(seen)} ({channel_words.KINDS.get(seen.kind, seen.kind)})"
+    return Told(
+        f"{title}: {state.label[0].lower()}{state.label[1:]}",
+        state.says,
+        "danger" if state.tone == "danger" else "warning",
+        channel_words.ICONS.get(seen.kind, "plug"),
+        seen.status_changed_at,
+        f"/t/{member.tenant_slug}/channels/{seen.connection_id}",
+        "Connect again" if state.is_to_reconnect and member.may("channels.edit") else "Open",
+    )
+
+
+def _sentences(matter: Matter) -> tuple[str, str, Tone, str]:
+    name, many = matter.name, matter.count
+    reason = f" {matter.reason}" if matter.reason else ""
+    match matter.kind:
+        case "handoffs":
+            title = "Somebody waits for a person" if many == 1 else f"{many} people wait for a person"
+            return title, "Take it over in Slack, in the channel of its hand-off group.", "danger", "life-buoy"
+        case "approvals":
+            title = "A decision is waited for" if many == 1 else f"{many} decisions are waited for"
+            return title, "Say yes or no in Slack, where the question was asked.", "warning", "hand"
+        case "model_key":
+            return f"Your key for {name} is refused", f"Its models are passed over.{reason}", "danger", "key-round"
+        case "tool":
+            return f"The tool {name} does not work", f"Employees go on without it.{reason}", "warning", "wrench"
+        case "knowledge_source":
+            says = f"Employees know what it held before.{reason}"
+            return f"{name} could not be read", says, "warning", "book-open"
+        case "knowledge_documents":
+            count = "One document" if many == 1 else f"{many} documents"
+            says = "`konstruct knowledge list` says why beside each."
+            return f"{count} of {name} could not be read", says, "warning", "book-open"
+        case "unpublished":
+            return f"{name} was never published", "Nobody is answered by it until then.", "info", "bot"
+        case _:
+            return f"{name} has changes that are not published", "Contacts meet what it was before.", "info", "bot"
