@@ -1,4 +1,4 @@
-"""Every page there is, as the owners of a rich and of an empty business see it: accessible at a desk and on a telephone,
+"""Every page there is, as owners of a full and of an empty business see it: accessible at a desk and on a telephone,
 without a complaint of the browser, and with nothing in it that leads nowhere.
 
 A new page is here by itself; one that needs more than the showroom has is named below.
