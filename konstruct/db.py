@@ -23,11 +23,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from sqlalchemy.orm import Mapped, Session, SessionTransaction
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
-from konstruct.errors import Misconfigured, Unavailable
+from konstruct.errors import BadInput, Misconfigured, Unavailable
 
 APP_ROLE = "konstruct_app"
 # Postgres's classes of errors that say nothing of the statement: connection, resources, shutdown, crash.
 _PASSING = ("08", "53", "57", "58", "40")
+# Of texts that hold what no text of Postgres can, which is NUL: as they are, and within JSON.
+_NO_TEXT = ("22021", "22P05")
 
 _LAST_STATEMENTS = "last statements"
 
@@ -80,6 +82,7 @@ class Database:
 
         Raises:
             Unavailable: Postgres cannot be reached or is going down.
+            BadInput: a text was to be written, or looked for, that holds NUL.
         """
         async with self._session(str(tenant_id)) as session:
             if snapshot:
@@ -111,8 +114,11 @@ class Database:
                 for statement in session.info.get(_LAST_STATEMENTS, ()):
                     await statement(session)
         except DBAPIError as error:
-            if error.connection_invalidated or str(getattr(error.orig, "sqlstate", "") or "")[:2] in _PASSING:
+            state = str(getattr(error.orig, "sqlstate", "") or "")
+            if error.connection_invalidated or state[:2] in _PASSING:
                 raise Unavailable("The database does not answer.") from error
+            if state in _NO_TEXT:
+                raise BadInput("It holds a character that cannot be kept, and cannot be seen: type it anew.") from error
             raise
         except (
             OSError,

@@ -17,7 +17,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
 from konstruct.accounts import factors, permissions, sessions
-from konstruct.accounts.sessions import Client, SignedIn
+from konstruct.accounts.sessions import Client, Seat, SignedIn
 from konstruct.accounts.team import By
 from konstruct.errors import Misconfigured, NotAllowed, Unauthentic
 from konstruct.identity import TenantId
@@ -81,15 +81,7 @@ class May(Access):
         seat = next((seat for seat in found.seats if seat.slug == tenant), None)
         if seat is None:
             raise HTTPException(404)
-        member = Member(
-            **vars(found), tenant_id=seat.tenant_id, tenant_slug=seat.slug, tenant_name=seat.name, role=seat.role
-        )
-        # Before anything is refused: the page that says so is one of the tenant's, too.
-        request.state.member = member
-        if seat.requires_second_factor and not await factors.has_second(services(request).database, member.user_id):
-            raise SecondFactorNeeded("This business asks everybody for a second factor.")
-        if not member.may(self.permission):
-            raise HTTPException(403)
+        member = await seated(request, found, seat, self.permission)
         if self.recent and not found.is_recent:
             raise ConfirmationNeeded("Confirm that it is you.")
         return member
@@ -126,6 +118,25 @@ def signed_in(*, recent: bool = False) -> AnyPerson:
 
 def anybody() -> Anybody:
     return Anybody()
+
+
+async def seated(request: Request, found: SignedIn, seat: Seat, permission: str) -> Member:
+    """Who is let in on what is the tenant's, wherever its name is not in the path but found out. Raises as ``may`` does
+    for whose role does not allow it, and for who lacks the second factor that the tenant asks for."""
+    member = Member(
+        **vars(found),
+        tenant_id=seat.tenant_id,
+        tenant_slug=seat.slug,
+        tenant_name=seat.name,
+        role=seat.role,
+    )
+    # Before anything is refused: the page that says so is one of the tenant's, too.
+    request.state.member = member
+    if seat.requires_second_factor and not await factors.has_second(services(request).database, member.user_id):
+        raise SecondFactorNeeded("This business asks everybody for a second factor.")
+    if not member.may(permission):
+        raise HTTPException(403)
+    return member
 
 
 async def visitor(request: Request) -> Person | None:
@@ -204,7 +215,10 @@ def _led(request: Request, to: str) -> Response:
 
 
 def _path(address: str) -> str:
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return "/"
     return local_path(parts.path + (f"?{parts.query}" if parts.query else ""))
 
 

@@ -115,6 +115,7 @@ async def register(
             expected_origin=site.origin,
             require_user_verification=True,
         )
+        transports = _transports(said)
     except (WebAuthnException, ValueError, TypeError, KeyError, AttributeError) as error:
         raise BadInput("The browser's answer does not fit what it was asked. Add the passkey once more.") from error
     if await _found(session, verified.credential_id) is not None:
@@ -125,7 +126,7 @@ async def register(
         public_key=verified.credential_public_key,
         sign_count=verified.sign_count,
         name=title,
-        transports=_transports(said),
+        transports=transports,
         is_synced=verified.credential_backed_up,
     )
     session.add(passkey)

@@ -20,6 +20,8 @@ _NETWORK: Final = (Limit(30, timedelta(minutes=5)), Limit(300, timedelta(days=1)
 _ACCOUNT: Final = (Limit(5, timedelta(minutes=1)), Limit(20, timedelta(hours=1)), Limit(60, timedelta(days=1)))
 _DEVICE: Final = (Limit(10, timedelta(minutes=5)), Limit(100, timedelta(days=1)))
 _CEREMONIES: Final = (Limit(300, timedelta(minutes=5)),)
+_CHOSEN_PASSWORDS: Final = (Limit(10, timedelta(minutes=5)),)
+_BUSINESSES: Final = (Limit(10, timedelta(hours=1)), Limit(30, timedelta(days=1)))
 _MAILS_TO_ONE: Final = (Limit(5, timedelta(hours=1)),)
 _MAILS_FROM_NETWORK: Final = (Limit(30, timedelta(hours=1)),)
 _MAILS_BY_PERSON: Final = (Limit(50, timedelta(hours=1)),)
@@ -39,6 +41,16 @@ async def factor(limiter: Limiter, client: Client, user_id: UUID) -> None:
     """Counts one attempt at a second factor, by whoever has given the password already. Raises TooMany."""
     buckets = _buckets("factor", str(user_id), _ACCOUNT) + _buckets("network", client.network, _NETWORK)
     await _count(limiter, buckets, "codes that were not right")
+
+
+async def chosen_password(limiter: Limiter, user_id: UUID) -> None:
+    """Counts one password that somebody would like to have, to judge and to hash which is work. Raises TooMany."""
+    await _count(limiter, _buckets("chosen", str(user_id), _CHOSEN_PASSWORDS), "attempts to choose a password")
+
+
+async def business(limiter: Limiter, user_id: UUID) -> None:
+    """Counts one business that somebody makes. Raises TooMany."""
+    await _count(limiter, _buckets("business", str(user_id), _BUSINESSES), "new businesses")
 
 
 async def ceremony(limiter: Limiter, client: Client) -> None:

@@ -181,7 +181,8 @@ def _new_key(name: str, desk: Mapping[str, Any]) -> str:
     key = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:50].strip("-")
     if not re.match("[a-z]", key):
         raise Mistakes({"name": "Enter a name that begins with a letter from A to Z."})
-    taken = {*desk["people"], *desk["groups"]}
+    # Under “new”, the portal has the pages that begin one.
+    taken = {"new", *desk["people"], *desk["groups"]}
     return next(each for each in (key, *(f"{key}-{number}" for number in range(2, 1_000))) if each not in taken)
 
 

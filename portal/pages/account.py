@@ -79,11 +79,12 @@ async def ask_password(request: Request, person: Confirmed) -> Response:
 async def change_password(request: Request, person: Confirmed, password: Text = "") -> Response:
     found = services(request)
     try:
+        await throttle.chosen_password(found.limiter, person.user_id)
         token = await profile.change_password(
             found.database, found.vault, found.passwords, found.settings.portal_address, person, password
         )
-    except BadInput as error:
-        return render(request, "pages/account/password.html", 422, errors={"password": str(error)})
+    except (BadInput, TooMany) as error:
+        return render(request, "pages/account/password.html", error.status, errors={"password": str(error)})
     found.mail_is_due.set()
     response = redirect(
         request, "/account", toast=Toast("Your password is changed. Every other browser is signed out.")

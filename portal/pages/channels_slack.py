@@ -10,12 +10,12 @@ from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import Response
 
 from konstruct import connections, onboarding
-from konstruct.accounts import permissions
 from konstruct.adapters.slack_oauth import SlackOAuth
 from konstruct.connecting import overview, setup, slack_app, slack_attempts, slack_workspaces
 from konstruct.connecting.slack_attempts import Who
-from konstruct.errors import BadInput, ChannelError, KonstructError, Misconfigured, NotAllowed
+from konstruct.errors import BadInput, ChannelError, KonstructError, Misconfigured
 from konstruct.tables import Employee, SlackAttempt
+from portal import access
 from portal.access import Member, Person, may, signed_in
 from portal.guard import allow_form_target
 from portal.pages.channels import choosable
@@ -78,7 +78,12 @@ async def come_back(
     code: str = "",
     error: str = "",
 ) -> Response:
-    member = _member(request, person, state)
+    tenant_id = slack_attempts.tenant_of(state)
+    seat = next((seat for seat in person.seats if seat.tenant_id == tenant_id), None)
+    if seat is None:
+        raise BadInput(slack_attempts.UNKNOWN)
+    # The state names the tenant, as the path does elsewhere.
+    member = await access.seated(request, person, seat, "channels.edit")
     who = Who(person.user_id, person.session_id)
     async with services(request).database.tenant_session(member.tenant_id) as session:
         attempt = await slack_attempts.use(session, state, who, request.cookies.get(COOKIE, ""))
@@ -111,21 +116,6 @@ async def _connect(request: Request, member: Member, attempt: SlackAttempt, code
     said = f"{workspace.name} is connected{' again' if was_there else ''}."
     to = f"{_channels(member)}/{connection_id}" if setup_is_over else f"/t/{member.tenant_slug}/setup"
     return redirect(request, to, toast=Toast(said))
-
-
-def _member(request: Request, person: Person, state: str) -> Member:
-    """Of the tenant that the state names, as on pages of a tenant. Raises what is said of a state that is no one's."""
-    tenant_id = slack_attempts.tenant_of(state)
-    seat = next((seat for seat in person.seats if seat.tenant_id == tenant_id), None)
-    if seat is None:
-        raise BadInput(slack_attempts.UNKNOWN)
-    member = Member(
-        **vars(person), tenant_id=seat.tenant_id, tenant_slug=seat.slug, tenant_name=seat.name, role=seat.role
-    )
-    request.state.member = member
-    if not permissions.allows(seat.role, "channels.edit"):
-        raise NotAllowed("Your role no longer allows you to connect channels.")
-    return member
 
 
 @router.get("/t/{tenant}/channels/slack/app")

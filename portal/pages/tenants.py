@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from konstruct.accounts import businesses
-from konstruct.errors import BadInput, Conflict
+from konstruct.accounts import businesses, throttle
+from konstruct.errors import BadInput, Conflict, TooMany
 from portal.access import Person, signed_in
 from portal.entering import Text
 from portal.rendering import redirect, render
@@ -24,8 +24,10 @@ async def ask(request: Request, person: Known) -> Response:
 
 @router.post("/account/tenants/new")
 async def create(request: Request, person: Known, name: Text = "") -> Response:
+    found = services(request)
     try:
-        slug = await businesses.found(services(request).database, person.user_id, name, person.time_zone)
-    except (BadInput, Conflict) as error:
-        return render(request, "pages/tenants/new.html", 422, name=name, errors={"name": str(error)})
+        await throttle.business(found.limiter, person.user_id)
+        slug = await businesses.found(found.database, person.user_id, name, person.time_zone)
+    except (BadInput, Conflict, TooMany) as error:
+        return render(request, "pages/tenants/new.html", error.status, name=name, errors={"name": str(error)})
     return redirect(request, f"/t/{slug}/setup")

@@ -1,13 +1,17 @@
 """Where links that confirm an address lead. Programs that look through mails follow links, so it takes a press, too."""
 
+from urllib.parse import urlencode
+
 from fastapi import APIRouter, Depends, Request
 from pydantic import SecretStr
 from starlette.responses import Response
 
-from konstruct.accounts import links, profile, signing_up
+from konstruct.accounts import links, profile, signing_up, throttle
+from konstruct.accounts.links import Link
 from konstruct.accounts.signing_up import Pending
-from konstruct.errors import Conflict, NotFound, Unauthentic
-from portal.access import anybody, visitor
+from konstruct.errors import Conflict, NotFound, TooMany, Unauthentic
+from portal import access
+from portal.access import Person, anybody, visitor
 from portal.entering import Text, let_in
 from portal.pages.sign_up import BROWSER
 from portal.rendering import Toast, redirect, render
@@ -23,7 +27,8 @@ async def ask(request: Request, token: str = "") -> Response:
     except NotFound as error:
         return _spent(request, error)
     if link.purpose == "email":
-        return render(request, "pages/verification/email.html", token=token, email=link.content["email"])
+        elsewhere = _unless_own(request, token, link, await visitor(request))
+        return elsewhere or render(request, "pages/verification/email.html", token=token, email=link.content["email"])
     return _form(request, token, await signing_up.open_link(services(request).database, token))
 
 
@@ -33,14 +38,18 @@ async def confirm(request: Request, token: Text = "", password: Text = "") -> Re
     try:
         link = await links.open(found.database, token, "sign_up", "email")
         if link.purpose == "email":
+            elsewhere = _unless_own(request, token, link, await visitor(request))
+            if elsewhere is not None:
+                return elsewhere
             email = await profile.confirm_email(found.database, found.vault, link)
             found.mail_is_due.set()
-            to = "/account" if await visitor(request) else "/sign-in"
-            return redirect(request, to, toast=Toast(f"You sign in with {email} from now on."))
+            return redirect(request, "/account", toast=Toast(f"You sign in with {email} from now on."))
         pending = await signing_up.open_link(found.database, token)
     except (NotFound, Conflict) as error:
         return _spent(request, error)
     try:
+        if not pending.is_of(request.cookies.get(BROWSER)):
+            await throttle.guess(found.limiter, access.client(request), pending.email)
         user_id, slug = await signing_up.confirm(
             found.database,
             found.passwords,
@@ -48,8 +57,8 @@ async def confirm(request: Request, token: Text = "", password: Text = "") -> Re
             browser=request.cookies.get(BROWSER),
             password=SecretStr(password),
         )
-    except Unauthentic as error:
-        return _form(request, token, pending, {"password": str(error)})
+    except (Unauthentic, TooMany) as error:
+        return _form(request, token, pending, {"password": str(error)}, 429 if isinstance(error, TooMany) else 422)
     except (NotFound, Conflict) as error:
         return _spent(request, error)
     response = await let_in(request, user_id, factor="password", to=f"/t/{slug}/setup")
@@ -57,12 +66,24 @@ async def confirm(request: Request, token: Text = "", password: Text = "") -> Re
     return response
 
 
-def _form(request: Request, token: str, pending: Pending, errors: dict[str, str] | None = None) -> Response:
+def _unless_own(request: Request, token: str, link: Link, person: Person | None) -> Response | None:
+    """What whoever is not signed in to the account is answered. Else somebody could have others press the button whose
+    address it is, and have an account in their name, with ways in of their own."""
+    if person is None:
+        return redirect(request, f"/sign-in?{urlencode({'next': f'/verify?token={token}'})}")
+    if person.user_id != link.user_id:
+        return _spent(request, Conflict("This link is for another account: sign in to that one, and open it again."))
+    return None
+
+
+def _form(
+    request: Request, token: str, pending: Pending, errors: dict[str, str] | None = None, status: int = 200
+) -> Response:
     is_known = pending.is_of(request.cookies.get(BROWSER))
     return render(
         request,
         "pages/verification/sign_up.html",
-        422 if errors else 200,
+        status,
         token=token,
         pending=pending,
         asks_password=not is_known,

@@ -90,12 +90,12 @@ async def test_a_new_address_counts_once_its_link_was_followed(
     mail = next(mail for mail in await mails.kept(database, vault, 1_000) if mail.to == new)
     found = re.search(r"token=([A-Za-z0-9_-]{43})", mail.text)
     assert found
-    assert new in (await portal.get("/verify", params={"token": found[1]})).text
+    assert new in (await portal.get("/verify", params={"token": found[1]}, headers=held(anna))).text
     signed_in = await sessions.find(database, anna.cookie)
     assert signed_in is not None
     assert signed_in.email == anna.email
 
-    await portal.post("/verify", data={"token": found[1]})
+    await portal.post("/verify", data={"token": found[1]}, headers=held(anna))
 
     signed_in = await sessions.find(database, anna.cookie)
     assert signed_in is not None

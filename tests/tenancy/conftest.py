@@ -1,7 +1,7 @@
 """Two tenants with a row in every table, and the logins that look at them."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 import asyncpg
 import pytest
@@ -18,6 +18,7 @@ from tests.tenancy.attempts_on_accounts import settle
 from tests.tenancy.attempts_on_connecting import begin_to_connect
 from tests.tenancy.attempts_on_consults import wonder
 from tests.tenancy.attempts_on_designs import draft
+from tests.tenancy.attempts_on_factors import fortify
 from tests.tenancy.attempts_on_files import enclose
 from tests.tenancy.attempts_on_handoffs import staff
 from tests.tenancy.attempts_on_rehearsals import rehearse
@@ -28,6 +29,13 @@ from tests.tenancy.attempts_on_whatsapp import meet
 from tests.tenancy.attempts_over_the_api import key_name
 
 Snapshot = Callable[[Furnished], Awaitable[dict[str, list[tuple[Any, ...]]]]]
+
+OF_PEOPLE: Final = {
+    "users": "id",
+    **dict.fromkeys(("user_sessions", "user_devices", "account_tokens"), "user_id"),
+    **dict.fromkeys(("authenticators", "recovery_codes", "passkeys", "linked_accounts"), "user_id"),
+}
+"""Every table of people, with the column that says whose a row is."""
 
 
 @pytest.fixture(scope="session")
@@ -73,6 +81,7 @@ async def equipped(office: Furnished) -> Furnished:
     await begin_to_connect(office)
     await rehearse(office)
     await settle(office)
+    await fortify(office)
     await bring_key(office, Candidate("openai", SecretStr("sk-canary-of-openai")))
     await note_run(office)
     return office
@@ -92,17 +101,20 @@ async def tenant_columns(administrator: Any) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 async def snapshot(administrator: Any, tenant_columns: dict[str, str]) -> Snapshot:
-    """All rows of a tenant to the last byte, with the transactions that wrote them."""
+    """All rows of a tenant and its people to the last byte, with the transactions that wrote them."""
+    whose = {table: f"{column} = $1" for table, column in tenant_columns.items()}
+    for table, column in OF_PEOPLE.items():
+        whose[table] = f"{column} in (select user_id from memberships where tenant_id = $1)"
 
     async def take(office: Furnished) -> dict[str, list[tuple[Any, ...]]]:
         return {
             table: [
                 tuple(row)
                 for row in await administrator.fetch(
-                    f"select t::text, t.xmin::text from {table} t where {column} = $1 order by 1", office.tenant_id
+                    f"select t::text, t.xmin::text from {table} t where {condition} order by 1", office.tenant_id
                 )
             ]
-            for table, column in tenant_columns.items()
+            for table, condition in whose.items()
         }
 
     return take

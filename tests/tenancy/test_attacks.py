@@ -10,6 +10,7 @@ import pytest
 
 from konstruct.db import Database
 from konstruct.identity import new_id
+from konstruct.tables.base import utc_now
 from tests.support.office import Furnished
 from tests.tenancy.conftest import Snapshot
 
@@ -260,6 +261,8 @@ async def test_look_ups_across_tenants_tell_ids_and_states_alone(
             ("invitations", "tenant_id", theirs.tenant_id),
         )
     ]
+    linked = await administrator.fetchrow("select issuer, subject from linked_accounts where user_id = $1", owner)
+    credential_id = await administrator.fetchval("select credential_id from passkeys where user_id = $1", owner)
     await administrator.execute(
         "update approvals set created_at = now() - interval '1 hour' where tenant_id = $1", theirs.tenant_id
     )
@@ -296,13 +299,22 @@ async def test_look_ups_across_tenants_tell_ids_and_states_alone(
         "find_user_session(bytea)": (session_digest,),
         "find_account_token(bytea)": (link_digest,),
         "find_invitation(bytea)": (invitation_digest,),
+        "find_passkey(bytea)": (credential_id,),
+        "find_linked_account(text,text)": tuple(linked),
+        "rehearsals_to_forget(integer,integer)": (0, 10_000),
+        # Asked below: a connection is renewed or in trouble.
+        "connections_to_renew(integer)": None,
         # Of the person, or the tenant, whom the transaction is of; test_people.py tries them.
         "my_memberships()": None,
         "tenant_members()": None,
+        "members_with_second_factor()": None,
         # Of nobody, and sealed.
         "take_mails(integer)": None,
         "kept_mails(integer)": None,
         "forget_mail(uuid)": None,
+        "begin_ceremony(bytea,text,text,timestamp with time zone)": None,
+        "look_at_ceremony(bytea,text)": None,
+        "take_ceremony(bytea,text)": None,
         "forget_expired_accounts(interval,interval,interval)": None,
     }
     of_the_auditor = {
@@ -317,6 +329,11 @@ async def test_look_ups_across_tenants_tell_ids_and_states_alone(
     await administrator.execute(
         "update messages set created_at = now() - interval '1 day' where tenant_id = $1", theirs.tenant_id
     )
+    renew = "update connections set renew_at = $2 where tenant_id = $1"
+    await administrator.execute(renew, theirs.tenant_id, utc_now())
+    due = await product.fetch("select * from connections_to_renew(10000)")
+    assert (theirs.tenant_id, theirs.connection_id) in [tuple(row) for row in due]
+    await administrator.execute(renew, theirs.tenant_id, None)
     await administrator.execute(
         "update connections set status = 'revoked', status_reason = 'account_inactive' where tenant_id = $1",
         theirs.tenant_id,
@@ -333,7 +350,7 @@ async def test_look_ups_across_tenants_tell_ids_and_states_alone(
     await administrator.execute("update tools set looked_at = null where tenant_id = $1", theirs.tenant_id)
     keeps = "update tenants set retention = $2::jsonb where id = $1"
     await administrator.execute(keeps, theirs.tenant_id, '{"messages": 3000}')
-    told = ""
+    told = repr(due)
     for signature, arguments in known.items():
         if arguments is not None:
             places = ", ".join(f"${place + 1}" for place in range(len(arguments)))

@@ -51,10 +51,12 @@ from tests.tenancy.attempts_on_connecting import ON_CONNECTING
 from tests.tenancy.attempts_on_consults import ON_CONSULTS
 from tests.tenancy.attempts_on_designs import ON_DESIGNS
 from tests.tenancy.attempts_on_escalation import ON_ESCALATION
+from tests.tenancy.attempts_on_factors import ON_FACTORS
 from tests.tenancy.attempts_on_files import ON_FILES
 from tests.tenancy.attempts_on_handoffs import ON_HANDOFFS
 from tests.tenancy.attempts_on_knowledge import ON_KNOWLEDGE
 from tests.tenancy.attempts_on_memory import ON_MEMORY
+from tests.tenancy.attempts_on_onboarding import ON_ONBOARDING
 from tests.tenancy.attempts_on_rehearsals import ON_REHEARSALS
 from tests.tenancy.attempts_on_settings import ON_SETTINGS
 from tests.tenancy.attempts_on_streams import ON_STREAMS
@@ -215,6 +217,7 @@ ATTEMPTS: dict[str, tuple[Attempt, object]] = {
     "usage.record": (_record_usage, ValueError),
     "connections.key_of": (lambda s, a, b: connections.key_of(s, b.connection_id), NotFound),
     **ON_ACCOUNTS,
+    **ON_FACTORS,
     **ON_MEMORY,
     **OVER_THE_API,
     **ON_KNOWLEDGE,
@@ -229,6 +232,7 @@ ATTEMPTS: dict[str, tuple[Attempt, object]] = {
     **ON_CONNECTING,
     **ON_SETTINGS,
     **ON_REHEARSALS,
+    **ON_ONBOARDING,
 }
 
 

@@ -137,7 +137,7 @@ def acts(
 
 OF_ALL_TENANTS = {
     *("sweep", "seal", "claim_memory_work", "embed_memories", "start_syncs", "embed_chunks", "look_at_servers"),
-    *("let_go", "clear_tenants"),
+    *("let_go", "clear_tenants", "renew_tokens"),
 }
 OF_KNOWLEDGE = {"list_source", "read_documents", "fail_sync"}
 
@@ -350,7 +350,7 @@ async def test_each_server_is_asked_with_its_own_tenants_token_and_answers_to_it
 
 
 def test_every_activity_of_a_tenant_is_tried() -> None:
-    """Some have none: they go through all tenants, and work for each in a session of its own."""
+    """Some have none: they go through all tenants, each in a session of its own, which ``test_renewing`` tries."""
     names = set()
     for module in pkgutil.iter_modules(activities.__path__, "activities."):
         for _, owner in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):

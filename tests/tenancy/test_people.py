@@ -2,25 +2,22 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 import asyncpg
 import pytest
 
-from konstruct.accounts import linked_accounts, links, recovery_codes, sessions, team
+from konstruct.accounts import ceremonies, linked_accounts, links, recovery_codes, sessions, team, tokens
 from konstruct.accounts.id_tokens import Identity
 from konstruct.db import Database
 from konstruct.tables import Authenticator, Passkey
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
 from tests.support.members import Enrolled, enrolled
-
-TABLES: Final = {
-    "users": "id",
-    **dict.fromkeys(("user_sessions", "user_devices", "account_tokens"), "user_id"),
-    **dict.fromkeys(("authenticators", "recovery_codes", "passkeys", "linked_accounts"), "user_id"),
-}
+from tests.support.office import Furnished
+from tests.tenancy.attempts_on_factors import BETWEEN_PEOPLE, person
+from tests.tenancy.conftest import OF_PEOPLE, Snapshot
 
 
 @pytest.fixture(scope="module")
@@ -60,11 +57,11 @@ async def scoped(product: Any, *, person: UUID | str = "", tenant: UUID | str = 
         await transaction.rollback()
 
 
-@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("table", OF_PEOPLE)
 async def test_a_person_sees_and_changes_what_is_theirs_alone(
     product: Any, anna: Enrolled, ben: Enrolled, table: str
 ) -> None:
-    column = TABLES[table]
+    column = OF_PEOPLE[table]
     async with scoped(product, person=anna.user_id):
         assert {row[0] for row in await product.fetch(f"select {column} from {table}")} == {anna.user_id}
         update = f"update {table} set {column} = {column} where {column} = $1"
@@ -74,7 +71,7 @@ async def test_a_person_sees_and_changes_what_is_theirs_alone(
             await product.execute(f"update {table} set {column} = $1", ben.user_id)
 
 
-@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("table", OF_PEOPLE)
 async def test_a_tenant_sees_no_rows_of_people_not_even_of_its_members(
     product: Any, anna: Enrolled, table: str
 ) -> None:
@@ -98,6 +95,55 @@ async def test_memberships_are_told_to_their_person_and_their_tenant_alone(
         assert [(member.user_id, member.email) for member in await team.members(session)] == [
             (anna.user_id, anna.email)
         ]
+
+
+@pytest.mark.parametrize("name", BETWEEN_PEOPLE)
+async def test_a_person_does_nothing_to_what_another_signs_in_with(
+    ours: Furnished, theirs: Furnished, snapshot: Snapshot, name: str
+) -> None:
+    attempt, expected = BETWEEN_PEOPLE[name]
+    before = await snapshot(theirs)
+    outcome: object = None
+    try:
+        async with ours.database.account_session(await person(ours, "owner")) as session:
+            outcome = await attempt(session, ours, theirs)
+    except Exception as error:
+        outcome = type(error)
+    if isinstance(expected, type):
+        assert isinstance(outcome, type)
+        assert issubclass(outcome, expected)
+    else:
+        assert outcome == expected
+    assert await snapshot(theirs) == before
+
+
+async def test_who_has_a_second_factor_is_told_to_their_tenant_alone(
+    product: Any, ours: Furnished, theirs: Furnished
+) -> None:
+    """Which of its members, and not what it is."""
+    query = "select * from members_with_second_factor()"
+    for office in (ours, theirs):
+        owner = await person(office, "owner")
+        async with scoped(product, tenant=office.tenant_id):
+            assert [tuple(row) for row in await product.fetch(query)] == [(owner,)]
+        async with scoped(product, person=owner):
+            assert await product.fetch(query) == []
+    async with scoped(product):
+        assert await product.fetch(query) == []
+
+
+@pytest.mark.parametrize("function", ["look_at_ceremony", "take_ceremony"])
+async def test_what_is_being_proven_is_told_sealed_and_to_the_browser_alone_that_it_began_in(
+    product: Any, database: Database, vault: Vault, anna: Enrolled, function: str
+) -> None:
+    token = (await ceremonies.begin(database, vault, "factor", {"user_id": "canary"})).get_secret_value()
+    query = f"select {function}($1, $2)"
+    async with scoped(product, person=anna.user_id, tenant=anna.tenant_id):
+        for held, kind in ((b"", "factor"), (tokens.digest(token[:-1]), "factor"), (tokens.digest(token), "passkey")):
+            assert await product.fetchval(query, held, kind) is None
+        told = await product.fetchval(query, tokens.digest(token), "factor")
+    assert told
+    assert "canary" not in told
 
 
 @pytest.mark.parametrize("table", ["mails", "ceremonies"])

@@ -95,7 +95,8 @@ async def _save(request: Request, key: str, member: Member, given: FormData) -> 
 
 def _revision(given: FormData) -> int:
     said = form_.text(given, "revision")
-    return int(said) if said.isascii() and said.isdigit() else -1
+    # Python turns no text of more than some thousand digits into a number.
+    return int(said) if said.isascii() and said.isdigit() and len(said) < 10 else -1
 
 
 async def _again(

@@ -217,3 +217,20 @@ async def test_who_has_lost_everything_is_let_in_by_the_password_again(database:
         assert await factors.forget(session, ana.user_id)
         assert not await factors.forget(session, ana.user_id)
         assert await factors.held(session, ana.user_id) == factors.Held(True, False, 0, 0, 0)
+
+
+@pytest.mark.parametrize("transports", [5, {"usb": 1}, "usb", None, [[]]])
+async def test_how_a_browser_names_transports_breaks_nothing(
+    database: Database, ana: Enrolled, transports: object
+) -> None:
+    key = key_of()
+    asked = passkeys.ask_to_register(SITE, ana.user_id, ana.email, ana.name, [])
+    answer = json.loads(key.create(asked.options))
+    answer["response"]["transports"] = transports
+    async with database.account_session(ana.user_id) as session:
+        try:
+            await passkeys.register(
+                session, SITE, ana.user_id, "A key", challenge=asked.challenge, answer=json.dumps(answer)
+            )
+        except BadInput:
+            assert transports == 5

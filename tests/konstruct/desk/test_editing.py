@@ -56,6 +56,11 @@ async def test_what_is_put_there_is_what_the_desk_goes_by(office: Office) -> Non
     assert loaded["groups"][name]["hours"]["mon"] == hours["mon"]
 
 
+async def test_nobody_has_the_address_of_the_page_that_adds_people(office: Office) -> None:
+    assert await person(office, name="New") == "new-2"
+    assert await group(office, name="New", people=["new-2"]) == "new-3"
+
+
 async def test_two_of_one_name_have_keys_of_their_own(office: Office) -> None:
     keys = [await person(office, name="Grace"), await person(office, name="Grace")]
     assert keys == ["grace", "grace-2"]
