@@ -85,7 +85,9 @@ async def _talked_to(session: AsyncSession, connection: Seen | None) -> Employee
     query = select(Employee).where(col(Employee.archived_at).is_(None)).order_by(col(Employee.created_at))
     every = list(await session.scalars(query))
     serving = connection.employee.employee_id if connection is not None else None
-    return next((each for each in every if each.id == serving), every[0] if every else None)
+    # Drafts that people have begun come last: they are theirs to publish.
+    every.sort(key=lambda each: (each.id != serving, each.published_version == 0))
+    return every[0] if every else None
 
 
 async def _exists_configured(session: AsyncSession, made: UUID | None) -> bool:
@@ -116,10 +118,9 @@ async def somebody(session: AsyncSession, tenant_id: UUID, *, actor: str) -> Emp
     published from the first of the starting points, so that nobody who writes at once waits for the next step."""
     tenant = await _held(session)
     employee = await _talked_to(session, None)
-    if employee is None:
+    if employee is None or employee.published_version == 0:
         employee = await drafting.create(session, tenant_id, starts.STARTS[0].content(), actor=actor)
         tenant.onboarding = {**tenant.onboarding, _MADE: str(employee.id)}
-    if employee.published_version == 0:
         await _publish(session, employee.key, actor)
     return employee
 
@@ -136,7 +137,7 @@ async def configure(
 
     Raises:
         BadInput: there is no such starting point, or what was written cannot be used.
-        Conflict: somebody has made it theirs meanwhile.
+        Conflict: somebody has made it theirs meanwhile, or published another one.
     """
     chosen = starts.called(start)
     if chosen is None:
@@ -148,14 +149,16 @@ async def configure(
     if about.strip():
         content["system_prompt"] = f"{content['system_prompt']}\n\nAbout the business:\n{about.strip()}".strip()
     tenant = await _held(session)
-    made = tenant.onboarding.get(_MADE)
-    employee = await _talked_to(session, None)
-    if employee is None:
+    made = UUID(tenant.onboarding[_MADE]) if _MADE in tenant.onboarding else None
+    if await _exists_configured(session, made):
+        raise Conflict("Somebody has published it meanwhile; change it in the designer.")
+    employee = await session.get(Employee, (tenant_id, made)) if made is not None else None
+    if employee is None or employee.archived_at is not None:
         employee = await drafting.create(session, tenant_id, content, actor=actor)
     else:
         draft = await drafting.of(session, employee)
-        if draft.published_version > 1 or (draft.published_version == 1 and str(employee.id) != made):
-            raise Conflict("Somebody has published it meanwhile; change it in the designer.")
+        if draft.is_open:
+            raise Conflict("Somebody has begun to change it; publish that in the designer.")
         await drafting.save(session, employee.key, content, revision=draft.revision, actor=actor)
     await _publish(session, employee.key, actor)
     # What somebody decided to leave as it was made is theirs from now on, too.

@@ -1,6 +1,7 @@
 """What becomes of everything that goes wrong: a page, or a toast where a part of a page was asked for."""
 
 import math
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
@@ -30,6 +31,8 @@ SAYS: Final[Mapping[int, tuple[str, str]]] = {
     503: ("Konstruct is not all there right now.", "A part that this page needs does not answer. Try again soon."),
 }
 """Title and sentence of each status."""
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{43}")
+"""Of a link that lets somebody in, which is nothing for a log."""
 
 
 def install(app: FastAPI) -> None:
@@ -54,7 +57,7 @@ def page(
 async def _of_ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, KonstructError)  # noqa: S101  # Registered for no other.
     if error.status >= 500:
-        log.warning("request_failed", path=request.url.path, status=error.status, error=str(error))
+        log.warning("request_failed", path=_TOKEN.sub("…", request.url.path), status=error.status, error=str(error))
         # What a deployment lacks or cannot reach is for its operator to read, in the log and on the status page.
         return page(request, 503 if isinstance(error, Misconfigured) or error.status != 500 else 500)
     headers = {}

@@ -65,6 +65,8 @@ class Identity:
     is_email_proven: bool
     """The provider says that the mailbox is theirs, in a way that can be relied on."""
     name: str | None = field(repr=False)
+    shown_at: float | None = None
+    """When they last showed there who they are, in seconds since 1970; not all providers say."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,7 @@ def said_of(issuer: str, subject: str, claims: Mapping[str, Any], *, published: 
         address,
         address is not None and _proves(published, address, claims),
         name.strip()[:_LONGEST] if isinstance(name, str) and name.strip() else None,
+        _time(claims.get("auth_time")),
     )
 
 

@@ -60,7 +60,10 @@ async def invite(
         raise NotAllowed("Only owners invite owners." if role == "owner" else "Your role may not invite anybody.")
     if any(member.email == email for member in await team.members(session)):
         raise Conflict("This person is in the team already.")
-    if len(await waiting(session)) >= MOST_OPEN:
+    open_ones = await waiting(session)
+    if any(each.email == email and not may_give(by.role, each.role) for each in open_ones):
+        raise NotAllowed("An owner has invited this person as an owner: only owners change that.")
+    if len(open_ones) >= MOST_OPEN:
         raise Conflict(f"There are {MOST_OPEN} open invitations. Withdraw some first.")
     token, now = tokens.new_token(), utc_now()
     changes = {

@@ -183,7 +183,7 @@ class Provider:
         )
         if status != 200 or said.get("sub") != person.subject:
             return person
-        claims = {"name": person.name, **said}
+        claims = {"name": person.name, **said, "auth_time": person.shown_at}
         return id_tokens.said_of(person.issuer, person.subject, claims, published=metadata["issuer"])
 
     async def _described(self) -> Mapping[str, Any]:

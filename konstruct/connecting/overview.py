@@ -10,6 +10,7 @@ from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from konstruct.db import among
 from konstruct.errors import NotFound
 from konstruct.identity import ConnectionId
 from konstruct.tables import Connection, Employee, EmployeeBinding, EmployeeVersion, Message
@@ -71,10 +72,8 @@ async def employees(session: AsyncSession) -> list[Served]:
 
 async def every(session: AsyncSession) -> list[Seen]:
     """Those in use first, each group in the order in which they were connected."""
-    by_id = {served.employee_id: served for served in await employees(session)}
     query = select(Connection).where(col(Connection.kind) != _NO_CHANNEL).order_by(col(Connection.created_at))
-    rows = await session.scalars(query)
-    seen = [await _seen(session, row, by_id) for row in rows]
+    seen = await _seen(session, list(await session.scalars(query)))
     return sorted(seen, key=lambda connection: connection.status == "disconnected")
 
 
@@ -84,15 +83,26 @@ async def one(session: AsyncSession, connection_id: UUID) -> Seen:
     row = (await session.execute(query)).scalar_one_or_none()
     if row is None:
         raise NotFound("There is no such connection.")
-    return await _seen(session, row, {served.employee_id: served for served in await employees(session)})
+    return (await _seen(session, [row]))[0]
 
 
-async def _seen(session: AsyncSession, row: Connection, by_id: Mapping[UUID, Served]) -> Seen:
-    bound = await session.scalars(
-        select(EmployeeBinding)
-        .where(col(EmployeeBinding.connection_id) == row.id)
-        .order_by(col(EmployeeBinding.channel))
-    )
+async def _seen(session: AsyncSession, rows: Sequence[Connection]) -> list[Seen]:
+    """In as many queries for a thousand of them as for one."""
+    by_id = {served.employee_id: served for served in await employees(session)}
+    bound: dict[UUID, list[tuple[str, Served]]] = {row.id: [] for row in rows}
+    query = select(EmployeeBinding).where(among(col(EmployeeBinding.connection_id), bound))
+    for binding in await session.scalars(query.order_by(col(EmployeeBinding.channel))):
+        bound[binding.connection_id].append((binding.channel, by_id[binding.employee_id]))
+    heard = {row.id: await _last_said(session, row) for row in rows if row.kind == "console"}
+    return [_one_seen(row, by_id[row.employee_id], bound[row.id], heard) for row in rows]
+
+
+def _one_seen(
+    row: Connection,
+    employee: Served,
+    bindings: Sequence[tuple[str, Served]],
+    heard: Mapping[UUID, datetime | None],
+) -> Seen:
     return Seen(
         connection_id=ConnectionId(row.id),
         key=row.key,
@@ -102,13 +112,13 @@ async def _seen(session: AsyncSession, row: Connection, by_id: Mapping[UUID, Ser
         status=row.status,
         status_reason=row.status_reason,
         status_changed_at=row.status_changed_at,
-        employee=by_id[row.employee_id],
-        last_event_at=await _last_said(session, row) if row.kind == "console" else row.last_event_at,
+        employee=employee,
+        last_event_at=heard.get(row.id, row.last_event_at),
         token_expires_at=row.token_expires_at,
         renews=row.renew_at is not None,
         renewal_problem=row.renewal_problem,
         functions=tuple(row.functions),
-        bindings=tuple((binding.channel, by_id[binding.employee_id]) for binding in bound),
+        bindings=tuple(bindings),
     )
 
 

@@ -13,6 +13,7 @@ from konstruct.accounts.id_tokens import Identity
 from konstruct.accounts.oidc import Attempt, CameBack, Provider
 from konstruct.accounts.providing import Newcomer
 from konstruct.errors import BadInput, Conflict, KonstructError, Misconfigured
+from konstruct.tables.base import utc_now
 from portal import access, proving
 from portal.access import Person, anybody, signed_in, visitor
 from portal.entering import let_in
@@ -164,6 +165,10 @@ async def _linked(request: Request, provider: Provider, who: Identity, facts: di
 async def _confirmed(request: Request, provider: Provider, who: Identity, facts: dict[str, str]) -> Response:
     person = await _same(request, facts)
     database = services(request).database
+    if who.shown_at is not None and who.shown_at < (utc_now() - sessions.RECENT).timestamp():
+        raise Conflict(
+            f"{provider.name} did not ask you who you are. Sign out there and try again, or use another way."
+        )
     if await providing.is_linked(database, person.user_id, who):
         async with database.account_session(person.user_id) as session:
             token = await sessions.renew(session, person.session_id, factor=f"provider:{provider.key}")

@@ -170,5 +170,6 @@ async def test_every_call_to_a_model_is_audited_with_what_it_cost(office: Office
         "estimated": False,
         "cost": "0.00012",
         "latency_ms": 0,
+        "key_of": "deployment",
     }
     assert events[2].detail["cost"] is None

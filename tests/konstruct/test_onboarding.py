@@ -111,6 +111,23 @@ async def test_what_somebody_published_meanwhile_is_not_overwritten(database: Da
     assert (await published(database, tenant))[-1].role == "Lighthouse keeper"
 
 
+async def test_what_somebody_has_begun_is_neither_published_nor_overwritten(database: Database, tenant: UUID) -> None:
+    async with database.tenant_session(tenant) as session:
+        begun = await drafting.create(session, tenant, {"name": "Bo", "role": "Half done"}, actor=ACTOR)
+    made = await make_somebody(database, tenant)
+    assert made.id != begun.id
+    async with database.tenant_session(tenant) as session:
+        draft = await drafting.read(session, made.key)
+        await drafting.save(session, made.key, {**draft.content, "role": "Mine"}, revision=draft.revision, actor=ACTOR)
+    with pytest.raises(Conflict, match="begun to change it"):
+        await configure(database, tenant)
+    async with database.tenant_session(tenant) as session:
+        await drafting.discard(session, made.key, revision=draft.revision + 1, actor=ACTOR)
+    assert (await configure(database, tenant)).id == made.id
+    async with database.tenant_session(tenant) as session:
+        assert (await drafting.read(session, begun.key)).content["role"] == "Half done"
+
+
 async def test_an_employee_of_a_file_is_configured_already(database: Database, office: Office) -> None:
     found = await progress(database, office.tenant_id)
     assert found.done == {"channel": True, "employee": True, "message": False}

@@ -108,7 +108,7 @@ async def test_a_change_is_told_by_the_names_of_what_changed(shop: Shop) -> None
 async def test_an_employee_with_other_tools_is_a_new_version(shop: Shop) -> None:
     await shop.equip()
     shop.change("tools: [look, crm/find]", "tools: [{name: look, approval: always}]\n    knowledge: [handbook]")
-    assert await shop.equip() == ["~ employee ada: version 2 (knowledge, tools)"]
+    assert await shop.equip() == ["~ employee ada: version 2 (tools, knowledge)"]
 
 
 async def test_what_the_file_leaves_out_is_left_and_named(shop: Shop) -> None:

@@ -8,6 +8,7 @@ from uuid import UUID
 import httpx
 import pytest
 from fastapi import HTTPException
+from structlog.testing import capture_logs
 
 from konstruct.errors import (
     BadInput,
@@ -48,6 +49,10 @@ def guard(nothing: Settings) -> Guard:
     @guard.app.get("/raise/{name}")
     async def fail(name: str) -> None:
         raise ERRORS[name]
+
+    @guard.app.get("/invitations-away/{token}")
+    async def invited(token: str) -> None:
+        raise Unavailable("It is away.")
 
     @guard.app.get("/rows/{row_id}")
     async def row(row_id: UUID, page: int = 1) -> None:
@@ -117,3 +122,10 @@ async def test_a_method_that_a_page_does_not_take_says_so(visitor: httpx.AsyncCl
 async def test_what_is_not_there_when_something_is_missing_leads_to_the_status_page(visitor: httpx.AsyncClient) -> None:
     assert 'href="/status"' in (await visitor.get("/raise/away")).text
     assert 'href="/status"' not in (await visitor.get("/raise/nothing")).text
+
+
+async def test_no_link_that_lets_somebody_in_is_written_to_the_log(visitor: httpx.AsyncClient) -> None:
+    token = "canary-of-a-token-that-opens-an-account-now"
+    with capture_logs() as logs:
+        assert (await visitor.get(f"/invitations-away/{token}")).status_code == 503
+    assert [each["path"] for each in logs] == ["/invitations-away/…"]

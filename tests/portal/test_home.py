@@ -38,9 +38,13 @@ async def home(portal: httpx.AsyncClient, who: Enrolled) -> str:
 
 
 def refused_key(office: Office, provider: str) -> ModelKey:
-    shown = {"last_four": "abcd", "fingerprint": "0" * 12}
     return ModelKey(
-        **{"tenant_id": office.tenant_id, "provider": provider, "sealed": "…", "created_by": "user:x", **shown},
+        tenant_id=office.tenant_id,
+        provider=provider,
+        sealed="…",
+        last_four="abcd",
+        fingerprint="0" * 12,
+        created_by="user:x",
         refused_at=utc_now(),
         refused_why="It is not a key.",
     )

@@ -13,6 +13,7 @@ from konstruct.accounts.sessions import SignedIn
 from konstruct.db import Database
 from konstruct.settings import Settings
 from konstruct.tables import User
+from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
 from tests.portal.conftest import browser
 from tests.support.members import COOKIE, Enrolled, enrolled, let_time_pass
@@ -216,6 +217,22 @@ async def test_a_provider_is_linked_by_who_is_signed_in_and_unlinked(
         [account] = await linked_accounts.listing(session, ana.user_id)
     await visitor.post(f"{SECURITY}/providers/{account.id}/unlink")
     assert await linked(database, ana) == []
+
+
+async def test_a_provider_that_asked_nobody_anything_confirms_nothing(
+    visitor: httpx.AsyncClient, double: OidcDouble, database: Database, ana: Enrolled
+) -> None:
+    visitor.cookies.set(COOKIE, ana.cookie, domain="localhost.local")
+    await walk(visitor, double, f"{SECURITY}/providers/double")
+    await let_time_pass(database, ana)
+    double.lies = Lies(claims={"auth_time": int(utc_now().timestamp()) - 3_600})
+    answer = await walk(visitor, double, "/account/confirm/with/double")
+    assert urlsplit(answer.headers["location"]).path == "/account/confirm"
+    assert "did not ask you who you are" in (await visitor.get("/account/confirm")).text
+
+    double.lies = Lies(claims={"auth_time": int(utc_now().timestamp())})
+    answer = await walk(visitor, double, f"/account/confirm/with/double?next={SECURITY}")
+    assert answer.headers["location"] == SECURITY
 
 
 async def test_an_account_opens_one_person_and_what_is_not_linked_confirms_nothing(

@@ -81,6 +81,18 @@ async def test_owners_are_made_and_unmade_by_owners_alone(
     assert "Only owners invite owners." in refused.text
 
 
+async def test_the_invitation_of_an_owner_is_changed_by_owners_alone(
+    portal: httpx.AsyncClient, database: Database, vault: Vault, owner: Enrolled, address: str
+) -> None:
+    admin = await enrolled(database, vault, "admin", owner.tenant_id)
+    await post(portal, owner, "/invite", email=address, role="owner")
+    refused = await post(portal, admin, "/invite", email=address, role="viewer")
+
+    assert refused.status_code == 422
+    assert "only owners change that" in refused.text
+    assert "invited as owner" in (await portal.get(f"/invitations/{await token_of(database, vault, address)}")).text
+
+
 @pytest.mark.parametrize("path", ["/members/{}/role", "/members/{}/remove", "/leave"])
 async def test_the_only_owner_stays(portal: httpx.AsyncClient, database: Database, owner: Enrolled, path: str) -> None:
     await post(portal, owner, path.format(owner.user_id), role="viewer")

@@ -16,6 +16,7 @@ from konstruct.tables import AuditEvent, Connection, WhatsAppDraft
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
 from tests.konstruct.connecting.test_renewing import connect, workspace_of
+from tests.support.crowds import statements
 from tests.support.office import Office, hire, open_office
 
 ACTOR = "user:0"
@@ -46,6 +47,29 @@ async def test_a_disconnected_account_is_free_and_comes_back_as_it_was(
         await connect(office, workspace_of(office))
     actions = [event.action for event in await office.rows(AuditEvent)]
     assert actions.count("connection.disconnected") == 2
+
+
+async def test_many_connections_are_looked_at_in_as_few_queries_as_one(office: Office) -> None:
+    with statements(office.database) as few:
+        async with office.session() as session:
+            assert len(await overview.every(session)) == 1
+    async with office.session() as session:
+        session.add_all(
+            [
+                Connection(
+                    tenant_id=office.tenant_id,
+                    key=f"slack-{place}",
+                    kind="slack",
+                    account=f"-/T{new_id().hex}",
+                    employee_id=office.employee_id,
+                )
+                for place in range(30)
+            ]
+        )
+    with statements(office.database) as many:
+        async with office.session() as session:
+            assert len(await overview.every(session)) == 31
+    assert len(many) == len(few)
 
 
 async def test_who_serves_is_chosen_for_all_or_for_a_channel(office: Office) -> None:

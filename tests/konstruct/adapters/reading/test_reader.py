@@ -144,4 +144,5 @@ async def test_a_child_knows_no_secret_and_can_open_nothing(
     said = (await reader.read(b"a,b", name="a.csv")).sections[0].text
     assert said.startswith("OSError OSError OSError [")
     assert "KONSTRUCT_SECRET" not in said
-    assert said.endswith(" 10")
+    # Ten below the tests, which may have been given little to begin with; there is nothing below 19.
+    assert said.endswith(f" {min(os.nice(0) + 10, 19)}")
