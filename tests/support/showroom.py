@@ -84,6 +84,7 @@ async def _named(office: Office, slug: str, name: str) -> None:
     async with office.session() as session:
         tenant = await session.get_one(Tenant, office.tenant_id)
         tenant.slug, tenant.name, tenant.time_zone = slug, name, "Europe/Lisbon"
+        tenant.onboarding = {"closed": True}
 
 
 async def _employees(office: Office, owner: Enrolled) -> None:
