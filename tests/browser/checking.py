@@ -2,7 +2,7 @@
 telephone; no error in the console; nothing that the content security policy had to stop."""
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 from weakref import WeakKeyDictionary
 
 from playwright.async_api import ConsoleMessage, Page, Response, ViewportSize, expect
@@ -78,7 +78,11 @@ async def check_page(page: Page) -> None:
     """Fails with all that is wrong with the page as it stands now, menus and dialogs that are open included."""
     wrong = []
     before = page.viewport_size or DESK
-    for place, scheme, size in (("desk", "light", before), ("telephone", "dark", TELEPHONE)):
+    looks: tuple[tuple[str, Literal["light", "dark"], ViewportSize], ...] = (
+        ("desk", "light", before),
+        ("telephone", "dark", TELEPHONE),
+    )
+    for place, scheme, size in looks:
         await page.set_viewport_size(size)
         await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         themed = page.locator("html.dark" if scheme == "dark" else "html:not(.dark)")

@@ -76,7 +76,7 @@ async def page_as(browser: Browser, portal_url: str, database: Database, vault: 
         contexts.append(opened)
         opened.set_default_timeout(10_000)
         if isinstance(person, Enrolled):
-            await opened.add_cookies([person.browser_cookie])  # type: ignore[list-item]
+            await opened.add_cookies([person.browser_cookie])
         page = await opened.new_page()
         listen(page)
         return page

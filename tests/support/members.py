@@ -40,7 +40,7 @@ class Enrolled:
         return {COOKIE: self.cookie}
 
     @property
-    def browser_cookie(self) -> dict[str, Any]:
+    def browser_cookie(self) -> Any:
         """As Playwright takes it, for a portal on this machine."""
         place = {"domain": "127.0.0.1", "path": "/", "secure": True, "httpOnly": True, "sameSite": "Lax"}
         return {"name": COOKIE, "value": self.cookie, **place}
