@@ -30,11 +30,10 @@ async def show(request: Request, member: Beginner) -> Response:
 
 @router.get("/message")
 async def look_for_message(request: Request, member: Beginner) -> Response:
-    """Asked again and again by the page, which is loaded anew once the message was answered."""
+    """Asked again and again by the page until the message was answered."""
     async with services(request).database.tenant_session(member.tenant_id) as session:
         progress = await onboarding.progress(session)
-    headers = {"HX-Refresh": "true"} if progress.is_answered else {}
-    return render(request, "pages/onboarding/message.html", progress=progress, headers=headers)
+    return render(request, "pages/onboarding/message.html", progress=progress)
 
 
 @router.post("/slack")

@@ -94,6 +94,7 @@ async def test_from_signing_up_to_the_first_reply_in_slack(newcomer: Newcomer, t
     await town.slack.person_says(channel, "U0NORA", "When are you open?", team=workspace.team_id)
     newcomer.fields += 1
     await town.slack.wait_for_message(channel, 1, team=workspace.team_id, timeout=60)
+    await newcomer.press("See what is next", "link")
     await expect(page.get_by_role("heading", name="You are set up")).to_be_visible()
     print(newcomer.report("Slack"))  # noqa: T201
     await check_page(page)
@@ -118,6 +119,9 @@ async def test_without_a_channel_the_first_reply_is_in_the_browser(newcomer: New
     await page.get_by_placeholder("Write as a contact would …").fill("Do you sell kites?")
     newcomer.fields += 1
     await newcomer.press("Send")
-    await expect(page.get_by_role("heading", name="You are set up")).to_be_visible(timeout=60_000)
+    await expect(page.get_by_text("It was answered")).to_be_visible(timeout=60_000)
+    await expect(page.get_by_text("You said: Do you sell kites?")).to_be_visible()
+    await newcomer.press("See what is next", "link")
+    await expect(page.get_by_role("heading", name="You are set up")).to_be_visible()
     print(newcomer.report("in the browser"))  # noqa: T201
     await check_page(page)

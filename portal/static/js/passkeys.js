@@ -102,6 +102,8 @@ async function press(form) {
 }
 
 async function offerInFields(form) {
+  // Passkeys are for names: at a number there are none to offer, and whoever presses the button is told so.
+  if (/^[\d.]+$|:/.test(location.hostname)) return;
   if (!(await PublicKeyCredential.isConditionalMediationAvailable?.())) return;
   try {
     send(form, await ask(form, "get", { mediation: "conditional" }));
