@@ -16,7 +16,7 @@ from konstruct.db import Database
 from konstruct.settings import Settings
 from konstruct.vault import Vault
 from portal.app import build
-from tests.support.members import COOKIE, Enrolled, enrolled
+from tests.support.members import COOKIE, PASSWORD, Enrolled, enrolled, sign_in
 from tests.support.office import open_office
 
 _NASTY = ("a\0b", "9" * 5_000)
@@ -104,6 +104,30 @@ async def test_nobody_confirms_the_address_of_another_account(
     signed_in = await sessions.find(database, anna.cookie)
     assert signed_in is not None
     assert signed_in.email == anna.email
+
+
+async def test_a_new_password_ends_links_that_were_mailed_before(
+    portal: httpx.AsyncClient, database: Database, vault: Vault, anna: Enrolled
+) -> None:
+    """Whoever had got in may have asked for the account to have an address of theirs."""
+    for change, at in (("/account/password", held(anna)), ("/reset/password", {})):
+        theirs = f"eve-{secrets.token_hex(5)}@example.org"
+        eve = {"cookie": f"{COOKIE}={await sign_in(database, anna.user_id)}"}
+        await portal.post("/account/email", data={"email": theirs}, headers=eve)
+        await portal.post("/reset", data={"email": anna.email})
+        found = {mail.to: re.search(r"token=([A-Za-z0-9_-]{43})", mail.text) for mail in await newest(database, vault)}
+        link, reset = found[theirs], found[anna.email]
+        assert link
+        assert reset
+        assert (await portal.get("/verify", params={"token": link[1]}, headers=eve)).status_code == 200
+        done = await portal.post(change, data={"password": f"{PASSWORD} anew", "token": reset[1]}, headers=at)
+        assert done.status_code == 303
+        assert (await portal.get("/verify", params={"token": link[1]}, headers=eve)).status_code == 404
+
+
+async def newest(database: Database, vault: Vault) -> list[mails.KeptMail]:
+    """Such as carry a link, the newest last."""
+    return [mail for mail in reversed(await mails.kept(database, vault, 1_000)) if "token=" in mail.text]
 
 
 async def test_passwords_are_not_judged_and_hashed_without_end(portal: httpx.AsyncClient, anna: Enrolled) -> None:
