@@ -6,6 +6,7 @@ from typing import Literal
 
 from konstruct.attention import Matter
 from konstruct.connecting.overview import Seen
+from konstruct.model_keys.trying import NAMES
 from portal import channel_words
 from portal.access import Member
 
@@ -62,7 +63,12 @@ def _sentences(matter: Matter) -> tuple[str, str, Tone, str]:
             title = "A decision is waited for" if many == 1 else f"{many} decisions are waited for"
             return title, "Say yes or no in Slack, where the question was asked.", "warning", "hand"
         case "model_key":
-            return f"Your key for {name} is refused", f"Its models are passed over.{reason}", "danger", "key-round"
+            return (
+                f"Your key for {NAMES.get(name, name)} is refused",
+                f"Its models are passed over.{reason}",
+                "danger",
+                "key-round",
+            )
         case "tool":
             return f"The tool {name} does not work", f"Employees go on without it.{reason}", "warning", "wrench"
         case "knowledge_source":

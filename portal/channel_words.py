@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 from konstruct.adapters import slack_errors, whatsapp_errors
 from konstruct.connecting.overview import Seen
@@ -22,7 +22,20 @@ class State:
     is_to_reconnect: bool = False
 
 
-def title(seen: Seen) -> str:
+class Connected(Protocol):
+    """What a connection is called by."""
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def external(self) -> Mapping[str, Any]: ...
+
+
+def title(seen: Connected) -> str:
     """What the account is called among people."""
     if seen.kind == "slack":
         return str(seen.external.get("team_name") or seen.external.get("team_id") or seen.key)

@@ -2,7 +2,7 @@
 It holds for conversations that begin from now on, and is no part of a version: it changes at once."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -23,6 +23,7 @@ class Served:
 
     key: str
     kind: str
+    external: dict[str, Any]
     status: str
     employee_key: str
     channels: dict[str, str]
@@ -36,7 +37,10 @@ async def connections(session: AsyncSession) -> list[Served]:
     for row in await session.scalars(select(EmployeeBinding).order_by(col(EmployeeBinding.channel))):
         bound.setdefault(row.connection_id, {})[row.channel] = keys[row.employee_id]
     rows = await session.scalars(select(Connection).where(*_IN_USE).order_by(col(Connection.key)))
-    return [Served(row.key, row.kind, row.status, keys[row.employee_id], bound.get(row.id, {})) for row in rows]
+    return [
+        Served(row.key, row.kind, dict(row.external), row.status, keys[row.employee_id], bound.get(row.id, {}))
+        for row in rows
+    ]
 
 
 async def served_by(session: AsyncSession, employee_id: UUID) -> list[str]:

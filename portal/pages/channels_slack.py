@@ -43,7 +43,7 @@ async def ask(request: Request, member: Editor) -> Response:
 async def begin(request: Request, member: Editor, employee: Annotated[str, Form()] = "") -> Response:
     here = services(request)
     if here.slack_oauth is None:
-        return await _ask(request, member, status=422, errors={"": "This deployment has no Slack app yet."})
+        return await _ask(request, member, status=422, errors={"": "This Konstruct has no Slack app yet."})
     async with here.database.tenant_session(member.tenant_id) as session:
         chosen = [served for served in await overview.employees(session) if str(served.employee_id) == employee]
     if not chosen or chosen[0].is_archived:

@@ -40,7 +40,7 @@ async def look_for_message(request: Request, member: Beginner) -> Response:
 async def add_to_slack(request: Request, member: Beginner) -> Response:
     here = services(request)
     if here.slack_oauth is None:
-        return await _page(request, member, status=422, errors={"": "This deployment has no Slack app yet."})
+        return await _page(request, member, status=422, errors={"": "This Konstruct has no Slack app yet."})
     async with here.database.tenant_session(member.tenant_id) as session:
         employee = await onboarding.somebody(session, member.tenant_id, actor=member.actor)
     return await lead_to_slack(request, member, here.slack_oauth, employee.id)

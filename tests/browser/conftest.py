@@ -15,7 +15,7 @@ from tests.browser import chromium
 from tests.browser.checking import DESK, listen
 from tests.browser.gallery import add_gallery
 from tests.support.http import serve
-from tests.support.members import COOKIE, Enrolled, enrolled
+from tests.support.members import Enrolled, enrolled
 
 PageAs = Callable[[Enrolled | Role | None], Awaitable[Page]]
 
@@ -76,19 +76,7 @@ async def page_as(browser: Browser, portal_url: str, database: Database, vault: 
         contexts.append(opened)
         opened.set_default_timeout(10_000)
         if isinstance(person, Enrolled):
-            await opened.add_cookies(
-                [
-                    {
-                        "name": COOKIE,
-                        "value": person.cookie,
-                        "domain": "127.0.0.1",
-                        "path": "/",
-                        "secure": True,
-                        "httpOnly": True,
-                        "sameSite": "Lax",
-                    }
-                ]
-            )
+            await opened.add_cookies([person.browser_cookie])
         page = await opened.new_page()
         listen(page)
         return page

@@ -96,7 +96,7 @@ async def test_a_team_grows_and_shrinks(page_as: PageAs, page: Page, database: D
     desk = await page_as(owner)
     await desk.goto(f"/t/{owner.slug}/team")
     await check_page(desk)
-    await desk.get_by_role("link", name="Invite somebody").click()
+    await desk.get_by_role("link", name="Invite").click()
     await check_page(desk)
     await desk.get_by_label("E-mail").fill(address)
     await desk.get_by_text("Viewer").click()

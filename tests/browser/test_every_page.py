@@ -1,10 +1,11 @@
-"""Every page there is, as an owner sees it: accessible, on a telephone too, and without a complaint of the browser.
+"""Every page there is, as owners of a full and of an empty business see it: accessible at a desk and on a telephone,
+without a complaint of the browser, and with nothing in it that leads nowhere.
 
-A new page is here by itself; one that needs more than a business with an employee and a channel is named below.
+A new page is here by itself; one that needs more than the showroom has is named below.
 """
 
-from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urldefrag, urljoin
 
 import pytest
 from playwright.async_api import Page
@@ -14,10 +15,9 @@ from konstruct.settings import Settings
 from konstruct.vault import Vault
 from portal import access
 from portal.app import build
-from tests.browser.checking import check_page
+from tests.browser.checking import check_page, run
 from tests.browser.conftest import PageAs
-from tests.support.members import Enrolled, enrolled
-from tests.support.office import Office, open_office
+from tests.support.showroom import Showroom, furnish
 
 pytestmark = pytest.mark.stack
 
@@ -43,41 +43,76 @@ _ROUTES: Final = [
     for path, methods, _ in access.declared(build(Settings()).app.routes)
     if "GET" in methods and path not in NOT_PAGES
 ]
-
-
-@dataclass(frozen=True)
-class Place:
-    office: Office
-    owner: Enrolled
-
-    def filled(self, path: str) -> str:
-        return path.format(
-            tenant=self.owner.slug,
-            key="new" if "/desk/" in path else "ada",
-            number=1,
-            connection=self.office.connection_id,
-            provider="anthropic",
-        )
+_OF_ANY_BUSINESS: Final = [path for path in _ROUTES if path.startswith("/t/{tenant}") and path.count("{") == 1]
+"""Those of no employee or channel, which an empty business has none of."""
+_WHOLE: Final = """
+(() => {
+  const wrong = [];
+  const headings = [...document.querySelectorAll("h1")].filter((each) => each.checkVisibility());
+  if (headings.length !== 1) wrong.push(`${headings.length} headings of the first rank`);
+  if (!/^\\S.+ · Konstruct$/.test(document.title)) wrong.push(`the title is ${JSON.stringify(document.title)}`);
+  for (const each of document.images)
+    if (each.complete && !each.naturalWidth) wrong.push(`no picture at ${each.src}`);
+  for (const each of document.querySelectorAll("use")) {
+    const shape = each.getBBox();
+    if (each.checkVisibility() && !shape.width && !shape.height) wrong.push(`no drawing ${each.getAttribute("href")}`);
+  }
+  for (const each of document.querySelectorAll('a[href^="#"]'))
+    if (!document.getElementById(each.hash.slice(1))) wrong.push(`nothing is called ${each.hash}`);
+  return wrong;
+})()
+"""
+_LINKS: Final = """[...document.querySelectorAll("a[href]")].map((each) => each.getAttribute("href"))"""
+_known_links: Final[dict[str, int]] = {}
+"""What links of pages were answered with, so that each is followed once."""
 
 
 @pytest.fixture(scope="module")
-async def place(database: Database, vault: Vault) -> Place:
-    office = await open_office(database, vault)
-    return Place(office, await enrolled(database, vault, tenant=office.tenant_id))
+async def room(database: Database, vault: Vault) -> Showroom:
+    return await furnish(database, vault)
 
 
-@pytest.fixture
-async def page(page_as: PageAs, place: Place) -> Page:
-    return await page_as(place.owner)
-
-
-@pytest.mark.parametrize("path", _ROUTES)
-async def test_a_page_is_accessible_and_fits_a_telephone(page: Page, place: Place, path: str) -> None:
-    answer = await page.goto(place.filled(path))
+async def looked_at(page: Page, address: str) -> None:
+    answer = await page.goto(address)
 
     assert answer is not None
     assert answer.status == 200, page.url
     await check_page(page)
+    wrong = await run(page, _WHOLE)
+    for link in await run(page, _LINKS):
+        target, _ = urldefrag(urljoin(page.url, link))
+        if not target.startswith(urljoin(page.url, "/")):
+            continue
+        if target not in _known_links:
+            _known_links[target] = (await page.request.get(target)).status
+        if _known_links[target] >= 400:
+            wrong.append(f"{_known_links[target]} at {target}")
+    assert not wrong, f"{page.url}\n" + "\n".join(wrong)
+
+
+@pytest.mark.parametrize("path", _ROUTES)
+async def test_a_page_of_a_business_in_which_much_has_happened(page_as: PageAs, room: Showroom, path: str) -> None:
+    page = await page_as(room.owner)
+    address = path.format(
+        tenant=room.owner.slug,
+        key="workshop" if "/groups/" in path else "ben" if "/people/" in path else "ada",
+        number=2,
+        connection=room.rich.connection_id,
+        provider="anthropic",
+    )
+    await looked_at(page, address)
+
+
+@pytest.mark.parametrize("path", _OF_ANY_BUSINESS)
+async def test_a_page_of_a_business_in_which_nothing_has(page_as: PageAs, room: Showroom, path: str) -> None:
+    page = await page_as(room.newcomer)
+    await looked_at(page, path.format(tenant=room.newcomer.slug))
+
+
+@pytest.mark.parametrize("which", ["whatsapp", "lost"])
+async def test_other_channels(page_as: PageAs, room: Showroom, which: str) -> None:
+    page = await page_as(room.owner)
+    await looked_at(page, f"/t/{room.owner.slug}/channels/{getattr(room, which)}")
 
 
 def test_what_is_left_out_is_there_to_be_left_out() -> None:

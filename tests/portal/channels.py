@@ -8,6 +8,7 @@ import httpx
 from konstruct.connecting import overview
 from konstruct.connecting.overview import Seen
 from konstruct.db import Database
+from konstruct.tables import Tenant
 from konstruct.vault import Vault
 from tests.support.members import COOKIE, Enrolled, enrolled
 from tests.support.office import hire
@@ -33,6 +34,8 @@ async def open_shop(database: Database, vault: Vault) -> Shop:
     owner = await enrolled(database, vault)
     async with database.tenant_session(owner.tenant_id) as session:
         ada = await hire(session, owner.tenant_id, "ada", "Ada")
+        # Past its first steps, to which connecting a channel would lead back.
+        (await session.get_one(Tenant, owner.tenant_id)).onboarding = {"closed": True}
     return Shop(database, vault, owner, str(ada.id))
 
 

@@ -142,7 +142,7 @@ async def test_a_person_makes_one_more_business_and_is_its_owner(
 ) -> None:
     answer = await portal.post("/account/tenants/new", data={"name": "Zweirad Österreich"}, headers=held(anna))
 
-    slug = re.fullmatch(r"/t/(zweirad-osterreich[-0-9a-f]*)/home", answer.headers["location"])
+    slug = re.fullmatch(r"/t/(zweirad-osterreich[-0-9a-f]*)/setup", answer.headers["location"])
     assert slug
     found = await sessions.find(database, anna.cookie)
     assert found is not None

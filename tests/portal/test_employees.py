@@ -269,7 +269,7 @@ async def test_an_earlier_version_is_compared_and_gone_back_to(desk: Desk) -> No
     assert (await desk.get("/ada/versions/9")).status_code == 404
     assert (await desk.get("/ada/versions/1?against=9")).status_code == 404
     assert (await desk.get("/ada/versions/99999999999999")).status_code == 404
-    assert "Compared with nothing" in (await desk.get("/ada/versions/1")).text
+    assert "What is in it" in (await desk.get("/ada/versions/1")).text
 
 
 async def test_drafts_are_discarded_and_brought_back_and_employees_copied_and_archived(desk: Desk) -> None:

@@ -99,7 +99,7 @@ async def test_what_needs_somebody_is_told_with_the_most_pressing_first(
     assert told(await home(portal, await member(office))) == [
         ("danger", "Somebody waits for a person"),
         ("danger", f"{office.account.partition('/')[2]} (Slack): not working"),
-        ("danger", "Your key for anthropic is refused"),
+        ("danger", "Your key for Anthropic is refused"),
         ("warning", "The tool crm does not work"),
         ("warning", "Help could not be read"),
         ("info", "Otis &amp; &lt;b&gt;Co&lt;/b&gt; was never published"),

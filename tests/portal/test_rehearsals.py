@@ -147,9 +147,9 @@ async def test_where_the_draft_has_moved_on_one_restarts_with_it(
         await drafting.save(session, "ada", content, revision=draft.revision, actor=owner.actor)
 
     page = await visit.get(url(owner))
-    assert "the draft has moved on since" in page.text
+    assert "The draft was changed since" in page.text
     fresh = await visit.post(url(owner, "/restart"), headers=PART)
-    assert "the draft has moved on since" not in fresh.text
+    assert "The draft was changed since" not in fresh.text
     assert "Hello" not in fresh.text
     first, second = await rehearsals(office)
     assert (first.content["system_prompt"], second.content["system_prompt"]) == ("Be brief.", "Speak in rhymes.")

@@ -67,7 +67,7 @@ async def test_a_newcomer_signs_up_confirms_and_is_in(
 
     answer = await portal.post("/verify", data={"token": token})
 
-    assert re.fullmatch(r"/t/dora-s-bikes(-\w+)?/home", answer.headers["location"])
+    assert re.fullmatch(r"/t/dora-s-bikes(-\w+)?/setup", answer.headers["location"])
     assert (await portal.get(answer.headers["location"])).status_code == 200
     cookie = next(said for said in answer.headers.get_list("set-cookie") if said.startswith(f"{COOKIE}="))
     assert {"Secure", "HttpOnly", "SameSite=lax", "Path=/"} <= set(cookie.split("; "))

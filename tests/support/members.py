@@ -2,7 +2,7 @@
 
 import secrets
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from konstruct.accounts import sessions, tokens
@@ -38,6 +38,12 @@ class Enrolled:
     @property
     def cookies(self) -> dict[str, str]:
         return {COOKIE: self.cookie}
+
+    @property
+    def browser_cookie(self) -> Any:
+        """As Playwright takes it, for a portal on this machine."""
+        place = {"domain": "127.0.0.1", "path": "/", "secure": True, "httpOnly": True, "sameSite": "Lax"}
+        return {"name": COOKIE, "value": self.cookie, **place}
 
     @property
     def actor(self) -> str:

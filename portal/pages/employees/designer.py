@@ -21,6 +21,7 @@ from konstruct.languages import LANGUAGES
 from konstruct.model_keys import keeping
 from konstruct.models import links, prices
 from konstruct.models.context import count_tokens
+from portal import channel_words
 from portal.access import Member, may
 from portal.pages.employees import form as form_
 from portal.pages.employees import people, pictures, rules_form
@@ -177,6 +178,7 @@ def page(
         content=shown,
         around=found.around,
         served=found.served,
+        words=channel_words,
         saved_by=people.name_of(draft.saved_by, found.names),
         errors=form_errors or {},
         wrong=form_.errors(each for each in problems if not each.is_missing),

@@ -5,8 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import Response
 
-from konstruct.designs import drafting, listing, starts
+from konstruct.designs import drafting, listing, serving, starts
 from konstruct.errors import BadInput
+from portal import channel_words
 from portal.access import Member, may
 from portal.rendering import Toast, redirect, render
 from portal.services import services
@@ -18,11 +19,14 @@ router = APIRouter()
 async def employees(request: Request, member: Annotated[Member, Depends(may("employees.read"))]) -> Response:
     async with services(request).database.tenant_session(member.tenant_id) as session:
         found = await listing.employees(session)
+        channels = {each.key: each for each in await serving.connections(session)}
     return render(
         request,
         "pages/employees/list.html",
         employees=[each for each in found if each.archived_at is None],
         archived=[each for each in found if each.archived_at is not None],
+        channels=channels,
+        words=channel_words,
     )
 
 

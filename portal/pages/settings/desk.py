@@ -34,7 +34,7 @@ TERMS: Final = {
     "ring_for": ("One person is asked for", "In turn only: then the next one is."),
     "remind_every": ("Everybody is reminded every", ""),
     "email_after": ("Mails go out after", "To those who are asked, where they have an address."),
-    "tell_contact_every": ("The contact is told that they still wait every", "Five times at most."),
+    "tell_contact_every": ("The contact is told every", "That people are asked; five times at most."),
     "give_up_after": ("Given up after", "All of these count open hours alone."),
 }
 

@@ -72,7 +72,16 @@ function choose(tab) {
   }
 }
 
+function showCurrent() {
+  // Where the tabs are wider than the screen, the one that is open may be beyond its edge.
+  for (const bar of document.querySelectorAll(".tab-links")) {
+    const current = bar.querySelector("[aria-current]");
+    if (current) bar.scrollLeft = current.offsetLeft - bar.offsetLeft - (bar.clientWidth - current.offsetWidth) / 2;
+  }
+}
+
 function startTabs() {
+  showCurrent();
   document.addEventListener("click", (event) => {
     const tab = event.target.closest?.('[data-tabs] [role="tab"]');
     if (tab) choose(tab);
