@@ -69,7 +69,7 @@ async def ask_for_email(database: Database, vault: Vault, site: str, who: Signed
             mails.put(session, vault, letters.has_account(email, f"{site}/sign-in", f"{site}/reset"))
         else:
             token = await links.make(session, who.user_id, "email", email=email)
-            mails.put(session, vault, letters.confirm_email(email, who.name, f"{site}/verify?token={token}"))
+            mails.put(session, vault, letters.confirm_email(email, f"{site}/verify?token={token}"))
     return email
 
 

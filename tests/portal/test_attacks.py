@@ -125,6 +125,21 @@ async def test_a_new_password_ends_links_that_were_mailed_before(
         assert (await portal.get("/verify", params={"token": link[1]}, headers=eve)).status_code == 404
 
 
+async def test_nobody_has_us_mail_what_they_like(
+    portal: httpx.AsyncClient, database: Database, vault: Vault, anna: Enrolled
+) -> None:
+    address = f"victim-{secrets.token_hex(5)}@example.org"
+    wanted = {"email": address, "name": "You won, see evil.example", "business": "Prizes", "password": PASSWORD}
+    assert (await portal.post("/sign-up", data=wanted)).headers["location"] == "/sign-up/sent"
+    told = [mail.subject + mail.text for mail in await newest(database, vault) if mail.to == address]
+    assert len(told) == 1
+    assert "won" not in told[0]
+    for linked in ("https://evil.example", "Go to WWW.evil.example"):
+        refused = await portal.post("/account", data={"name": linked, "time_zone": "UTC"}, headers=held(anna))
+        assert refused.status_code == 422
+        assert "without a link" in refused.text
+
+
 async def newest(database: Database, vault: Vault) -> list[mails.KeptMail]:
     """Such as carry a link, the newest last."""
     return [mail for mail in reversed(await mails.kept(database, vault, 1_000)) if "token=" in mail.text]
