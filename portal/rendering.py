@@ -119,7 +119,8 @@ def redirect(request: Request, url: str, *, toast: Toast | None = None) -> Respo
     """On to another page, which shows ``toast``."""
     response: Response
     if is_htmx(request):
-        response = Response(status_code=200, headers={"HX-Redirect": url})
+        # As the other kind is written: a header holds no letters of every alphabet.
+        response = Response(status_code=200, headers={"HX-Redirect": quote(url, safe=":/%#?=@[]!$&'()*+,;~")})
     else:
         response = RedirectResponse(url, 303)
     if toast is not None:

@@ -75,6 +75,12 @@ async def test_where_somebody_came_from_leads_nowhere_else(portal: httpx.AsyncCl
     assert answer.headers["location"] in ("/sign-in?next=/&lost=1", "/sign-in?next=/x&lost=1")
 
 
+async def test_addresses_in_any_alphabet_are_led_to(portal: httpx.AsyncClient, anna: Enrolled) -> None:
+    for headers, name in (({}, "location"), ({"hx-request": "true"}, "hx-redirect")):
+        led = await portal.get("/sign-in", params={"next": "/漢"}, headers=held(anna) | headers)
+        assert led.headers[name] == "/%E6%BC%A2"
+
+
 @pytest.mark.parametrize("host", ["[", "localhost:x", "evil.example", "localhost@evil.example", "localhost.", ""])
 async def test_pages_are_for_known_names_alone(portal: httpx.AsyncClient, host: str) -> None:
     answer = await portal.get("/sign-in", headers={"host": host})
@@ -156,6 +162,17 @@ async def test_passwords_are_not_judged_and_hashed_without_end(portal: httpx.Asy
 async def test_businesses_are_not_made_without_end(portal: httpx.AsyncClient, anna: Enrolled) -> None:
     answers = [await portal.post("/account/tenants/new", data={"name": ""}, headers=held(anna)) for _ in range(11)]
     assert [answer.status_code for answer in answers] == [*[422] * 10, 429]
+
+
+async def test_rules_are_not_tried_out_without_end(portal: httpx.AsyncClient, database: Database, vault: Vault) -> None:
+    office = await open_office(database, vault)
+    owner = await enrolled(database, vault, "owner", office.tenant_id)
+    rule = {"rule.0.name": "a", "rule.0.when": "asked_for_human", "rule.0.then": "hand_off", "edit": "try"}
+    answers = [
+        await portal.post(f"/t/{owner.slug}/employees/ada/edit", data=rule, headers=held(owner)) for _ in range(21)
+    ]
+    assert [answer.status_code for answer in answers] == [*[200] * 20, 429]
+    assert "Rules were tried out very often" in answers[-1].text
 
 
 async def test_who_comes_back_from_slack_needs_the_second_factor_that_the_tenant_asks_for(
