@@ -120,7 +120,8 @@ def redirect(request: Request, url: str, *, toast: Toast | None = None) -> Respo
     """On to another page, which shows ``toast``."""
     response: Response
     if is_htmx(request):
-        response = Response(status_code=200, headers={"HX-Redirect": url})
+        # As the other kind is written: a header holds no letters of every alphabet.
+        response = Response(status_code=200, headers={"HX-Redirect": quote(url, safe=":/%#?=@[]!$&'()*+,;~")})
     else:
         response = RedirectResponse(url, 303)
     if toast is not None:
@@ -148,7 +149,7 @@ def _kept_toast(request: Request) -> Toast | None:
     try:
         said = json.loads(base64.urlsafe_b64decode(written + "=" * (-len(written) % 4)))
         text, kind, undo = said["text"], said["kind"], said["undo"]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
     if not isinstance(text, str) or kind not in ("success", "info", "warning", "error"):
         return None

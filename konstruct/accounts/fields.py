@@ -10,6 +10,8 @@ from konstruct.errors import BadInput
 LONGEST_NAME: Final = 100
 _EMAIL: Final = re.compile(r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?=.{1,189}\Z)[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})+")
 
+_LINK: Final = re.compile(r"://|\bwww\.", re.IGNORECASE)
+
 
 def email(said: str) -> str:
     """In small letters, as it is kept. Raises BadInput."""
@@ -26,6 +28,9 @@ def name(said: str, what: str = "your name") -> str:
         raise BadInput(f"Write {what}.")
     if len(line) > LONGEST_NAME:
         raise BadInput(f"Write {what} in {LONGEST_NAME} characters or fewer.")
+    if _LINK.search(line):
+        # It stands in invitations, which go to whomever somebody likes.
+        raise BadInput(f"Write {what} without a link.")
     return line
 
 

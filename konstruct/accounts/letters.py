@@ -1,14 +1,18 @@
-"""What mails to people who sign in say: plain text, and what to do when it is a mistake."""
+"""What mails to people who sign in say: plain text, and what to do when it is a mistake.
+
+In mails to addresses that nobody has shown to be theirs nothing stands that whoever asked for them has typed: else
+anybody could have us mail anything to anybody.
+"""
 
 from konstruct.identity import new_id
 from konstruct.ports import Mail
 
 
-def confirm_sign_up(to: str, name: str, link: str) -> Mail:
+def confirm_sign_up(to: str, link: str) -> Mail:
     return _letter(
         to,
         "Confirm your e-mail address",
-        f"Hello {name},",
+        "Hello,",
         "with this link you confirm your address and open your account. It is good for 24 hours, and once.",
         link,
         "If you did not sign up, do nothing: without the link there is no account.",
@@ -71,11 +75,11 @@ def security_changed(to: str, name: str, what: str, where: str) -> Mail:
     )
 
 
-def confirm_email(to: str, name: str, link: str) -> Mail:
+def confirm_email(to: str, link: str) -> Mail:
     return _letter(
         to,
         "Confirm your new e-mail address",
-        f"Hello {name},",
+        "Hello,",
         "with this link you confirm that this is your new address. It is good for 24 hours, and once.",
         link,
         "If you did not ask for it, do nothing.",

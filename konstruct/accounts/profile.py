@@ -51,7 +51,8 @@ async def change_password(
     async with database.account_session(who.user_id) as session:
         user = await session.get_one(User, who.user_id)
         user.password_hash = hashed
-        await session.execute(delete(AccountToken).where(col(AccountToken.purpose) == "reset"))
+        # Links that somebody else had mailed while they knew the old one lead nowhere, either.
+        await session.execute(delete(AccountToken).where(col(AccountToken.user_id) == who.user_id))
         await sessions.end_all(session, but=who.session_id)
         token = await sessions.renew(session, who.session_id)
         mails.put(session, vault, letters.password_changed(user.email, user.name, f"{site}/reset"))
@@ -68,7 +69,7 @@ async def ask_for_email(database: Database, vault: Vault, site: str, who: Signed
             mails.put(session, vault, letters.has_account(email, f"{site}/sign-in", f"{site}/reset"))
         else:
             token = await links.make(session, who.user_id, "email", email=email)
-            mails.put(session, vault, letters.confirm_email(email, who.name, f"{site}/verify?token={token}"))
+            mails.put(session, vault, letters.confirm_email(email, f"{site}/verify?token={token}"))
     return email
 
 

@@ -16,7 +16,7 @@ from konstruct.db import Database
 from konstruct.errors import NotFound
 from konstruct.identity import new_id
 from konstruct.ports import Limiter
-from konstruct.tables import User, UserDevice
+from konstruct.tables import AccountToken, User, UserDevice
 from konstruct.vault import Vault
 
 log = structlog.get_logger(__name__)
@@ -63,8 +63,10 @@ async def confirm(
         await links.use(session, link)
         current = await session.get_one(User, link.user_id)
         current.password_hash = hashed
-        # Whoever knew the old password may have signed in, and be known by a browser of theirs.
+        # Whoever knew the old password may have signed in, be known by a browser of theirs, and have had a link mailed
+        # that makes the account's address another one.
         ended = await sessions.end_all(session)
+        await session.execute(delete(AccountToken).where(col(AccountToken.user_id) == link.user_id))
         await session.execute(delete(UserDevice).where(col(UserDevice.user_id) == link.user_id))
         mails.put(session, vault, letters.password_changed(current.email, current.name, f"{site}/reset"))
     log.info("account.password_reset", user_id=str(link.user_id), sessions_ended=ended)

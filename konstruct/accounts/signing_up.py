@@ -86,7 +86,7 @@ async def ask(
         if existing is not None:
             mails.put(session, vault, letters.has_account(email, f"{site}/sign-in", f"{site}/reset"))
         else:
-            mails.put(session, vault, letters.confirm_sign_up(email, name, f"{site}/verify?token={token}"))
+            mails.put(session, vault, letters.confirm_sign_up(email, f"{site}/verify?token={token}"))
     return browser
 
 

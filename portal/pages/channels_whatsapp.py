@@ -1,6 +1,7 @@
 """Connecting a WhatsApp number: a form whose every value is asked of Meta while it is typed, and that is never lost."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -15,7 +16,9 @@ from konstruct.connecting.drafts import Draft
 from konstruct.connecting.whatsapp_checks import Findings, Values
 from konstruct.errors import BadInput, ChannelError, Conflict, KonstructError
 from konstruct.identity import ConnectionId
+from konstruct.ports import Limit
 from konstruct.tables import Employee
+from portal import pacing
 from portal.access import Member, may
 from portal.pages.channels import choosable
 from portal.rendering import Toast, redirect, render
@@ -28,6 +31,8 @@ Editor = Annotated[Member, Depends(may("channels.edit"))]
 SECRETS: Final[tuple[str, ...]] = ("access_token", "app_secret")
 PLAIN: Final = ("phone_number_id", "waba_id", "template", "functions", "employee")
 _LONGEST: Final = 2_000
+_MOST_CHECKS: Final = Limit(150, timedelta(minutes=10))
+"""Each asks Meta up to seven times."""
 
 
 @dataclass(frozen=True)
@@ -238,6 +243,8 @@ async def _keep(request: Request, member: Member, typed: Typed) -> Draft:
 
 async def _findings(request: Request, member: Member, draft: Draft) -> Findings:
     here = services(request)
+    if "access_token" in draft.secrets:
+        await pacing.count(request, member, "whatsapp-checks", _MOST_CHECKS, "Meta was asked very often just now.")
     phone_number_id = draft.content.get("phone_number_id", "")
     holder = await connections.find(here.database, "whatsapp", phone_number_id) if phone_number_id else None
     values = Values(

@@ -16,7 +16,7 @@ from konstruct.db import Database
 from konstruct.settings import Settings
 from konstruct.vault import Vault
 from portal.app import build
-from tests.support.members import COOKIE, Enrolled, enrolled
+from tests.support.members import COOKIE, PASSWORD, Enrolled, enrolled, sign_in
 from tests.support.office import open_office
 
 _NASTY = ("a\0b", "9" * 5_000)
@@ -75,6 +75,12 @@ async def test_where_somebody_came_from_leads_nowhere_else(portal: httpx.AsyncCl
     assert answer.headers["location"] in ("/sign-in?next=/&lost=1", "/sign-in?next=/x&lost=1")
 
 
+async def test_addresses_in_any_alphabet_are_led_to(portal: httpx.AsyncClient, anna: Enrolled) -> None:
+    for headers, name in (({}, "location"), ({"hx-request": "true"}, "hx-redirect")):
+        led = await portal.get("/sign-in", params={"next": "/漢"}, headers=held(anna) | headers)
+        assert led.headers[name] == "/%E6%BC%A2"
+
+
 @pytest.mark.parametrize("host", ["[", "localhost:x", "evil.example", "localhost@evil.example", "localhost.", ""])
 async def test_pages_are_for_known_names_alone(portal: httpx.AsyncClient, host: str) -> None:
     answer = await portal.get("/sign-in", headers={"host": host})
@@ -106,6 +112,45 @@ async def test_nobody_confirms_the_address_of_another_account(
     assert signed_in.email == anna.email
 
 
+async def test_a_new_password_ends_links_that_were_mailed_before(
+    portal: httpx.AsyncClient, database: Database, vault: Vault, anna: Enrolled
+) -> None:
+    """Whoever had got in may have asked for the account to have an address of theirs."""
+    for change, at in (("/account/password", held(anna)), ("/reset/password", {})):
+        theirs = f"eve-{secrets.token_hex(5)}@example.org"
+        eve = {"cookie": f"{COOKIE}={await sign_in(database, anna.user_id)}"}
+        await portal.post("/account/email", data={"email": theirs}, headers=eve)
+        await portal.post("/reset", data={"email": anna.email})
+        found = {mail.to: re.search(r"token=([A-Za-z0-9_-]{43})", mail.text) for mail in await newest(database, vault)}
+        link, reset = found[theirs], found[anna.email]
+        assert link
+        assert reset
+        assert (await portal.get("/verify", params={"token": link[1]}, headers=eve)).status_code == 200
+        done = await portal.post(change, data={"password": f"{PASSWORD} anew", "token": reset[1]}, headers=at)
+        assert done.status_code == 303
+        assert (await portal.get("/verify", params={"token": link[1]}, headers=eve)).status_code == 404
+
+
+async def test_nobody_has_us_mail_what_they_like(
+    portal: httpx.AsyncClient, database: Database, vault: Vault, anna: Enrolled
+) -> None:
+    address = f"victim-{secrets.token_hex(5)}@example.org"
+    wanted = {"email": address, "name": "You won, see evil.example", "business": "Prizes", "password": PASSWORD}
+    assert (await portal.post("/sign-up", data=wanted)).headers["location"] == "/sign-up/sent"
+    told = [mail.subject + mail.text for mail in await newest(database, vault) if mail.to == address]
+    assert len(told) == 1
+    assert "won" not in told[0]
+    for linked in ("https://evil.example", "Go to WWW.evil.example"):
+        refused = await portal.post("/account", data={"name": linked, "time_zone": "UTC"}, headers=held(anna))
+        assert refused.status_code == 422
+        assert "without a link" in refused.text
+
+
+async def newest(database: Database, vault: Vault) -> list[mails.KeptMail]:
+    """Such as carry a link, the newest last."""
+    return [mail for mail in reversed(await mails.kept(database, vault, 1_000)) if "token=" in mail.text]
+
+
 async def test_passwords_are_not_judged_and_hashed_without_end(portal: httpx.AsyncClient, anna: Enrolled) -> None:
     answers = [
         await portal.post("/account/password", data={"password": "too weak"}, headers=held(anna)) for _ in range(11)
@@ -117,6 +162,17 @@ async def test_passwords_are_not_judged_and_hashed_without_end(portal: httpx.Asy
 async def test_businesses_are_not_made_without_end(portal: httpx.AsyncClient, anna: Enrolled) -> None:
     answers = [await portal.post("/account/tenants/new", data={"name": ""}, headers=held(anna)) for _ in range(11)]
     assert [answer.status_code for answer in answers] == [*[422] * 10, 429]
+
+
+async def test_rules_are_not_tried_out_without_end(portal: httpx.AsyncClient, database: Database, vault: Vault) -> None:
+    office = await open_office(database, vault)
+    owner = await enrolled(database, vault, "owner", office.tenant_id)
+    rule = {"rule.0.name": "a", "rule.0.when": "asked_for_human", "rule.0.then": "hand_off", "edit": "try"}
+    answers = [
+        await portal.post(f"/t/{owner.slug}/employees/ada/edit", data=rule, headers=held(owner)) for _ in range(21)
+    ]
+    assert [answer.status_code for answer in answers] == [*[200] * 20, 429]
+    assert "Rules were tried out very often" in answers[-1].text
 
 
 async def test_who_comes_back_from_slack_needs_the_second_factor_that_the_tenant_asks_for(

@@ -101,6 +101,7 @@ def written(content: object) -> str:
         written({"text": "canary", "kind": "\"><script>alert('x')</script>", "undo": None}),
         written({"text": "canary", "kind": ["info"], "undo": None}),
         base64.urlsafe_b64encode(b"\xff\xfe").decode(),
+        base64.urlsafe_b64encode(b"[" * 5_000).decode(),
     ],
 )
 async def test_a_cookie_that_is_not_ours_is_dropped(visitor: httpx.AsyncClient, value: str) -> None:

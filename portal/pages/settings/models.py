@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Final, cast, get_args
-from uuid import uuid4
 
 from fastapi import APIRouter, Depends, Form, Request
 from pydantic import SecretStr
@@ -12,11 +11,11 @@ from starlette.responses import Response
 
 from konstruct import models, tenant_settings
 from konstruct.accounts import team
-from konstruct.errors import TooMany
 from konstruct.model_keys import keeping, trying
 from konstruct.model_keys.keeping import Candidate, Provider
 from konstruct.model_keys.trying import NAMES, Trouble
 from konstruct.ports import Limit
+from portal import pacing
 from portal.access import Member, may
 from portal.rendering import Toast, redirect, render
 from portal.services import services
@@ -105,10 +104,7 @@ async def _try(request: Request, member: Member, given: Candidate) -> Trouble | 
     if (trouble := trying.misread(given)) is not None:
         return trouble
     reached = services(request)
-    bucket = ("tenant", f"{{model-keys}}:{member.tenant_id}", _MOST_TRIES)
-    verdict = await reached.limiter.check(str(uuid4()), [bucket])
-    if not verdict.allowed:
-        raise TooMany("Keys were tried very often just now. Try again in a few minutes.", verdict.retry_after)
+    await pacing.count(request, member, "model-keys", _MOST_TRIES, "Keys were tried very often just now.")
     async with reached.database.tenant_session(member.tenant_id) as session:
         names = (await tenant_settings.read(session)).models
     model = next((name.partition("/")[2] for name in names if name.startswith(f"{given.provider}/")), None)
