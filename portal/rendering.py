@@ -10,7 +10,7 @@ from functools import cache
 from importlib import resources
 from types import SimpleNamespace
 from typing import Any, Final, Literal
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from fastapi import Request
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
@@ -32,7 +32,7 @@ class Toast:
     text: str
     kind: Kind = "success"
     undo: str | None = None
-    """A path of the portal's own; the button Undo posts to it."""
+    """A path of the portal's own; the button Undo posts to it, with what is in its query as the form's fields."""
 
 
 def _static(name: str) -> str:
@@ -57,6 +57,7 @@ def _environment() -> Environment:
     made.globals["static"] = _static
     made.globals["settings_tabs"] = settings_sections.tabs
     made.filters["path"] = lambda text: quote(str(text), safe="")
+    made.filters["fields"] = lambda path: parse_qsl(urlsplit(path).query)
     # Every macro is at hand in every template and fragment as `ui.…`, without an import.
     macros: dict[str, Any] = {}
     for name in MACROS:

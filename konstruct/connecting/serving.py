@@ -48,16 +48,19 @@ async def bind(
     _record(session, connection, actor, "connection.bound", channel=channel, employee_id=str(employee_id))
 
 
-async def unbind(session: AsyncSession, connection_id: ConnectionId, channel: str, *, actor: str) -> None:
+async def unbind(session: AsyncSession, connection_id: ConnectionId, channel: str, *, actor: str) -> UUID | None:
+    """Whose the channel was; None where it had no employee of its own."""
     connection = await connections.locked(session, connection_id)
     removed = await session.execute(
         delete(EmployeeBinding)
         .where(col(EmployeeBinding.connection_id) == connection_id)
         .where(col(EmployeeBinding.channel) == channel)
-        .returning(col(EmployeeBinding.id))
+        .returning(col(EmployeeBinding.employee_id))
     )
-    if removed.first() is not None:
+    employee_id = removed.scalar()
+    if employee_id is not None:
         _record(session, connection, actor, "connection.unbound", channel=channel)
+    return employee_id
 
 
 def read_functions(lines: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated
+from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -78,14 +79,11 @@ async def bind(
 
 @router.post("/{connection}/unbind")
 async def unbind(request: Request, member: Editor, connection: UUID, channel: Typed = "") -> Response:
-    return await _change(
-        request,
-        member,
-        connection,
-        lambda session: serving.unbind(session, ConnectionId(connection), channel, actor=member.actor),
-        field="channel",
-        done=f"{channel} is served as the rest is.",
-    )
+    here = f"/t/{member.tenant_slug}/channels/{connection}"
+    async with services(request).database.tenant_session(member.tenant_id) as session:
+        employee = await serving.unbind(session, ConnectionId(connection), channel, actor=member.actor)
+    undo = f"{here}/bind?{urlencode({'channel': channel, 'employee': employee})}" if employee else None
+    return redirect(request, here, toast=Toast(f"{channel} is served as the rest is.", undo=undo))
 
 
 @router.post("/{connection}/describe")

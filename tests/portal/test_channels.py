@@ -1,5 +1,6 @@
 """The channels of a tenant: how they are, in words; who serves them; and who may change that."""
 
+import re
 from uuid import UUID
 
 import httpx
@@ -99,6 +100,11 @@ async def test_who_serves_is_changed(portal: httpx.AsyncClient, shop: Shop) -> N
     assert [(channel, served.name) for channel, served in seen.bindings] == [("C0123ABCD", "Ada")]
     await portal.post(f"{url}/unbind", data={"channel": "C0123ABCD"})
     assert (await shop.every())[0].bindings == ()
+    undo = (await portal.get(url)).text.partition("data-toast-text")[2]
+    fields = dict(re.findall(r'type="hidden" name="([a-z]+)" value="([^"]+)"', undo))
+    assert fields == {"channel": "C0123ABCD", "employee": shop.employee}
+    await portal.post(f"{url}/bind", data=fields)
+    assert [channel for channel, _ in (await shop.every())[0].bindings] == ["C0123ABCD"]
 
 
 async def test_what_cannot_be_saved_stays_in_the_form(portal: httpx.AsyncClient, shop: Shop) -> None:

@@ -22,7 +22,7 @@ ONLY: Final = "KONSTRUCT_SCREENS_ONLY"
 LARGEST: Final = 100_000
 _DESK: Final[ViewportSize] = {"width": 1280, "height": 800}
 _TELEPHONE: Final[ViewportSize] = {"width": 390, "height": 844}
-_COLOURS: Final = 128
+_COLOURS: Final = 256
 
 Act = Callable[[Page], Awaitable[object]]
 
@@ -65,7 +65,7 @@ SCREENS: Final = (
     Screen("sign-in", "/sign-in", "nobody"),
     Screen("sign-up", "/sign-up", "nobody"),
     Screen("home", "/t/{tenant}/home"),
-    Screen("home-empty", "/t/{tenant}/home", "newcomer"),
+    Screen("set-up", "/t/{tenant}/setup", "newcomer"),
     Screen("employees", "/t/{tenant}/employees"),
     Screen("employees-phone", "/t/{tenant}/employees", scheme="dark", is_phone=True),
     Screen("employee-new", "/t/{tenant}/employees/new", "newcomer"),
@@ -77,7 +77,7 @@ SCREENS: Final = (
     Screen("rehearsal", "/t/{tenant}/employees/ada/rehearsal", act=_trace),
     Screen("channels", "/t/{tenant}/channels"),
     Screen("channel", "/t/{tenant}/channels/{connection}"),
-    Screen("whatsapp-connect", "/t/{tenant}/channels/whatsapp/connect"),
+    Screen("whatsapp-connect", "/t/{tenant}/channels/whatsapp"),
     Screen("team", "/t/{tenant}/team"),
     Screen("team-remove-dark", "/t/{tenant}/team", scheme="dark", act=_remove),
     Screen("settings", "/t/{tenant}/settings"),
@@ -118,7 +118,7 @@ async def take(browser: Browser, site: str, room: Showroom, screen: Screen) -> b
 def _small(picture: bytes) -> bytes:
     """With a palette in place of all colours, which these pictures have few of."""
     with Image.open(io.BytesIO(picture)) as opened:
-        reduced = opened.convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE)
+        reduced = opened.convert("RGB").quantize(_COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
         written = io.BytesIO()
         reduced.save(written, "PNG", optimize=True)
     return written.getvalue()

@@ -62,13 +62,12 @@ class Showroom:
     """A connection that died."""
 
 
-async def furnish(database: Database, vault: Vault) -> Showroom:
-    mark = secrets.token_hex(3)
+async def furnish(database: Database, vault: Vault, mark: str | None = None) -> Showroom:
+    """``mark`` makes names and addresses of it unlike those of other showrooms; an empty one is for the first alone."""
+    mark = f"-{secrets.token_hex(3)}" if mark is None else mark
     office = await open_office(database, vault, models=[MODEL], prompts=["Where is my order?", "Talk to a person"])
-    await _named(office, f"acme-bikes-{mark}", "Acme Bikes")
-    owner = await enrolled(
-        database, vault, tenant=office.tenant_id, name="Ana Duarte", email=f"ana-{mark}@acme.example"
-    )
+    await _named(office, f"acme-bikes{mark}", "Acme Bikes")
+    owner = await enrolled(database, vault, tenant=office.tenant_id, name="Ana Duarte", email=f"ana{mark}@acme.example")
     await _employees(office, owner)
     whatsapp, lost = await _channels(office, owner)
     await _team(office, owner, mark)
@@ -76,7 +75,7 @@ async def furnish(database: Database, vault: Vault) -> Showroom:
     await _conversations(office)
     await _rehearsal(office, owner)
     empty = await new_tenant(database, "Nordlicht Yoga")
-    newcomer = await enrolled(database, vault, tenant=empty, name="Jo Lind", email=f"jo-{mark}@nordlicht.example")
+    newcomer = await enrolled(database, vault, tenant=empty, name="Jo Lind", email=f"jo{mark}@nordlicht.example")
     return Showroom(office, owner, newcomer, whatsapp, lost)
 
 
@@ -170,9 +169,9 @@ async def _connected(
 async def _team(office: Office, owner: Enrolled, mark: str) -> None:
     database, vault = office.database, office.vault
     team: Sequence[tuple[Role, str, str]] = (
-        ("admin", "Ben Okafor", f"ben-{mark}@acme.example"),
-        ("agent", "Chiara Rossi", f"chiara-{mark}@acme.example"),
-        ("viewer", LONG_NAME, f"bartholomaeus.featherstonehaugh-cholmondeley-{mark}@night-shift.acme.example"),
+        ("admin", "Ben Okafor", f"ben{mark}@acme.example"),
+        ("agent", "Chiara Rossi", f"chiara{mark}@acme.example"),
+        ("viewer", LONG_NAME, f"bartholomaeus.featherstonehaugh-cholmondeley{mark}@night-shift.acme.example"),
     )
     for role, name, email in team:
         await enrolled(database, vault, role, office.tenant_id, name=name, email=email)

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Form, Request
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -126,10 +127,7 @@ async def serve(
         else:
             await serving.serve(session, key, connection, actor=member.actor)
 
-    where = f"{connection}/{channel.strip()}" if channel.strip() else connection
-    return await _done(
-        request, member, key, act, Toast(f"New conversations on {where} are answered by it."), "#channels"
-    )
+    return await _done(request, member, key, act, Toast("New conversations there are answered by it."), "#channels")
 
 
 @router.post("/t/{tenant}/employees/{key}/unserve")
@@ -140,11 +138,13 @@ async def unserve(
     connection: Annotated[str, Form()],
     channel: Annotated[str, Form()],
 ) -> Response:
+    given = urlencode({"connection": connection, "channel": channel})
+    undo = f"/t/{member.tenant_slug}/employees/{key}/serve?{given}"
     return await _done(
         request,
         member,
         key,
         lambda session: serving.unbind(session, key, connection, channel, actor=member.actor),
-        Toast(f"{connection}/{channel} is answered by whoever serves {connection}."),
+        Toast(f"{channel} is answered as the rest of its workspace is.", undo=undo),
         "#channels",
     )
