@@ -14,7 +14,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from konstruct.accounts import passkeys, recovery_codes, throttle, totp
+from konstruct.accounts import letters, mails, passkeys, recovery_codes, throttle, totp
 from konstruct.accounts.sessions import Client
 from konstruct.db import Database
 from konstruct.errors import Conflict, Unauthentic
@@ -69,9 +69,12 @@ async def of_members(session: AsyncSession) -> set[UUID]:
 
 
 async def check_code(
-    database: Database, vault: Vault, limiter: Limiter, client: Client, user_id: UUID, code: str
+    database: Database, vault: Vault, limiter: Limiter, site: str, client: Client, user_id: UUID, code: str
 ) -> Literal["app", "recovery_code"]:
-    """Takes the app's code, or one from paper; neither is taken again.
+    """Takes the app's code, or one from paper; neither is taken again. Of one from paper, which may have been found or
+    copied, the person is told by mail.
+
+    ``site``: the portal's address.
 
     Raises:
         Unauthentic: it is neither.
@@ -84,6 +87,12 @@ async def check_code(
             is_right = await totp.take(session, vault, user_id, code)
         else:
             is_right = await recovery_codes.take(session, user_id, code)
+            if is_right:
+                user = await session.get_one(User, user_id)
+                left = await recovery_codes.left(session, user_id)
+                what = f"a recovery code of your account was just used, of which {left} are left"
+                where = f"{site}/account/security"
+                mails.put(session, vault, letters.security_changed(user.email, user.name, what, where))
     if not is_right:
         log.info("account.factor_refused", user_id=str(user_id), network=client.network)
         raise Unauthentic(WRONG)

@@ -102,7 +102,13 @@ async def confirm_code(
     found = services(request)
     try:
         kind = await factors.check_code(
-            found.database, found.vault, found.limiter, access.client(request), person.user_id, code
+            found.database,
+            found.vault,
+            found.limiter,
+            found.settings.portal_address,
+            access.client(request),
+            person.user_id,
+            code,
         )
     except (Unauthentic, TooMany) as error:
         return await confirming.form(

@@ -53,7 +53,13 @@ async def check(request: Request, code: Annotated[str, Form()] = "") -> Response
     found = services(request)
     try:
         kind = await factors.check_code(
-            found.database, found.vault, found.limiter, access.client(request), UUID(facts["person"]), code
+            found.database,
+            found.vault,
+            found.limiter,
+            found.settings.portal_address,
+            access.client(request),
+            UUID(facts["person"]),
+            code,
         )
     except (Unauthentic, TooMany) as error:
         return await _page(request, facts, 429 if isinstance(error, TooMany) else 422, {"code": str(error)})

@@ -175,6 +175,19 @@ async def test_rules_are_not_tried_out_without_end(portal: httpx.AsyncClient, da
     assert "Rules were tried out very often" in answers[-1].text
 
 
+async def test_pictures_are_not_kept_without_end(portal: httpx.AsyncClient, database: Database, vault: Vault) -> None:
+    """All are refused before they are looked at: these are too large."""
+    office = await open_office(database, vault)
+    owner = await enrolled(database, vault, "owner", office.tenant_id)
+    large = {"upload": ("a.png", b"x" * 5_000_001, "image/png")}
+    answers = [
+        await portal.post(f"/t/{owner.slug}/employees/ada", data={"revision": "0"}, files=large, headers=held(owner))
+        for _ in range(31)
+    ]
+    assert {answer.status_code for answer in answers[:-1]} == {422}
+    assert answers[-1].status_code == 429
+
+
 async def test_who_comes_back_from_slack_needs_the_second_factor_that_the_tenant_asks_for(
     portal: httpx.AsyncClient, database: Database, anna: Enrolled
 ) -> None:

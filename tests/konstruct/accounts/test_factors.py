@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import suppress
 from uuid import UUID
 
 import pyotp
@@ -9,7 +10,7 @@ import pytest
 from sqlalchemy import update
 from sqlmodel import select
 
-from konstruct.accounts import factors, recovery_codes, totp
+from konstruct.accounts import factors, mails, recovery_codes, totp
 from konstruct.accounts.sessions import Client
 from konstruct.db import Database
 from konstruct.errors import TooMany, Unauthentic
@@ -20,6 +21,7 @@ from konstruct.vault import Vault
 from tests.support.members import Enrolled, enrolled
 
 CLIENT = Client("", "192.0.2.7")
+SITE = "https://portal.example"
 
 
 @pytest.fixture
@@ -134,7 +136,7 @@ async def test_each_recovery_code_opens_once(database: Database, vault: Vault, a
     limiter = LocalLimiter()
 
     async def check(code: str) -> str:
-        return await factors.check_code(database, vault, limiter, CLIENT, ana.user_id, code)
+        return await factors.check_code(database, vault, limiter, SITE, CLIENT, ana.user_id, code)
 
     assert await check(first.upper().replace("-", " ")) == "recovery_code"
     with pytest.raises(Unauthentic):
@@ -142,6 +144,19 @@ async def test_each_recovery_code_opens_once(database: Database, vault: Vault, a
     await codes_of(database, ana.user_id)
     with pytest.raises(Unauthentic):
         await check(second)
+
+
+async def test_whoever_loses_a_recovery_code_to_somebody_hears_of_it(
+    database: Database, vault: Vault, ana: Enrolled
+) -> None:
+    async with database.account_session(ana.user_id) as session:
+        [code, *_] = await recovery_codes.replace(session, ana.user_id)
+    for attempt in (code.get_secret_value(), code.get_secret_value(), "wrong-code"):
+        with suppress(Unauthentic):
+            await factors.check_code(database, vault, LocalLimiter(), SITE, CLIENT, ana.user_id, attempt)
+    [told] = [mail.text for mail in await mails.kept(database, vault, 1_000) if mail.to == ana.email]
+    assert "a recovery code of your account was just used, of which 9 are left" in told
+    assert code.get_secret_value() not in told
 
 
 async def test_recovery_codes_are_kept_nowhere_and_are_their_persons(
@@ -156,7 +171,7 @@ async def test_recovery_codes_are_kept_nowhere_and_are_their_persons(
     async with database.account_session(ben.user_id) as session:
         session.add(RecoveryCode(user_id=ben.user_id, digest=rows[0].digest))
     with pytest.raises(Unauthentic):
-        await factors.check_code(database, vault, LocalLimiter(), CLIENT, ben.user_id, code)
+        await factors.check_code(database, vault, LocalLimiter(), SITE, CLIENT, ben.user_id, code)
 
 
 async def test_guesses_are_slowed_down(database: Database, vault: Vault, ana: Enrolled) -> None:
@@ -164,9 +179,9 @@ async def test_guesses_are_slowed_down(database: Database, vault: Vault, ana: En
     limiter = LocalLimiter()
     for guess in range(5):
         with pytest.raises(Unauthentic):
-            await factors.check_code(database, vault, limiter, CLIENT, ana.user_id, f"00000{guess}")
+            await factors.check_code(database, vault, limiter, SITE, CLIENT, ana.user_id, f"00000{guess}")
     with pytest.raises(TooMany):
-        await factors.check_code(database, vault, limiter, CLIENT, ana.user_id, "000005")
+        await factors.check_code(database, vault, limiter, SITE, CLIENT, ana.user_id, "000005")
 
 
 async def test_with_the_last_factor_go_the_recovery_codes(database: Database, vault: Vault, ana: Enrolled) -> None:
