@@ -132,7 +132,7 @@ async def delete(request: Request, person: Confirmed, confirmation: Text = "") -
     database = services(request).database
     error = None
     if confirmation.strip() != DELETE_WORD:
-        error = f"Type “{DELETE_WORD}” to go on."
+        error = f"Type {DELETE_WORD} to go on."
     else:
         try:
             await profile.delete_account(database, person.user_id, person.seats)

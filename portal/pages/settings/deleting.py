@@ -23,7 +23,7 @@ async def show(request: Request, member: Owner) -> Response:
 @router.post("")
 async def delete(request: Request, member: Owner, confirmation: Annotated[str, Form()] = "") -> Response:
     if confirmation.strip() != member.tenant_slug:
-        return await _page(request, member, wrong=f"Type {member.tenant_slug} to delete it.")
+        return await _page(request, member, wrong=f"Type {member.tenant_slug} to go on.")
     async with services(request).database.tenant_session(member.tenant_id) as session:
         await deletion.begin(session, member.tenant_id, actor=member.actor)
     toast = Toast(f"{member.tenant_name} was deleted. What is left of it goes within minutes.")
