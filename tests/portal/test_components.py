@@ -57,7 +57,6 @@ def test_every_component_is_told_of_in_the_documents() -> None:
         "{{ ui.stepper([(text, 'done'), (text, 'current')]) }}",
         "{{ ui.pagination(text, text) }}",
         "{{ ui.skeleton(2, text) }}",
-        "{{ ui.search_field('q', text, text) }}",
         "{{ ui.breadcrumbs([(text, text), (text, '')]) }}",
         "{{ ui.icon('x', label=text) }}",
         "{{ ui.toast({'text': text, 'kind': 'error', 'undo': '/undo'}) }}",
