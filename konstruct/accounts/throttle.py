@@ -43,9 +43,12 @@ async def factor(limiter: Limiter, client: Client, user_id: UUID) -> None:
     await _count(limiter, buckets, "codes that were not right")
 
 
-async def chosen_password(limiter: Limiter, user_id: UUID) -> None:
-    """Counts one password that somebody would like to have, to judge and to hash which is work. Raises TooMany."""
-    await _count(limiter, _buckets("chosen", str(user_id), _CHOSEN_PASSWORDS), "attempts to choose a password")
+async def chosen_password(limiter: Limiter, whose: UUID) -> None:
+    """Counts one password that somebody would like to have, to judge and to hash which is work. Raises TooMany.
+
+    ``whose``: the person, or the invitation of one who has no account yet.
+    """
+    await _count(limiter, _buckets("chosen", str(whose), _CHOSEN_PASSWORDS), "attempts to choose a password")
 
 
 async def business(limiter: Limiter, user_id: UUID) -> None:

@@ -3,9 +3,9 @@
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from konstruct.accounts import inviting, sessions
+from konstruct.accounts import inviting, sessions, throttle
 from konstruct.accounts.inviting import Invited
-from konstruct.errors import BadInput, Conflict, NotAllowed, NotFound
+from konstruct.errors import BadInput, Conflict, NotAllowed, NotFound, TooMany
 from portal import access
 from portal.access import Person, anybody, visitor
 from portal.entering import Text, let_in
@@ -36,6 +36,7 @@ async def accept(
             return await _join(request, invited, person)
         if invited.has_account:
             return redirect(request, f"/sign-in?next=/invitations/{token}")
+        await throttle.chosen_password(found.limiter, invited.invitation_id)
         user_id = await inviting.accept_anew(found.database, found.passwords, invited, name, password, time_zone)
     except NotFound as error:
         return render(request, "pages/verification/spent.html", 404, says=str(error))
@@ -44,8 +45,8 @@ async def accept(
     except BadInput as error:
         field = "password" if name.strip() and "assword" in str(error) else "name"
         return _page(request, token, invited, None, name, {field: str(error)}, 422)
-    except Conflict as error:
-        return _page(request, token, invited, None, name, {"": str(error)}, 409)
+    except (Conflict, TooMany) as error:
+        return _page(request, token, invited, None, name, {"": str(error)}, error.status)
     return await let_in(
         request,
         user_id,

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from konstruct.accounts import resetting, sessions
+from konstruct.accounts import resetting, sessions, throttle
 from konstruct.errors import BadInput, NotFound, TooMany
 from portal import access, entering
 from portal.access import anybody
@@ -55,11 +55,12 @@ async def choose(request: Request, token: Text = "", password: Text = "") -> Res
     found = services(request)
     try:
         link, user = await resetting.open_link(found.database, token)
+        await throttle.chosen_password(found.limiter, link.user_id)
         await resetting.confirm(
             found.database, found.vault, found.passwords, found.settings.portal_address, link, user, password
         )
-    except BadInput as error:
-        return _choose(request, token, user.email, {"password": str(error)})
+    except (BadInput, TooMany) as error:
+        return _choose(request, token, user.email, {"password": str(error)}, error.status)
     except NotFound as error:
         return _ask(request, errors={"": str(error)}, status=404)
     found.mail_is_due.set()
@@ -77,7 +78,7 @@ def _ask(request: Request, email: str = "", errors: dict[str, str] | None = None
     return render(request, "pages/resetting/ask.html", status if errors else 200, email=email, errors=errors or {})
 
 
-def _choose(request: Request, token: str, email: str, errors: dict[str, str] | None = None) -> Response:
-    return render(
-        request, "pages/resetting/choose.html", 422 if errors else 200, token=token, email=email, errors=errors or {}
-    )
+def _choose(
+    request: Request, token: str, email: str, errors: dict[str, str] | None = None, status: int = 200
+) -> Response:
+    return render(request, "pages/resetting/choose.html", status, token=token, email=email, errors=errors or {})

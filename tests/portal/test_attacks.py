@@ -159,6 +159,23 @@ async def test_passwords_are_not_judged_and_hashed_without_end(portal: httpx.Asy
     assert "too many attempts" in answers[-1].text
 
 
+async def test_nor_are_those_that_a_link_has_somebody_choose(
+    portal: httpx.AsyncClient, database: Database, vault: Vault, anna: Enrolled
+) -> None:
+    await portal.post("/reset", data={"email": anna.email})
+    invited = f"emil-{secrets.token_hex(5)}@example.org"
+    await portal.post(f"/t/{anna.slug}/team/invite", data={"email": invited, "role": "agent"}, headers=held(anna))
+    kept = {mail.to: mail.text for mail in await mails.kept(database, vault, 1_000)}
+    reset = re.search(r"token=([A-Za-z0-9_-]{43})", kept[anna.email])
+    invitation = re.search(r"/invitations/([A-Za-z0-9_-]{43})", kept[invited])
+    assert reset
+    assert invitation
+    weak = {"password": "too weak", "token": reset[1], "name": "Emil"}
+    for path in ("/reset/password", f"/invitations/{invitation[1]}"):
+        answers = [await portal.post(path, data=weak) for _ in range(11)]
+        assert [answer.status_code for answer in answers] == [*[422] * 10, 429]
+
+
 async def test_businesses_are_not_made_without_end(portal: httpx.AsyncClient, anna: Enrolled) -> None:
     answers = [await portal.post("/account/tenants/new", data={"name": ""}, headers=held(anna)) for _ in range(11)]
     assert [answer.status_code for answer in answers] == [*[422] * 10, 429]
