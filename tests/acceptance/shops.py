@@ -110,7 +110,11 @@ class Shop:
             "anthropic", f"Pay for {order}", Behaviour(calls=[call]), Behaviour(lambda _: "I asked.", **more)
         )
         await talk.mention(f"Pay for {order}.")
-        return talk, await self.card(order, "It can be decided until")
+        card = await self.card(order, "It can be decided until")
+        if "fault" not in more:
+            # A decision that comes before this was said would join the turn, and it would never be said.
+            await talk.heard()
+        return talk, card
 
     async def card(self, *texts: str) -> Json:
         """The one that holds all these texts, as soon as there is one, as it is then."""
