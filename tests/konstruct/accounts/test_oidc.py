@@ -76,7 +76,7 @@ LIES = {
     "expired": Lies({"exp": int(time.time()) - 120}),
     "without an end": Lies({"exp": None}),
     "made long ago": Lies({"iat": int(time.time()) - 3_600}),
-    "made in the future": Lies({"iat": int(time.time()) + 600}),
+    "made in the future": Lies({"iat": int(time.time()) + 86_400}),
     "about nobody": Lies({"sub": None}),
     "about a number": Lies({"sub": 17}),
     "signed with nothing": Lies(signed_with="nothing"),
