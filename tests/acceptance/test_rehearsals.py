@@ -179,9 +179,9 @@ async def test_what_has_effects_is_simulated_until_the_operator_wants_it_done_an
 
 
 async def test_an_answer_that_takes_too_long_is_stopped(operator: Operator, shop: Shop) -> None:
-    shop.town.models.turns("anthropic", "Take your time.", Behaviour(fault=Fault.HANG_MID_STREAM))
-    await operator.does("say", text="Take your time.")
-    await shop.town.model_call("Take your time.")
+    shop.town.models.turns("anthropic", "Think of everything first.", Behaviour(fault=Fault.HANG_MID_STREAM))
+    await operator.does("say", text="Think of everything first.")
+    await shop.town.model_call("Think of everything first.")
     await operator.does("stop")
     await operator.sees("Stopped before it was answered.")
 
