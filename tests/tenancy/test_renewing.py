@@ -47,7 +47,9 @@ async def test_each_token_is_renewed_with_its_own_connections_and_kept_by_it_alo
                 token_lives=timedelta(0),
             )
     await ActivityEnvironment().run(Renewing(database, vault, renewer).renew_tokens)
-    assert sorted(renewer.asked) == sorted(f"of-{office.account}" for office in offices)
+    # Those that other tests left to be renewed are, too.
+    ours = {f"of-{office.account}" for office in offices}
+    assert sorted(token for token in renewer.asked if token in ours) == sorted(ours)
     for office in offices:
         async with office.session() as session:
             secrets = (await connections.open_account(session, vault, office.connection_id)).secrets
