@@ -18,6 +18,7 @@ from konstruct.db import Database
 from konstruct.errors import NotFound
 from konstruct.tables import (
     ApiKey,
+    CannedReply,
     Connection,
     Contact,
     Conversation,
@@ -33,6 +34,7 @@ from konstruct.tables import (
     Membership,
     Memory,
     ModelKey,
+    Rating,
     Rehearsal,
     RetentionRun,
     SlackAttempt,
@@ -46,9 +48,9 @@ from konstruct.tables.base import utc_now
 # With connections go contacts and conversations with all that was said; with employees their versions and drafts. What
 # hangs on a conversation and names a contact, too, comes first: it would still be there when its contact goes.
 _REMOVED: Final[tuple[type[SQLModel], ...]] = (
-    *(Rehearsal, Memory, ConversationSummary, Step, Handoff, Judgement),
+    *(Rehearsal, Memory, ConversationSummary, Step, Handoff, Judgement, Rating),
     *(Connection, Employee, EmployeePicture, Tool, KnowledgeSource, ModelKey, ApiKey, TenantKey),
-    *(Invitation, Membership, SlackAttempt, WhatsAppDraft, RetentionRun),
+    *(Invitation, Membership, SlackAttempt, WhatsAppDraft, RetentionRun, CannedReply),
 )
 
 

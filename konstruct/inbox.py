@@ -316,6 +316,7 @@ async def _conversation(
             epoch=0,
             last_seq=0,
             created_at=utc_now(),
+            last_message_at=utc_now(),
         )
         .on_conflict_do_nothing(index_elements=["tenant_id", "connection_id", "channel", "root"])
     )

@@ -12,6 +12,7 @@ from sqlmodel import col, select
 
 from konstruct.identity import new_id
 from konstruct.tables import Conversation, Message
+from konstruct.tables.base import utc_now
 from konstruct.vault import ContactCipher
 from konstruct.window import MESSAGE
 
@@ -140,5 +141,6 @@ def _storable(text: str) -> str:
 
 
 def next_seq(conversation: Conversation) -> int:
-    conversation.last_seq += 1
+    """Of a message that is about to be added. The conversation's row must be locked."""
+    conversation.last_seq, conversation.last_message_at = conversation.last_seq + 1, utc_now()
     return conversation.last_seq

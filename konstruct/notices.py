@@ -7,7 +7,7 @@ from sqlmodel import col, select
 
 from konstruct.conversations import lock
 from konstruct.identity import new_id
-from konstruct.messages import outgoing_notice
+from konstruct.messages import next_seq, outgoing_notice
 from konstruct.tables import Conversation, Message
 from konstruct.vault import Vault
 from konstruct.window import MESSAGE
@@ -51,7 +51,6 @@ async def add_note(
     )
     if known is not None:
         return known
-    conversation.last_seq += 1
     message_id = new_id()
     session.add(
         Message(
@@ -59,7 +58,7 @@ async def add_note(
             id=message_id,
             conversation_id=conversation.id,
             connection_id=conversation.connection_id,
-            seq=conversation.last_seq,
+            seq=next_seq(conversation),
             direction="inbound",
             author="system",
             contact_id=contact_id,

@@ -19,6 +19,7 @@ from sqlmodel import col, select
 from konstruct import audit, conversations
 from konstruct.conversations import lock
 from konstruct.identity import MessageId, new_id
+from konstruct.messages import next_seq
 from konstruct.tables import Conversation, Message
 from konstruct.tables.base import utc_now
 from konstruct.vault import ContactCipher, Vault
@@ -104,14 +105,13 @@ async def begin(
     if judged.outcome != "stored" or asker is None or await _open(session, conversation_id) is not None:
         return None
     lead, message_id, now = str(new_id()), MessageId(new_id()), utc_now()
-    conversation.last_seq += 1
     session.add(
         Message(
             tenant_id=conversation.tenant_id,
             id=message_id,
             conversation_id=conversation_id,
             connection_id=conversation.connection_id,
-            seq=conversation.last_seq,
+            seq=next_seq(conversation),
             direction="outbound",
             author="employee",
             # Of no turn: the answer's own rows are.

@@ -40,12 +40,31 @@ class LinkGroup:
 
 
 TENANT: Final[Sequence[Group]] = (
-    Group(None, (Place("Home", "home", "house", "home.read", jump="h"),)),
+    Group(
+        None,
+        (
+            Place("Home", "home", "house", "home.read", jump="h"),
+            Place("Inbox", "inbox", "inbox", "inbox.read", jump="i"),
+            Place("Conversations", "conversations", "messages-square", "conversations.read", jump="v"),
+            Place("Approvals", "approvals", "circle-check-big", "approvals.read", jump="a"),
+            Place("Contacts", "contacts", "contact", "contacts.read", jump="n"),
+        ),
+    ),
     Group(
         "Workspace",
         (
             Place("Employees", "employees", "bot", "employees.read", jump="e"),
+            Place("Knowledge", "knowledge", "book-open", "knowledge.read", jump="k"),
+            Place("Tools", "tools", "wrench", "tools.read", jump="o"),
             Place("Channels", "channels", "plug", "channels.read", jump="c"),
+        ),
+    ),
+    Group(
+        "Insight",
+        (
+            Place("Usage & cost", "usage", "chart-column", "reports.read", jump="u"),
+            Place("Outcomes", "outcomes", "target", "reports.read", jump="r"),
+            Place("Audit", "audit", "scroll-text", "audit.read", jump="l"),
         ),
     ),
     Group(

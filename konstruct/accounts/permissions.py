@@ -7,11 +7,28 @@ Role = Literal["owner", "admin", "agent", "viewer"]
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 
 _EVERYBODY: Final[frozenset[Role]] = frozenset(ROLES)
+_AGENTS: Final[frozenset[Role]] = frozenset({"owner", "admin", "agent"})
 _MANAGERS: Final[frozenset[Role]] = frozenset({"owner", "admin"})
 _OWNERS: Final[frozenset[Role]] = frozenset({"owner"})
 
 PERMISSIONS: Final[Mapping[str, frozenset[Role]]] = {
     "home.read": _EVERYBODY,
+    "inbox.read": _EVERYBODY,
+    "inbox.act": _AGENTS,
+    "inbox.manage": _MANAGERS,
+    "conversations.read": _EVERYBODY,
+    "conversations.export": _MANAGERS,
+    "approvals.read": _EVERYBODY,
+    "approvals.decide": _AGENTS,
+    "contacts.read": _EVERYBODY,
+    "contacts.edit": _MANAGERS,
+    "contacts.erase": _MANAGERS,
+    "tools.read": _EVERYBODY,
+    "tools.edit": _MANAGERS,
+    "reports.read": _EVERYBODY,
+    "budgets.edit": _MANAGERS,
+    "audit.read": _MANAGERS,
+    "audit.export": _MANAGERS,
     "employees.read": _EVERYBODY,
     "employees.edit": _MANAGERS,
     "employees.rehearse": _MANAGERS,

@@ -3,10 +3,13 @@
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final, Literal
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from konstruct.accounts import team
+from konstruct.accounts.permissions import allows
 from konstruct.desk import hours
 from konstruct.desk.hours import DAYS, Hours
 from konstruct.tables import Tenant
@@ -15,6 +18,7 @@ Ringing = Literal["all_at_once", "in_order"]
 Ending = Literal["apologise", "hand_back"]
 """What is done when nobody came: the contact may leave word for a call back, or is the employee's again."""
 
+_MEMBER: Final = "user:"
 PHONE: Final = "Phone"
 """Who has a conversation that was answered from the business's own phone: nobody's key, so whoever is at the desk may
 take it from there, or hand it back."""
@@ -63,9 +67,11 @@ class Desk:
     groups: tuple[Group, ...] = ()
     default: Group = Group(EVERYONE)
     """For handoffs that name nobody."""
+    members: tuple[Person, ...] = ()
+    """Who may act as an agent by their role in the team, and is none of ``people``: they come by the portal."""
 
     def agent(self, key: str) -> Person | None:
-        return next((person for person in self.people if person.key == key), None)
+        return next((person for person in (*self.people, *self.members) if person.key == key), None)
 
     def agent_for_slack(self, user: str) -> Person | None:
         return next((person for person in self.people if person.slack == user), None)
@@ -83,7 +89,30 @@ class Desk:
 async def settings(session: AsyncSession) -> Desk:
     """Of the session's tenant."""
     kept, time_zone = (await session.execute(select(col(Tenant.desk), col(Tenant.time_zone)))).one()
-    return read(kept, time_zone)
+    desk = read(kept, time_zone)
+    at_desk = {person.email.casefold() for person in desk.people if person.email}
+    members = [
+        Person(member_key(member.user_id), member.name or member.email, email=member.email)
+        for member in await team.members(session)
+        if allows(member.role, "inbox.act") and member.email.casefold() not in at_desk
+    ]
+    return replace(desk, members=tuple(members))
+
+
+def member_key(user_id: UUID) -> str:
+    """By which the desk knows a member of the team who is none of its people."""
+    return f"{_MEMBER}{user_id}"
+
+
+def is_member_key(key: str) -> bool:
+    return key.startswith(_MEMBER)
+
+
+async def agent_key(session: AsyncSession, user_id: UUID, email: str) -> str:
+    """By which the desk knows somebody of the team: as the person who has their address there, else as a member."""
+    desk = await settings(session)
+    found = (person.key for person in desk.people if person.email and person.email.casefold() == email.casefold())
+    return next(found, member_key(user_id))
 
 
 def read(kept: dict[str, Any], time_zone: str) -> Desk:

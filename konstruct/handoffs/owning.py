@@ -74,7 +74,7 @@ async def agent(session: AsyncSession, key: str) -> Agent:
     """Raises NotAllowed for who is not at the desk of the session's tenant, where it names people at all."""
     at = await people.settings(session)
     person = at.agent(key)
-    if person is None and at.people:
+    if person is None and (at.people or people.is_member_key(key)):
         raise NotAllowed(f"{key} is not among the people of the desk.")
     return Agent(key, person.name if person else key)
 

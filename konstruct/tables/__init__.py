@@ -15,7 +15,7 @@ from konstruct.tables.conversations import Contact, ContactAlias, ContactKey, Co
 from konstruct.tables.employees import Employee, EmployeeBinding, EmployeeDraft, EmployeePicture, EmployeeVersion
 from konstruct.tables.factors import Authenticator, LinkedAccount, Passkey, RecoveryCode
 from konstruct.tables.files import File, FileRemoval
-from konstruct.tables.handoffs import Consult, Handoff, HandoffEntry, Judgement
+from konstruct.tables.handoffs import CannedReply, Consult, Handoff, HandoffEntry, Judgement
 from konstruct.tables.knowledge import (
     KnowledgeChunk,
     KnowledgeContent,
@@ -24,6 +24,7 @@ from konstruct.tables.knowledge import (
     KnowledgeVector,
 )
 from konstruct.tables.memory import ConversationSummary, Memory, MemoryVector
+from konstruct.tables.ratings import Rating
 from konstruct.tables.records import QuarantinedEvent, Usage
 from konstruct.tables.rehearsals import Rehearsal, RehearsedStep
 from konstruct.tables.tenants import ApiKey, Connection, ModelKey, RetentionRun, Tenant, TenantKey
@@ -38,6 +39,7 @@ __all__ = [
     "AuditSeal",
     "AuditSealLeaf",
     "Authenticator",
+    "CannedReply",
     "Connection",
     "Consult",
     "Contact",
@@ -70,6 +72,7 @@ __all__ = [
     "Passkey",
     "QuarantinedEvent",
     "QueuedMail",
+    "Rating",
     "RecoveryCode",
     "Rehearsal",
     "RehearsedStep",

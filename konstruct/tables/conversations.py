@@ -81,6 +81,11 @@ class Conversation(Owned, table=True):
         ForeignKeyConstraint(["tenant_id", "employee_id"], ["employees.tenant_id", "employees.id"]),
         Index("conversations_to_remember", "memory_due_at", postgresql_where=text("memory_due_at is not null")),
         Index("conversations_of_contact", "tenant_id", "contact_id"),
+        Index(
+            "conversations_by_time",
+            *("tenant_id", text("last_message_at desc"), text("id desc")),
+            postgresql_where=text("not is_rehearsal"),
+        ),
     )
 
     connection_id: UUID
@@ -121,6 +126,8 @@ class Conversation(Owned, table=True):
     is_rehearsal: bool = False
     """Whether somebody tries out a draft in it: then it is no contact's, and nobody else is to hear of it."""
     created_at: datetime = moment()
+    last_message_at: datetime = moment()
+    """When the latest of its messages came to be."""
 
 
 class Message(Owned, table=True):

@@ -1,4 +1,4 @@
-"""Handoffs, what agents wrote in them, what colleagues were asked, and what was judged of turns."""
+"""Handoffs, what agents wrote in them or keep to write, what colleagues were asked, and what was judged of turns."""
 
 from datetime import datetime
 from typing import Any
@@ -188,3 +188,22 @@ class Judgement(SQLModel, table=True):
     topics: list[str] = document(list)
     confidence: float | None = None
     created_at: datetime = moment()
+
+
+class CannedReply(Owned, table=True):
+    """Words that agents of a tenant need again and again."""
+
+    __tablename__ = "canned_replies"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "key"),
+        ForeignKeyConstraint(["tenant_id"], ["tenants.id"], ondelete="CASCADE"),
+    )
+
+    key: str
+    """What an agent types after a slash."""
+    title: str
+    body: str
+    """It may hold ``{contact}`` and ``{agent}``, in whose places names come."""
+    created_by: str
+    created_at: datetime = moment()
+    updated_at: datetime = moment()

@@ -31,6 +31,10 @@ class Tenant(SQLModel, table=True):
     """Of all its members: who has none is let in nowhere before setting one up."""
     retention: dict[str, int] = document()
     """For how many days messages, files and memories are kept; what is not named is kept for good."""
+    budgets: dict[str, Any] = document()
+    """US dollars for models in a calendar month: see ``konstruct.reports.budgets``."""
+    satisfaction: dict[str, Any] = document()
+    """Whether, when and how contacts are asked how they were helped: see ``konstruct.satisfaction``."""
     created_at: datetime = moment()
     deleted_at: datetime | None = moment(optional=True)
     """Since when it is nobody's any more."""

@@ -19,12 +19,25 @@ router = APIRouter(prefix="/t/{tenant}")
 SCOPES: Final[Mapping[str, str]] = {
     "approvals:read": "See what employees wait to be allowed",
     "approvals:decide": "Say yes or no to it",
+    "audit:read": "See and export the audit trail",
+    "channels:read": "See channels and their states",
+    "channels:write": "Say who serves a channel, and disconnect it",
+    "contacts:read": "See contacts and what is remembered of them",
+    "contacts:write": "Join contacts, have things forgotten, erase people",
+    "conversations:read": "See all conversations, with all that was said and done",
+    "employees:read": "See employees, their drafts and versions",
+    "employees:write": "Change, publish, roll back and archive employees",
     "handoffs:read": "See conversations that wait for people, with all that was said",
     "handoffs:act": "Take conversations over, write in them, hand them back",
     "knowledge:read": "See and search what employees know",
     "knowledge:write": "Add documents and sources, and remove them",
+    "reports:read": "See usage, cost and outcomes",
+    "settings:read": "See the settings of the business",
+    "settings:write": "Change the settings of the business",
+    "team:read": "See the team",
+    "team:write": "Invite people, change roles, remove people",
     "tools:read": "See tools",
-    "tools:write": "Accept tools that have changed",
+    "tools:write": "Define tools, try them, remove them",
 }
 
 Reader = Annotated[Member, Depends(may("api_keys.read"))]

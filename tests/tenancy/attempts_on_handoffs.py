@@ -14,7 +14,7 @@ from konstruct.handoffs import attending, cards, entries, finding, leaving, owni
 from konstruct.handoffs.attending import Post
 from konstruct.handoffs.entries import Origin
 from konstruct.handoffs.owning import Agent, Wish
-from konstruct.tables import Conversation, Handoff, HandoffEntry, Judgement
+from konstruct.tables import CannedReply, Conversation, Handoff, HandoffEntry, Judgement, Rating
 from konstruct.tables.base import utc_now
 from tests.support.handoffs import DESK_CHANNEL, change_row, hand_off, note, whole, write
 from tests.support.office import Furnished
@@ -43,7 +43,7 @@ def wish_of(office: Furnished) -> Wish:
 async def staff(office: Furnished) -> None:
     """With a desk, and a handoff that an agent has: a reply and a note are written, and a draft is asked for."""
     agent = agent_of(office)
-    person = {"name": agent.name, "slack": user_of(office)}
+    person = {"name": agent.name, "slack": user_of(office), "email": f"{office.tenant_id}@example.com"}
     await set_tenant(office, desk={"connection": "slack", "channel": DESK_CHANNEL, "people": {agent.key: person}})
     asked = await office.say("Canary for a person", root="5.0")
     handoff_id = await hand_off(office, asked, wish_of(office))
@@ -60,6 +60,19 @@ async def staff(office: Furnished) -> None:
                 mood="neutral",
                 outside_policy=False,
                 topics=["canary"],
+            )
+        )
+        session.add(
+            CannedReply(tenant_id=office.tenant_id, key="canary", title="Canary", body="Canary", created_by="a")
+        )
+        conversation = await session.get_one(Conversation, (office.tenant_id, asked.conversation_id))
+        session.add(
+            Rating(
+                tenant_id=office.tenant_id,
+                conversation_id=conversation.id,
+                contact_id=conversation.contact_id,
+                employee_id=conversation.employee_id,
+                score=4,
             )
         )
     await write(office, handoff_id, "Canary reply", agent, origin=Origin("api", "reply"))
@@ -127,6 +140,15 @@ async def _settings(session: AsyncSession, a: Furnished, b: Furnished) -> object
     return [person.key for person in (await people.settings(session)).people] == [agent_of(a).key]
 
 
+async def _agent_key(session: AsyncSession, a: Furnished, b: Furnished) -> object:
+    """Whom another desk knows is here no more than a member."""
+    user_id = uuid4()
+    async with b.session() as theirs:
+        [person] = (await people.settings(theirs)).people
+    key = await people.agent_key(session, user_id, person.email or "")
+    return key == people.member_key(user_id)
+
+
 async def _name(session: AsyncSession, a: Furnished, b: Furnished) -> object:
     """Of somebody whom our desk does not know, nothing but the key is told."""
     return await owning.name(session, agent_of(b).key) == agent_of(b).key
@@ -186,6 +208,7 @@ def _origin() -> Origin:
 
 
 ON_HANDOFFS: dict[str, tuple[Attempt, object]] = {
+    "desk.people.agent_key": (_agent_key, True),
     "desk.people.settings": (_settings, True),
     "handoffs.owning.agent": (lambda s, a, b: owning.agent(s, agent_of(b).key), NotAllowed),
     "handoffs.owning.slack_agent": (lambda s, a, b: owning.slack_agent(s, user_of(b)), NotAllowed),

@@ -47,6 +47,7 @@ from konstruct.vault import Vault
 from tests.conftest import ENCRYPTION_KEY
 from tests.support.office import Allowing, Furnished
 from tests.tenancy.attempts_on_accounts import ON_ACCOUNTS
+from tests.tenancy.attempts_on_api import ON_API
 from tests.tenancy.attempts_on_connecting import ON_CONNECTING
 from tests.tenancy.attempts_on_consults import ON_CONSULTS
 from tests.tenancy.attempts_on_designs import ON_DESIGNS
@@ -54,14 +55,21 @@ from tests.tenancy.attempts_on_escalation import ON_ESCALATION
 from tests.tenancy.attempts_on_factors import ON_FACTORS
 from tests.tenancy.attempts_on_files import ON_FILES
 from tests.tenancy.attempts_on_handoffs import ON_HANDOFFS
+from tests.tenancy.attempts_on_inbox import ON_INBOX
 from tests.tenancy.attempts_on_knowledge import ON_KNOWLEDGE
 from tests.tenancy.attempts_on_memory import ON_MEMORY
+from tests.tenancy.attempts_on_offers import ON_OFFERS
 from tests.tenancy.attempts_on_onboarding import ON_ONBOARDING
 from tests.tenancy.attempts_on_rehearsals import ON_REHEARSALS
+from tests.tenancy.attempts_on_reports import ON_REPORTS
+from tests.tenancy.attempts_on_satisfaction import ON_SATISFACTION
 from tests.tenancy.attempts_on_settings import ON_SETTINGS
 from tests.tenancy.attempts_on_streams import ON_STREAMS
+from tests.tenancy.attempts_on_timeline import ON_TIMELINE
 from tests.tenancy.attempts_on_tools import ON_TOOLS
+from tests.tenancy.attempts_on_trail import ON_TRAIL
 from tests.tenancy.attempts_on_whatsapp import ON_WHATSAPP
+from tests.tenancy.attempts_on_words import ON_WORDS
 from tests.tenancy.attempts_over_the_api import OVER_THE_API
 from tests.tenancy.conftest import Snapshot
 
@@ -233,6 +241,14 @@ ATTEMPTS: dict[str, tuple[Attempt, object]] = {
     **ON_SETTINGS,
     **ON_REHEARSALS,
     **ON_ONBOARDING,
+    **ON_INBOX,
+    **ON_WORDS,
+    **ON_TIMELINE,
+    **ON_OFFERS,
+    **ON_TRAIL,
+    **ON_REPORTS,
+    **ON_SATISFACTION,
+    **ON_API,
 }
 
 

@@ -1,0 +1,5 @@
+"""The audit trail: found, shown, checked and exported."""
+
+from fastapi import APIRouter
+
+router = APIRouter()

@@ -1,0 +1,5 @@
+"""Usage, cost and outcomes."""
+
+from fastapi import APIRouter
+
+router = APIRouter()

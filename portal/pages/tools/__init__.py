@@ -1,0 +1,5 @@
+"""Tools: what employees can do besides talking."""
+
+from fastapi import APIRouter
+
+router = APIRouter()
