@@ -37,7 +37,7 @@ AUDITORS_OWN: Final = [
 REMOVABLE: Final = [
     *["employee_bindings", "contact_aliases", "contact_keys", "conversation_summaries", "memories", "memory_vectors"],
     *["knowledge_documents", "knowledge_contents", "knowledge_chunks", "knowledge_vectors"],
-    *["files", "file_removals", "slack_attempts", "whatsapp_drafts"],
+    *["files", "file_removals", "slack_attempts", "whatsapp_drafts", "canned_replies", "ratings"],
     *["model_keys", "steps", "handoffs", "judgements"],
     # What a tenant that is deleted leaves behind hangs on these.
     *["connections", "employees", "employee_pictures", "tools", "knowledge_sources", "api_keys", "tenant_keys"],
