@@ -13,7 +13,7 @@ from sqlmodel import col, select
 from konstruct.db import among
 from konstruct.errors import NotFound
 from konstruct.identity import ConnectionId
-from konstruct.tables import Connection, Employee, EmployeeBinding, EmployeeVersion, Message
+from konstruct.tables import Connection, Conversation, Employee, EmployeeBinding, EmployeeVersion
 
 _NO_CHANNEL: Final = "rehearsal"
 """Where operators try out drafts; nobody else writes there."""
@@ -123,6 +123,6 @@ def _one_seen(
 
 
 async def _last_said(session: AsyncSession, row: Connection) -> datetime | None:
-    """The console has no gateway that hears of everything: what counts there are messages."""
-    query = select(func.max(col(Message.created_at))).where(col(Message.connection_id) == row.id)
-    return await session.scalar(query.where(col(Message.direction) == "inbound"))
+    """The console has no gateway that hears of everything: what counts there is what people wrote."""
+    query = select(func.max(col(Conversation.contact_said_at))).where(col(Conversation.connection_id) == row.id)
+    return await session.scalar(query)

@@ -14,7 +14,7 @@ from konstruct.db import Database
 from konstruct.escalation import trying
 from konstruct.escalation.rules import Rule
 from konstruct.escalation.trying import Tried
-from konstruct.tables import Connection, Conversation, Handoff, Message
+from konstruct.tables import Connection, Conversation, Handoff
 from konstruct.vault import Vault
 
 MOST: Final = 25
@@ -70,14 +70,13 @@ async def _latest(
         .correlate(Conversation)
         .scalar_subquery()
     )
-    last_at = func.max(col(Message.created_at))
     query = (
-        select(col(Conversation.id), col(Connection.key), last_at, handoffs)
+        select(col(Conversation.id), col(Connection.key), col(Conversation.contact_said_at), handoffs)
         .join(Connection, col(Connection.id) == col(Conversation.connection_id))
-        .join(Message, col(Message.conversation_id) == col(Conversation.id))
-        .where(col(Message.author) == "contact", col(Connection.kind).in_(_TRIED_KINDS))
-        .group_by(col(Conversation.tenant_id), col(Conversation.id), col(Connection.key))
-        .order_by(last_at.desc())
+        .where(col(Conversation.contact_said_at).is_not(None), col(Connection.kind).in_(_TRIED_KINDS))
+        # The index by time has none of rehearsals.
+        .where(col(Conversation.is_rehearsal).is_(False))
+        .order_by(col(Conversation.last_message_at).desc(), col(Conversation.id).desc())
         .limit(MOST)
     )
     if employee_id is not None:
