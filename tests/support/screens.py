@@ -107,7 +107,8 @@ async def take(browser: Browser, site: str, room: Showroom, screen: Screen) -> b
         answer = await page.goto(screen.path.format(tenant=who.slug, connection=room.rich.connection_id))
         assert answer is not None
         assert answer.status == 200, screen.name
-        await page.wait_for_load_state("networkidle")
+        # Not for a quiet network, which a page that hears of what is new never has.
+        await page.evaluate("document.fonts.ready")
         if screen.act is not None:
             await screen.act(page)
         return _small(await page.screenshot())
