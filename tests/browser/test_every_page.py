@@ -99,6 +99,7 @@ async def test_a_page_of_a_business_in_which_much_has_happened(page_as: PageAs, 
         number=2,
         connection=room.rich.connection_id,
         provider="anthropic",
+        conversation_id=room.conversation,
     )
     await looked_at(page, address)
 

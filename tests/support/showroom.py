@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
+from uuid import UUID
 
 from pydantic import SecretStr
 from sqlalchemy import update
@@ -60,6 +61,8 @@ class Showroom:
     whatsapp: ConnectionId
     lost: ConnectionId
     """A connection that died."""
+    conversation: UUID
+    """In which a contact asked for a person."""
 
 
 async def furnish(database: Database, vault: Vault, mark: str | None = None) -> Showroom:
@@ -72,11 +75,11 @@ async def furnish(database: Database, vault: Vault, mark: str | None = None) -> 
     whatsapp, lost = await _channels(office, owner)
     await _team(office, owner, mark)
     await _settings(office, owner)
-    await _conversations(office)
+    conversation = await _conversations(office)
     await _rehearsal(office, owner)
     empty = await new_tenant(database, "Nordlicht Yoga")
     newcomer = await enrolled(database, vault, tenant=empty, name="Jo Lind", email=f"jo{mark}@nordlicht.example")
-    return Showroom(office, owner, newcomer, whatsapp, lost)
+    return Showroom(office, owner, newcomer, whatsapp, lost, conversation)
 
 
 async def _named(office: Office, slug: str, name: str) -> None:
@@ -232,16 +235,19 @@ async def _settings(office: Office, owner: Enrolled) -> None:
             await editing.put_group(session, tenant, None, group, name=name, actor=actor)
 
 
-async def _conversations(office: Office) -> None:
-    for place, (asked, answered) in enumerate(
-        (
-            ("Where is my order 1042?", "It left on Monday and is with you by Thursday."),
-            ("Can I talk to a person?", "Of course. I am asking somebody."),
-            ("My brakes squeak.", "Bring it in between nine and six: a look is free."),
-        ),
-        1,
-    ):
+async def _conversations(office: Office) -> UUID:
+    said = [
         await office.exchange(asked, answered, root=f"{place}.0", contact=f"U{place}")
+        for place, (asked, answered) in enumerate(
+            (
+                ("Where is my order 1042?", "It left on Monday and is with you by Thursday."),
+                ("Can I talk to a person?", "Of course. I am asking somebody."),
+                ("My brakes squeak.", "Bring it in between nine and six: a look is free."),
+            ),
+            1,
+        )
+    ]
+    return said[1].conversation_id
 
 
 async def _rehearsal(office: Office, owner: Enrolled) -> None:

@@ -2,4 +2,8 @@
 
 from fastapi import APIRouter
 
+from portal.pages.inbox import frame, stream
+
 router = APIRouter()
+for _part in (stream, frame):
+    router.include_router(_part.router)

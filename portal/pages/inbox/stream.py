@@ -1,0 +1,5 @@
+"""The stream by which an open inbox hears that something is new."""
+
+from fastapi import APIRouter
+
+router = APIRouter(prefix="/t/{tenant}/inbox")
