@@ -92,6 +92,7 @@ class SlackListeners:
                 contact_external_id=person,
                 text=plain_text(message, account.bot_user_id),
                 files=sent_files(message),
+                tells_name=True,
             ),
         )
         await temporal.notify(self._temporal, connection.tenant_id, accepted)

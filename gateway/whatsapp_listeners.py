@@ -108,9 +108,12 @@ class WhatsAppListeners:
             number=shapes.number(message.from_, sender.wa_id),
         )
         kept = {"metadata": value.metadata.model_dump(), "messages": [raw]}
-        return Item(names.key or message.id, kept, partial(self._on_message, connection, value, message, names))
+        take = partial(self._on_message, connection, value, message, names, sender.profile.name)
+        return Item(names.key or message.id, kept, take)
 
-    async def _on_message(self, connection: ConnectionRef, value: Value, message: Message, names: Names) -> None:
+    async def _on_message(
+        self, connection: ConnectionRef, value: Value, message: Message, names: Names, called: str
+    ) -> None:
         if message.type == "system":
             await self._on_system(connection, message, names)
         elif message.group_id or message.type in ("reaction", "ephemeral", "request_welcome"):
@@ -125,9 +128,11 @@ class WhatsAppListeners:
                 original = message.edit.original_message_id
                 await inbox.edit(session, self._vault, connection.connection_id, original, text)
         else:
-            await self._accept(connection, value, message, names)
+            await self._accept(connection, value, message, names, called)
 
-    async def _accept(self, connection: ConnectionRef, value: Value, message: Message, names: Names) -> None:
+    async def _accept(
+        self, connection: ConnectionRef, value: Value, message: Message, names: Names, called: str
+    ) -> None:
         if not 0 < len(message.id) <= MOST_ID_CHARACTERS:
             raise BadInput("A message of WhatsApp has no id that can be one.")
         if not names.key:
@@ -146,6 +151,7 @@ class WhatsAppListeners:
                 files=sent_files(message),
                 sent_at=message.timestamp,
                 names=names,
+                name=called,
             ),
         )
         await temporal.notify(self._temporal, connection.tenant_id, accepted)

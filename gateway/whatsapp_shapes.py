@@ -210,11 +210,16 @@ class Edit(Part):
     """What it says from now on, shaped as a message is."""
 
 
+class OwnName(Part):
+    name: Text = ""
+
+
 class Profile(Part):
     """Who wrote: belongs to the message whose sender has one of its names, at whatever place it stands."""
 
     wa_id: Text = ""
     user_id: Text = ""
+    profile: OwnName = OwnName()
 
 
 class ErrorData(Part):

@@ -20,6 +20,7 @@ from konstruct.tables import (
     Contact,
     ContactAlias,
     ContactKey,
+    ContactWord,
     Conversation,
     ConversationSummary,
     Memory,
@@ -159,6 +160,7 @@ async def erase(session: AsyncSession, tenant_id: UUID, contact_id: UUID, *, act
         delete(ConversationSummary).where(among(col(ConversationSummary.conversation_id), conversation_ids))
     )
     await session.execute(delete(ContactAlias).where(col(ContactAlias.contact_id).in_(contact_ids)))
+    await session.execute(delete(ContactWord).where(col(ContactWord.contact_id).in_(contact_ids)))
     await session.execute(delete(ContactKey).where(col(ContactKey.contact_id).in_(contact_ids)))
     kinds = {connection.id: connection.kind for connection in await session.scalars(select(Connection))}
     external_ids = [(kinds[contact.connection_id], contact.external_id) for contact in contacts]
@@ -171,6 +173,7 @@ async def erase(session: AsyncSession, tenant_id: UUID, contact_id: UUID, *, act
             conversation.channel = conversation.root = f"erased:{conversation.id}"
     for contact in contacts:
         contact.external_id, contact.erased_at, contact.opted_out_at = f"erased:{contact.id}", utc_now(), None
+        contact.sealed_name = contact.named_at = contact.name_due_at = None
     audit.record(
         session,
         tenant_id=tenant_id,

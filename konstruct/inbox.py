@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from konstruct import aliases, audit, consent, limits, memory, messages, reply_window
+from konstruct import aliases, audit, consent, limits, memory, messages, naming, reply_window
 from konstruct.aliases import Names
 from konstruct.connections import ConnectionRef
 from konstruct.db import Database
@@ -30,7 +30,7 @@ from konstruct.tables import (
     Tenant,
 )
 from konstruct.tables.base import utc_now
-from konstruct.vault import Vault
+from konstruct.vault import ContactCipher, Vault
 
 REMEMBER_AFTER = timedelta(seconds=2)
 """What was said is remembered this long after it was settled, along with what else was said until then."""
@@ -55,6 +55,7 @@ _REPEATED = (
 # same lock.
 _KNOWN = (
     select(col(Contact.erased_at), col(Contact.external_id), col(Contact.opted_out_at), col(ContactKey.wrapped))
+    .add_columns(col(Contact.sealed_name), col(Contact.named_at), col(Contact.name_due_at))
     .add_columns(col(Connection.functions), _REPEATED)
     .join(
         Connection,
@@ -109,6 +110,10 @@ class Inbound:
     names: Names | None = None
     """All that the channel calls the contact, where that may be several: then ``root`` and ``contact_external_id`` are
     whatever the contact is known by here, and a contact has one conversation."""
+    name: str = ""
+    """What the contact calls themselves, where that comes along."""
+    tells_name: bool = False
+    """Whether the channel tells it to whoever asks."""
     is_rehearsal: bool = False
     """It is counted apart, so that trying a draft out takes nothing from contacts."""
 
@@ -182,7 +187,7 @@ async def _store(
         "external_id": inbound.external_id,
     }
     found = (await session.execute(_KNOWN, of_message)).one()
-    erased_at, external_id, opted_out_at, wrapped, functions, repeated = found
+    erased_at, external_id, opted_out_at, wrapped, *of_name, functions, repeated = found
     if erased_at is not None:
         raise Unavailable("The contact is being erased; the message may come again.")
     if external_id != inbound.contact_external_id:
@@ -194,6 +199,7 @@ async def _store(
         if wrapped
         else await vault.cipher(session, connection.tenant_id, contact_id)
     )
+    await _name(session, vault, cipher, connection, inbound, *of_name)
     message_id, now = new_id(), utc_now()
     said_at = min(inbound.sent_at or now, now)
     conversation.contact_said_at = max(conversation.contact_said_at or said_at, said_at)
@@ -240,6 +246,23 @@ async def _store(
         handoff_id=conversation.handoff_id if is_passed else None,
         released_ids=tuple(MessageId(each) for each in released),
     )
+
+
+async def _name(
+    session: AsyncSession,
+    vault: Vault,
+    cipher: ContactCipher,
+    connection: ConnectionRef,
+    inbound: Inbound,
+    sealed_name: bytes | None,
+    named_at: datetime | None,
+    name_due_at: datetime | None,
+) -> None:
+    """Takes down who they say they are, where that is new, or has the channel asked."""
+    if inbound.tells_name and naming.is_to_be_asked(named_at, name_due_at):
+        await naming.want(session, cipher.contact_id)
+    elif not naming.is_known(cipher, cipher.contact_id, sealed_name, inbound.name):
+        await naming.learn(session, vault, connection.tenant_id, cipher, inbound.name)
 
 
 async def _heed(

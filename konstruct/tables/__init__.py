@@ -11,7 +11,14 @@ from konstruct.tables.accounts import (
 )
 from konstruct.tables.audit import AuditEvent, AuditHead, AuditSeal, AuditSealLeaf
 from konstruct.tables.connecting import SlackAttempt, WhatsAppDraft
-from konstruct.tables.conversations import Contact, ContactAlias, ContactKey, Conversation, Message
+from konstruct.tables.conversations import (
+    Contact,
+    ContactAlias,
+    ContactKey,
+    ContactWord,
+    Conversation,
+    Message,
+)
 from konstruct.tables.employees import Employee, EmployeeBinding, EmployeeDraft, EmployeePicture, EmployeeVersion
 from konstruct.tables.factors import Authenticator, LinkedAccount, Passkey, RecoveryCode
 from konstruct.tables.files import File, FileRemoval
@@ -45,6 +52,7 @@ __all__ = [
     "Contact",
     "ContactAlias",
     "ContactKey",
+    "ContactWord",
     "Conversation",
     "ConversationSummary",
     "Employee",

@@ -18,6 +18,7 @@ class Contact(Owned, table=True):
             ["tenant_id", "connection_id"], ["connections.tenant_id", "connections.id"], ondelete="CASCADE"
         ),
         Index("contacts_of_person", "tenant_id", "person_id"),
+        Index("contacts_to_name", "name_due_at", postgresql_where=text("name_due_at is not null")),
     )
 
     connection_id: UUID
@@ -28,6 +29,26 @@ class Contact(Owned, table=True):
     erased_at: datetime | None = moment(optional=True)
     opted_out_at: datetime | None = moment(optional=True)
     """Since when they want to hear nothing more."""
+    sealed_name: bytes | None = Field(default=None, sa_type=LargeBinary)
+    """What they call themselves, under their own key: see ``konstruct.naming``."""
+    named_at: datetime | None = moment(optional=True)
+    """When the channel last told, or was asked."""
+    name_due_at: datetime | None = moment(optional=True)
+    """When the channel is to be asked."""
+
+
+class ContactWord(SQLModel, table=True):
+    """The beginning of a word of a contact's name, as a digest under a key of the tenant's."""
+
+    __tablename__ = "contact_words"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "contact_id"], ["contacts.tenant_id", "contacts.id"], ondelete="CASCADE"),
+        Index("contact_words_of_contact", "tenant_id", "contact_id"),
+    )
+
+    tenant_id: UUID = Field(primary_key=True)
+    digest: bytes = Field(primary_key=True, sa_type=LargeBinary)
+    contact_id: UUID = Field(primary_key=True)
 
 
 class ContactAlias(Owned, table=True):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 
+from konstruct import naming
 from konstruct.messages import SentFile, files_of
 from tests.gateway.conftest import NewNumber, Quarantine
 from tests.support.whatsapp_posts import Json, Number, post, posted
@@ -202,3 +203,12 @@ async def test_an_unknown_number_and_one_of_another_account_are_kept_aside(
         "This WhatsApp number is connected as one of another business account.",
     ]
     assert await number.office.messages() == []
+
+
+async def test_who_wrote_is_called_by_the_name_in_their_profile(hears_whatsapp: FastAPI, number: Number) -> None:
+    await post(hears_whatsapp, posted(of(number, "text")))
+
+    [message] = await number.office.messages()
+    assert message.contact_id is not None
+    async with number.office.session() as session:
+        assert await naming.name(session, number.office.vault, message.contact_id) == "Sheena Nelson"

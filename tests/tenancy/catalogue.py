@@ -35,7 +35,8 @@ AUDITORS_OWN: Final = [
 
 # The tables whose rows the product removes: channels that no employee is bound to any more, and what is forgotten.
 REMOVABLE: Final = [
-    *["employee_bindings", "contact_aliases", "contact_keys", "conversation_summaries", "memories", "memory_vectors"],
+    *["employee_bindings", "contact_aliases", "contact_keys", "contact_words"],
+    *["conversation_summaries", "memories", "memory_vectors"],
     *["knowledge_documents", "knowledge_contents", "knowledge_chunks", "knowledge_vectors"],
     *["files", "file_removals", "slack_attempts", "whatsapp_drafts", "canned_replies", "ratings"],
     *["model_keys", "steps", "handoffs", "judgements"],
@@ -83,6 +84,7 @@ SEEN_ACROSS_TENANTS: Final = [
     *[f"messages.{name}" for name in ("author", "purpose", "state", "created_at", "swept_at")],
     *[f"conversations.{name}" for name in ("tenant_id", "id", "memory_due_at", "memory_claimed_until")],
     *["conversations.contact_said_at", "contacts.tenant_id", "contacts.id", "contacts.erased_at"],
+    *["contacts.connection_id", "contacts.name_due_at"],
     *[f"rehearsals.{name}" for name in ("tenant_id", "conversation_id", "contact_id", "created_at")],
     *[f"tools.{name}" for name in ("tenant_id", "id", "kind", "status", "looked_at")],
     *[f"api_keys.{name}" for name in ("tenant_id", "id", "digest", "scopes", "last_used_at", "revoked_at")],

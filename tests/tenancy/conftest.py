@@ -26,6 +26,7 @@ from tests.tenancy.attempts_on_settings import CANDIDATE, bring_key, note_run
 from tests.tenancy.attempts_on_streams import stream
 from tests.tenancy.attempts_on_tools import equip
 from tests.tenancy.attempts_on_whatsapp import meet
+from tests.tenancy.attempts_on_words import christen
 from tests.tenancy.attempts_over_the_api import key_name
 
 Snapshot = Callable[[Furnished], Awaitable[dict[str, list[tuple[Any, ...]]]]]
@@ -78,6 +79,7 @@ async def equipped(office: Furnished) -> Furnished:
     await draft(office)
     await enclose(office)
     await meet(office)
+    await christen(office)
     await begin_to_connect(office)
     await rehearse(office)
     await settle(office)

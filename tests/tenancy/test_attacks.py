@@ -291,6 +291,7 @@ async def test_look_ups_across_tenants_tell_ids_and_states_alone(
         "all_tenants()": (),
         "sources_to_sync(integer)": (10_000,),
         "tenants_with_file_removals(integer)": (10_000,),
+        "contacts_to_name(integer)": (10_000,),
         "tenants_with_retention(uuid,integer)": (UUID(int=0), 10_000),
         "tenants_to_clear(integer)": None,
         "chunks_to_embed(text,integer)": ("local/another", 10_000),
