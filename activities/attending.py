@@ -62,12 +62,15 @@ class Attending:
         deskrooms: Mapping[str, Deskroom],
         mailer: Mailer | None,
         client: Client,
+        portal: str | None = None,
     ) -> None:
+        """``portal``: its address, where people know one."""
         self._database = database
         self._vault = vault
         self._deskrooms = deskrooms
         self._mailer = mailer
         self._client = client
+        self._portal = portal
 
     @activity.defn(name="attend_handoff")
     async def attend_handoff(self, state: HandoffState) -> HandoffStanding:
@@ -107,8 +110,10 @@ class Attending:
         if self._mailer is None or not addresses:
             log.warning("handoff_not_mailed", handoff_id=str(state.handoff_id), has_mailer=self._mailer is not None)
         else:
+            async with self._database.tenant_session(state.tenant_id) as session:
+                link = await cards.link(session, self._portal, seen.handoff)
             try:
-                await self._mailer.send(cards.mail(seen.handoff, task.id, seen.desk, addresses))
+                await self._mailer.send(cards.mail(seen.handoff, task.id, seen.desk, addresses, link))
             except MailRefused as error:
                 log.error("handoff_mail_refused", handoff_id=str(state.handoff_id), reason=str(error))
             except MailUnavailable as error:
@@ -162,7 +167,7 @@ class Attending:
     async def _show_card(self, state: HandoffState, seen: _Seen, room: _Room, rings: list[Task]) -> tuple[_Room, bool]:
         ring = _users(seen.desk, rings)
         async with self._database.tenant_session(state.tenant_id) as session:
-            card = await cards.card(session, self._vault, seen.handoff, seen.desk, ring)
+            card = await cards.card(session, self._vault, seen.handoff, seen.desk, ring, portal=self._portal)
         digest = cards.digest(card)
         if room.card is not None and seen.handoff.shown_state == digest:
             return room, False

@@ -14,6 +14,7 @@ from activities.streaming import Streaming
 from konstruct import outbox, temporal
 from konstruct.contracts.handoffs import AgentAct, HandOff, OwnerChange, OwnerState, Resume
 from konstruct.db import Database
+from konstruct.desk import people
 from konstruct.errors import BadInput, NotFound
 from konstruct.handoffs import entries, owning
 from konstruct.handoffs.owning import Ownership, Wish
@@ -79,13 +80,19 @@ class ChangingOwner:
         if act.handoff_id is None:
             if change.action != "claim":
                 raise BadInput("Say which handoff it is.")
-            return await owning.take_over(session, self._vault, change.conversation_id, by)
+            return await owning.take_over(
+                *(session, self._vault, change.conversation_id, by), from_colleague=act.from_colleague
+            )
         if (await owning.get(session, act.handoff_id)).conversation_id != change.conversation_id:
             raise NotFound("This conversation has no such handoff.")
         match change.action:
             case "claim":
-                return await owning.claim(session, self._vault, act.handoff_id, by)
+                return await owning.claim(
+                    *(session, self._vault, act.handoff_id, by), from_colleague=act.from_colleague
+                )
             case "transfer":
+                if act.to in {group.key for group in (await people.settings(session)).groups}:
+                    return await owning.release(session, act.handoff_id, by, act.to)
                 to = await owning.agent(session, act.to or "")
                 return await owning.transfer(session, act.handoff_id, by, to)
             case "release":

@@ -16,7 +16,6 @@ from konstruct import audit, conversations, notices
 from konstruct.db import Database
 from konstruct.desk import people
 from konstruct.errors import BadInput, Conflict, NotAllowed, NotFound, ToolFailed
-from konstruct.handoffs import owning
 from konstruct.handoffs.owning import Agent
 from konstruct.identity import new_id
 from konstruct.tables import Consult, Contact, Conversation, Employee, EmployeeVersion, ToolCall
@@ -257,7 +256,7 @@ async def _opened(session: AsyncSession, vault: Vault, rows: Sequence[Any]) -> l
             conversation_id=consult.conversation_id,
             employee=employee,
             colleague=consult.colleague,
-            colleague_name=owning.name_of(desk, consult.colleague),
+            colleague_name=desk.name_of(consult.colleague),
             question=cipher.open(QUESTION, consult.id, consult.sealed_question),
             state=cast(State, consult.state),
             answer=cipher.open(ANSWER, consult.id, consult.sealed_answer) if consult.sealed_answer else "",

@@ -31,6 +31,8 @@ class HandoffCard:
     """A sentence: since when it waits, who has it, or how it ended."""
     state: Literal["waiting", "owned", "over", "told"]
     """``told``: the employee carries on, and a person may step in."""
+    link: str = ""
+    """Where the conversation is open in the portal; empty where nobody knows what that is called."""
     ring: tuple[str, ...] = ()
     """The channel's ids of those who are called by it."""
 

@@ -164,7 +164,7 @@ async def work(settings: Settings, *, until: asyncio.Event) -> None:
             ToolUse(database, vault, builtin, SafeWeb(web_client), mcp),
             Approving(database, vault, messengers, client),
             ChangingOwner(database, vault, client, streamers),
-            Attending(database, vault, deskrooms, mail.mailer(settings), client),
+            Attending(database, vault, deskrooms, mail.mailer(settings), client, settings.portal_public_url),
             Assisting(settings, database, vault, parts.model, parts.cooldowns),
             Consulting(database, vault, deskrooms, client),
             Fetching(database, vault, sources, files, opening),

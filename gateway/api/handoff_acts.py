@@ -33,8 +33,12 @@ class Act(Given):
     agent: AgentKey
 
 
+class Claim(Act):
+    from_colleague: bool = Field(False, description="Also where an agent who is at the desk has it.")
+
+
 class Transfer(Act):
-    to: AgentKey
+    to: Annotated[str, Field(min_length=1, max_length=100, description="An agent; or a group, whose people are asked.")]
 
 
 class Resolve(Act):
@@ -48,23 +52,24 @@ class HandBack(Resolve):
 def router(access: Access, database: Database, vault: Vault, client: Client) -> APIRouter:
     routes = APIRouter(tags=["handoffs"])
 
-    @routes.post("/conversations/{conversation_id}/take-over", openapi_extra=shapes.takes(Act))
+    @routes.post("/conversations/{conversation_id}/take-over", openapi_extra=shapes.takes(Claim))
     async def take_over(
         caller: Annotated[Principal, access.needs("handoffs:act")], conversation_id: UUID, request: Request
     ) -> OwnerState:
-        given = await shapes.read(request, Act)
+        given = await shapes.read(request, Claim)
         async with database.tenant_session(caller.tenant_id) as session:
             # Where there is no such conversation, no workflow is started for it.
             await finding.be_there(session, conversation_id)
-        act = AgentAct(given.agent)
+        act = AgentAct(given.agent, from_colleague=given.from_colleague)
         return OwnerState.model_validate(await temporal.act(client, caller.tenant_id, conversation_id, "claim", act))
 
-    @routes.post("/handoffs/{handoff_id}/claim", openapi_extra=shapes.takes(Act))
+    @routes.post("/handoffs/{handoff_id}/claim", openapi_extra=shapes.takes(Claim))
     async def claim(
         caller: Annotated[Principal, access.needs("handoffs:act")], handoff_id: UUID, request: Request
     ) -> OwnerState:
-        given = await shapes.read(request, Act)
-        return await act(caller, handoff_id, "claim", AgentAct(given.agent, handoff_id))
+        given = await shapes.read(request, Claim)
+        wanted = AgentAct(given.agent, handoff_id, from_colleague=given.from_colleague)
+        return await act(caller, handoff_id, "claim", wanted)
 
     @routes.post("/handoffs/{handoff_id}/transfer", openapi_extra=shapes.takes(Transfer))
     async def transfer(

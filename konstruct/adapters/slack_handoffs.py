@@ -192,6 +192,8 @@ def _about(card: HandoffCard, most: int) -> Iterator[Block]:
         text(f". Priority: {_line(card.priority, NAME_SIZE)}."),
     )
     yield section(text(_line(card.standing, SENTENCE_SIZE), bold=True))
+    if card.link:
+        yield section({"type": "link", "url": card.link, "text": "Open in the inbox"})
     if card.reason:
         yield section(text("Why: ", bold=True), text(_line(card.reason, SENTENCE_SIZE)))
     for title, said in (("Summary", card.summary), ("Tried", card.tried), ("Suggested reply", card.suggestion)):

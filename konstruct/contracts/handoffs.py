@@ -56,10 +56,12 @@ class AgentAct:
     handoff_id: UUID | None = None
     """Only to take over what nobody offered may it be left out."""
     to: str | None = None
-    """To whom it is transferred."""
+    """To whom it is transferred: an agent, or a group."""
     note_id: UUID | None = None
     """An entry of the handoff, for the employee."""
     at_once: bool = False
+    from_colleague: bool = False
+    """To claim what somebody has who is at the desk."""
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,22 @@ class Desk:
     def agent(self, key: str) -> Person | None:
         return next((person for person in (*self.people, *self.members) if person.key == key), None)
 
+    def name_of(self, key: str | None) -> str:
+        """As people know the agent; who left the desk by the key that is left of them."""
+        if key is None:
+            return "Somebody"
+        person = self.agent(key)
+        if person is None and is_member_key(key):
+            return "Somebody who left the team"
+        return person.name if person else key
+
+    def has_left(self, key: str | None) -> bool:
+        """Whether nobody is there any more who goes by it: what they have is anybody's to take. Where the desk names
+        nobody, keys are of programs, which are not known here."""
+        if key in (None, PHONE):
+            return True
+        return self.agent(key) is None and (bool(self.people) or is_member_key(key))
+
     def agent_for_slack(self, user: str) -> Person | None:
         return next((person for person in self.people if person.slack == user), None)
 
@@ -87,7 +103,7 @@ class Desk:
 
 
 async def settings(session: AsyncSession) -> Desk:
-    """Of the session's tenant."""
+    """Of the session's tenant. Where nobody is named as being at its desk, whoever of the team may act is asked."""
     kept, time_zone = (await session.execute(select(col(Tenant.desk), col(Tenant.time_zone)))).one()
     desk = read(kept, time_zone)
     at_desk = {person.email.casefold() for person in desk.people if person.email}
@@ -96,7 +112,9 @@ async def settings(session: AsyncSession) -> Desk:
         for member in await team.members(session)
         if allows(member.role, "inbox.act") and member.email.casefold() not in at_desk
     ]
-    return replace(desk, members=tuple(members))
+    if desk.people:
+        return replace(desk, members=tuple(members))
+    return replace(desk, members=tuple(members), default=replace(desk.default, people=tuple(members)))
 
 
 def member_key(user_id: UUID) -> str:

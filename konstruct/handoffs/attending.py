@@ -165,7 +165,7 @@ async def next_posts(session: AsyncSession, vault: Vault, handoff: Handoff, desk
         shown = DeskEntry(uuid5(entry.id, "refused"), KONSTRUCT, told, "system", entry.created_at)
         posts.append(Post(shown, entry.posting_at is not None, entry_id=entry.id, is_refusal=True))
     for entry in await _unposted(session, handoff):
-        author = owning.name_of(desk, entry.agent)
+        author = desk.name_of(entry.agent)
         text = entries.opened(entry, cipher) if entry.state == "kept" else "No model could write this just now."
         kind: Any = entry.kind if entry.state == "kept" else "system"
         shown = DeskEntry(entry.id, author if kind == entry.kind else KONSTRUCT, text, kind, entry.created_at)

@@ -16,7 +16,7 @@ from konstruct.desk.people import Desk
 from konstruct.desk_ports import HandoffCard
 from konstruct.handoffs import owning
 from konstruct.ports import Mail
-from konstruct.tables import Contact, Handoff
+from konstruct.tables import Contact, Handoff, Tenant
 from konstruct.vault import ContactCipher, Vault
 
 PACKET: Final = "handoff packet"
@@ -49,10 +49,24 @@ def reason(handoff: Handoff, cipher: ContactCipher) -> str:
     return cipher.open(owning.REASON, handoff.id, handoff.sealed_reason)
 
 
+async def link(session: AsyncSession, portal: str | None, handoff: Handoff) -> str:
+    """Where people read the conversation, and answer. ``portal``: its address, where people know one."""
+    if portal is None:
+        return ""
+    slug = (await session.execute(select(col(Tenant.slug)))).scalar_one()
+    return f"{portal.rstrip('/')}/t/{slug}/inbox/{handoff.conversation_id}"
+
+
 async def card(
-    session: AsyncSession, vault: Vault, handoff: Handoff, desk: Desk, ring: tuple[str, ...] = ()
+    session: AsyncSession,
+    vault: Vault,
+    handoff: Handoff,
+    desk: Desk,
+    ring: tuple[str, ...] = (),
+    *,
+    portal: str | None = None,
 ) -> HandoffCard:
-    """``ring``: the channel's ids of those who are called by it."""
+    """``ring``: the channel's ids of those who are called by it. ``portal``: as ``link`` takes it."""
     employee = await employees.serving(session, handoff.conversation_id)
     group = desk.group_for(handoff.target)
     cipher = (await vault.ciphers(session, [handoff.contact_id])).get(handoff.contact_id)
@@ -71,6 +85,7 @@ async def card(
         suggestion=packet.suggestion,
         standing=_standing(handoff, desk, group.time_zone),
         state=handoff.state,  # type: ignore[arg-type]  # The database checks it.
+        link=await link(session, portal, handoff),
         ring=ring,
     )
 
@@ -81,8 +96,9 @@ def digest(shown: HandoffCard) -> str:
     return hashlib.sha256(told.encode()).hexdigest()
 
 
-def mail(handoff: Handoff, task_id: UUID, desk: Desk, people: Mapping[str, str]) -> Mail:
-    """Nothing in it that anybody said: mail goes through many hands. ``people``: addresses by key."""
+def mail(handoff: Handoff, task_id: UUID, desk: Desk, people: Mapping[str, str], link: str = "") -> Mail:
+    """Nothing in it that anybody said: mail goes through many hands. ``people``: addresses by key. ``link``: where the
+    conversation is."""
     group = desk.group_for(handoff.target)
     since = texts.moment(handoff.created_at, group.time_zone)
     return Mail(
@@ -91,14 +107,21 @@ def mail(handoff: Handoff, task_id: UUID, desk: Desk, people: Mapping[str, str])
         subject=f"{group.key.capitalize()}: a person is needed",
         text=(
             f"A conversation has been waiting for a person since {since}. Priority: {handoff.priority}.\n"
-            "Please take it over in the hand-off channel.\n\n"
+            f"{_where_to_take(desk, link)}\n\n"
             f"Handoff {handoff.id}\n"
         ),
     )
 
 
+def _where_to_take(desk: Desk, link: str) -> str:
+    channel = " or in the hand-off channel" if desk.channel else ""
+    if link:
+        return f"Please take it over in the inbox{channel}: {link}"
+    return f"Please take it over in the inbox of the portal{channel}."
+
+
 def _standing(handoff: Handoff, desk: Desk, time_zone: str) -> str:
-    name = owning.name_of(desk, handoff.agent)
+    name = desk.name_of(handoff.agent)
     if handoff.state == "over":
         return _ENDS.get(handoff.ended_how or "", "It is over.").format(name=name)
     if handoff.state == "owned" and handoff.claimed_at is not None:

@@ -24,7 +24,7 @@ from konstruct.vault import ContactCipher, Vault
 ENTRY: Final = "handoff entry"
 """What ciphers call the purpose of what is not a message."""
 
-Source = Literal["slack", "api"]
+Source = Literal["slack", "api", "portal"]
 _PART: Final = " #"
 """Between a name and the number of a further part. No name that is given has a space."""
 ERASED: Final = "The person whom this was about was erased."

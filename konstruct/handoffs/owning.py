@@ -11,9 +11,8 @@ from sqlmodel import col, select
 from konstruct import audit, notices
 from konstruct.conversations import changed
 from konstruct.desk import people
-from konstruct.desk.people import Desk
 from konstruct.errors import Conflict, NotAllowed, NotFound
-from konstruct.handoffs import leaving, told
+from konstruct.handoffs import leaving, told, whose
 from konstruct.tables import Conversation, Handoff, Message
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
@@ -114,7 +113,9 @@ async def tell(session: AsyncSession, vault: Vault, conversation_id: UUID, wish:
     return handoff.id
 
 
-async def take_over(session: AsyncSession, vault: Vault, conversation_id: UUID, by: Agent) -> Ownership:
+async def take_over(
+    session: AsyncSession, vault: Vault, conversation_id: UUID, by: Agent, *, from_colleague: bool = False
+) -> Ownership:
     """An agent takes a conversation that nobody offered; or claims it, where it is offered.
 
     Raises:
@@ -123,14 +124,17 @@ async def take_over(session: AsyncSession, vault: Vault, conversation_id: UUID, 
     """
     conversation = await changed(session, conversation_id)
     if conversation.handoff_id is not None:
-        return await claim(session, vault, conversation.handoff_id, by)
+        return await claim(session, vault, conversation.handoff_id, by, from_colleague=from_colleague)
     wish = Wish("agent", by.key, f"{by.name} took over.")
     handoff = await _opened(session, vault, conversation, wish)
     return await _claim(session, vault, conversation, handoff, by)
 
 
-async def claim(session: AsyncSession, vault: Vault, handoff_id: UUID, by: Agent) -> Ownership:
-    """One agent gets what waits, or what people were only told of. Claiming what one has changes nothing.
+async def claim(
+    session: AsyncSession, vault: Vault, handoff_id: UUID, by: Agent, *, from_colleague: bool = False
+) -> Ownership:
+    """One agent gets what waits, or what people were only told of, or what somebody has who is at the desk no more.
+    Claiming what one has changes nothing. ``from_colleague``: even where somebody who is there has it.
 
     Raises:
         Conflict: it is another agent's, or over.
@@ -139,9 +143,7 @@ async def claim(session: AsyncSession, vault: Vault, handoff_id: UUID, by: Agent
     conversation, handoff = await locked(session, handoff_id)
     if handoff.state == "owned" and handoff.agent == by.key:
         return _ownership(conversation)
-    await _be_open(session, handoff)
-    if handoff.state == "owned" and handoff.agent != people.PHONE:
-        raise Conflict(f"{await name(session, handoff.agent)} has it already.")
+    whose.be_to_be_had(await people.settings(session), handoff, from_colleague=from_colleague)
     if handoff.state == "told" and conversation.handoff_id is not None:
         raise Conflict("This conversation has been handed off since: see its other card.")
     return await _claim(session, vault, conversation, handoff, by)
@@ -152,24 +154,27 @@ async def transfer(session: AsyncSession, handoff_id: UUID, by: Agent, to: Agent
     conversation, handoff = await locked(session, handoff_id)
     if handoff.state == "owned" and handoff.agent == to.key:
         return _ownership(conversation)
-    await _be_mine(session, handoff, by)
+    whose.be_theirs(await people.settings(session), handoff, by.key)
     handoff.agent, handoff.claimed_at = to.key, utc_now()
     _own(conversation, "agent", handoff)
     _record(session, conversation, handoff, "handoff.transferred", by.key, to=to.key)
     return _ownership(conversation)
 
 
-async def release(session: AsyncSession, handoff_id: UUID, by: Agent) -> Ownership:
-    """Back to the queue, where people are asked anew. Raises Conflict unless it is, or was last, ``by`` who has it."""
+async def release(session: AsyncSession, handoff_id: UUID, by: Agent, to: str | None = None) -> Ownership:
+    """Back to the queue, where people are asked anew; those of the group ``to``, where one is named. Raises Conflict
+    unless it is, or was last, ``by`` who has it."""
     conversation, handoff = await locked(session, handoff_id)
-    if handoff.state == "waiting" and handoff.agent == by.key:
+    if handoff.state == "waiting" and handoff.agent == by.key and to in (None, handoff.target):
         return _ownership(conversation)
-    await _be_mine(session, handoff, by)
+    whose.be_theirs(await people.settings(session), handoff, by.key)
     # What it numbers goes on, so that nobody takes a new call or mail for one that they have had.
     anew = {"tasks": [], "waiting": {"since": utc_now().isoformat()}}
     handoff.state, handoff.progress = "waiting", handoff.progress | anew
+    handoff.target = to or handoff.target
     _own(conversation, "queue", handoff)
-    _record(session, conversation, handoff, "handoff.released", by.key)
+    detail = {"to": to} if to else {}
+    _record(session, conversation, handoff, "handoff.transferred" if to else "handoff.released", by.key, **detail)
     return _ownership(conversation)
 
 
@@ -179,7 +184,7 @@ async def resolve(session: AsyncSession, vault: Vault, handoff_id: UUID, by: Age
     conversation, handoff = await locked(session, handoff_id)
     if handoff.ended_how == "resolved" and handoff.agent == by.key:
         return _ownership(conversation)
-    await _be_mine_or_nobodys(session, handoff, by)
+    whose.be_theirs_or_nobodys(await people.settings(session), handoff, by.key)
     handoff.agent = by.key
     words = told.resolved(by.name, note)
     return await _end(session, vault, conversation, handoff, words, how="resolved", by=by.key, at_once=False)
@@ -196,7 +201,7 @@ async def hand_back(
     if handoff.ended_how == "handed_back" and handoff.agent == by.key:
         # Where it was to be answered at once and nobody heard of it, a sweep puts the note on its way.
         return _ownership(conversation)
-    await _be_mine_or_nobodys(session, handoff, by)
+    whose.be_theirs_or_nobodys(await people.settings(session), handoff, by.key)
     handoff.agent = by.key
     words = told.handed_back(by.name, note)
     return await _end(session, vault, conversation, handoff, words, how="handed_back", by=by.key, at_once=at_once)
@@ -275,9 +280,11 @@ async def _claim(
         handoff.began_seq = conversation.last_seq
         handoff.mirrored_seq = max(handoff.mirrored_seq, conversation.last_seq - LINES_BEFORE)
         await leaving.leave_employee(session, vault, conversation, handoff, f"{by.name} took over.")
+    # Of two people who could both say that they have it, the trail says who had it before.
+    had = {"taken_from": handoff.agent} if handoff.state == "owned" and handoff.agent != people.PHONE else {}
     handoff.state, handoff.agent, handoff.claimed_at = "owned", by.key, utc_now()
     _own(conversation, "agent", handoff)
-    _record(session, conversation, handoff, "handoff.claimed", by.key)
+    _record(session, conversation, handoff, "handoff.claimed", by.key, **had)
     return _ownership(conversation)
 
 
@@ -340,46 +347,8 @@ async def _lock(session: AsyncSession, handoff_id: UUID) -> Handoff:
     return (await session.execute(_LOCKED, {"handoff_id": handoff_id})).scalar_one()
 
 
-async def _be_open(session: AsyncSession, handoff: Handoff) -> None:
-    if handoff.state == "over":
-        raise Conflict(await _why_over(session, handoff))
-
-
-async def _why_over(session: AsyncSession, handoff: Handoff) -> str:
-    ends = {
-        "resolved": f"{await name(session, handoff.agent)} has dealt with it.",
-        "handed_back": "It was handed back to the employee.",
-        "nobody_came": "Nobody came in time; the employee went on.",
-        "erased": "The person whom it was about was erased.",
-    }
-    return f"This is over: {ends.get(handoff.ended_how or '', 'nobody is needed any more.')}"
-
-
-async def _be_mine(session: AsyncSession, handoff: Handoff, by: Agent) -> None:
-    await _be_open(session, handoff)
-    if handoff.state != "owned":
-        raise Conflict("Nobody has it yet: take it over first.")
-    if handoff.agent not in (by.key, people.PHONE):
-        raise Conflict(f"{await name(session, handoff.agent)} has it: only they can do that.")
-
-
-async def _be_mine_or_nobodys(session: AsyncSession, handoff: Handoff, by: Agent) -> None:
-    if handoff.state == "told":
-        raise Conflict("The employee has it: take it over first.")
-    if handoff.state != "waiting":
-        await _be_mine(session, handoff, by)
-
-
 async def name(session: AsyncSession, key: str | None) -> str:
-    return name_of(await people.settings(session), key)
-
-
-def name_of(at: Desk, key: str | None) -> str:
-    """As people know the agent; who left the desk by the key that is left of them."""
-    if key is None:
-        return "Somebody"
-    person = at.agent(key)
-    return person.name if person else key
+    return (await people.settings(session)).name_of(key)
 
 
 def _record(

@@ -114,14 +114,14 @@ async def read(session: AsyncSession, vault: Vault, handoff_id: UUID) -> Packet:
     cipher = ciphers.get(handoff.contact_id)
     if cipher is None:
         raise NotFound(entries.ERASED)
-    agent_name = await owning.name(session, handoff.agent) if handoff.agent else None
+    desk = await people.settings(session)
     contact = await session.scalar(select(col(Contact.external_id)).where(col(Contact.id) == handoff.contact_id))
     cost = await session.scalar(
         select(func.sum(col(Usage.cost))).where(col(Usage.conversation_id) == handoff.conversation_id)
     )
     return Packet(
         handoff=handoff,
-        agent_name=agent_name,
+        agent_name=desk.name_of(handoff.agent) if handoff.agent else None,
         contact=contact or "",
         reason=cards.reason(handoff, cipher),
         written=cards.written(handoff, cipher),
@@ -135,7 +135,7 @@ async def read(session: AsyncSession, vault: Vault, handoff_id: UUID) -> Packet:
             Entry(
                 entry.id,
                 entry.kind,
-                owning.name_of(await people.settings(session), entry.agent),
+                desk.name_of(entry.agent),
                 entries.opened(entry, cipher),
                 entry.state,
                 entry.created_at,

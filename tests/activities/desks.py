@@ -1,10 +1,11 @@
 """One who attends to the handoffs of an office, and what people see of it in Slack and by mail."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from email.headerregistry import Address
+from functools import partial
 from uuid import UUID
 
 import pytest
@@ -60,6 +61,7 @@ class Desk:
     attending: Attending
     office: Office
     slack: SlackDouble
+    attender: Callable[..., Attending]
 
     async def attend(self, handoff_id: UUID, *, attempt: int = 1) -> HandoffStanding:
         environment = ActivityEnvironment()
@@ -67,6 +69,10 @@ class Desk:
         state = HandoffState(self.office.tenant_id, handoff_id)
         standing: HandoffStanding = await environment.run(self.attending.attend_handoff, state)
         return standing
+
+    def with_portal(self, address: str) -> "Desk":
+        """Whose people know where the portal is."""
+        return replace(self, attending=self.attender(portal=address))
 
     async def let_pass(self, handoff_id: UUID, time: timedelta) -> None:
         """As if it had been opened, and all been done, so much earlier."""
@@ -112,7 +118,8 @@ async def desk(
     mailer = SmtpMailer(MailServer("127.0.0.1", mails.port, "none"), Address(addr_spec="desk@example.com"))
     async with open_session() as session:
         deskroom = SlackDeskroom(session, slack.api_url, time_limit=timedelta(seconds=1))
-        yield Desk(Attending(database, vault, {"slack": deskroom}, mailer, temporal_client), office, slack)
+        attender = partial(Attending, database, vault, {"slack": deskroom}, mailer, temporal_client)
+        yield Desk(attender(), office, slack, attender)
 
 
 @pytest.fixture

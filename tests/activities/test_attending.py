@@ -1,5 +1,6 @@
 """Attending to a handoff in Slack, which hangs up or refuses: a card, and the lines of its thread, each once."""
 
+import json
 import re
 
 import pytest
@@ -10,6 +11,7 @@ from konstruct.errors import ChannelRefused, ChannelUnavailable, SendUncertain
 from konstruct.handoffs import attending as core
 from konstruct.handoffs import entries, owning
 from konstruct.inbox import Accepted
+from konstruct.tables import Tenant
 from tests.activities.desks import Desk, asked, buttons, desk, mails, office, signals, slack
 from tests.support.handoffs import (
     DESK_CHANNEL,
@@ -45,6 +47,23 @@ class TestTheCard:
         assert (standing.is_over, standing.needs_packet, standing.assist) == (False, True, [])
         assert standing.seconds is not None
         assert 0 < standing.seconds <= 600
+
+    async def test_it_leads_to_the_inbox_where_people_know_the_portal(self, desk: Desk, asked: Accepted) -> None:
+        handoff_id = await hand_off(desk.office, asked)
+        await desk.attend(handoff_id)
+        assert "Open in the inbox" not in json.dumps(desk.card)
+        await desk.with_portal("https://portal.example/").attend(handoff_id)
+        links = [
+            element["url"]
+            for block in desk.card["blocks"]
+            if block["type"] == "rich_text"
+            for part in block["elements"]
+            for element in part["elements"]
+            if element["type"] == "link"
+        ]
+        async with desk.office.session() as session:
+            slug = (await session.get_one(Tenant, desk.office.tenant_id)).slug
+        assert links == [f"https://portal.example/t/{slug}/inbox/{asked.conversation_id}"]
 
     async def test_attending_again_shows_nothing_again(self, desk: Desk, asked: Accepted) -> None:
         handoff_id = await hand_off(desk.office, asked)

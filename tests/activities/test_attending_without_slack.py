@@ -7,6 +7,7 @@ import pytest
 from temporalio.client import Client
 
 from activities.attending import MAIL_AGAIN_AFTER
+from konstruct.accounts.permissions import Role
 from konstruct.desk import texts
 from konstruct.errors import ChannelRateLimited, ChannelUnavailable, SendUncertain
 from konstruct.inbox import Accepted
@@ -23,6 +24,7 @@ from tests.support.handoffs import (
     seat,
 )
 from tests.support.mail_double import MailDouble
+from tests.support.members import enrolled
 
 __all__ = ["asked", "desk", "mails", "office", "slack"]
 
@@ -90,6 +92,26 @@ class TestMail:
         assert str(handoff_id) in content
         assert "anary" not in content
         assert "I want a person" not in content
+
+    async def test_where_nobody_is_at_the_desk_the_team_is_written_to_with_the_way_to_the_inbox(
+        self, desk: Desk, mails: MailDouble, temporal_client: Client
+    ) -> None:
+        office = desk.office
+        await seat(office, channel=None, people={})
+        roles: tuple[Role, ...] = ("owner", "agent", "viewer")
+        team = {role: await enrolled(office.database, office.vault, role, office.tenant_id) for role in roles}
+        asked = await office.say("I want a person")
+        handoff_id = await hand_off(office, asked)
+        portal = desk.with_portal("https://portal.example")
+        await portal.attend(handoff_id)
+        assert mails.inbox == []
+        await portal.let_pass(handoff_id, timedelta(minutes=10))
+        for _ in range(2):
+            await portal.attend(handoff_id)
+        [mail] = mails.inbox
+        assert sorted(mail.recipients) == sorted([team["owner"].email, team["agent"].email])
+        content = mail.content.decode().replace("=\r\n", "")
+        assert f"https://portal.example/t/{team['owner'].slug}/inbox/{asked.conversation_id}" in content
 
     async def test_where_the_server_is_away_it_is_tried_again_and_the_card_does_not_wait(
         self, desk: Desk, asked: Accepted, mails: MailDouble

@@ -206,6 +206,27 @@ class TestActs:
         assert (answer.status, "not among the people" in answer.body["error"]) == (403, True)
         assert [row.state for row in await office.rows(Handoff)] == ["owned"]
 
+    async def test_it_is_taken_from_a_colleague_by_who_says_so(self, program: Program, owned: UUID) -> None:
+        linus = Agent(program, "linus")
+        assert (await linus.act(owned, "claim")).status == 409
+        taken = await linus.act(owned, "claim", from_colleague=True)
+        assert (taken.status, taken.body["agent"]) == (200, "linus")
+
+    async def test_a_conversation_is_taken_from_a_colleague_by_who_says_so(
+        self, program: Program, owned: UUID, asked: Accepted
+    ) -> None:
+        path = f"/conversations/{asked.conversation_id}/take-over"
+        assert (await program.post(path, {"agent": "linus"})).status == 409
+        taken = await program.post(path, {"agent": "linus", "from_colleague": True})
+        assert (taken.status, taken.body["agent"]) == (200, "linus")
+
+    async def test_it_is_given_to_a_group_which_is_asked_then(self, grace: Agent, office: Office, owned: UUID) -> None:
+        await seat(office, groups={"workshop": {"people": ["linus"]}})
+        given = await grace.act(owned, "transfer", to="workshop")
+        assert (given.status, given.body["owner"]) == (200, "queue")
+        handoff = await handoff_row(office, owned)
+        assert (handoff.state, handoff.target) == ("waiting", "workshop")
+
     async def test_it_is_transferred_to_one_of_the_desk_alone(self, grace: Agent, owned: UUID) -> None:
         assert (await grace.act(owned, "transfer", to="eve")).status == 403
 

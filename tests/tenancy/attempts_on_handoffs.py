@@ -171,6 +171,13 @@ async def _card(session: AsyncSession, a: Furnished, b: Furnished) -> object:
     return await cards.card(session, a.vault, await handoff_of(b), desk)
 
 
+async def _link(session: AsyncSession, a: Furnished, b: Furnished) -> object:
+    """To our own portal, whosever the handoff is: there nothing is known of it."""
+    async with b.session() as theirs:
+        theirs_is = await cards.link(theirs, "https://portal.example", await handoff_of(b))
+    return await cards.link(session, "https://portal.example", await handoff_of(b)) != theirs_is
+
+
 async def _listing(session: AsyncSession, a: Furnished, b: Furnished) -> object:
     return {each.tenant_id for each in await packet.listing(session)} - {a.tenant_id}
 
@@ -304,6 +311,7 @@ ON_HANDOFFS: dict[str, tuple[Attempt, object]] = {
     ),
     "handoffs.attending.wanted": (_wanted, []),
     "handoffs.attending.note_swept": (_on_handoff(lambda s, a, of: attending.note_swept(s, of)), NotFound),
+    "handoffs.cards.link": (_link, True),
     "handoffs.cards.card": (_card, NotFound),
     "handoffs.packet.read": (_on_handoff(lambda s, a, theirs: packet.read(s, a.vault, theirs)), NotFound),
     "handoffs.packet.listing": (_listing, set()),

@@ -292,8 +292,8 @@ class TestWhoMay:
     async def test_who_left_the_desk_goes_by_the_key_that_is_left(self, office: Office, asked: Accepted) -> None:
         handoff_id = await owned(office, asked)
         await seat(office, people={"linus": {"name": LINUS.name}})
-        with pytest.raises(Conflict, match="grace has it already"):
-            await claim(office, handoff_id, LINUS)
+        with pytest.raises(Conflict, match="grace has it: only they can do that"):
+            await acting("release", LINUS)(office, handoff_id)
         async with office.session() as session:
             assert await owning.name(session, None) == "Somebody"
 

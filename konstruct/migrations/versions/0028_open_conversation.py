@@ -1,0 +1,16 @@
+"""What agents write in the portal."""
+
+from alembic import op
+
+revision = "0028"
+down_revision = "0027"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.execute("alter table handoff_entries drop constraint handoff_entries_source_check")
+    op.execute(
+        "alter table handoff_entries add constraint handoff_entries_source_check"
+        " check (source in ('slack', 'api', 'portal'))"
+    )
