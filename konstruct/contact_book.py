@@ -150,11 +150,11 @@ async def _entries(session: AsyncSession, vault: Vault, rows: Sequence[Any]) -> 
     )
     of_contact = {row.contact_id: row for row in await session.execute(counted)}
     people = (
-        select(col(Contact.person_id), func.count())
+        select(col(Contact.person_id), func.count().label("contacts"))
         .where(among(col(Contact.person_id), list({row.person_id for row in rows})))
         .group_by(col(Contact.person_id))
     )
-    of_person: dict[UUID, int] = dict((await session.execute(people)).tuples().all())
+    of_person = {row.person_id: row.contacts for row in await session.execute(people)}
     names = await naming.names(session, vault, [row.contact_id for row in rows])
     found = []
     for row in rows:
@@ -296,7 +296,7 @@ async def _talks(session: AsyncSession, contact_ids: Collection[UUID]) -> list[T
         .order_by(col(Conversation.last_message_at).desc(), col(Conversation.id).desc())
         .limit(MOST_CONVERSATIONS)
     )
-    rows = (await session.execute(latest)).tuples().all()
+    rows = (await session.execute(latest)).all()
     return [
         Talk(
             conversation.id,
