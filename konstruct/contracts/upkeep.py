@@ -1,19 +1,6 @@
-"""Contracts of the workflows that a schedule starts, and of those that somebody asks for now and then."""
+"""Contracts of the workflows that a schedule starts."""
 
 from dataclasses import dataclass
-from typing import Final
-from uuid import UUID
-
-ERASE_WORKFLOW: Final = "EraseContactWorkflow"
-CHECK_WORKFLOW: Final = "CheckTrailWorkflow"
-
-
-@dataclass(frozen=True)
-class Asked:
-    """Something that was put down to be done: an erasure, or a check of the trail."""
-
-    tenant_id: UUID
-    id: UUID
 
 
 @dataclass(frozen=True)

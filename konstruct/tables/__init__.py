@@ -36,13 +36,11 @@ from konstruct.tables.records import QuarantinedEvent, Usage
 from konstruct.tables.rehearsals import Rehearsal, RehearsedStep
 from konstruct.tables.tenants import ApiKey, Connection, ModelKey, RetentionRun, Tenant, TenantKey
 from konstruct.tables.tools import Approval, Step, Tool, ToolCall
-from konstruct.tables.under_way import AuditCheck, ContactErasure
 
 __all__ = [
     "AccountToken",
     "ApiKey",
     "Approval",
-    "AuditCheck",
     "AuditEvent",
     "AuditHead",
     "AuditSeal",
@@ -53,7 +51,6 @@ __all__ = [
     "Consult",
     "Contact",
     "ContactAlias",
-    "ContactErasure",
     "ContactKey",
     "ContactWord",
     "Conversation",
