@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from konstruct import audit, tenants, withdrawing
+from konstruct import audit, memory, tenants, withdrawing
 from konstruct.db import Database, among
 from konstruct.errors import BadInput, NotFound, Unavailable
 from konstruct.files import keeping
@@ -102,6 +102,62 @@ async def join(session: AsyncSession, tenant_id: UUID, contact_id: UUID, other_i
         other=str(other_id),
     )
     return True
+
+
+async def separate(session: AsyncSession, tenant_id: UUID, contact_id: UUID, *, actor: str) -> bool:
+    """Says that a contact is a person of their own; False when they are that already. What was remembered of each was
+    kept apart all along; a fact that one of them replaced of the other's stays replaced.
+
+    Raises NotFound when the session's tenant has no such contact, or it was erased.
+    """
+    contact = (await session.scalars(_locked([contact_id]))).one_or_none()
+    if contact is None or contact.erased_at is not None:
+        raise NotFound("There is no such contact.")
+    others = [each for each in await _contacts_of(session, contact.person_id) if each != contact_id]
+    if not others:
+        return False
+    rows = {row.id: row for row in await session.scalars(_locked([contact_id, *others]))}
+    if rows[contact_id].person_id != contact_id:
+        rows[contact_id].person_id = contact_id
+    else:
+        # The others went by this contact's id: from now on by that of the first of them.
+        for other in others:
+            rows[other].person_id = min(others)
+    audit.record(
+        session,
+        tenant_id=tenant_id,
+        actor=actor,
+        action="contact.separated",
+        subject_id=contact_id,
+        others=[str(each) for each in others],
+    )
+    return True
+
+
+async def forget(
+    session: AsyncSession, tenant_id: UUID, contact_id: UUID, facts: Sequence[UUID] | None, *, actor: str
+) -> int:
+    """No model is shown these facts again, nor what was said where they were learned; without any, nothing of all that
+    was said until now. The record of what was said stays. Gives of how many messages that is.
+
+    Raises NotFound when the session's tenant has no such contact, or it was erased.
+    """
+    there = select(col(Contact.id)).where(col(Contact.id) == contact_id, col(Contact.erased_at).is_(None))
+    if await session.scalar(there) is None:
+        raise NotFound("There is no such contact.")
+    if facts is None:
+        forgotten = await memory.forget_person(session, contact_id, until=utc_now())
+    else:
+        forgotten = await memory.forget(session, contact_id, memory_ids=facts)
+    audit.record(
+        session,
+        tenant_id=tenant_id,
+        actor=actor,
+        action="contact.forgotten",
+        subject_id=contact_id,
+        messages=[str(message_id) for message_id in forgotten],
+    )
+    return len(forgotten)
 
 
 def _locked(contact_ids: Sequence[UUID]) -> SelectOfScalar[Contact]:

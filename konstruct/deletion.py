@@ -18,9 +18,11 @@ from konstruct.db import Database
 from konstruct.errors import NotFound
 from konstruct.tables import (
     ApiKey,
+    AuditCheck,
     CannedReply,
     Connection,
     Contact,
+    ContactErasure,
     Conversation,
     ConversationSummary,
     Employee,
@@ -48,9 +50,9 @@ from konstruct.tables.base import utc_now
 # With connections go contacts and conversations with all that was said; with employees their versions and drafts. What
 # hangs on a conversation and names a contact, too, comes first: it would still be there when its contact goes.
 _REMOVED: Final[tuple[type[SQLModel], ...]] = (
-    *(Rehearsal, Memory, ConversationSummary, Step, Handoff, Judgement, Rating),
+    *(Rehearsal, Memory, ConversationSummary, Step, Handoff, Judgement, Rating, ContactErasure),
     *(Connection, Employee, EmployeePicture, Tool, KnowledgeSource, ModelKey, ApiKey, TenantKey),
-    *(Invitation, Membership, SlackAttempt, WhatsAppDraft, RetentionRun, CannedReply),
+    *(Invitation, Membership, SlackAttempt, WhatsAppDraft, RetentionRun, CannedReply, AuditCheck),
 )
 
 

@@ -36,7 +36,7 @@ from konstruct.contracts import approvals as approval_contracts
 from konstruct.contracts import consults as consult_contracts
 from konstruct.contracts import conversation as contracts
 from konstruct.contracts import handoffs as handoff_contracts
-from konstruct.contracts import knowledge
+from konstruct.contracts import knowledge, upkeep
 from konstruct.contracts.handoffs import AgentAct, OwnerState
 from konstruct.errors import BadInput, Conflict, KonstructError, Misconfigured, NotAllowed, NotFound, Unavailable
 from konstruct.inbox import Accepted
@@ -186,6 +186,32 @@ async def start_sync(client: Client, tenant_id: UUID, source_id: UUID) -> None:
             task_queue=KNOWLEDGE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             priority=Priority(fairness_key=str(tenant_id)),
+            rpc_timeout=_SIGNAL_TIMEOUT,
+        )
+
+
+async def start_erasure(client: Client, tenant_id: UUID, erasure_id: UUID) -> None:
+    """Has what was put down carried out; nothing comes of it while somebody is at it.
+
+    Raises:
+        Unavailable: Temporal cannot be reached in time; then it waits until this is called again.
+    """
+    await _start(client, upkeep.ERASE_WORKFLOW, "erasure", upkeep.Asked(tenant_id, erasure_id))
+
+
+async def start_check(client: Client, tenant_id: UUID, check_id: UUID) -> None:
+    """Raises as ``start_erasure`` does."""
+    await _start(client, upkeep.CHECK_WORKFLOW, "audit-check", upkeep.Asked(tenant_id, check_id))
+
+
+async def _start(client: Client, kind: str, what: str, asked: upkeep.Asked) -> None:
+    async with _in_time():
+        await client.start_workflow(
+            kind,
+            asked,
+            id=f"{what}:{asked.tenant_id}:{asked.id}",
+            task_queue=UPKEEP,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             rpc_timeout=_SIGNAL_TIMEOUT,
         )
 

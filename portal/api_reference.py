@@ -91,7 +91,7 @@ class _Book:
             path=path,
             title=described["summary"].capitalize(),
             says=described.get("description", ""),
-            scope=" or ".join(described["security"][0]["HTTPBearer"]),
+            scope=described["security"][0]["HTTPBearer"][0],
             parameters=[
                 Field(
                     each["name"],

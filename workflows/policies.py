@@ -147,6 +147,26 @@ LETTING_GO = ActivityOptions(
 )
 LET_GO_EVERY = timedelta(hours=1)
 
+# What was done of it stays done. A day of trying; after that somebody has it go on, who sees that it waits.
+ERASING = ActivityOptions(
+    start_to_close_timeout=timedelta(minutes=30),
+    schedule_to_close_timeout=timedelta(days=1),
+    heartbeat_timeout=timedelta(seconds=30),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(seconds=2),
+        maximum_interval=timedelta(minutes=5),
+        non_retryable_error_types=["NotFound"],
+    ),
+)
+
+# It begins at the start again, so that a trail on which it dies is not looked at for ever.
+CHECKING = ActivityOptions(
+    start_to_close_timeout=timedelta(hours=2),
+    schedule_to_close_timeout=timedelta(hours=3),
+    heartbeat_timeout=timedelta(seconds=30),
+    retry_policy=RetryPolicy(initial_interval=timedelta(seconds=2), maximum_attempts=3),
+)
+
 CLEARING = ActivityOptions(
     start_to_close_timeout=timedelta(minutes=50),
     heartbeat_timeout=timedelta(seconds=30),

@@ -24,9 +24,11 @@ from activities.assisting import Assisting
 from activities.attending import Attending
 from activities.builtin_tools import BuiltinTools
 from activities.changing_owner import ChangingOwner
+from activities.checking import Checking
 from activities.clearing import Clearing
 from activities.consulting import Consulting
 from activities.delivery import Delivery
+from activities.erasing import Erasing
 from activities.failures import FailureInterceptor
 from activities.fetching import Fetching, Removing
 from activities.ingesting import Ingesting
@@ -63,6 +65,7 @@ from konstruct.settings import Settings, needed
 from konstruct.streaming import Streamer
 from konstruct.vault import Vault
 from workflows.approvals import ApprovalWorkflow
+from workflows.asked import CheckTrailWorkflow, EraseContactWorkflow
 from workflows.consults import ConsultWorkflow
 from workflows.conversation import ConversationWorkflow
 from workflows.handoffs import HandoffWorkflow
@@ -171,10 +174,14 @@ async def work(settings: Settings, *, until: asyncio.Event) -> None:
         )
         sealing = Sealing(database, Signatures(settings.encryption_keys), settings.anchor_file)
         renewing = Renewing(database, vault, slack_oauth.of_deployment(http, settings))
+        asked = (
+            Checking(database, Signatures(settings.encryption_keys), settings.anchor_file),
+            Erasing(database, vault, windows),
+        )
         await schedule_upkeep(client)
         async with (
             conversations_worker(client, turns),
-            upkeep_worker(client, upkeep, sealing, ToolServers(database, vault, mcp), renewing),
+            upkeep_worker(client, upkeep, sealing, ToolServers(database, vault, mcp), renewing, *asked),
         ):
             await _at_work("worker_ready", settings, until)
 
@@ -258,12 +265,26 @@ def conversations_worker(client: Client, turns: Turns) -> Worker:
     )
 
 
-def upkeep_worker(client: Client, upkeep: Upkeep, sealing: Sealing, servers: ToolServers, renewing: Renewing) -> Worker:
+def upkeep_worker(
+    client: Client,
+    upkeep: Upkeep,
+    sealing: Sealing,
+    servers: ToolServers,
+    renewing: Renewing,
+    checking: Checking,
+    erasing: Erasing,
+) -> Worker:
     return Worker(
         client,
         task_queue=temporal.UPKEEP,
-        workflows=[SweepWorkflow, SealWorkflow, LookAtServersWorkflow, RenewTokensWorkflow],
-        activities=[upkeep.sweep, sealing.seal, servers.look_at_servers, renewing.renew_tokens],
+        workflows=[
+            *(SweepWorkflow, SealWorkflow, LookAtServersWorkflow, RenewTokensWorkflow),
+            *(CheckTrailWorkflow, EraseContactWorkflow),
+        ],
+        activities=[
+            *(upkeep.sweep, sealing.seal, servers.look_at_servers, renewing.renew_tokens),
+            *(checking.check_trail, checking.give_up_check, erasing.erase_contact),
+        ],
         workflow_runner=RUNNER,
         interceptors=[FailureInterceptor()],
         max_cached_workflows=10,

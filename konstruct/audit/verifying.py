@@ -61,20 +61,27 @@ class Verified:
 
 
 async def verify(
-    database: Database, tenant_id: UUID, anchors: Anchors, reread: Callable[[], Anchors], progress: Progress
+    database: Database,
+    tenant_id: UUID,
+    anchors: Anchors,
+    reread: Callable[[], Anchors],
+    progress: Progress,
+    *,
+    only: UUID | None = None,
 ) -> Verified:
-    """Looks at all of a tenant's trail as it is at one moment, while it goes on being written.
+    """Looks at a tenant's trail as it is at one moment, while it goes on being written.
 
     Args:
         anchors: As they were read before this call.
         reread: Reads them again, for a seal that was anchored after they were read.
+        only: This chain alone, and the seals that hold it.
     """
     verified = Verified()
     roots = anchors.roots.get(tenant_id, {})
     try:
         async with database.tenant_session(tenant_id, snapshot=True) as session:
-            await _Chains(session, tenant_id, verified, max(roots, default=0), progress).verify()
-            missing = await _verify_seals(session, tenant_id, roots, verified)
+            await _Chains(session, tenant_id, verified, max(roots, default=0), progress).verify(only)
+            missing = await _verify_seals(session, tenant_id, roots, verified, only)
         if flaw := anchors.flaws.get(tenant_id):
             raise Broken(Break(f"{flaw}."))
         again = reread().roots.get(tenant_id, {}) if missing else {}
@@ -126,10 +133,15 @@ class _Chains:
         self._anchored = anchored
         self._progress = progress
 
-    async def verify(self) -> None:
-        self._events = await _Ahead.of(self._session, _EVENTS)
-        self._heads = await _Ahead.of(self._session, _HEADS)
-        self._leaves = await _Ahead.of(self._session, _LEAVES.order_by("chain_id", "seq"))
+    async def verify(self, only: UUID | None) -> None:
+        events, heads, leaves = _EVENTS, _HEADS, _LEAVES.order_by("chain_id", "seq")
+        if only is not None:
+            events = events.where(col(AuditEvent.chain_id) == only)
+            heads = heads.where(col(AuditHead.chain_id) == only)
+            leaves = leaves.where(col(AuditSealLeaf.chain_id) == only)
+        self._events = await _Ahead.of(self._session, events)
+        self._heads = await _Ahead.of(self._session, heads)
+        self._leaves = await _Ahead.of(self._session, leaves)
         while rows := [ahead.row for ahead in (self._events, self._heads, self._leaves) if ahead.row is not None]:
             await self._verify_chain(min(row.chain_id for row in rows))
 
@@ -183,14 +195,19 @@ class _Chains:
 
 
 async def _verify_seals(
-    session: AsyncSession, tenant_id: UUID, roots: dict[int, bytes], verified: Verified
+    session: AsyncSession, tenant_id: UUID, roots: dict[int, bytes], verified: Verified, only: UUID | None
 ) -> list[int]:
-    """The seals that the database takes for anchored and that no anchor speaks of."""
-    leaves = await _Ahead.of(session, _LEAVES.order_by("number", "chain_id"))
-    seals = await _Ahead.of(session, _SEALS)
+    """The seals that the database takes for anchored and that no anchor speaks of. Of one chain's seals it is not known
+    what came in between, so that each stands on what it says of the one before it."""
+    leaves_of, seals_of = _LEAVES.order_by("number", "chain_id"), _SEALS
+    if only is not None:
+        holding = select(col(AuditSealLeaf.number)).where(col(AuditSealLeaf.chain_id) == only)
+        leaves_of = leaves_of.where(col(AuditSealLeaf.number).in_(holding))
+        seals_of = seals_of.where(col(AuditSeal.number).in_(holding))
+    leaves, seals = await _Ahead.of(session, leaves_of), await _Ahead.of(session, seals_of)
     number, previous, missing = 0, chain.START, []
     while (seal := seals.row) is not None:
-        number += 1
+        number, previous = (number + 1, previous) if only is None else (seal.number, seal.previous)
         if seal.number != number:
             raise Broken(Break("it is missing, but later ones are there: it was removed", seal=number))
         tree = chain.Tree()
@@ -217,6 +234,6 @@ async def _verify_seals(
         await seals.advance()
     if leaves.row is not None:
         raise Broken(Break("it is missing, but its leaves are there: it was removed", seal=leaves.row.number))
-    if max(roots, default=0) > number:
+    if only is None and max(roots, default=0) > number:
         raise Broken(Break("it is anchored, but the database has it no longer: it was removed", seal=number + 1))
     return missing

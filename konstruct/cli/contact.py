@@ -1,25 +1,20 @@
 """`konstruct contact show | forget | join | erase`: what is remembered of a person, and that it is no longer."""
 
-import asyncio
 from typing import Annotated
 from uuid import UUID
 
 import typer
 
-from konstruct import aliases, audit, contacts, memory
+from konstruct import contacts, erasing, memory
 from konstruct.adapters.redis import Circuit, RedisWindows, connect
 from konstruct.cli.shared import open_database, read_settings, run, tenant_called
-from konstruct.contacts import Erased, Found
-from konstruct.db import Database
-from konstruct.errors import BadInput, Unavailable
+from konstruct.errors import BadInput
 from konstruct.files import keeping
 from konstruct.memory import due
 from konstruct.settings import Settings, needed
-from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
 
 ACTOR = "operator"
-ATTEMPTS = 5
 
 app = typer.Typer(no_args_is_help=True, help="Look up what is remembered of a person, or have it forgotten.")
 
@@ -72,19 +67,9 @@ async def _forget(
         tenant_id = await tenant_called(database, slug)
         async with database.tenant_session(tenant_id) as session:
             found = await contacts.find(session, named, connection)
-            if everything:
-                forgotten = await memory.forget_person(session, found.contact_id, until=utc_now())
-            else:
-                forgotten = await memory.forget(session, found.contact_id, memory_ids=facts)
-            audit.record(
-                session,
-                tenant_id=tenant_id,
-                actor=ACTOR,
-                action="contact.forgotten",
-                subject_id=found.contact_id,
-                messages=[str(message_id) for message_id in forgotten],
-            )
-    typer.echo(f"Forgotten: what was learned from {len(forgotten)} messages.")
+            wanted = None if everything else facts
+            forgotten = await contacts.forget(session, tenant_id, found.contact_id, wanted, actor=ACTOR)
+    typer.echo(f"Forgotten: what was learned from {forgotten} messages.")
 
 
 @app.command()
@@ -126,32 +111,19 @@ async def _erase(settings: Settings, slug: str, named: str, connection: str | No
         tenant_id = await tenant_called(database, slug)
         async with database.tenant_session(tenant_id) as session:
             found = await contacts.find(session, named, connection)
-            kinds = {each.contact_id: each.kind for each in await contacts.of_person(session, found.person_id)}
-            names = await aliases.names_of(session, Vault(settings.encryption_keys), list(kinds))
-        erased = await _shred(database, tenant_id, found)
-        await contacts.forget_quarantined_of(database, erased, [(kinds[of], name) for of, name in names])
-    redis = connect(needed(settings.redis_url, "KONSTRUCT_REDIS_URL").get_secret_value())
-    is_dropped = await RedisWindows(redis, Circuit()).drop(tenant_id, erased.conversation_ids)
-    await redis.aclose()
+            erasure_id = await erasing.ask(session, tenant_id, found.contact_id, actor=ACTOR)
+        redis = connect(needed(settings.redis_url, "KONSTRUCT_REDIS_URL").get_secret_value())
+        windows, vault = RedisWindows(redis, Circuit()), Vault(settings.encryption_keys)
+        try:
+            done = await erasing.carry_out(database, vault, windows, tenant_id, erasure_id)
+        finally:
+            await redis.aclose()
     typer.echo(
-        f"Erased: {erased.contacts} contacts, {erased.messages} messages and {erased.memories} memories, in"
-        f" {len(erased.conversation_ids)} conversations."
+        f"Erased: {done.contacts} contacts, {done.messages} messages and {done.memories} memories, in"
+        f" {done.conversations} conversations."
     )
-    if not is_dropped:
+    if not done.is_cache_clear:
         typer.echo(
             "Redis did not answer. What lies there is unreadable without the key that is gone, and ends in a day."
         )
     typer.echo("What the channel itself keeps, such as Slack's own messages, is to be deleted there.")
-
-
-async def _shred(database: Database, tenant_id: UUID, found: Found) -> Erased:
-    """Somebody may be answering this person right now; then one of the two has to wait, and tries again."""
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            async with database.tenant_session(tenant_id) as session:
-                return await contacts.erase(session, tenant_id, found.contact_id, actor=ACTOR)
-        except Unavailable:
-            if attempt == ATTEMPTS:
-                raise
-            await asyncio.sleep(1)
-    raise AssertionError

@@ -1,6 +1,19 @@
-"""Contracts of the workflows that a schedule starts."""
+"""Contracts of the workflows that a schedule starts, and of those that somebody asks for now and then."""
 
 from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+ERASE_WORKFLOW: Final = "EraseContactWorkflow"
+CHECK_WORKFLOW: Final = "CheckTrailWorkflow"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Something that was put down to be done: an erasure, or a check of the trail."""
+
+    tenant_id: UUID
+    id: UUID
 
 
 @dataclass(frozen=True)

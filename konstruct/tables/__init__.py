@@ -36,11 +36,13 @@ from konstruct.tables.records import QuarantinedEvent, Usage
 from konstruct.tables.rehearsals import Rehearsal, RehearsedStep
 from konstruct.tables.tenants import ApiKey, Connection, ModelKey, RetentionRun, Tenant, TenantKey
 from konstruct.tables.tools import Approval, Step, Tool, ToolCall
+from konstruct.tables.under_way import AuditCheck, ContactErasure
 
 __all__ = [
     "AccountToken",
     "ApiKey",
     "Approval",
+    "AuditCheck",
     "AuditEvent",
     "AuditHead",
     "AuditSeal",
@@ -51,6 +53,7 @@ __all__ = [
     "Consult",
     "Contact",
     "ContactAlias",
+    "ContactErasure",
     "ContactKey",
     "ContactWord",
     "Conversation",

@@ -20,6 +20,11 @@ class AuditEvent(Owned, table=True):
         Index("audit_events_by_time", "tenant_id", "created_at", "id"),
         Index("audit_events_by_actor", "tenant_id", "actor", "created_at", "id"),
         Index("audit_events_by_action", "tenant_id", text('action collate "C"'), "created_at", "id"),
+        Index(
+            "audit_events_by_subject",
+            *("tenant_id", "subject_id", "created_at", "id"),
+            postgresql_where=text("subject_id is not null"),
+        ),
     )
 
     conversation_id: UUID | None = None

@@ -19,6 +19,19 @@ class Contact(Owned, table=True):
         ),
         Index("contacts_of_person", "tenant_id", "person_id"),
         Index("contacts_to_name", "name_due_at", postgresql_where=text("name_due_at is not null")),
+        Index("contacts_by_time", "tenant_id", text("created_at desc"), text("id desc")),
+        Index("contacts_of_connection", "tenant_id", "connection_id", text("created_at desc"), text("id desc")),
+        Index("contacts_by_name", "tenant_id", text('external_id collate "C"')),
+        Index(
+            "contacts_opted_out",
+            *("tenant_id", text("created_at desc"), text("id desc")),
+            postgresql_where=text("opted_out_at is not null"),
+        ),
+        Index(
+            "contacts_erased",
+            *("tenant_id", text("created_at desc"), text("id desc")),
+            postgresql_where=text("erased_at is not null"),
+        ),
     )
 
     connection_id: UUID

@@ -19,7 +19,6 @@ from portal.pages import (
     conversations,
     dev_mail,
     employees,
-    files,
     home,
     inbox,
     invitations,
@@ -70,7 +69,6 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     authenticator.router,
     passkeys.router,
     api_keys.router,
-    files.router,
     *(inbox.router, conversations.router, approvals.router, contacts.router),
     *(knowledge.router, tools.router, reports.router, audit.router),
 )

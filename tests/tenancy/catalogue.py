@@ -42,7 +42,7 @@ REMOVABLE: Final = [
     *["model_keys", "steps", "handoffs", "judgements"],
     # What a tenant that is deleted leaves behind hangs on these.
     *["connections", "employees", "employee_pictures", "tools", "knowledge_sources", "api_keys", "tenant_keys"],
-    *["rehearsals", "retention_runs"],
+    *["rehearsals", "retention_runs", "contact_erasures", "audit_checks"],
     "rehearsed_steps",
     *["users", "user_sessions", "user_devices", "account_tokens", "memberships", "invitations"],
     *["authenticators", "recovery_codes", "passkeys", "linked_accounts"],

@@ -25,6 +25,7 @@ from tests.tenancy.attempts_on_rehearsals import rehearse
 from tests.tenancy.attempts_on_settings import CANDIDATE, bring_key, note_run
 from tests.tenancy.attempts_on_streams import stream
 from tests.tenancy.attempts_on_tools import equip
+from tests.tenancy.attempts_on_trail import put_down
 from tests.tenancy.attempts_on_whatsapp import meet
 from tests.tenancy.attempts_on_words import christen
 from tests.tenancy.attempts_over_the_api import key_name
@@ -86,6 +87,7 @@ async def equipped(office: Furnished) -> Furnished:
     await fortify(office)
     await bring_key(office, Candidate("openai", SecretStr("sk-canary-of-openai")))
     await note_run(office)
+    await put_down(office)
     return office
 
 
