@@ -12,7 +12,7 @@ from gateway.api import app as api
 from gateway.slack_events import SlackEvents
 from gateway.whatsapp_events import WhatsAppEvents
 from konstruct import temporal
-from konstruct.adapters import slack_oauth
+from konstruct.adapters import file_store, slack_oauth
 from konstruct.adapters.console import ConsoleMessenger
 from konstruct.adapters.redis import Circuit, RedisLimiter, connect
 from konstruct.adapters.slack import SlackMessenger, open_session
@@ -51,7 +51,8 @@ def build(settings: Settings) -> FastAPI:
                 "console": ConsoleMessenger(),
                 "rehearsal": ConsoleMessenger(),
             }
-            app.mount("/api/v1", api.build(database, vault, limiter, client, messengers))
+            store = file_store.opened(settings)
+            app.mount("/api/v1", api.build(database, vault, limiter, client, messengers, store))
             if settings.slack_signing_secret is not None or settings.slack_app_token is not None:
                 deskroom = SlackDeskroom(http, settings.slack_api_url)
                 events = await stack.enter_async_context(

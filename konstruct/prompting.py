@@ -86,12 +86,13 @@ def _talk(turn: Turn, steps: Sequence[PastStep], pictures: Mapping[UUID, Image] 
 def _line(said: Said, pictures: Mapping[UUID, Image] | None) -> ChatMessage:
     if said.author == "system":
         return ChatMessage("user", _NOTE.substitute(note=said.text))
+    sent = (f"[The file {_quoted(file.name)} was sent along.]" for file in said.files)
     if said.author == "employee":
-        sent = (f"[The file {_quoted(file.name)} was sent along.]" for file in said.files)
         return ChatMessage("assistant", "\n\n".join(filter(None, (said.text, *sent))))
     if said.author == "agent":
         name = _unmarked(said.signed or "a colleague")
-        return ChatMessage("user", _AGENT.substitute(name=name, text=_unmarked(said.text)))
+        text = "\n\n".join(filter(None, (_unmarked(said.text), *sent)))
+        return ChatMessage("user", _AGENT.substitute(name=name, text=text))
     told = [_unmarked(said.text), *(_file(file, pictures) for file in said.files if not file.transcript)]
     shown = tuple(pictures[file.file_id] for file in said.files if file.file_id in pictures) if pictures else ()
     return ChatMessage("user", "\n\n".join(told), images=shown)

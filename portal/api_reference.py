@@ -91,7 +91,7 @@ class _Book:
             path=path,
             title=described["summary"].capitalize(),
             says=described.get("description", ""),
-            scope=described["security"][0]["HTTPBearer"][0],
+            scope=" or ".join(described["security"][0]["HTTPBearer"]),
             parameters=[
                 Field(
                     each["name"],

@@ -21,8 +21,10 @@ READ_SECONDS: Final = 60.0
 
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self';"
-    " connect-src 'self'; form-action 'self'{targets}; base-uri 'none'; frame-ancestors 'none'"
+    " media-src 'self'; connect-src 'self'; form-action 'self'{targets}; base-uri 'none'; frame-ancestors 'none'"
 )
+_ALONE: Final = "default-src 'none'; sandbox; frame-ancestors 'none'"
+"""Of what others made: shown, it is on a page of its own without any rights."""
 _HEADERS: Final = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
@@ -42,6 +44,11 @@ _NUL: Final = re.compile(rb"%00")
 def allow_form_target(request: Request, origin: str) -> None:
     """Lets the forms of this answer lead on to another site: browsers hold `form-action` against redirects, too."""
     request.state.form_targets = [*getattr(request.state, "form_targets", ()), origin]
+
+
+def set_apart(request: Request) -> None:
+    """What is in this answer was made by others: it may do nothing, whatever it turns out to be."""
+    request.state.is_set_apart = True
 
 
 class Guard:
@@ -75,7 +82,8 @@ class Guard:
             if message["type"] == "http.response.start":
                 answered = MutableHeaders(scope=message)
                 targets = "".join(f" {origin}" for origin in state.get("form_targets", ()))
-                answered["content-security-policy"] = _POLICY.format(targets=targets)
+                policy = _ALONE if state.get("is_set_apart") else _POLICY.format(targets=targets)
+                answered["content-security-policy"] = policy
                 answered.update(_HEADERS)
                 answered.setdefault("cache-control", _caching(scope, message["status"]))
                 if is_https:

@@ -16,7 +16,7 @@ from konstruct import temporal
 from konstruct.accounts import mails, oidc
 from konstruct.accounts.oidc import Provider
 from konstruct.accounts.passwords import Passwords
-from konstruct.adapters import slack_oauth
+from konstruct.adapters import file_store, slack_oauth
 from konstruct.adapters.console import ConsoleMessenger
 from konstruct.adapters.mail import mailer
 from konstruct.adapters.redis import Circuit, Redis, RedisLimiter, connect
@@ -27,6 +27,7 @@ from konstruct.adapters.whatsapp import WhatsAppMessenger
 from konstruct.adapters.whatsapp_accounts import GraphAccounts
 from konstruct.db import Database
 from konstruct.errors import Misconfigured
+from konstruct.file_ports import FileStore
 from konstruct.limits import LocalLimiter
 from konstruct.model_keys import trying
 from konstruct.ports import Messenger
@@ -81,6 +82,10 @@ class Services:
             "whatsapp": WhatsAppMessenger(self.http, self.settings.graph_api_url),
             "console": ConsoleMessenger(),
         }
+
+    @cached_property
+    def file_store(self) -> FileStore:
+        return file_store.opened(self.settings)
 
     @cached_property
     def web(self) -> Web:

@@ -38,12 +38,12 @@ class Access:
             raise TooMany("This key is used too often: wait as long as Retry-After says.", verdict.retry_after)
         return caller
 
-    def needs(self, scope: Scope) -> Any:
-        """For a route's argument that says who asks: with a key that lacks the scope the route is never run."""
+    def needs(self, *scopes: Scope) -> Any:
+        """For a route's argument that says who asks: with a key that has none of the scopes the route is never run."""
 
         async def check(caller: Annotated[Principal, Depends(self.authenticate)]) -> Principal:
-            if scope not in caller.scopes:
-                raise NotAllowed(f"This needs a key with the scope {scope}, which yours lacks.")
+            if not set(scopes) & set(caller.scopes):
+                raise NotAllowed(f"This needs a key with the scope {' or '.join(scopes)}, which yours lacks.")
             return caller
 
-        return Security(check, scopes=[scope])
+        return Security(check, scopes=scopes)

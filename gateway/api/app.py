@@ -19,6 +19,7 @@ from gateway.api import (
     consults,
     documents,
     escalation,
+    files,
     handoff_acts,
     handoff_words,
     handoffs,
@@ -29,6 +30,7 @@ from gateway.api import (
 from gateway.api.access import LIMIT, Access
 from konstruct.db import Database
 from konstruct.errors import KonstructError, TooMany, Unauthentic, Unavailable
+from konstruct.file_ports import FileStore
 from konstruct.identity import new_id
 from konstruct.ports import Limit, Limiter, Messenger
 from konstruct.vault import Vault
@@ -44,6 +46,7 @@ def build(
     limiter: Limiter,
     client: Client,
     messengers: Mapping[str, Messenger],
+    store: FileStore,
     *,
     limit: Limit = LIMIT,
 ) -> FastAPI:
@@ -69,6 +72,7 @@ def build(
     app.include_router(sources.router(access, database, client))
     app.include_router(documents.router(access, database, client))
     app.include_router(tools.router(access, database))
+    app.include_router(files.router(access, database, vault, store))
     app.add_exception_handler(KonstructError, _answer)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_http)

@@ -4,6 +4,7 @@ nothing."""
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from mimetypes import guess_extension
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import and_
@@ -11,11 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from konstruct.db import among
-from konstruct.files.keeping import NOT_IN_TIME, TEXT
+from konstruct.errors import NotFound
+from konstruct.files.keeping import CONTENT, NOT_IN_TIME, TEXT, store_key
 from konstruct.files.kinds import Kind, kind_of
 from konstruct.messages import SentFile, opened_files
 from konstruct.tables import File, Message
-from konstruct.vault import ContactCipher
+from konstruct.vault import ContactCipher, Vault
+
+GONE: Final = "There is no such file here. It goes with its message, and with the contact whose it is."
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,59 @@ class Attached:
     @property
     def transcript(self) -> str:
         return self.text if self.kind == "voice" else ""
+
+    @property
+    def about(self) -> str:
+        """What it is and how large, in a few letters: ``PDF, 240 kB``."""
+        ending = guess_extension(self.media_type.partition(";")[0].strip()) or ""
+        return ", ".join(filter(None, [ending.removeprefix(".").upper(), _size(self.size)]))
+
+    @property
+    def reason(self) -> str:
+        """Why it could not be opened, where it could not."""
+        return (self.error or NOT_IN_TIME).rstrip(".") if self.state in ("refused", "failed") else ""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A file that can be had from the store."""
+
+    file_id: UUID
+    store_key: str
+    name: str = field(repr=False)
+    media_type: str
+    """By its content."""
+    size: int
+    _object_id: UUID
+    _cipher: ContactCipher = field(repr=False)
+
+    def opened(self, sealed: bytes) -> bytes:
+        return self._cipher.open_bytes(CONTENT, self._object_id, sealed)
+
+
+async def kept(session: AsyncSession, vault: Vault, file_id: UUID) -> Kept:
+    """Raises NotFound where there is none, or it is not here, with a sentence that says why."""
+    row = (
+        await session.execute(
+            select(File, col(Message.sealed_files))
+            .join(Message, and_(col(Message.tenant_id) == col(File.tenant_id), col(Message.id) == col(File.message_id)))
+            .where(col(File.id) == file_id)
+        )
+    ).one_or_none()
+    if row is None:
+        raise NotFound(GONE)
+    file, sealed = row
+    cipher = (await vault.ciphers(session, [file.contact_id])).get(file.contact_id)
+    if cipher is None or sealed is None:
+        raise NotFound(GONE)
+    sent = opened_files(cipher, file.message_id, sealed)[file.position]
+    if file.state == "waiting":
+        raise NotFound("This file is still on its way here. Try again in a moment.")
+    if file.state != "kept" or file.object_id is None:
+        raise NotFound(f"This file could not be opened: {(file.error or NOT_IN_TIME).rstrip('.')}.")
+    media_type = file.media_type or "application/octet-stream"
+    key = store_key(file.tenant_id, file.object_id)
+    return Kept(file.id, key, sent.name, media_type, file.size or sent.size, file.object_id, cipher)
 
 
 async def attached(
@@ -90,10 +147,9 @@ def for_people(text: str, files: Sequence[Attached]) -> str:
 
 
 def _described(file: Attached) -> str:
-    if file.state in ("refused", "failed"):
-        return f"[The file {file.name} could not be opened: {(file.error or NOT_IN_TIME).rstrip('.')}.]"
-    ending = guess_extension(file.media_type.partition(";")[0].strip()) or ""
-    return f"[File: {', '.join(filter(None, [file.name, ending.removeprefix('.').upper(), _size(file.size)]))}]"
+    if file.reason:
+        return f"[The file {file.name} could not be opened: {file.reason}.]"
+    return f"[File: {', '.join(filter(None, [file.name, file.about]))}]"
 
 
 def _size(size: int) -> str:

@@ -300,7 +300,7 @@ async def _line(session: AsyncSession, vault: Vault, handoff: Handoff, message: 
         ciphers = await vault.ciphers(session, [message.contact_id])
         cipher = ciphers.get(message.contact_id)
         text = cipher.open(MESSAGE, message.id, message.sealed) if cipher else None
-        if text and message.sealed_files is not None:
+        if text is not None and message.sealed_files is not None:
             files = await showing.attached(session, ciphers, [message.id])
             text = showing.for_people(text, files.get(message.id, ()))
     if not text:

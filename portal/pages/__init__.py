@@ -19,6 +19,7 @@ from portal.pages import (
     conversations,
     dev_mail,
     employees,
+    files,
     home,
     inbox,
     invitations,
@@ -69,6 +70,7 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     authenticator.router,
     passkeys.router,
     api_keys.router,
+    files.router,
     *(inbox.router, conversations.router, approvals.router, contacts.router),
     *(knowledge.router, tools.router, reports.router, audit.router),
 )

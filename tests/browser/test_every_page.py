@@ -28,6 +28,8 @@ NOT_PAGES: Final = {
     "/t/{tenant}/setup/message": "a part of the set-up",
     "/t/{tenant}/channels/{connection}/heard": "a part of the channel's page",
     "/t/{tenant}/employee-pictures/{picture_id}": "a picture",
+    "/t/{tenant}/files/{file_id}": "a file",
+    "/t/{tenant}/files/{file_id}/picture": "a picture",
     "/channels/slack/callback": "Slack leads here, and it leads on",
     "/sign-in/with/{key}": "leads on to a provider",
     "/sign-in/with/{key}/callback": "a provider leads here, and it leads on",

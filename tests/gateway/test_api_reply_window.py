@@ -14,7 +14,7 @@ from konstruct.limits import LocalLimiter
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
 from tests.gateway.programs import program_of
-from tests.support.doubles import RecordingMessenger
+from tests.support.doubles import KeptFiles, RecordingMessenger
 from tests.support.handoffs import owned, seat
 from tests.support.http import serve
 from tests.support.office import open_office
@@ -42,7 +42,7 @@ async def test_after_a_day_a_reply_says_what_becomes_of_it(
     handoff_id = await owned(office, asked)
     app = FastAPI()
     messengers = {"whatsapp": RecordingMessenger()}
-    app.mount("/api/v1", api.build(database, vault, LocalLimiter(), temporal_client, messengers))
+    app.mount("/api/v1", api.build(database, vault, LocalLimiter(), temporal_client, messengers, KeptFiles()))
     async with serve(app) as url:
         program = await program_of(office, url)
         said = {"agent": "grace", "text": "Here I am."}

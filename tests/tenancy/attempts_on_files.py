@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import select
 
 from konstruct import inbox
+from konstruct.errors import NotFound
 from konstruct.files import keeping, showing
 from konstruct.files.keeping import Content, Task
 from konstruct.handoffs import attending
@@ -54,6 +55,10 @@ async def _expect(session: AsyncSession, a: Furnished, b: Furnished) -> None:
         message = await theirs.get_one(Message, (b.tenant_id, file.message_id))
     keeping.expect(session, message, [*(SentFile("kept before"),) * 2, SentFile("stolen", reference="Not yours")])
     await session.flush()
+
+
+async def _had(session: AsyncSession, a: Furnished, b: Furnished) -> object:
+    return await showing.kept(session, b.vault, (await _file(b, "kept")).id)
 
 
 async def _shown(session: AsyncSession, a: Furnished, b: Furnished) -> object:
@@ -163,4 +168,5 @@ ON_FILES: dict[str, tuple[Attempt, object]] = {
     "files.keeping.due_removals": (_due, False),
     "files.keeping.note_removed": (_note, None),
     "files.showing.attached": (_shown, {}),
+    "files.showing.kept": (_had, NotFound),
 }
