@@ -104,6 +104,10 @@ class Settings(BaseSettings):
     temporal_namespace: str = Field("default", description="Temporal namespace.")
     temporal_tls: bool = Field(False, description="Connect to Temporal with TLS.")
     temporal_api_key: SecretStr | None = Field(None, description="API key for Temporal Cloud.")
+    temporal_ui_url: str | None = Field(
+        None,
+        description="Address of Temporal's web UI, to which conversations in the portal link. Unset: embedded.",
+    )
 
     encryption_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         (), description="Fernet keys, newest first, comma-separated. Unset: the embedded stack generates one."

@@ -135,7 +135,11 @@ async def _start_valkey(settings: Settings, supervisor: Supervisor) -> Addresses
 async def _start_temporal(settings: Settings, supervisor: Supervisor) -> Addresses:
     part = temporal.prepared(settings.data_dir, settings.temporal_namespace, settings.temporal_ui_port)
     await supervisor.start(part.program)
-    return {"temporal_address": part.address, "temporal_ui_port": part.ui_port}
+    return {
+        "temporal_address": part.address,
+        "temporal_ui_port": part.ui_port,
+        "temporal_ui_url": settings.temporal_ui_url or f"http://{HOST}:{part.ui_port}",
+    }
 
 
 async def _start_model(settings: Settings, supervisor: Supervisor) -> Addresses:

@@ -120,6 +120,21 @@ class Conversation(Owned, table=True):
             *("tenant_id", text("last_message_at desc"), text("id desc")),
             postgresql_where=text("not is_rehearsal"),
         ),
+        Index(
+            "conversations_of_employee",
+            *("tenant_id", "employee_id", text("last_message_at desc"), text("id desc")),
+            postgresql_where=text("not is_rehearsal"),
+        ),
+        Index(
+            "conversations_of_connection",
+            *("tenant_id", "connection_id", text("last_message_at desc"), text("id desc")),
+            postgresql_where=text("not is_rehearsal"),
+        ),
+        Index(
+            "conversations_with_people",
+            *("tenant_id", text("last_message_at desc"), text("id desc")),
+            postgresql_where=text("not is_rehearsal and owner <> 'employee'"),
+        ),
     )
 
     connection_id: UUID
@@ -190,6 +205,11 @@ class Message(Owned, table=True):
         Index("messages_of_turn", "tenant_id", "turn_id", postgresql_where=text("turn_id is not null")),
         Index("messages_of_contact", "tenant_id", "contact_id"),
         Index("messages_waiting", "tenant_id", "conversation_id", postgresql_where=text("state = 'waiting'")),
+        Index(
+            "messages_failed",
+            *("tenant_id", "conversation_id"),
+            postgresql_where=text("state = 'failed' and direction = 'outbound'"),
+        ),
         Index("messages_plain", "tenant_id", "id", postgresql_where=text("body is not null and purpose = 'reply'")),
     )
 

@@ -22,6 +22,7 @@ class Usage(Owned, table=True):
         ForeignKeyConstraint(["tenant_id", "employee_id"], ["employees.tenant_id", "employees.id"]),
         Index("usage_by_day", "tenant_id", "created_at"),
         Index("usage_of_turn", "tenant_id", "turn_id"),
+        Index("usage_of_conversation", "tenant_id", "conversation_id", "created_at"),
     )
 
     conversation_id: UUID

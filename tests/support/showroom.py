@@ -39,6 +39,7 @@ from tests.support.doubles import GivenEmbedders, KeptWindows, NothingCools, Scr
 from tests.support.members import Enrolled, enrolled, new_tenant, sign_in
 from tests.support.office import Office, open_office
 from tests.support.rehearsals import Stage
+from tests.support.showroom_timeline import _timeline
 
 MODEL: Final = "anthropic/claude-sonnet-4-6"
 LONG_NAME: Final = "Bartholomäus Featherstonehaugh-Cholmondeley of the Night Shift"
@@ -63,6 +64,8 @@ class Showroom:
     """A connection that died."""
     conversation: UUID
     """In which a contact asked for a person."""
+    eventful: UUID
+    """One in which everything happened that can."""
 
 
 async def furnish(database: Database, vault: Vault, mark: str | None = None) -> Showroom:
@@ -76,10 +79,11 @@ async def furnish(database: Database, vault: Vault, mark: str | None = None) -> 
     await _team(office, owner, mark)
     await _settings(office, owner)
     conversation = await _conversations(office)
+    eventful = await _timeline(office, owner)
     await _rehearsal(office, owner)
     empty = await new_tenant(database, "Nordlicht Yoga")
     newcomer = await enrolled(database, vault, tenant=empty, name="Jo Lind", email=f"jo{mark}@nordlicht.example")
-    return Showroom(office, owner, newcomer, whatsapp, lost, conversation)
+    return Showroom(office, owner, newcomer, whatsapp, lost, conversation, eventful)
 
 
 async def _named(office: Office, slug: str, name: str) -> None:
