@@ -105,7 +105,8 @@ def icon(event: Event) -> str:
 def state(said: Said) -> tuple[str, Tone] | None:
     """How far a message came; None where that goes without saying."""
     if said.direction == "inbound":
-        return _INBOUND.get(said.state)
+        # What the employee was told by the product waits for nobody.
+        return _INBOUND.get(said.state) if said.author == "contact" else None
     label, tone = _OUTBOUND.get(said.state, (said.state, "neutral"))
     if said.state == "sent":
         label, tone = ("Read", "ok") if said.read_at else ("Delivered", "ok") if said.delivered_at else (label, tone)

@@ -17,6 +17,7 @@ from temporalio.client import Client
 from gateway.api import (
     approvals,
     consults,
+    conversations,
     documents,
     escalation,
     files,
@@ -69,6 +70,7 @@ def build(
     app.include_router(handoff_words.router(access, database, vault, client, messengers))
     app.include_router(escalation.router(access, database, vault))
     app.include_router(consults.router(access, database, vault, client))
+    app.include_router(conversations.router(access, database, vault))
     app.include_router(sources.router(access, database, client))
     app.include_router(documents.router(access, database, client))
     app.include_router(tools.router(access, database))

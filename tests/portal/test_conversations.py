@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import httpx
 import pytest
@@ -45,7 +46,7 @@ async def member(office: Office, role: Role = "owner") -> Enrolled:
     return await enrolled(office.database, office.vault, role, office.tenant_id)
 
 
-async def looked_at(portal: httpx.AsyncClient, who: Enrolled, path: str = "", **query: object) -> str:
+async def looked_at(portal: httpx.AsyncClient, who: Enrolled, path: str = "", **query: Any) -> str:
     sign_in(portal, who)
     answer = await portal.get(
         f"/t/{who.slug}/conversations{path}", params={key: str(value) for key, value in query.items()}
@@ -104,7 +105,7 @@ async def test_the_list_is_narrowed_down_by_its_address(portal: httpx.AsyncClien
         contact_id = plain_row.contact_id
     owner = await member(office)
 
-    async def found(**query: object) -> list[str]:
+    async def found(**query: Any) -> list[str]:
         return rows(await looked_at(portal, owner, **query))
 
     def of(*wanted: object) -> list[str]:
@@ -206,7 +207,8 @@ async def test_the_cost_is_that_of_the_ledger(portal: httpx.AsyncClient, room: S
         ).scalar_one()
     page = await looked_at(portal, room.owner, f"/{room.eventful}")
     [shown] = re.findall(r'data-cost="([\d.]+)"', page)
-    assert Decimal(shown) == total > 0
+    assert total
+    assert Decimal(shown) == total
     # The answer says what its turn took: all three calls were made in it.
     [turn] = re.findall(r"data-turn=[^>]*>(3 model calls[^<]*)<", page)
     assert "$0.0081" in turn
@@ -338,8 +340,9 @@ async def test_an_export_of_many_pages_has_every_message_once(portal: httpx.Asyn
 
 async def test_agents_and_viewers_take_nothing_along(portal: httpx.AsyncClient, office: Office) -> None:
     asked = await office.say()
-    for role in ("agent", "viewer"):
-        who = await member(office, role)  # type: ignore[arg-type]
+    roles: Sequence[Role] = ("agent", "viewer")
+    for role in roles:
+        who = await member(office, role)
         page = await looked_at(portal, who, f"/{asked.conversation_id}")
         assert "/export" not in page
         answer = await portal.post(f"/t/{who.slug}/conversations/{asked.conversation_id}/export")
