@@ -16,6 +16,7 @@ from konstruct import contacts
 from konstruct.accounts.permissions import Role
 from konstruct.db import Database
 from konstruct.identity import new_id
+from konstruct.messages import SentFile
 from konstruct.record import listing, timeline
 from konstruct.settings import Settings
 from konstruct.tables import AuditEvent, Conversation, Message, Rating, Usage
@@ -198,6 +199,13 @@ async def test_one_conversation_is_shown_with_all_that_happened_in_its_order(
         *("The rule is-angry fired", "mood angry", "Not delivered", "The contact gave 4 of 5", "62% sure"),
     ):
         assert said in page, said
+
+
+async def test_files_stand_with_their_message(portal: httpx.AsyncClient, office: Office) -> None:
+    asked = await office.say("Look", files=(SentFile("bill <1>.pdf", "application/pdf", 1_234, "F1"),))
+    page = await looked_at(portal, await member(office), f"/{asked.conversation_id}")
+    assert "bill &lt;1&gt;.pdf" in page
+    assert "is being fetched" in page
 
 
 async def test_the_cost_is_that_of_the_ledger(portal: httpx.AsyncClient, room: Showroom) -> None:
