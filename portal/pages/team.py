@@ -1,9 +1,10 @@
 """The team of a tenant: who is in it and as what, who is invited, and leaving it."""
 
-from typing import Annotated
+from typing import Annotated, Final
+from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from konstruct.accounts import factors, fields, inviting, sessions, team, throttle
@@ -21,17 +22,29 @@ router = APIRouter(prefix="/t/{tenant}/team")
 Reader = Annotated[Member, Depends(may("team.read"))]
 Editor = Annotated[Member, Depends(may("team.edit", recent=True))]
 
+ON_A_PAGE: Final = 50
+
 
 @router.get("")
-async def show(request: Request, member: Reader) -> Response:
+async def show(
+    request: Request, member: Reader, q: str = "", after: Annotated[int, Query(ge=0, le=1_000_000)] = 0
+) -> Response:
+    """``after``: so many of those that are found were on the pages before."""
     async with services(request).database.tenant_session(member.tenant_id) as session:
         members = await team.members(session)
         waiting = await inviting.waiting(session) if member.may("team.edit") else []
         with_factor = await factors.of_members(session) if member.may("team.edit") else set()
+    words = q.strip().casefold()
+    found = [each for each in members if words in each.name.casefold() or words in each.email.casefold()]
     return render(
         request,
         "pages/team/team.html",
-        members=members,
+        members=found[after : after + ON_A_PAGE],
+        found=len(found),
+        total=len(members),
+        q=q,
+        earlier=_page(q, max(0, after - ON_A_PAGE)) if after else None,
+        later=_page(q, after + ON_A_PAGE) if after + ON_A_PAGE < len(found) else None,
         waiting=waiting,
         with_factor=with_factor,
         now=utc_now(),
@@ -136,6 +149,11 @@ async def _invite(request: Request, member: Member, email: str, role: str) -> No
 def _sent(request: Request, email: str) -> Toast:
     where = " On this machine it is at /dev/mail." if entering.shows_mails(services(request).settings) else ""
     return Toast(f"An invitation is on its way to {email}.{where}")
+
+
+def _page(q: str, after: int) -> str:
+    given = {"q": q, "after": after}
+    return "?" + urlencode({name: value for name, value in given.items() if value})
 
 
 def _back(request: Request, member: Member, toast: Toast) -> Response:

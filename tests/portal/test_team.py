@@ -1,6 +1,7 @@
 """The team's page and what it does: roles, removing, inviting, leaving; and that there is always an owner."""
 
 import asyncio
+import html
 import re
 import secrets
 
@@ -12,9 +13,12 @@ from konstruct.accounts import mails, profile, sessions, team
 from konstruct.accounts.team import By
 from konstruct.db import Database
 from konstruct.errors import Conflict, NotFound
+from konstruct.identity import new_id
+from konstruct.tables import Membership
 from konstruct.vault import Vault
 from portal.access import COOKIE
-from tests.support.members import PASSWORD, Enrolled, enrolled
+from portal.pages.team import ON_A_PAGE
+from tests.support.members import PASSWORD, Enrolled, enrolled, make_user
 
 
 async def post(portal: httpx.AsyncClient, person: Enrolled, path: str, **data: str) -> httpx.Response:
@@ -228,3 +232,29 @@ async def test_one_who_is_in_no_team_can_be_deleted_and_the_only_owner_cannot(
     with pytest.raises(NotFound):
         async with database.tenant_session(owner.tenant_id) as session:
             await team.remove(session, owner.tenant_id, By(owner.user_id, "owner"), agent.user_id)
+
+
+async def test_a_large_team_is_shown_page_by_page_and_found_by_name_or_address(
+    portal: httpx.AsyncClient, database: Database, vault: Vault
+) -> None:
+    owner = await enrolled(database, vault, name="Zora Last")
+    for number in range(ON_A_PAGE + 3):
+        user_id = new_id()
+        await make_user(database, user_id, f"{user_id.hex}@example.com", f"Colleague {number}")
+        async with database.account_session(user_id, tenant_id=owner.tenant_id) as session:
+            session.add(Membership(tenant_id=owner.tenant_id, user_id=user_id, role="agent"))
+    at, signed_in = f"/t/{owner.slug}/team", {"cookie": f"{COOKIE}={owner.cookie}"}
+
+    first = await portal.get(at, headers=signed_in)
+    [later] = re.findall(r'rel="next" href="([^"]+)"', first.text)
+    second = await portal.get(at + html.unescape(later), headers=signed_in)
+    named = await portal.get(at, params={"q": "zora"}, headers=signed_in)
+    nobody = await portal.get(at, params={"q": "<b>"}, headers=signed_in)
+
+    shown = [set(re.findall(r"Colleague \d+(?=</p>)", page.text)) for page in (first, second)]
+    assert [len(each) for each in shown] == [ON_A_PAGE - 1, 4]
+    assert not shown[0] & shown[1]
+    assert "Zora Last" in named.text
+    assert "Colleague" not in named.text
+    assert "Nobody in the team is called that" in nobody.text
+    assert "<b>" not in nobody.text
