@@ -33,6 +33,7 @@ from gateway.api import (
     handoff_words,
     handoffs,
     rehearsals,
+    reports,
     settings,
     settings_desk,
     settings_models,
@@ -106,6 +107,7 @@ def build(
     app.include_router(settings_desk.router(access, database))
     app.include_router(team.router(access, database, vault, limiter, outside))
     app.include_router(attention.router(access, database))
+    app.include_router(reports.router(access, database))
     app.add_exception_handler(KonstructError, _answer)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_http)

@@ -85,7 +85,7 @@ async def test_costs_are_summed_by_day_and_by_what_belongs_together(office: Offi
     assert found.total == Amount(Decimal("1.7500000001"), 4, 1, 1, 400, 80, 40)
     assert (found.conversations, found.conversations_before) == (2, 1)
     assert found.before.cost == 7
-    assert [bar.cost for bar in found.bars] == [Decimal("0.0000000001"), Decimal("1.75"), 0, 0, 0, 0, 0]
+    assert [str(bar.cost.normalize()) for bar in found.bars] == ["1E-10", "1.75", "0", "0", "0", "0", "0"]
     assert {by: [(row.key, row.amount.cost, row.amount.calls) for row in rows] for by, rows in found.rows.items()} == {
         "employee": [("ada", Decimal("1.2500000001"), 2), ("milo", Decimal("0.5"), 2)],
         "model": [
@@ -98,7 +98,7 @@ async def test_costs_are_summed_by_day_and_by_what_belongs_together(office: Offi
     }
     assert [row.name for row in found.rows["employee"]] == ["Ada", "Milo"]
     [unpriced] = [row.amount for row in found.rows["model"] if row.key == "anthropic/unheard-of"]
-    assert (unpriced.unpriced, unpriced.cost) == (1, 0)
+    assert unpriced == Amount(Decimal(0), 1, 1, 1, 100, 20, 10)
 
 
 async def test_tests_of_drafts_are_in_the_total_and_beside_the_rest(office: Office) -> None:
@@ -111,9 +111,10 @@ async def test_tests_of_drafts_are_in_the_total_and_beside_the_rest(office: Offi
         a_call(office, rehearsed, at, "0.25", is_rehearsal=True),
     )
     found = await reported(office)
-    assert (found.total.cost, found.conversations) == (Decimal("1.25"), 1)
+    assert found.total.cost == Decimal("1.25")
+    assert found.conversations == 1
     for by in ("channel", "purpose"):
-        assert [(row.key, row.amount.cost) for row in found.rows[by]][1] == ("tests", Decimal("0.25"))  # type: ignore[index]
+        assert [(row.key, row.amount.cost) for row in found.rows[by]][1] == ("tests", Decimal("0.25"))
     assert (await reported(office, channel="tests")).total.cost == Decimal("0.25")
 
 
@@ -162,7 +163,7 @@ async def test_a_report_is_held_to_what_it_is_asked_for(office: Office) -> None:
 )
 async def test_what_the_tenant_does_not_have_is_told(office: Office, narrowed: dict[str, str]) -> None:
     with pytest.raises(Mistakes) as told:
-        await reported(office, **narrowed)
+        await reported(office, PERIOD, **narrowed)
     assert set(told.value.fields) == set(narrowed)
 
 
