@@ -21,6 +21,7 @@ class Matter(BaseModel):
     count: int
     since: datetime | None
     reason: str | None
+    percent: int = Field(description="How much of a budget is used, where it is about one.")
     channel: Channel | None = Field(description="Where it is about one.")
 
 
@@ -45,6 +46,7 @@ def router(access: Access, database: Database) -> APIRouter:
                     count=each.count,
                     since=each.since,
                     reason=each.reason,
+                    percent=each.percent,
                     channel=Channel.of(each.connection) if each.connection is not None else None,
                 )
                 for each in found
