@@ -33,6 +33,8 @@ NOT_PAGES: Final = {
     "/t/{tenant}/usage/shown.csv": "a file",
     "/t/{tenant}/usage/ledger.csv": "a file",
     "/t/{tenant}/outcomes/shown.csv": "a file",
+    "/t/{tenant}/contacts/{contact_id}/erasure": "a part of the contact's page",
+    "/t/{tenant}/audit/checks/progress": "a part of the page of checks",
     "/channels/slack/callback": "Slack leads here, and it leads on",
     "/sign-in/with/{key}": "leads on to a provider",
     "/sign-in/with/{key}/callback": "a provider leads here, and it leads on",
@@ -104,6 +106,7 @@ async def test_a_page_of_a_business_in_which_much_has_happened(page_as: PageAs, 
         number=2,
         connection=room.rich.connection_id,
         provider="anthropic",
+        **room.people,
         conversation_id=room.conversation,
     )
     await looked_at(page, address)
