@@ -116,6 +116,8 @@ def label(name: str) -> str:
 
 def value(found: Any) -> str:
     """As text, whatever it is; nothing is a dash."""
+    if isinstance(found, str) and found[:1] in "[{":
+        found = _parsed(found)
     if found is None or found in ("", [], {}):
         return "–"
     if isinstance(found, bool):
@@ -127,6 +129,14 @@ def value(found: Any) -> str:
     else:
         text = str(found)
     return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]} …"
+
+
+def _parsed(text: str) -> Any:
+    """Some fields are kept as the JSON that they were saved as."""
+    try:
+        return json.loads(text) if text else text
+    except ValueError:
+        return text
 
 
 def chain_name(chain_id: UUID, tenant_id: UUID) -> str:
