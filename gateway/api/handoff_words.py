@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Header, Request, Response
 from pydantic import BaseModel, Field
 from temporalio.client import Client
 
 from gateway.api import shapes
 from gateway.api.access import Access
 from gateway.api.handoff_acts import Act
-from gateway.api.shapes import IdempotencyKey
 from konstruct import reply_window, temporal
 from konstruct.api_keys import Principal
 from konstruct.db import Database
@@ -19,6 +18,17 @@ from konstruct.handoffs import entries, finding, owning
 from konstruct.handoffs.entries import Origin, Written
 from konstruct.ports import Messenger
 from konstruct.vault import Vault
+
+Key = Annotated[
+    str,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        pattern="^[!-~]+$",
+        description="Of your choice, another one for each thing that is said: the same again changes nothing.",
+    ),
+]
 
 
 class Saying(Act):
@@ -47,7 +57,7 @@ def router(
         handoff_id: UUID,
         request: Request,
         response: Response,
-        key: IdempotencyKey,
+        key: Key,
     ) -> Said:
         """Lines that start with `//` stay among people, as a note does."""
         given = await shapes.read(request, Saying)
@@ -66,7 +76,7 @@ def router(
         handoff_id: UUID,
         request: Request,
         response: Response,
-        key: IdempotencyKey,
+        key: Key,
     ) -> Said:
         given = await shapes.read(request, Saying)
         async with database.tenant_session(caller.tenant_id) as session:
@@ -78,19 +88,13 @@ def router(
 
     @routes.post("/draft", status_code=202, openapi_extra=shapes.takes(Act))
     async def draft(
-        caller: Annotated[Principal, access.needs("handoffs:act")],
-        handoff_id: UUID,
-        request: Request,
-        key: IdempotencyKey,
+        caller: Annotated[Principal, access.needs("handoffs:act")], handoff_id: UUID, request: Request, key: Key
     ) -> Asked:
         return await ask(caller, handoff_id, "draft", await shapes.read(request, Act), key)
 
     @routes.post("/summary", status_code=202, openapi_extra=shapes.takes(Act))
     async def summary(
-        caller: Annotated[Principal, access.needs("handoffs:act")],
-        handoff_id: UUID,
-        request: Request,
-        key: IdempotencyKey,
+        caller: Annotated[Principal, access.needs("handoffs:act")], handoff_id: UUID, request: Request, key: Key
     ) -> Asked:
         return await ask(caller, handoff_id, "summary", await shapes.read(request, Act), key)
 

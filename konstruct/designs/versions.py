@@ -9,14 +9,10 @@ from konstruct.errors import NotFound
 from konstruct.tables import EmployeeVersion
 
 
-async def every(
-    session: AsyncSession, employee_id: UUID, *, at_most: int | None = None, before: int | None = None
-) -> list[EmployeeVersion]:
-    """The latest first. ``before``: only those with a lower number."""
+async def every(session: AsyncSession, employee_id: UUID) -> list[EmployeeVersion]:
+    """The latest first."""
     query = select(EmployeeVersion).where(col(EmployeeVersion.employee_id) == employee_id)
-    if before is not None:
-        query = query.where(col(EmployeeVersion.number) < before)
-    return list(await session.scalars(query.order_by(col(EmployeeVersion.number).desc()).limit(at_most)))
+    return list(await session.scalars(query.order_by(col(EmployeeVersion.number).desc())))
 
 
 async def find(session: AsyncSession, employee_id: UUID, number: int) -> EmployeeVersion | None:

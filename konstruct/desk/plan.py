@@ -136,6 +136,11 @@ def applied(waiting: Waiting, actions: tuple[Action, ...], now: datetime) -> Wai
     return waiting
 
 
+def gives_up_at(group: Group, waiting: Waiting) -> datetime:
+    """When it is over with nobody having come."""
+    return _give_up(group, waiting)[0]
+
+
 def ringing(group: Group, waiting: Waiting) -> tuple[Person, ...]:
     """Who was rung last and has not said "not now" since."""
     return tuple(person for person in _willing(group, waiting) if person.key in waiting.rung)

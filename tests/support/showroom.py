@@ -39,9 +39,7 @@ from tests.support.doubles import GivenEmbedders, KeptWindows, NothingCools, Scr
 from tests.support.members import Enrolled, enrolled, new_tenant, sign_in
 from tests.support.office import Office, open_office
 from tests.support.rehearsals import Stage
-from tests.support.showroom_reports import furnish_reports
 from tests.support.showroom_timeline import _timeline
-from tests.support.showroom_trail import _trail
 
 MODEL: Final = "anthropic/claude-sonnet-4-6"
 LONG_NAME: Final = "Bartholomäus Featherstonehaugh-Cholmondeley of the Night Shift"
@@ -68,8 +66,6 @@ class Showroom:
     """In which a contact asked for a person."""
     eventful: UUID
     """One in which everything happened that can."""
-    people: dict[str, UUID]
-    """A contact, another one, and an event of the trail, by what addresses call them."""
 
 
 async def furnish(database: Database, vault: Vault, mark: str | None = None) -> Showroom:
@@ -84,12 +80,10 @@ async def furnish(database: Database, vault: Vault, mark: str | None = None) -> 
     await _settings(office, owner)
     conversation = await _conversations(office)
     eventful = await _timeline(office, owner)
-    people = await _trail(office, owner, whatsapp)
     await _rehearsal(office, owner)
-    await furnish_reports(office, owner)
     empty = await new_tenant(database, "Nordlicht Yoga")
     newcomer = await enrolled(database, vault, tenant=empty, name="Jo Lind", email=f"jo{mark}@nordlicht.example")
-    return Showroom(office, owner, newcomer, whatsapp, lost, conversation, eventful, people)
+    return Showroom(office, owner, newcomer, whatsapp, lost, conversation, eventful)
 
 
 async def _named(office: Office, slug: str, name: str) -> None:

@@ -65,6 +65,7 @@ from tests.tenancy.attempts_on_reports import ON_REPORTS
 from tests.tenancy.attempts_on_satisfaction import ON_SATISFACTION
 from tests.tenancy.attempts_on_settings import ON_SETTINGS
 from tests.tenancy.attempts_on_streams import ON_STREAMS
+from tests.tenancy.attempts_on_the_open import ON_THE_OPEN
 from tests.tenancy.attempts_on_timeline import ON_TIMELINE
 from tests.tenancy.attempts_on_tools import ON_TOOLS
 from tests.tenancy.attempts_on_trail import ON_TRAIL
@@ -243,6 +244,7 @@ ATTEMPTS: dict[str, tuple[Attempt, object]] = {
     **ON_ONBOARDING,
     **ON_INBOX,
     **ON_WORDS,
+    **ON_THE_OPEN,
     **ON_TIMELINE,
     **ON_OFFERS,
     **ON_TRAIL,

@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from portal.pages.inbox import frame, stream
+from portal.pages.inbox import acts, frame, stream, writing
 
 router = APIRouter()
-for _part in (stream, frame):
+for _part in (stream, acts, writing, frame):
     router.include_router(_part.router)

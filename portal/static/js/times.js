@@ -20,6 +20,7 @@ function formats() {
   };
   return {
     date: make({ dateStyle: "medium" }),
+    clock: make({ timeStyle: "short" }),
     absolute: make({ dateStyle: "medium", timeStyle: "short" }),
     exact: make({ dateStyle: "full", timeStyle: "long" }),
   };
@@ -40,7 +41,7 @@ function draw(root) {
     const moment = new Date(time.dateTime);
     if (Number.isNaN(moment.valueOf())) continue;
     const form = time.dataset.time;
-    const text = form === "relative" ? ago(moment) : format[form === "date" ? "date" : "absolute"].format(moment);
+    const text = form === "relative" ? ago(moment) : (format[form] ?? format.absolute).format(moment);
     if (time.textContent !== text) time.textContent = text;
     time.title = format.exact.format(moment);
   }
