@@ -11,7 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from konstruct import audit, conversations, employees, notices
+from konstruct.accounts import permissions
 from konstruct.db import Database
+from konstruct.desk import people
 from konstruct.errors import Conflict, NotFound
 from konstruct.tables import (
     Approval,
@@ -130,14 +132,63 @@ async def find(session: AsyncSession, vault: Vault, approval_id: UUID) -> Asked:
 
 
 async def listing(
-    session: AsyncSession, vault: Vault, *, state: str | None = None, limit: int = 50, before: UUID | None = None
+    session: AsyncSession,
+    vault: Vault,
+    *,
+    state: str | None = None,
+    is_settled: bool = False,
+    employee_id: UUID | None = None,
+    limit: int = 50,
+    before: UUID | None = None,
 ) -> list[Asked]:
     """Newest first; those whose contact was erased are left out, and those of rehearsals, which are decided there.
-    ``before``: the last one of the page before."""
+    ``before``: the last one of the page before. ``is_settled``: only what nobody is waited for any more."""
     query = _ASKED.where(col(Conversation.is_rehearsal).is_(False)).order_by(col(Approval.id).desc()).limit(limit)
     query = query.where(col(Approval.state) == state) if state is not None else query
+    query = query.where(col(Approval.state) != "waiting") if is_settled else query
+    query = query.where(col(Conversation.employee_id) == employee_id) if employee_id is not None else query
     query = query.where(col(Approval.id) < before) if before is not None else query
     return await _opened(session, vault, (await session.execute(query)).all())
+
+
+async def waiting(session: AsyncSession, vault: Vault, limit: int = 50) -> list[Asked]:
+    """What somebody can still decide, in the order in which it was asked."""
+    query = (
+        _ASKED.where(col(Conversation.is_rehearsal).is_(False))
+        .where(col(Approval.state) == "waiting", col(Approval.expires_at) > utc_now())
+        .order_by(col(Approval.created_at), col(Approval.id))
+        .limit(limit)
+    )
+    return await _opened(session, vault, (await session.execute(query)).all())
+
+
+async def count_waiting(session: AsyncSession) -> int:
+    counted: int = (
+        await session.execute(
+            select(func.count())
+            .select_from(Approval)
+            .join(Conversation, col(Conversation.id) == col(Approval.conversation_id))
+            .where(col(Approval.state) == "waiting", col(Approval.expires_at) > utc_now())
+            .where(col(Conversation.is_rehearsal).is_(False))
+        )
+    ).scalar_one()
+    return counted
+
+
+async def may_decide(session: AsyncSession, *, role: str, email: str) -> bool:
+    """Whether a member of the team may decide in the portal. Where the tenant names who decides in Slack, an agent must
+    be among them, as the person of the desk who has their address; whoever may change those names decides anyway."""
+    if not permissions.allows(role, "approvals.decide"):
+        return False
+    deciders = (await settings(session)).deciders
+    if permissions.allows(role, "settings.edit") or not deciders:
+        return True
+    at_desk = (await people.settings(session)).people
+    return any(
+        person.slack in deciders
+        for person in at_desk
+        if person.slack and person.email and person.email.casefold() == email.casefold()
+    )
 
 
 async def decide(

@@ -110,13 +110,32 @@ async def find(session: AsyncSession, vault: Vault, consult_id: UUID) -> Asked:
 
 
 async def listing(
-    session: AsyncSession, vault: Vault, *, state: str | None = None, limit: int = 50, before: UUID | None = None
+    session: AsyncSession,
+    vault: Vault,
+    *,
+    state: str | None = None,
+    is_settled: bool = False,
+    limit: int = 50,
+    before: UUID | None = None,
 ) -> list[Asked]:
-    """Newest first; those whose contact was erased are left out. ``before``: the last one of the page before."""
+    """Newest first; those whose contact was erased are left out. ``before``: the last one of the page before.
+    ``is_settled``: only what nobody is waited for any more."""
     query = _ASKED.order_by(col(Consult.id).desc()).limit(limit)
     query = query.where(col(Consult.state) == state) if state is not None else query
+    query = query.where(col(Consult.state) != "waiting") if is_settled else query
     query = query.where(col(Consult.id) < before) if before is not None else query
     return await _opened(session, vault, (await session.execute(query)).all())
+
+
+async def count_waiting(session: AsyncSession) -> int:
+    counted: int = (
+        await session.execute(
+            select(func.count())
+            .select_from(Consult)
+            .where(col(Consult.state) == "waiting", col(Consult.expires_at) > utc_now())
+        )
+    ).scalar_one()
+    return counted
 
 
 async def with_card(session: AsyncSession, connection_id: UUID, channel: str, external_id: str) -> UUID | None:

@@ -102,6 +102,7 @@ async def test_a_page_of_a_business_in_which_much_has_happened(page_as: PageAs, 
         connection=room.rich.connection_id,
         provider="anthropic",
         conversation_id=room.conversation,
+        approval_id=room.approval_id,
     )
     await looked_at(page, address)
 

@@ -66,6 +66,8 @@ class Showroom:
     """In which a contact asked for a person."""
     eventful: UUID
     """One in which everything happened that can."""
+    approval_id: UUID
+    """Of what an employee waits to be allowed."""
 
 
 async def furnish(database: Database, vault: Vault, mark: str | None = None) -> Showroom:
@@ -79,11 +81,11 @@ async def furnish(database: Database, vault: Vault, mark: str | None = None) -> 
     await _team(office, owner, mark)
     await _settings(office, owner)
     conversation = await _conversations(office)
-    eventful = await _timeline(office, owner)
+    eventful, approval_id = await _timeline(office, owner)
     await _rehearsal(office, owner)
     empty = await new_tenant(database, "Nordlicht Yoga")
     newcomer = await enrolled(database, vault, tenant=empty, name="Jo Lind", email=f"jo{mark}@nordlicht.example")
-    return Showroom(office, owner, newcomer, whatsapp, lost, conversation, eventful)
+    return Showroom(office, owner, newcomer, whatsapp, lost, conversation, eventful, approval_id)
 
 
 async def _named(office: Office, slug: str, name: str) -> None:

@@ -16,6 +16,8 @@ from konstruct.outbox import settle_refused
 from konstruct.tables import Approval, Conversation, Judgement, Rating, Step, ToolCall, Usage
 from konstruct.tables.base import utc_now
 from konstruct.tools import calls
+from tests.support import approvals as approvals_of
+from tests.support import consults as consults_of
 from tests.support.handoffs import a_wish, claim, hand_back, hand_off, note, write
 from tests.support.members import Enrolled
 from tests.support.office import Office
@@ -24,8 +26,11 @@ CHIARA: Final = Agent("chiara-rossi", "Chiara Rossi")
 _LOOKED_UP: Final = json.dumps({"order": "1042", "state": "lost in transit", "refundable": True})
 
 
-async def _timeline(office: Office, owner: Enrolled) -> UUID:
-    """A lost parcel: looked up, asked about, handed off, answered by a person, handed back, and rated."""
+async def _timeline(office: Office, owner: Enrolled) -> tuple[UUID, UUID]:
+    """A lost parcel: looked up, asked about, handed off, answered by a person, handed back, and rated.
+
+    Its conversation, and an approval of another one that waits.
+    """
     asked = await office.exchange(
         "My parcel 1042 never came. Can you look where it is?",
         "It was lost on the way. I am asking whether it may be refunded.",
@@ -50,6 +55,8 @@ async def _timeline(office: Office, owner: Enrolled) -> UUID:
         await office.settle_sent(asked, message_id)
     await hand_back(office, handoff_id, CHIARA, note="Refunded.")
     await _failed(office, conversation_id)
+    waiting = await approvals_of.ask(office, {"order": "A-17", "amount": "20.00", "currency": "EUR"}, contact="U8")
+    await consults_of.ask(office, "May I promise delivery before Friday?", colleague="chiara-rossi", contact="U8")
     async with office.session() as session:
         conversation = await session.get_one(Conversation, (office.tenant_id, conversation_id))
         rating = Rating(
@@ -65,7 +72,7 @@ async def _timeline(office: Office, owner: Enrolled) -> UUID:
         of: dict[str, Any] = {"tenant_id": office.tenant_id, "conversation_id": conversation_id}
         audit.record(session, **of, actor="runtime", action="rating.asked", rating_id=str(rating.id))
         audit.record(session, **of, actor="contact", action="rating.given", rating_id=str(rating.id), score=4)
-    return conversation_id
+    return conversation_id, waiting.approval_id
 
 
 async def _thought(office: Office, conversation_id: UUID, turn_id: UUID) -> None:

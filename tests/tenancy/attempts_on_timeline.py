@@ -5,9 +5,11 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from konstruct import approvals, consults
 from konstruct.errors import NotFound
 from konstruct.record import actors, listing, overview, timeline
 from konstruct.record.listing import Filters
+from konstruct.tables import Tenant
 from tests.support.office import Furnished
 
 Attempt = Callable[[AsyncSession, Furnished, Furnished], Awaitable[object]]
@@ -31,7 +33,35 @@ async def add_their_costs_up(session: AsyncSession, ours: Furnished, theirs: Fur
     return (cost.dollars, cost.calls)
 
 
+async def decide_as_their_person(session: AsyncSession, ours: Furnished, theirs: Furnished) -> object:
+    """Where deciders are named, those of our own desk alone are among them."""
+    tenant = await session.get_one(Tenant, ours.tenant_id)
+    kept, tenant.approvals = tenant.approvals, {"deciders": ["U1"]}
+    await session.flush()
+    found = await approvals.may_decide(session, role="agent", email="grace@example.com")
+    tenant.approvals = kept
+    return found
+
+
+async def see_what_waits_for_them(session: AsyncSession, ours: Furnished, theirs: Furnished) -> object:
+    return {asked.tenant_id for asked in await approvals.waiting(session, ours.vault)} - {ours.tenant_id}
+
+
+async def count_what_waits_for_them(session: AsyncSession, ours: Furnished, theirs: Furnished) -> object:
+    own = await approvals.waiting(session, ours.vault, 1_000)
+    return await approvals.count_waiting(session) - len(own)
+
+
+async def count_their_questions(session: AsyncSession, ours: Furnished, theirs: Furnished) -> object:
+    own = await consults.listing(session, ours.vault, state="waiting", limit=1_000)
+    return await consults.count_waiting(session) - len(own)
+
+
 ON_TIMELINE: Final[dict[str, tuple[Attempt, object]]] = {
+    "approvals.may_decide": (decide_as_their_person, False),
+    "approvals.waiting": (see_what_waits_for_them, set()),
+    "approvals.count_waiting": (count_what_waits_for_them, 0),
+    "consults.count_waiting": (count_their_questions, 0),
     "record.listing.page": (list_their_conversations, [False]),
     "record.actors.names": (name_them, (True, set())),
     "record.overview.cost": (add_their_costs_up, (0, 0)),
