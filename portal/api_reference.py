@@ -106,11 +106,11 @@ class _Book:
             answer=list(self._fields(shown)),
             example=json.dumps(self._example(shown), indent=2, ensure_ascii=False) if shown else "",
             curl=self._curl(
-                method.upper(), path, parameters, body, "*/*" in described.get("requestBody", {}).get("content", {})
+                method.upper(), path, parameters, body, described.get("requestBody", {}).get("content", {})
             ),
         )
 
-    def _curl(self, method: str, path: str, parameters: Sequence[Json], body: Json | None, is_file: bool) -> str:
+    def _curl(self, method: str, path: str, parameters: Sequence[Json], body: Json | None, kinds: Json) -> str:
         query = [f"{each['name']}={self._example(each['schema'])}" for each in parameters if _is_needed(each, "query")]
         url = self._base + path + (f"?{'&'.join(query)}" if query else "")
         lines = [f'curl "{url}"' if method == "GET" else f'curl -X {method} "{url}"']
@@ -118,8 +118,10 @@ class _Book:
         for each in parameters:
             if each["in"] == "header":
                 lines.append(f'-H "{each["name"]}: {_EXAMPLES["uuid"]}"')
-        if is_file:
+        if "*/*" in kinds:
             lines.append("--data-binary @handbook.pdf")
+        elif _FORM in kinds:
+            lines += ["-F agent=grace", '-F "text=Here it is."', "-F files=@offer.pdf"]
         elif body:
             written = json.dumps(self._example(body, only_required=True), ensure_ascii=False)
             lines += ['-H "Content-Type: application/json"', f"-d '{written}'"]
@@ -173,11 +175,13 @@ class _Book:
         return {"integer": 1, "number": 0.5, "boolean": True, "object": {}}.get(found.get("type", ""), "…")
 
 
+_FORM: Final = "multipart/form-data"
 _PLACES: Final = {"path": "address", "query": "query", "header": "headers"}
 
 
 def _of_content(described: Json) -> Json | None:
-    schema: Json | None = described.get("content", {}).get("application/json", {}).get("schema")
+    content = described.get("content", {})
+    schema: Json | None = content.get("application/json", content.get(_FORM, {})).get("schema")
     return schema or None
 
 

@@ -17,7 +17,11 @@ from portal.services import Services
 
 MOST_BYTES: Final = 1_000_000
 MOST_BYTES_WITH_FILES: Final = 6_000_000
+MOST_BYTES_OF_REPLY: Final = 26_000_000
+"""What an agent sends to a contact: its files, and what a form has around them."""
 READ_SECONDS: Final = 60.0
+UPLOADS_TAKE: Final = 5
+"""Times as long, where so much more may come."""
 
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self';"
@@ -38,6 +42,7 @@ _HSTS: Final = "max-age=31536000"
 _FOR_ANY_NAME: Final = ("/health/live", "/static/")
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _OURS: Final = frozenset({"same-origin", "none"})
+_REPLY: Final = re.compile(r"/t/[^/]+/inbox/[^/]+/reply")
 _NUL: Final = re.compile(rb"%00")
 
 
@@ -94,8 +99,9 @@ class Guard:
         if refused is not None:
             await errors.page(Request(scope), *refused)(scope, receive, send_with_headers)
             return
-        limit = MOST_BYTES_WITH_FILES if _is_with_files(headers) else MOST_BYTES
-        await self.app(scope, _Bounded(receive, limit, self._time_limit), send_with_headers)
+        limit = _most_bytes(scope, headers)
+        time_limit = self._time_limit * (UPLOADS_TAKE if limit == MOST_BYTES_OF_REPLY else 1)
+        await self.app(scope, _Bounded(receive, limit, time_limit), send_with_headers)
 
     def _refused(self, scope: Scope, headers: Headers) -> tuple[int, str | None] | None:
         """With which status, and which sentence if not that status's own."""
@@ -107,8 +113,7 @@ class Guard:
             if not is_from_our_pages(headers):
                 return 403, "This came from another site, so nothing was changed. Open the page here and try again."
             said = headers.get("content-length", "")
-            most = MOST_BYTES_WITH_FILES if _is_with_files(headers) else MOST_BYTES
-            if said.isascii() and said.isdigit() and int(said[:20]) > most:
+            if said.isascii() and said.isdigit() and int(said[:20]) > _most_bytes(scope, headers):
                 return 413, None
         return None
 
@@ -160,8 +165,10 @@ def _either(names: Iterable[str]) -> str:
     return "|".join(re.escape(name) for name in sorted(names))
 
 
-def _is_with_files(headers: Headers) -> bool:
-    return headers.get("content-type", "").startswith("multipart/form-data")
+def _most_bytes(scope: Scope, headers: Headers) -> int:
+    if not headers.get("content-type", "").startswith("multipart/form-data"):
+        return MOST_BYTES
+    return MOST_BYTES_OF_REPLY if _REPLY.fullmatch(scope["path"]) else MOST_BYTES_WITH_FILES
 
 
 def _caching(scope: Scope, status: int) -> str:

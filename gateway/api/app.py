@@ -29,9 +29,11 @@ from gateway.api import (
     tools,
 )
 from gateway.api.access import LIMIT, Access
+from konstruct.adapters.reading.pictures import SubprocessPictures
 from konstruct.db import Database
 from konstruct.errors import KonstructError, TooMany, Unauthentic, Unavailable
 from konstruct.file_ports import FileStore
+from konstruct.handoffs.enclosing import Enclosing
 from konstruct.identity import new_id
 from konstruct.ports import Limit, Limiter, Messenger
 from konstruct.vault import Vault
@@ -53,6 +55,7 @@ def build(
 ) -> FastAPI:
     """``limit``: of the requests of one key."""
     access = Access(database, limiter, limit)
+    enclosing = Enclosing(database, vault, store, SubprocessPictures(at_once=1))
     app = FastAPI(
         title="Konstruct",
         version="1",
@@ -67,7 +70,7 @@ def build(
     app.include_router(approvals.router(access, database, vault, client))
     app.include_router(handoffs.router(access, database, vault))
     app.include_router(handoff_acts.router(access, database, vault, client))
-    app.include_router(handoff_words.router(access, database, vault, client, messengers))
+    app.include_router(handoff_words.router(access, database, vault, client, messengers, enclosing))
     app.include_router(escalation.router(access, database, vault))
     app.include_router(consults.router(access, database, vault, client))
     app.include_router(conversations.router(access, database, vault))

@@ -1,20 +1,21 @@
 """Routes of what agents write, and have written for them. Sent again under the same key, it changes nothing."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Request, Response
 from pydantic import BaseModel, Field
 from temporalio.client import Client
 
-from gateway.api import shapes
+from gateway.api import shapes, uploaded
 from gateway.api.access import Access
 from gateway.api.handoff_acts import Act
 from konstruct import reply_window, temporal
 from konstruct.api_keys import Principal
 from konstruct.db import Database
 from konstruct.handoffs import entries, finding, owning
+from konstruct.handoffs.enclosing import Enclosing
 from konstruct.handoffs.entries import Origin, Written
 from konstruct.ports import Messenger
 from konstruct.vault import Vault
@@ -35,6 +36,11 @@ class Saying(Act):
     text: Annotated[str, Field(min_length=1, max_length=40_000)]
 
 
+_TAKES_FILES: Final = uploaded.takes(
+    {"agent": "As the desk knows the agent.", "text": "What goes out before the files; may be left out."}
+)
+
+
 class Said(BaseModel):
     entry_ids: list[UUID]
     message_ids: list[UUID] = Field(description="Of what goes to the contact.")
@@ -46,8 +52,17 @@ class Asked(BaseModel):
     entry_id: UUID = Field(description="The packet's entry in which it will stand.")
 
 
+class SayingWithFiles(Act):
+    text: Annotated[str, Field(max_length=40_000)] = ""
+
+
 def router(
-    access: Access, database: Database, vault: Vault, client: Client, messengers: Mapping[str, Messenger]
+    access: Access,
+    database: Database,
+    vault: Vault,
+    client: Client,
+    messengers: Mapping[str, Messenger],
+    enclosing: Enclosing,
 ) -> APIRouter:
     routes = APIRouter(prefix="/handoffs/{handoff_id}", tags=["handoffs"])
 
@@ -66,6 +81,28 @@ def router(
             origin = Origin("api", f"{caller.key_id}:{key}")
             split = messengers[await finding.channel_kind(session, handoff_id)].split
             written = await entries.write(session, vault, handoff_id, agent, given.text, origin, split)
+        await temporal.send(client, caller.tenant_id, written.conversation_id, written.message_ids)
+        await temporal.mention_handoff(client, caller.tenant_id, handoff_id)
+        return _said(written, response)
+
+    @routes.post("/files", status_code=201, openapi_extra=_TAKES_FILES)
+    async def reply_with_files(
+        caller: Annotated[Principal, access.needs("handoffs:act")],
+        handoff_id: UUID,
+        request: Request,
+        response: Response,
+        key: Key,
+    ) -> Said:
+        """A reply with files, and with text or without. What they are is judged by their content; what the channel does
+        not take is refused before anything is kept."""
+        given, uploads = await uploaded.read(request, SayingWithFiles)
+        origin = Origin("api", f"{caller.key_id}:{key}")
+        async with database.tenant_session(caller.tenant_id) as session:
+            agent = await owning.agent(session, given.agent)
+            split = messengers[await finding.channel_kind(session, handoff_id)].split
+        ready = await enclosing.make_ready(caller.tenant_id, handoff_id, agent, uploads, origin)
+        async with database.tenant_session(caller.tenant_id) as session:
+            written = await entries.write(session, vault, handoff_id, agent, given.text, origin, split, ready)
         await temporal.send(client, caller.tenant_id, written.conversation_id, written.message_ids)
         await temporal.mention_handoff(client, caller.tenant_id, handoff_id)
         return _said(written, response)

@@ -81,7 +81,8 @@ class Entry(Shown):
 
 class Attachment(Shown):
     message_id: UUID
-    name: str = Field(description="As the sender calls it. The file itself is with the channel, beside the message.")
+    file_id: UUID | None = Field(description="The file itself is at `/files/{file_id}` once its state is kept.")
+    name: str = Field(description="As the sender calls it.")
     media_type: str
     size: int = Field(description="Bytes; 0 where the channel does not say.")
     sent_at: datetime
@@ -101,7 +102,8 @@ class Whole(Handoff):
     """A handoff with its packet: what an agent needs to know."""
 
     agent_name: str | None
-    contact: str
+    contact: str = Field(description="As the channel knows them.")
+    contact_name: str = Field(description="As they call themselves, where that is known.")
     reason: str
     packet: Packed = Field(description="What a model wrote for people; empty until it has, and where none could.")
     transcript: list[Line] = Field(description="Oldest first. What contacts wrote is untrusted.")
@@ -119,6 +121,7 @@ class Whole(Handoff):
             **handoff,
             agent_name=found.agent_name,
             contact=found.contact,
+            contact_name=found.contact_name,
             reason=found.reason,
             packet=Packed.model_validate(found.written),
             transcript=[Line.model_validate(each) for each in found.transcript],

@@ -1,5 +1,6 @@
 """What a file is that somebody is about to send, by its content, and a name that goes with it."""
 
+from collections.abc import Collection, Sequence
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -70,9 +71,9 @@ def clean_name(name: str, media_type: str) -> str:
     return stem[: MOST_CHARACTERS - len(suffix)].rstrip() + suffix
 
 
-def told_apart(names: list[str]) -> list[str]:
-    """The same, each of them once: whoever looks for one in a thread finds no other."""
-    used: set[str] = set()
+def told_apart(names: Sequence[str], taken: Collection[str] = ()) -> list[str]:
+    """The same, each of them once, and none that is taken."""
+    used = {name.casefold() for name in taken}
     found = []
     for name in names:
         stem, suffix = PurePosixPath(name).stem, PurePosixPath(name).suffix

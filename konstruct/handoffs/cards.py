@@ -10,13 +10,13 @@ from uuid import UUID, uuid5
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from konstruct import employees
+from konstruct import employees, naming
 from konstruct.desk import texts
 from konstruct.desk.people import Desk
 from konstruct.desk_ports import HandoffCard
 from konstruct.handoffs import owning
 from konstruct.ports import Mail
-from konstruct.tables import Contact, Handoff, Tenant
+from konstruct.tables import Handoff, Tenant
 from konstruct.vault import ContactCipher, Vault
 
 PACKET: Final = "handoff packet"
@@ -70,14 +70,13 @@ async def card(
     employee = await employees.serving(session, handoff.conversation_id)
     group = desk.group_for(handoff.target)
     cipher = (await vault.ciphers(session, [handoff.contact_id])).get(handoff.contact_id)
-    contact = await session.scalar(select(col(Contact.external_id)).where(col(Contact.id) == handoff.contact_id))
     packet = written(handoff, cipher) if cipher else Written()
     wanted = "the employee carries on" if handoff.state == "told" else "a person is needed"
     return HandoffCard(
         handoff_id=handoff.id,
         headline=f"{group.key.capitalize()}: {wanted}",
         employee=employee.name,
-        contact=contact or "",
+        contact=await naming.name(session, vault, handoff.contact_id),
         reason=reason(handoff, cipher) if cipher else "",
         priority=handoff.priority,
         summary=packet.summary,

@@ -3,7 +3,7 @@
 Whatever channel it comes through, it is kept before it counts as taken, and once however often it comes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -13,11 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from konstruct import audit, consent, reply_window
-from konstruct.errors import BadInput, Conflict, NotFound
+from konstruct.errors import BadInput, Conflict, NotFound, Unavailable
+from konstruct.files import keeping
 from konstruct.handoffs import notes, owning
 from konstruct.handoffs.owning import Agent
-from konstruct.messages import MAX_BODY, outgoing_words
-from konstruct.tables import Handoff, HandoffEntry
+from konstruct.messages import MAX_BODY, SentFile, outgoing_words
+from konstruct.tables import Conversation, Handoff, HandoffEntry, Message
 from konstruct.tables.base import utc_now
 from konstruct.vault import ContactCipher, Vault
 
@@ -28,6 +29,14 @@ Source = Literal["slack", "api", "portal"]
 _PART: Final = " #"
 """Between a name and the number of a further part. No name that is given has a space."""
 ERASED: Final = "The person whom this was about was erased."
+
+
+@dataclass(frozen=True)
+class Enclosure:
+    """A file that lies in the store, sealed under the contact's key, to be taken along."""
+
+    object_id: UUID
+    sent: SentFile
 
 
 @dataclass(frozen=True)
@@ -58,51 +67,70 @@ async def write(
     text: str,
     origin: Origin,
     split: Callable[[str], list[str]],
+    files: Sequence[Enclosure] = (),
 ) -> Written:
     """Takes down what an agent wrote: what is no note goes to the contact. ``split``: as the channel needs it.
+    ``files``: as ``enclosing`` made them ready; they go to the contact behind the text, which then may be empty.
 
     Raises:
         NotFound: there is no such handoff, or its contact was erased.
         Conflict: some of it is for the contact, and they want to hear nothing more, or the conversation is not the
             agent's, or the channel takes no message now; or something else came from there. Nothing was kept.
         BadInput: it is empty or too long.
+        Unavailable: a file lies in the store no longer; it has to be handed in again.
     """
-    _be_writable(text)
     conversation, handoff = await owning.locked(session, handoff_id)
-    if known := await _known(session, handoff, origin, "reply", "note"):
-        return _written(handoff, known, is_new=False)
-    cipher = await _cipher(session, vault, handoff)
+    if before := await known(session, handoff, origin, "reply", "note"):
+        return _written(handoff, before, is_new=False)
+    if text.strip() or not files:
+        _be_writable(text)
+    cipher = await cipher_of(session, vault, handoff)
     divided = notes.split(text)
     entries: list[HandoffEntry] = []
-    outlook: Literal["open", "waits", "closed"] = "open"
-    if divided.says:
-        if handoff.state != "owned" or handoff.agent != by.key:
-            raise Conflict(await _not_yours(session, handoff))
-        if await consent.has_opted_out(session, handoff.contact_id):
-            raise Conflict(consent.OPTED_OUT)
-        outlook = await reply_window.outlook(session, conversation)
-        if outlook == "closed":
-            raise Conflict(reply_window.CANNOT_WAIT)
-        for number, part in enumerate(_parts(split, divided.says)):
-            message = outgoing_words(conversation, cipher, handoff.contact_id, part, signed=by.name)
-            session.add(message)
+    outlook: Literal["open", "waits"] = "open"
+    if divided.says or files:
+        outlook = await be_heard(session, conversation, handoff, by)
+        messages = [
+            outgoing_words(conversation, cipher, handoff.contact_id, part, signed=by.name)
+            for part in (_parts(split, divided.says) if divided.says else ())
+        ]
+        session.add_all(messages)
+        messages += [await _enclosed(session, conversation, cipher, by, each) for each in files]
+        for number, message in enumerate(messages):
             of_part = replace(origin, external_id=f"{origin.external_id}{_PART}{number}") if number else origin
             entries.append(_entry(handoff, "reply", by, of_part, message_id=message.id))
         handoff.replied_at = handoff.replied_at or utc_now()
-        _record(session, handoff, "handoff.replied", by.key, messages=[str(each.message_id) for each in entries])
+        said = [str(each.message_id) for each in entries]
+        more = {"files": len(files)} if files else {}
+        _record(session, handoff, "handoff.replied", by.key, messages=said, **more)
     if divided.note:
         entries.append(_noted(session, handoff, cipher, by, divided.note, origin))
     session.add_all(entries)
     return replace(_written(handoff, entries, is_new=True), waits=outlook == "waits")
 
 
+async def be_heard(
+    session: AsyncSession, conversation: Conversation, handoff: Handoff, by: Agent
+) -> Literal["open", "waits"]:
+    """Whether what the agent sends now goes out at once. Both rows must be locked. Raises Conflict where it never
+    would, as ``write`` does."""
+    if handoff.state != "owned" or handoff.agent != by.key:
+        raise Conflict(await _not_yours(session, handoff))
+    if await consent.has_opted_out(session, handoff.contact_id):
+        raise Conflict(consent.OPTED_OUT)
+    outlook = await reply_window.outlook(session, conversation)
+    if outlook == "closed":
+        raise Conflict(reply_window.CANNOT_WAIT)
+    return outlook
+
+
 async def note(session: AsyncSession, vault: Vault, handoff_id: UUID, by: Agent, text: str, origin: Origin) -> Written:
     """Keeps all of it among people, whoever has the conversation. Raises as ``write`` does."""
     _be_writable(text)
     _, handoff = await owning.locked(session, handoff_id)
-    if known := await _known(session, handoff, origin, "reply", "note"):
-        return _written(handoff, known, is_new=False)
-    entry = _noted(session, handoff, await _cipher(session, vault, handoff), by, text, origin)
+    if before := await known(session, handoff, origin, "reply", "note"):
+        return _written(handoff, before, is_new=False)
+    entry = _noted(session, handoff, await cipher_of(session, vault, handoff), by, text, origin)
     session.add(entry)
     return _written(handoff, [entry], is_new=True)
 
@@ -112,8 +140,8 @@ async def ask(
 ) -> UUID:
     """Something that a model is to write for the agent. Gives the entry in which it will stand."""
     _, handoff = await owning.locked(session, handoff_id)
-    if known := await _known(session, handoff, origin, kind):
-        return known[0].id
+    if before := await known(session, handoff, origin, kind):
+        return before[0].id
     if handoff.state == "over":
         raise Conflict("This is over: nothing is written for it any more.")
     entry = _entry(handoff, kind, by, origin, state="wanted")
@@ -170,6 +198,20 @@ def _parts(split: Callable[[str], list[str]], text: str) -> list[str]:
         raise BadInput("There is nothing in it that anybody could see.") from None
 
 
+async def _enclosed(
+    session: AsyncSession, conversation: Conversation, cipher: ContactCipher, by: Agent, file: Enclosure
+) -> Message:
+    """A message that is nothing but the file."""
+    if not await keeping.take_up(session, file.object_id):
+        raise Unavailable("A file is not kept any more: send it again.")
+    message = outgoing_words(conversation, cipher, cipher.contact_id, "", signed=by.name)
+    session.add(message)
+    # Its file refers to it, and no relationship says so.
+    await session.flush()
+    keeping.enclose(session, cipher, message, file.object_id, file.sent)
+    return message
+
+
 def _be_writable(text: str) -> None:
     if not text.strip():
         raise BadInput("There is nothing to say: write something.")
@@ -177,14 +219,14 @@ def _be_writable(text: str) -> None:
         raise BadInput(f"This is too long: at most {MAX_BODY:,} characters go out at once.")
 
 
-async def _cipher(session: AsyncSession, vault: Vault, handoff: Handoff) -> ContactCipher:
+async def cipher_of(session: AsyncSession, vault: Vault, handoff: Handoff) -> ContactCipher:
     cipher = (await vault.ciphers(session, [handoff.contact_id])).get(handoff.contact_id)
     if cipher is None:
         raise NotFound(ERASED)
     return cipher
 
 
-async def _known(session: AsyncSession, handoff: Handoff, origin: Origin, *kinds: str) -> list[HandoffEntry]:
+async def known(session: AsyncSession, handoff: Handoff, origin: Origin, *kinds: str) -> list[HandoffEntry]:
     """What was written there before. Raises Conflict where it was something else."""
     query = (
         select(HandoffEntry)

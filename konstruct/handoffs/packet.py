@@ -11,6 +11,7 @@ from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from konstruct import naming
 from konstruct.desk import people
 from konstruct.errors import NotFound
 from konstruct.files import showing
@@ -65,9 +66,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class Attachment:
-    """A file that somebody sent, as far as it is known; it itself is with the channel, beside the message."""
+    """A file that somebody sent, as far as it is known."""
 
     message_id: UUID
+    file_id: UUID | None
+    """By which it can be had, once it is kept; None where nobody tried to fetch it."""
     name: str
     media_type: str
     size: int
@@ -93,6 +96,8 @@ class Packet:
     agent_name: str | None
     contact: str
     """What the channel calls them."""
+    contact_name: str
+    """As people are shown them."""
     reason: str
     written: cards.Written
     transcript: list[Said]
@@ -123,6 +128,7 @@ async def read(session: AsyncSession, vault: Vault, handoff_id: UUID) -> Packet:
         handoff=handoff,
         agent_name=desk.name_of(handoff.agent) if handoff.agent else None,
         contact=contact or "",
+        contact_name=await naming.name(session, vault, handoff.contact_id),
         reason=cards.reason(handoff, cipher),
         written=cards.written(handoff, cipher),
         transcript=await _transcript(session, handoff, ciphers),
@@ -212,6 +218,7 @@ async def _attachments(
 def _attachment(message: Message, sent: SentFile, file: Attached | None) -> Attachment:
     return Attachment(
         message.id,
+        file.file_id if file else None,
         sent.name,
         sent.media_type,
         sent.size,

@@ -6,7 +6,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from konstruct.handoffs import entries, owning
-from konstruct.handoffs.entries import Origin, Written
+from konstruct.handoffs.entries import Enclosure, Origin, Written
 from konstruct.handoffs.owning import Agent, Ownership, Wish
 from konstruct.inbox import Accepted
 from konstruct.tables import Conversation, Handoff, HandoffEntry
@@ -75,6 +75,7 @@ async def write(
     *,
     origin: Origin | None = None,
     parts: Sequence[str] | None = None,
+    files: Sequence[Enclosure] = (),
 ) -> Written:
     async with office.session() as session:
         return await entries.write(
@@ -85,6 +86,7 @@ async def write(
             text,
             origin or an_origin(),
             whole if parts is None else lambda _: list(parts),
+            files,
         )
 
 

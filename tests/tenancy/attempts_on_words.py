@@ -4,10 +4,17 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import select
 
 from konstruct import naming
+from konstruct.errors import Conflict, NotFound
+from konstruct.handoffs import enclosing, entries
+from konstruct.handoffs.entries import Origin
+from konstruct.messages import SentFile
+from konstruct.tables import Conversation, Handoff
 from konstruct.vault import ContactCipher
 from tests.support.office import Furnished
+from tests.tenancy.attempts_on_handoffs import agent_of
 
 Attempt = Callable[[AsyncSession, Furnished, Furnished], Awaitable[object]]
 
@@ -38,11 +45,41 @@ async def _learn(session: AsyncSession, a: Furnished, b: Furnished) -> None:
     await naming.learn(session, a.vault, a.tenant_id, await _cipher(b), "Stolen")
 
 
+async def _rows(b: Furnished) -> tuple[Conversation, Handoff]:
+    async with b.session() as theirs:
+        handoff = (await theirs.scalars(select(Handoff).where(Handoff.state == "owned"))).first()
+        assert handoff is not None
+        return await theirs.get_one(Conversation, (b.tenant_id, handoff.conversation_id)), handoff
+
+
+async def _known(session: AsyncSession, a: Furnished, b: Furnished) -> object:
+    _, handoff = await _rows(b)
+    return await entries.known(session, handoff, Origin("api", "nothing of ours"), "draft")
+
+
+async def _be_heard(session: AsyncSession, a: Furnished, b: Furnished) -> object:
+    return await entries.be_heard(session, *(await _rows(b)), agent_of(a))
+
+
+async def _cipher_of(session: AsyncSession, a: Furnished, b: Furnished) -> object:
+    return await entries.cipher_of(session, a.vault, (await _rows(b))[1])
+
+
+async def _begin(session: AsyncSession, a: Furnished, b: Furnished) -> object:
+    _, handoff = await _rows(b)
+    sent = [SentFile("canary.pdf", "application/pdf", 6)]
+    return await enclosing.begin(session, a.vault, handoff.id, agent_of(b), Origin("api", "stolen"), sent)
+
+
 ON_WORDS: Final[dict[str, tuple[Attempt, object]]] = {
     "naming.names": (lambda session, a, b: naming.names(session, a.vault, [b.contact_id]), {}),
     "naming.name": (lambda session, a, b: naming.name(session, a.vault, b.contact_id), naming.ERASED),
     "naming.find": (_found, []),
     "naming.find, as the other": (_found_as_theirs, []),
     "naming.learn": (_learn, None),
+    "handoffs.entries.known": (_known, []),
+    "handoffs.entries.be_heard": (_be_heard, Conflict),
+    "handoffs.entries.cipher_of": (_cipher_of, NotFound),
+    "handoffs.enclosing.begin": (_begin, NotFound),
     "naming.want": (lambda session, a, b: naming.want(session, b.contact_id), None),
 }
