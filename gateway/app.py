@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 
 from gateway import health, slack, slack_install, whatsapp
 from gateway.api import app as api
+from gateway.api.outside import opened
 from gateway.slack_events import SlackEvents
 from gateway.whatsapp_events import WhatsAppEvents
 from konstruct import temporal
@@ -52,7 +53,8 @@ def build(settings: Settings) -> FastAPI:
                 "rehearsal": ConsoleMessenger(),
             }
             store = file_store.opened(settings)
-            app.mount("/api/v1", api.build(database, vault, limiter, client, messengers, store))
+            outside = await stack.enter_async_context(opened(settings, http))
+            app.mount("/api/v1", api.build(database, vault, limiter, client, messengers, store, outside))
             if settings.slack_signing_secret is not None or settings.slack_app_token is not None:
                 deskroom = SlackDeskroom(http, settings.slack_api_url)
                 events = await stack.enter_async_context(

@@ -13,6 +13,8 @@ from konstruct.connecting import overview
 from konstruct.connecting.overview import Seen
 from konstruct.designs import listing
 from konstruct.designs.listing import Listed
+from konstruct.reports import budgets
+from konstruct.reports.budgets import Budgets
 from konstruct.tables import (
     Approval,
     Conversation,
@@ -22,6 +24,7 @@ from konstruct.tables import (
     ModelKey,
     Tool,
 )
+from konstruct.tables.base import utc_now
 
 Kind = Literal[
     "handoffs",
@@ -31,6 +34,7 @@ Kind = Literal[
     "knowledge_source",
     "knowledge_documents",
     "tool",
+    "budget",
     "unpublished",
     "draft",
 ]
@@ -46,6 +50,8 @@ class Matter:
     since: datetime | None = None
     reason: str | None = None
     connection: Seen | None = None
+    percent: int = 0
+    """How much of a budget is used."""
 
 
 async def matters(session: AsyncSession) -> list[Matter]:
@@ -55,6 +61,7 @@ async def matters(session: AsyncSession) -> list[Matter]:
         *_connections(await overview.every(session)),
         *[matter async for matter in _refused(session)],
         *[matter async for matter in _knowledge(session)],
+        *[matter async for matter in _budgets(session)],
         *_employees(await listing.employees(session)),
     ]
 
@@ -106,6 +113,16 @@ async def _knowledge(session: AsyncSession) -> AsyncIterator[Matter]:
     )
     for key, title, count in await session.execute(documents):
         yield Matter("knowledge_documents", title or key, count=count)
+
+
+async def _budgets(session: AsyncSession) -> AsyncIterator[Matter]:
+    """Those that are nearly or wholly used up; where there are none, the ledger is not asked."""
+    if await budgets.read(session) == Budgets():
+        return
+    month = await budgets.month(session, utc_now())
+    for each in (month.business, *month.employees):
+        if each.share is not None and each.state in ("near", "over"):
+            yield Matter("budget", each.name if each.key else "", each.key or "", percent=int(each.share * 100))
 
 
 def _employees(every: list[Listed]) -> list[Matter]:

@@ -182,6 +182,13 @@ async def entry(session: AsyncSession, vault: Vault, contact_id: UUID) -> Entry:
     return found
 
 
+async def require_there(session: AsyncSession, contact_ids: Collection[UUID]) -> None:
+    """Raises NotFound unless all are contacts of the session's tenant who were not erased."""
+    there = select(func.count()).where(col(Contact.id).in_(set(contact_ids)), col(Contact.erased_at).is_(None))
+    if await session.scalar(there) != len(set(contact_ids)):
+        raise NotFound("There is no such contact; one that was erased is not found any more.")
+
+
 @dataclass(frozen=True)
 class Fact:
     fact_id: UUID

@@ -1,4 +1,5 @@
-"""All that is held of a person, as one document of JSON for themselves; written piece by piece, however much it is."""
+"""All that is held of a person, as one document of JSON for themselves, written piece by piece; and what one event of
+the trail holds sealed."""
 
 import json
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
@@ -10,14 +11,16 @@ from sqlalchemy import or_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from konstruct import audit, contact_book
+from konstruct import audit, consent, consults, contact_book
 from konstruct.contact_book import Known
 from konstruct.db import Database
+from konstruct.errors import Misconfigured
 from konstruct.files import showing
 from konstruct.handoffs.owning import REASON
 from konstruct.tables import AuditEvent, Conversation, Handoff, Message, Rating
+from konstruct.tools import calls
 from konstruct.vault import ContactCipher, Vault
-from konstruct.window import Line
+from konstruct.window import MESSAGE, Line
 
 KIND: Final = "konstruct person v1"
 AT_ONCE: Final = 500
@@ -227,3 +230,29 @@ async def _trail(database: Database, tenant_id: UUID, ids: Sequence[UUID]) -> As
             if len(found) < AT_ONCE:
                 break
             before = found[-1].id
+
+
+# Of each the purpose, and which id in the detail it is sealed for; the contact's own where that has none.
+_SEALED: Final[Mapping[str, tuple[str, str]]] = {
+    "tool.proposed": (calls.ARGUMENTS, "call_id"),
+    "consult.answered": (consults.ANSWER, "consult_id"),
+    "message.edited": (MESSAGE, "message_id"),
+    "contact.opted_out": (consent.REASON, ""),
+    "contact.opted_in": (consent.REASON, ""),
+}
+_OF_TOOLS: Final = (calls.RESULT, "call_id")
+
+
+async def content_of(session: AsyncSession, vault: Vault, event: AuditEvent) -> str | None:
+    """What was said there, as long as the contact's key is there; else None."""
+    if event.content is None or event.subject_id is None:
+        return None
+    cipher = (await vault.ciphers(session, [event.subject_id])).get(event.subject_id)
+    purpose, row = _SEALED.get(event.action, _OF_TOOLS)
+    if cipher is None:
+        return None
+    try:
+        return cipher.open(purpose, UUID(str(event.detail[row])) if row else event.subject_id, event.content)
+    except (Misconfigured, KeyError, ValueError):
+        # Sealed for a place that this version does not know.
+        return None

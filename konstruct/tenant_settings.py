@@ -4,6 +4,7 @@ and manifests write the same columns, and both are held to the manifest's own ru
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated, Any, Final, TypeVar
 from uuid import UUID
 
@@ -141,3 +142,12 @@ def checked(section: type[S], data: Mapping[str, Any], *, within: Iterable[str] 
 def sentence(message: str) -> str:
     """Words that go on from the name of a field, as a sentence that stands beside it."""
     return f"This {message}{'' if message.endswith(('?', '.')) else '.'}"
+
+
+def in_words(term: timedelta) -> str:
+    """As a manifest has it: ``3 days``, ``6 hours``, ``90 minutes``."""
+    for name, unit in (("day", timedelta(days=1)), ("hour", timedelta(hours=1)), ("minute", timedelta(minutes=1))):
+        if term >= unit and not term % unit:
+            count = term // unit
+            return f"{count} {name}{'' if count == 1 else 's'}"
+    return f"{max(1, term // timedelta(minutes=1))} minutes"

@@ -35,6 +35,8 @@ def tell(matter: Matter, member: Member) -> Told:
         href, act = f"{base}/employees/{matter.key}", "Open"
     elif matter.kind == "model_key" and member.may("keys.edit"):
         href, act = f"{base}/settings/models", "Replace key"
+    elif matter.kind == "budget":
+        href, act = f"{base}/usage#budgets", "Open"
     return Told(title, says, tone, icon, matter.since, href, act)
 
 
@@ -78,6 +80,12 @@ def _sentences(matter: Matter) -> tuple[str, str, Tone, str]:
             count = "One document" if many == 1 else f"{many} documents"
             says = "`konstruct knowledge list` says why beside each."
             return f"{count} of {name} could not be read", says, "warning", "book-open"
+        case "budget":
+            whose = f"The month's budget of {name}" if name else "The business's budget for the month"
+            says = "It stops nothing: employees go on answering."
+            is_over = matter.percent >= 100
+            title = f"{whose} is used up" if is_over else f"{matter.percent}% of {whose[0].lower()}{whose[1:]} is used"
+            return title, says, "danger" if is_over else "warning", "gauge"
         case "unpublished":
             return f"{name} was never published", "Nobody is answered by it until then.", "info", "bot"
         case _:

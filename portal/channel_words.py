@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal, Protocol
+from typing import Final, Literal
 
 from konstruct.adapters import slack_errors, whatsapp_errors
+from konstruct.connecting.naming import KINDS as KINDS
+from konstruct.connecting.naming import title as title
 from konstruct.connecting.overview import Seen
 
 Tone = Literal["neutral", "ok", "warning", "danger", "info"]
 
-KINDS: Final[Mapping[str, str]] = {"slack": "Slack", "whatsapp": "WhatsApp", "console": "Console"}
 ICONS: Final[Mapping[str, str]] = {"slack": "hash", "whatsapp": "message-circle", "console": "terminal"}
 
 
@@ -20,28 +21,6 @@ class State:
     says: str = ""
     """What is wrong, and what to do; empty where nothing is."""
     is_to_reconnect: bool = False
-
-
-class Connected(Protocol):
-    """What a connection is called by."""
-
-    @property
-    def key(self) -> str: ...
-
-    @property
-    def kind(self) -> str: ...
-
-    @property
-    def external(self) -> Mapping[str, Any]: ...
-
-
-def title(seen: Connected) -> str:
-    """What the account is called among people."""
-    if seen.kind == "slack":
-        return str(seen.external.get("team_name") or seen.external.get("team_id") or seen.key)
-    if seen.kind == "whatsapp":
-        return str(seen.external.get("display_phone_number") or seen.external.get("phone_number_id") or seen.key)
-    return KINDS.get(seen.kind, seen.key)
 
 
 def state(seen: Seen) -> State:

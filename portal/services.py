@@ -25,6 +25,7 @@ from konstruct.adapters.slack_oauth import SlackOAuth
 from konstruct.adapters.web import SafeWeb, open_client
 from konstruct.adapters.whatsapp import WhatsAppMessenger
 from konstruct.adapters.whatsapp_accounts import GraphAccounts
+from konstruct.audit.signing import Signatures
 from konstruct.db import Database
 from konstruct.errors import Misconfigured
 from konstruct.file_ports import FileStore
@@ -53,6 +54,10 @@ class Services:
     @cached_property
     def vault(self) -> Vault:
         return Vault(self.settings.encryption_keys)
+
+    @cached_property
+    def signatures(self) -> Signatures:
+        return Signatures(self.settings.encryption_keys)
 
     @cached_property
     def redis(self) -> Redis:

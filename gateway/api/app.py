@@ -16,22 +16,38 @@ from temporalio.client import Client
 
 from gateway.api import (
     approvals,
+    attention,
+    channels,
+    channels_whatsapp,
     consults,
     conversations,
     documents,
+    employee_drafts,
+    employee_parts,
+    employee_publishing,
+    employee_versions,
+    employees,
     escalation,
     files,
     handoff_acts,
     handoff_words,
     handoffs,
+    rehearsals,
+    reports,
+    settings,
+    settings_desk,
+    settings_models,
+    settings_retention,
     shapes,
     sources,
+    team,
     tools,
 )
 from gateway.api.access import LIMIT, Access
+from gateway.api.outside import Outside
 from konstruct.adapters.reading.pictures import SubprocessPictures
 from konstruct.db import Database
-from konstruct.errors import KonstructError, TooMany, Unauthentic, Unavailable
+from konstruct.errors import ChannelError, KonstructError, Mistakes, TooMany, Unauthentic, Unavailable
 from konstruct.file_ports import FileStore
 from konstruct.handoffs.enclosing import Enclosing
 from konstruct.identity import new_id
@@ -50,6 +66,7 @@ def build(
     client: Client,
     messengers: Mapping[str, Messenger],
     store: FileStore,
+    outside: Outside,
     *,
     limit: Limit = LIMIT,
 ) -> FastAPI:
@@ -78,6 +95,22 @@ def build(
     app.include_router(documents.router(access, database, client))
     app.include_router(tools.router(access, database))
     app.include_router(files.router(access, database, vault, store))
+    app.include_router(employees.router(access, database))
+    app.include_router(employee_drafts.router(access, database, limiter, outside))
+    app.include_router(employee_publishing.router(access, database, vault, limiter))
+    app.include_router(employee_parts.router(access, database))
+    app.include_router(employee_versions.router(access, database))
+    app.include_router(rehearsals.router(access, database, vault, limiter, client))
+    # Before what takes any id: these have addresses of their own below /channels.
+    app.include_router(channels_whatsapp.router(access, database, vault, limiter, outside))
+    app.include_router(channels.router(access, database, vault, outside))
+    app.include_router(settings.router(access, database))
+    app.include_router(settings_models.router(access, database, vault, limiter, outside))
+    app.include_router(settings_retention.router(access, database))
+    app.include_router(settings_desk.router(access, database))
+    app.include_router(team.router(access, database, vault, limiter, outside))
+    app.include_router(attention.router(access, database))
+    app.include_router(reports.router(access, database))
     app.add_exception_handler(KonstructError, _answer)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_http)
@@ -123,10 +156,13 @@ class _Wrapped:
 async def _answer(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, KonstructError)  # noqa: S101  # Registered for no other.
     if error.status < 500:
-        return _problem(request, error.status, str(error), _headers(error))
+        fields = error.fields if isinstance(error, Mistakes) else None
+        return _problem(request, error.status, str(error), _headers(error), fields)
     log.warning("api_request_failed", request_id=request.state.request_id, path=request.url.path, error=str(error))
     if isinstance(error, Unavailable):
         return _problem(request, error.status, str(error), {"Retry-After": "5"})
+    if isinstance(error, ChannelError):
+        return _problem(request, error.status, str(error))
     # What else is amiss on our side is told to the operator, in the log.
     return _problem(request, 500, BROKEN)
 
@@ -150,5 +186,12 @@ async def _answer_http(request: Request, error: Exception) -> JSONResponse:
     return _problem(request, error.status_code, says.get(error.status_code, error.detail), dict(error.headers or {}))
 
 
-def _problem(request: Request, status: int, sentence: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    return JSONResponse({"error": sentence, "request_id": request.state.request_id}, status, headers)
+def _problem(
+    request: Request,
+    status: int,
+    sentence: str,
+    headers: dict[str, str] | None = None,
+    fields: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    told = {"error": sentence, "request_id": request.state.request_id}
+    return JSONResponse(told | ({"fields": dict(fields)} if fields else {}), status, headers)

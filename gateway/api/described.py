@@ -15,7 +15,7 @@ FILE: Final = Path(__file__).parents[2] / "portal" / "openapi.json"
 def described() -> str:
     """As the file holds it."""
     nothing = cast(Any, None)  # A route's description needs nothing of what the route works with.
-    built = app.build(nothing, nothing, nothing, nothing, {}, nothing)
+    built = app.build(nothing, nothing, nothing, nothing, {}, nothing, nothing)
     return json.dumps(built.openapi(), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 from temporalio.client import Client
 
 from gateway.api import shapes, uploaded
 from gateway.api.access import Access
 from gateway.api.handoff_acts import Act
+from gateway.api.shapes import IdempotencyKey
 from konstruct import reply_window, temporal
 from konstruct.api_keys import Principal
 from konstruct.db import Database
@@ -19,17 +20,6 @@ from konstruct.handoffs.enclosing import Enclosing
 from konstruct.handoffs.entries import Origin, Written
 from konstruct.ports import Messenger
 from konstruct.vault import Vault
-
-Key = Annotated[
-    str,
-    Header(
-        alias="Idempotency-Key",
-        min_length=1,
-        max_length=200,
-        pattern="^[!-~]+$",
-        description="Of your choice, another one for each thing that is said: the same again changes nothing.",
-    ),
-]
 
 
 class Saying(Act):
@@ -72,7 +62,7 @@ def router(
         handoff_id: UUID,
         request: Request,
         response: Response,
-        key: Key,
+        key: IdempotencyKey,
     ) -> Said:
         """Lines that start with `//` stay among people, as a note does."""
         given = await shapes.read(request, Saying)
@@ -113,7 +103,7 @@ def router(
         handoff_id: UUID,
         request: Request,
         response: Response,
-        key: Key,
+        key: IdempotencyKey,
     ) -> Said:
         given = await shapes.read(request, Saying)
         async with database.tenant_session(caller.tenant_id) as session:
@@ -125,13 +115,19 @@ def router(
 
     @routes.post("/draft", status_code=202, openapi_extra=shapes.takes(Act))
     async def draft(
-        caller: Annotated[Principal, access.needs("handoffs:act")], handoff_id: UUID, request: Request, key: Key
+        caller: Annotated[Principal, access.needs("handoffs:act")],
+        handoff_id: UUID,
+        request: Request,
+        key: IdempotencyKey,
     ) -> Asked:
         return await ask(caller, handoff_id, "draft", await shapes.read(request, Act), key)
 
     @routes.post("/summary", status_code=202, openapi_extra=shapes.takes(Act))
     async def summary(
-        caller: Annotated[Principal, access.needs("handoffs:act")], handoff_id: UUID, request: Request, key: Key
+        caller: Annotated[Principal, access.needs("handoffs:act")],
+        handoff_id: UUID,
+        request: Request,
+        key: IdempotencyKey,
     ) -> Asked:
         return await ask(caller, handoff_id, "summary", await shapes.read(request, Act), key)
 

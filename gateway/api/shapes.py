@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
-from fastapi import Path, Request
+from fastapi import Header, Path, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gateway import bodies
@@ -13,6 +13,17 @@ from konstruct.errors import BadInput
 T = TypeVar("T", bound="Given")
 
 SourceKey = Annotated[str, Path(pattern="^[a-z][a-z0-9-]{0,62}$")]
+
+IdempotencyKey = Annotated[
+    str,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        pattern="^[!-~]+$",
+        description="Of your choice, another one for each thing that is done: the same again changes nothing.",
+    ),
+]
 
 _SAYS = {"extra_forbidden": "is not known here", "missing": "is missing"}
 
@@ -37,6 +48,7 @@ class Page(Given):
 class Problem(BaseModel):
     error: str = Field(description="A sentence that says what to do.")
     request_id: str = Field(description="To be named when asking for help.")
+    fields: dict[str, str] | None = Field(None, description="A sentence for each field, where it is about some.")
 
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -47,6 +59,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     413: {"model": Problem, "description": "The body is too large."},
     422: {"model": Problem, "description": "Something in the request cannot be used."},
     429: {"model": Problem, "description": "The key is used too often; Retry-After says how long to wait, in seconds."},
+    502: {"model": Problem, "description": "A channel that was asked does not do it; the sentence says why."},
     503: {"model": Problem, "description": "A part of ours does not answer; the same may be asked again."},
 }
 
@@ -62,8 +75,22 @@ async def read(request: Request, of: type[T]) -> T:
 
 def takes(of: type[Given]) -> dict[str, Any]:
     """The body in the API's description, which cannot know of it by itself."""
-    content = {"application/json": {"schema": of.model_json_schema()}}
+    schema = of.model_json_schema()
+    content = {"application/json": {"schema": _whole(schema, schema.pop("$defs", {}))}}
     return {"requestBody": {"required": True, "content": content}}
+
+
+def _whole(schema: Any, parts: Mapping[str, Any]) -> Any:
+    """With its parts where they are named: a description has another place for them than a schema alone."""
+    if isinstance(schema, list):
+        return [_whole(each, parts) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return _whole(parts[schema["$ref"].rpartition("/")[2]], parts) | {
+            name: each for name, each in schema.items() if name != "$ref"
+        }
+    return {name: _whole(each, parts) for name, each in schema.items()}
 
 
 def sentence(problems: Iterable[Mapping[str, Any]]) -> str:

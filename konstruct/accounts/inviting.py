@@ -69,7 +69,7 @@ async def invite(
     changes = {
         "role": role,
         "digest": tokens.digest(token),
-        "invited_by": by.user_id,
+        "invited_by": by.user_id if by.program is None else None,
         "created_at": now,
         "expires_at": now + GOOD_FOR,
     }

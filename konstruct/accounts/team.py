@@ -25,14 +25,22 @@ class TeamMember:
 
 @dataclass(frozen=True)
 class By:
-    """The member who does it."""
+    """The member who does it, or the program."""
 
     user_id: UUID
     role: str
+    program: str | None = None
+    """What a program is called in the trail; then ``user_id`` is its key's, and nobody's of the team."""
 
     @property
     def actor(self) -> str:
-        return f"user:{self.user_id}"
+        return self.program or f"user:{self.user_id}"
+
+
+def program(key_id: UUID, actor: str) -> By:
+    """What an API key may do in a team, whoever made it: as much as an admin, so that owners are made and unmade by
+    people who have just shown who they are, and by nobody else."""
+    return By(key_id, "admin", actor)
 
 
 async def members(session: AsyncSession) -> list[TeamMember]:

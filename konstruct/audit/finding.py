@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from konstruct.errors import NotFound
-from konstruct.tables import AuditEvent, AuditSeal, AuditSealLeaf, Conversation
+from konstruct.tables import AuditEvent, AuditSeal, AuditSealLeaf, Conversation, Employee
 
 MOST_ACTORS: Final = 500
 
@@ -42,8 +42,8 @@ class Filters:
     """Not included itself."""
     subject_id: UUID | None = None
     """The contact whom it is about."""
-    employee_id: UUID | None = None
-    """Of conversations that are this employee's."""
+    employee: str | None = None
+    """Of conversations of the employee with this key."""
 
     def clauses(self) -> list[ColumnElement[bool]]:
         wanted: list[ColumnElement[bool]] = []
@@ -62,11 +62,12 @@ class Filters:
             wanted.append(col(AuditEvent.created_at) < self.until)
         if self.subject_id is not None:
             wanted.append(col(AuditEvent.subject_id) == self.subject_id)
-        if self.employee_id is not None:
+        if self.employee is not None:
+            employee = select(col(Employee.id)).where(col(Employee.key) == self.employee).scalar_subquery()
             of_employee = (
                 select(col(Conversation.id))
                 .where(col(Conversation.id) == col(AuditEvent.conversation_id))
-                .where(col(Conversation.employee_id) == self.employee_id)
+                .where(col(Conversation.employee_id) == employee)
             )
             wanted.append(of_employee.exists())
         return wanted
@@ -85,7 +86,7 @@ async def find(
     since: datetime | None = None,
     until: datetime | None = None,
     subject_id: UUID | None = None,
-    employee_id: UUID | None = None,
+    employee: str | None = None,
     limit: int = 100,
     before: UUID | None = None,
 ) -> list[AuditEvent]:
@@ -96,7 +97,7 @@ async def find(
         until: Not included itself.
         before: The id of an event: only older ones follow, as on the next page. Of an unknown event there are none.
     """
-    filters = Filters(conversation_id, actor, action, since, until, subject_id, employee_id)
+    filters = Filters(conversation_id, actor, action, since, until, subject_id, employee)
     query = select(AuditEvent).where(*filters.clauses())
     if before is not None:
         query = query.where(_older_than(before))

@@ -252,8 +252,12 @@ async def close_if_same(session: AsyncSession, employee: Employee, content: Cont
         row.revision += 1
 
 
-async def create(session: AsyncSession, tenant_id: UUID, given: dict[str, Any], *, actor: str) -> Employee:
+async def create(
+    session: AsyncSession, tenant_id: UUID, given: dict[str, Any], *, actor: str, employee_id: UUID | None = None
+) -> Employee:
     """An employee that is a draft. Its key is made of its name, and stays whatever it is called later.
+
+    ``employee_id``: so that who asks twice is given one; it is their own to choose.
 
     Raises BadInput without a name, and Conflict when there are too many.
     """
@@ -262,22 +266,26 @@ async def create(session: AsyncSession, tenant_id: UUID, given: dict[str, Any], 
         raise BadInput("It needs a name; people will see it in every conversation.")
     # One at a time of a tenant, so that no two are given one key.
     await session.execute(select(col(Tenant.id)).with_for_update(key_share=True))
+    made = await session.get(Employee, (tenant_id, employee_id)) if employee_id is not None else None
+    if made is not None:
+        return made
     # Under “new”, the portal has the page that begins one.
     keys = {"new", *(await session.scalars(select(col(Employee.key))))}
     if len(keys) > MOST_EMPLOYEES:
         raise Conflict(f"There are {MOST_EMPLOYEES} employees, and there can be no more.")
-    employee = Employee(tenant_id=tenant_id, id=new_id(), key=_free_key(content["name"], keys))
+    employee = Employee(tenant_id=tenant_id, id=employee_id or new_id(), key=_free_key(content["name"], keys))
     session.add(employee)
     await session.flush()
     await _write(session, employee, await of(session, employee), content, actor, is_open=True, action="created")
     return employee
 
 
-async def duplicate(session: AsyncSession, key: str, *, actor: str) -> Employee:
-    """Of what is in its draft, or else published. Raises NotFound."""
+async def duplicate(session: AsyncSession, key: str, *, actor: str, employee_id: UUID | None = None) -> Employee:
+    """Of what is in its draft, or else published; ``employee_id`` as ``create`` has it. Raises NotFound."""
     draft = await read(session, key)
     name = f"{draft.content['name'][:70]} (copy)".strip()
-    return await create(session, draft.tenant_id, {**draft.content, "name": name}, actor=actor)
+    given = {**draft.content, "name": name}
+    return await create(session, draft.tenant_id, given, actor=actor, employee_id=employee_id)
 
 
 def _free_key(name: str, taken: set[str]) -> str:

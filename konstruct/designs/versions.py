@@ -9,10 +9,14 @@ from konstruct.errors import NotFound
 from konstruct.tables import EmployeeVersion
 
 
-async def every(session: AsyncSession, employee_id: UUID) -> list[EmployeeVersion]:
-    """The latest first."""
+async def every(
+    session: AsyncSession, employee_id: UUID, *, at_most: int | None = None, before: int | None = None
+) -> list[EmployeeVersion]:
+    """The latest first. ``before``: only those with a lower number."""
     query = select(EmployeeVersion).where(col(EmployeeVersion.employee_id) == employee_id)
-    return list(await session.scalars(query.order_by(col(EmployeeVersion.number).desc())))
+    if before is not None:
+        query = query.where(col(EmployeeVersion.number) < before)
+    return list(await session.scalars(query.order_by(col(EmployeeVersion.number).desc()).limit(at_most)))
 
 
 async def find(session: AsyncSession, employee_id: UUID, number: int) -> EmployeeVersion | None:

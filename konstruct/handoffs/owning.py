@@ -283,6 +283,7 @@ async def _claim(
     # Of two people who could both say that they have it, the trail says who had it before.
     had = {"taken_from": handoff.agent} if handoff.state == "owned" and handoff.agent != people.PHONE else {}
     handoff.state, handoff.agent, handoff.claimed_at = "owned", by.key, utc_now()
+    handoff.first_claimed_at = handoff.first_claimed_at or handoff.claimed_at
     _own(conversation, "agent", handoff)
     _record(session, conversation, handoff, "handoff.claimed", by.key, **had)
     return _ownership(conversation)

@@ -43,6 +43,13 @@ class Candidate:
     """None: where the deployment asks this provider."""
 
 
+def typed(provider: Provider, api_key: str, base_url: str) -> Candidate:
+    """As somebody gave it."""
+    # Anthropic is asked at one address alone.
+    address = base_url.strip().rstrip("/") or None if provider != "anthropic" else None
+    return Candidate(provider, SecretStr(api_key.strip()) if api_key.strip() else None, address)
+
+
 @dataclass(frozen=True)
 class Shown:
     """What is shown of a tenant's own access."""

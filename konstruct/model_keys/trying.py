@@ -9,9 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
+from uuid import UUID
 
+from konstruct import pacing, tenant_settings
+from konstruct.db import Database
 from konstruct.errors import WebError, WebRefused
 from konstruct.model_keys.keeping import Candidate
+from konstruct.ports import Limiter
 from konstruct.settings import Settings
 from konstruct.source_ports import Web, WebAnswer, WebRequest
 
@@ -88,6 +92,25 @@ async def try_out(
     except WebError as error:
         field: Literal["api_key", "base_url"] = "base_url" if candidate.base_url else "api_key"
         return Trouble(field, f"{error} Nothing was changed; try again in a moment.")
+
+
+async def try_for(
+    database: Database,
+    limiter: Limiter,
+    tenant_id: UUID,
+    candidate: Candidate,
+    settings: Settings,
+    web: Web,
+    vendors: Web,
+) -> Trouble | None:
+    """As ``try_out``, with a model that the tenant means to use, and not more often than it may."""
+    if (trouble := misread(candidate)) is not None:
+        return trouble
+    await pacing.count(limiter, tenant_id, pacing.MODEL_KEYS)
+    async with database.tenant_session(tenant_id) as session:
+        names = (await tenant_settings.read(session)).models
+    model = next((name.partition("/")[2] for name in names if name.startswith(f"{candidate.provider}/")), None)
+    return await try_out(candidate, settings, web, vendors, model=model)
 
 
 async def _try_anthropic(web: Web, address: str, candidate: Candidate, model: str | None) -> Trouble | None:

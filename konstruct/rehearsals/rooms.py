@@ -53,9 +53,14 @@ async def get(session: AsyncSession, conversation_id: UUID, user_id: UUID) -> Re
     return found
 
 
-async def start(session: AsyncSession, draft: Draft, *, user_id: UUID, acts: bool = False) -> Rehearsal:
+async def start(
+    session: AsyncSession, draft: Draft, *, user_id: UUID, acts: bool = False, actor: str | None = None
+) -> Rehearsal:
     """Begins a new one with the draft as it is now; what was said in earlier ones is remembered in it. Raises NotFound
-    when the session's tenant has no such employee."""
+    when the session's tenant has no such employee.
+
+    ``user_id``: whose it is, a person's or an API key's. ``actor``: who that is, where it is no person.
+    """
     tenant_id = draft.tenant_id
     employee = await session.scalar(select(Employee).where(col(Employee.id) == draft.employee_id))
     if employee is None:
@@ -92,7 +97,7 @@ async def start(session: AsyncSession, draft: Draft, *, user_id: UUID, acts: boo
         session,
         tenant_id=tenant_id,
         conversation_id=conversation.id,
-        actor=f"user:{user_id}",
+        actor=actor or f"user:{user_id}",
         action="rehearsal.started",
         employee=employee.key,
         draft_revision=draft.revision,
@@ -102,7 +107,9 @@ async def start(session: AsyncSession, draft: Draft, *, user_id: UUID, acts: boo
     return rehearsal
 
 
-async def choose_acting(session: AsyncSession, rehearsal: Rehearsal, *, acts: bool, user_id: UUID) -> None:
+async def choose_acting(
+    session: AsyncSession, rehearsal: Rehearsal, *, acts: bool, user_id: UUID, actor: str | None = None
+) -> None:
     """Whether tools are really used from now on."""
     if rehearsal.acts == acts:
         return
@@ -113,7 +120,7 @@ async def choose_acting(session: AsyncSession, rehearsal: Rehearsal, *, acts: bo
         session,
         tenant_id=rehearsal.tenant_id,
         conversation_id=rehearsal.conversation_id,
-        actor=f"user:{user_id}",
+        actor=actor or f"user:{user_id}",
         action="rehearsal.acts" if acts else "rehearsal.simulates",
     )
 

@@ -135,6 +135,11 @@ class Conversation(Owned, table=True):
             *("tenant_id", text("last_message_at desc"), text("id desc")),
             postgresql_where=text("not is_rehearsal and owner <> 'employee'"),
         ),
+        Index(
+            "conversations_places",
+            *("tenant_id", "id"),
+            postgresql_include=["connection_id", "employee_id", "is_rehearsal"],
+        ),
     )
 
     connection_id: UUID
@@ -209,6 +214,21 @@ class Message(Owned, table=True):
             "messages_failed",
             *("tenant_id", "conversation_id"),
             postgresql_where=text("state = 'failed' and direction = 'outbound'"),
+        ),
+        # Who asked and who answered in a period, for reports.
+        Index(
+            "messages_asked",
+            *("tenant_id", "created_at"),
+            postgresql_include=["conversation_id", "seq"],
+            postgresql_where=text("author = 'contact' and state not in ('refused', 'stopped')"),
+        ),
+        Index(
+            "messages_replied",
+            *("tenant_id", "created_at"),
+            postgresql_include=["conversation_id", "seq", "settled_at", "author"],
+            postgresql_where=text(
+                "direction = 'outbound' and purpose = 'reply' and state = 'sent' and author in ('employee', 'agent')"
+            ),
         ),
         Index("messages_plain", "tenant_id", "id", postgresql_where=text("body is not null and purpose = 'reply'")),
     )

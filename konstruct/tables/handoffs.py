@@ -71,6 +71,9 @@ class Handoff(Owned, table=True):
     """What was done of the desk's plan: who was rung and reminded, what the contact was told, and when."""
     created_at: datetime = moment()
     claimed_at: datetime | None = moment(optional=True)
+    """Since when its agent has it."""
+    first_claimed_at: datetime | None = moment(optional=True)
+    """When anybody first took it: so long the contact waited for a person."""
     replied_at: datetime | None = moment(optional=True)
     ended_at: datetime | None = moment(optional=True)
     next_due_at: datetime | None = moment(optional=True)

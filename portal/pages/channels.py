@@ -10,12 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
 from konstruct import connections
-from konstruct.connecting import disconnecting, overview, serving, setup
+from konstruct.connecting import disconnecting, leaving, overview, serving, setup
 from konstruct.connecting.overview import Seen, Served
-from konstruct.connecting.renewing import BOT_TOKEN
-from konstruct.errors import BadInput, ChannelError, ConnectionDead, KonstructError
+from konstruct.errors import BadInput, KonstructError
 from konstruct.identity import ConnectionId
-from konstruct.ports import ChannelAccount
 from portal import channel_words
 from portal.access import Member, may
 from portal.rendering import Toast, redirect, render
@@ -113,35 +111,11 @@ async def disconnect(request: Request, member: Editor, connection: UUID, confirm
     name = channel_words.title(seen)
     if confirmation.strip() != name:
         return await _page(request, member, connection, status=422, errors={"confirmation": f"Type {name} to go on."})
-    trouble = await _leave(here, account)
+    trouble = await leaving.leave(here.database, here.slack_oauth, here.whatsapp_accounts, account)
     async with here.database.tenant_session(member.tenant_id) as session:
         await disconnecting.disconnect(session, seen.connection_id, actor=member.actor)
     said = Toast(f"{name} is disconnected.") if trouble is None else Toast(trouble, "warning")
     return redirect(request, f"/t/{member.tenant_slug}/channels", toast=said)
-
-
-async def _leave(here: Services, account: ChannelAccount) -> str | None:
-    """What is left to do by hand, if anything."""
-    try:
-        if account.kind == "slack" and here.slack_oauth is not None and BOT_TOKEN in account.secrets:
-            await here.slack_oauth.uninstall(account.secrets[BOT_TOKEN])
-        elif account.kind == "whatsapp" and "access_token" in account.secrets:
-            await _unsubscribe(here, account)
-    except ConnectionDead:
-        # The channel has taken us out already.
-        return None
-    except ChannelError as error:
-        channel = channel_words.KINDS[account.kind]
-        return f"Disconnected here, but {channel} could not be told: {error} Remove the app there by hand."
-    return None
-
-
-async def _unsubscribe(here: Services, account: ChannelAccount) -> None:
-    """Unless another number of the same business account is still connected: the app is told of all of them."""
-    waba_id = account.external.get("waba_id") or ""
-    others = await connections.of_business(here.database, "whatsapp", waba_id)
-    if {other.connection_id for other in others} == {account.connection_id}:
-        await here.whatsapp_accounts.unsubscribe(account.secrets["access_token"], waba_id)
 
 
 async def _change(

@@ -1,23 +1,20 @@
 """Connecting a WhatsApp number: a form whose every value is asked of Meta while it is typed, and that is never lost."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Form, Request
 from pydantic import SecretStr
-from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
 from konstruct import connections, onboarding
-from konstruct.connecting import drafts, overview, serving, setup, whatsapp_checks
+from konstruct.connecting import drafts, overview, serving, setup, whatsapp_numbers
 from konstruct.connecting.drafts import Draft
 from konstruct.connecting.whatsapp_checks import Findings, Values
-from konstruct.errors import BadInput, ChannelError, Conflict, KonstructError
+from konstruct.errors import ChannelError, Conflict, KonstructError, Mistakes
 from konstruct.identity import ConnectionId
-from konstruct.ports import Limit
-from konstruct.tables import Employee
+from konstruct.pacing import WHATSAPP_CHECKS
 from portal import pacing
 from portal.access import Member, may
 from portal.pages.channels import choosable
@@ -31,8 +28,6 @@ Editor = Annotated[Member, Depends(may("channels.edit"))]
 SECRETS: Final[tuple[str, ...]] = ("access_token", "app_secret")
 PLAIN: Final = ("phone_number_id", "waba_id", "template", "functions", "employee")
 _LONGEST: Final = 2_000
-_MOST_CHECKS: Final = Limit(150, timedelta(minutes=10))
-"""Each asks Meta up to seven times."""
 
 
 @dataclass(frozen=True)
@@ -125,38 +120,22 @@ async def discard(request: Request, member: Editor) -> Response:
 async def connect(request: Request, member: Editor, typed: TypedForm) -> Response:
     draft = await _keep(request, member, typed)
     findings = await _findings(request, member, draft)
-    errors: dict[str, str] = {
-        name: check.says
-        for name, check in findings.checks.items()
-        if name != "subscription" and check.state in ("failed", "waiting")
-    }
-    functions = _read_functions(draft.content.get("functions", ""), errors)
+    lines = draft.content.get("functions", "")
+    errors = whatsapp_numbers.mistakes(findings, lines)
+    if errors:
+        return await _form(request, member, draft, findings, status=422, errors=errors)
     try:
-        if errors:
-            raise BadInput("")
-        connection_id = await _connect(request, member, draft, findings, functions)
+        connection_id = await _connect(request, member, draft, findings, serving.read_functions(lines))
     except KonstructError as error:
         if error.status >= 500:
             raise
-        if not errors:
-            errors[_field_of(error)] = str(error)
-        return await _form(request, member, draft, findings, status=422, errors=errors)
+        wrong = error.fields if isinstance(error, Mistakes) else {_field_of(error): str(error)}
+        return await _form(request, member, draft, findings, status=422, errors=wrong)
     number = findings.number.display_phone_number if findings.number else "The number"
     async with services(request).database.tenant_session(member.tenant_id) as session:
         setup_is_over = (await onboarding.progress(session)).is_over
     url = f"/t/{member.tenant_slug}/" + (f"channels/{connection_id}" if setup_is_over else "setup")
     return redirect(request, url, toast=Toast(f"{number} is connected."))
-
-
-def _read_functions(lines: str, errors: dict[str, str]) -> list[str]:
-    try:
-        functions = serving.read_functions(lines)
-        if not functions:
-            errors["functions"] = "Say what this number is for, in a line or more."
-        return functions
-    except BadInput as error:
-        errors["functions"] = str(error)
-        return []
 
 
 def _field_of(error: KonstructError) -> str:
@@ -167,44 +146,36 @@ async def _connect(
     request: Request, member: Member, draft: Draft, findings: Findings, functions: list[str]
 ) -> ConnectionId:
     here = services(request)
-    name, _, language = draft.content.get("template", "").partition("/")
-    phone_number_id, number = draft.content["phone_number_id"], findings.number
-    external = {
-        "phone_number_id": phone_number_id,
-        "waba_id": draft.content["waba_id"],
-        "display_phone_number": number.display_phone_number if number else None,
-        "reengage_template": name or None,
-        "reengage_language": language or None,
-    }
     async with here.database.tenant_session(member.tenant_id) as session:
-        employee = await _employee(session, member, draft)
-        connection_id = await connections.install(
+        connection_id = await whatsapp_numbers.connect(
             session,
             here.vault,
             member.tenant_id,
-            key=f"whatsapp-{phone_number_id}",
-            kind="whatsapp",
-            account=phone_number_id,
-            external=external,
-            secrets=dict(draft.secrets),
-            employee_key=employee.key,
-            actor=member.actor,
+            _values(draft),
+            findings,
             functions=functions,
+            employee_id=_employee_id(draft),
+            actor=member.actor,
         )
-        await serving.serve(session, connection_id, employee.id, actor=member.actor)
         await drafts.drop(session, member.user_id)
     return connection_id
 
 
-async def _employee(session: AsyncSession, member: Member, draft: Draft) -> Employee:
-    """Raises BadInput where none is chosen."""
+def _employee_id(draft: Draft) -> UUID | None:
     try:
-        found = await session.get(Employee, (member.tenant_id, UUID(draft.content.get("employee", ""))))
+        return UUID(draft.content.get("employee", ""))
     except ValueError:
-        found = None
-    if not isinstance(found, Employee):
-        raise BadInput("Choose who is to answer there.")
-    return found
+        return None
+
+
+def _values(draft: Draft) -> Values:
+    return Values(
+        access_token=draft.secrets.get("access_token"),
+        phone_number_id=draft.content.get("phone_number_id", ""),
+        waba_id=draft.content.get("waba_id", ""),
+        app_secret=draft.secrets.get("app_secret"),
+        template=draft.content.get("template", ""),
+    )
 
 
 async def _begin_from(request: Request, member: Member, connection: UUID) -> None:
@@ -244,21 +215,10 @@ async def _keep(request: Request, member: Member, typed: Typed) -> Draft:
 async def _findings(request: Request, member: Member, draft: Draft) -> Findings:
     here = services(request)
     if "access_token" in draft.secrets:
-        await pacing.count(request, member, "whatsapp-checks", _MOST_CHECKS, "Meta was asked very often just now.")
-    phone_number_id = draft.content.get("phone_number_id", "")
-    holder = await connections.find(here.database, "whatsapp", phone_number_id) if phone_number_id else None
-    values = Values(
-        access_token=draft.secrets.get("access_token"),
-        phone_number_id=phone_number_id,
-        waba_id=draft.content.get("waba_id", ""),
-        app_secret=draft.secrets.get("app_secret"),
-        template=draft.content.get("template", ""),
-    )
-    return await whatsapp_checks.check(
-        here.whatsapp_accounts,
-        values,
-        here.settings.whatsapp_app_secret,
-        is_held_elsewhere=holder is not None and holder.tenant_id != member.tenant_id,
+        await pacing.keep(request, member, WHATSAPP_CHECKS)
+    secrets = here.settings.whatsapp_app_secret
+    return await whatsapp_numbers.findings(
+        here.database, here.whatsapp_accounts, member.tenant_id, _values(draft), secrets
     )
 
 

@@ -13,14 +13,13 @@ from fastapi import APIRouter, Depends, Form, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
-from konstruct import approvals, temporal
-from konstruct.designs import checking, drafting
+from konstruct import temporal
+from konstruct.designs import drafting
 from konstruct.designs.drafting import Draft
-from konstruct.errors import BadInput, KonstructError, NotFound, Unavailable
+from konstruct.errors import KonstructError, NotFound, Unavailable
 from konstruct.identity import new_id
-from konstruct.rehearsals import rooms, showing
+from konstruct.rehearsals import rooms, showing, trying
 from konstruct.rehearsals.showing import Shown
-from konstruct.tables import Rehearsal
 from konstruct.visible import visible
 from portal.access import Member, may
 from portal.rendering import is_partial, redirect, render
@@ -31,7 +30,6 @@ router = APIRouter(prefix="/t/{tenant}/employees/{key}/rehearsal")
 Rehearsing = Annotated[Member, Depends(may("employees.rehearse"))]
 
 KEPT: Final = "It is kept, and answered as soon as that is there again."
-_LEFT_OUT: Final = frozenset({"tools", "knowledge"})
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,7 @@ async def say(
     used = services(request)
     try:
         async with used.database.tenant_session(member.tenant_id) as session:
-            rehearsal = await _begun(session, member, key, acts=acts)
+            rehearsal = await trying.begun(session, key, member.user_id, acts=acts, actor=member.actor)
         await rooms.say(
             *(used.database, used.vault, used.limiter, await used.temporal(), rehearsal, text),
             user_id=member.user_id,
@@ -109,9 +107,10 @@ async def restart(request: Request, member: Rehearsing, key: str) -> Response:
     used = services(request)
     try:
         async with used.database.tenant_session(member.tenant_id) as session:
-            draft = await _tried(session, key)
+            draft = await trying.triable(session, key)
             before = await rooms.latest(session, draft.employee_id, member.user_id)
-        await _stop(request, before)
+        if before is not None:
+            await trying.stop(await used.temporal(), before)
         async with used.database.tenant_session(member.tenant_id) as session:
             acts = before is not None and before.acts
             await rooms.start(session, draft, user_id=member.user_id, acts=acts)
@@ -125,9 +124,9 @@ async def forget(request: Request, member: Rehearsing, key: str) -> Response:
     """All of this person's rehearsals of the employee."""
     database = services(request).database
     async with database.tenant_session(member.tenant_id) as session:
-        before = await rooms.latest(session, (await drafting.read(session, key)).employee_id, member.user_id)
+        before = await trying.latest(session, key, member.user_id)
     if before is not None:
-        await _stop(request, before)
+        await trying.stop(await services(request).temporal(), before)
         async with database.tenant_session(member.tenant_id) as session:
             await rooms.forget(session, member.tenant_id, before.contact_id, actor=member.actor)
     return await _again(request, member, key)
@@ -139,7 +138,7 @@ async def choose_tools(
 ) -> Response:
     try:
         async with services(request).database.tenant_session(member.tenant_id) as session:
-            rehearsal = await _begun(session, member, key, acts=acts)
+            rehearsal = await trying.begun(session, key, member.user_id, acts=acts, actor=member.actor)
             await rooms.choose_acting(session, rehearsal, acts=acts, user_id=member.user_id)
     except KonstructError as error:
         return await _again(request, member, key, str(error), status=error.status)
@@ -149,9 +148,9 @@ async def choose_tools(
 @router.post("/stop")
 async def stop(request: Request, member: Rehearsing, key: str) -> Response:
     async with services(request).database.tenant_session(member.tenant_id) as session:
-        employee_id = (await drafting.read(session, key)).employee_id
-        rehearsal = await rooms.latest(session, employee_id, member.user_id)
-    await _stop(request, rehearsal)
+        rehearsal = await trying.latest(session, key, member.user_id)
+    if rehearsal is not None:
+        await trying.stop(await services(request).temporal(), rehearsal)
     return await _again(request, member, key)
 
 
@@ -167,46 +166,16 @@ async def decide(
     used = services(request)
     try:
         async with used.database.tenant_session(member.tenant_id) as session:
-            asked = await approvals.find(session, used.vault, approval_id)
-            await rooms.get(session, asked.conversation_id, member.user_id)
-            is_yes = decision == "yes"
-            await approvals.decide(
-                session, used.vault, approval_id, is_yes=is_yes, fingerprint=fingerprint, by=member.actor
+            await trying.decide(
+                *(session, used.vault, approval_id, member.user_id),
+                is_yes=decision == "yes",
+                fingerprint=fingerprint,
+                actor=member.actor,
             )
         await temporal.tell_decided(await used.temporal(), member.tenant_id, approval_id)
     except KonstructError as error:
         return await _again(request, member, key, str(error), status=error.status)
     return await _again(request, member, key)
-
-
-async def _tried(session: AsyncSession, key: str) -> Draft:
-    """The draft, if it can answer: what is missing is said in the words of its form. Tools and sources that are not to
-    be had are left out, as they are with contacts."""
-    draft = await drafting.read(session, key)
-    found = checking.problems(draft.content, await checking.surroundings(session))
-    wrong = [f"{checking.label(each.loc)} {each.sentence}." for each in found if each.field not in _LEFT_OUT]
-    if wrong:
-        raise BadInput(f"This draft cannot be tried out yet. {' '.join(wrong)}")
-    return draft
-
-
-async def _begun(session: AsyncSession, member: Member, key: str, *, acts: bool) -> Rehearsal:
-    employee_id = (await drafting.read(session, key)).employee_id
-    found = await rooms.latest(session, employee_id, member.user_id)
-    if found is None:
-        found = await rooms.start(session, await _tried(session, key), user_id=member.user_id, acts=acts)
-    return found
-
-
-async def _stop(request: Request, rehearsal: Rehearsal | None) -> None:
-    """What is not answered yet is not to be; where Temporal is away, nobody works on it anyway."""
-    if rehearsal is None:
-        return
-    try:
-        client = await services(request).temporal()
-        await temporal.stop_turn(client, rehearsal.tenant_id, rehearsal.conversation_id)
-    except Unavailable:
-        return
 
 
 async def _panel(request: Request, session: AsyncSession, member: Member, key: str) -> Panel:

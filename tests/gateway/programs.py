@@ -4,13 +4,17 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, cast
 
 import aiohttp
 
+from gateway.api.outside import Outside
 from konstruct import api_keys
 from konstruct.api_keys import SCOPES
 from tests.support.office import Office
+
+NOTHING_OUTSIDE: Final = cast(Outside, None)
+"""For a gateway whose tests ask for nothing that leads outside."""
 
 
 @dataclass(frozen=True)

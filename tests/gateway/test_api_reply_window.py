@@ -13,7 +13,7 @@ from konstruct.db import Database
 from konstruct.limits import LocalLimiter
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
-from tests.gateway.programs import program_of
+from tests.gateway.programs import NOTHING_OUTSIDE, program_of
 from tests.support.doubles import KeptFiles, RecordingMessenger
 from tests.support.handoffs import owned, seat
 from tests.support.http import serve
@@ -42,7 +42,9 @@ async def test_after_a_day_a_reply_says_what_becomes_of_it(
     handoff_id = await owned(office, asked)
     app = FastAPI()
     messengers = {"whatsapp": RecordingMessenger()}
-    app.mount("/api/v1", api.build(database, vault, LocalLimiter(), temporal_client, messengers, KeptFiles()))
+    app.mount(
+        "/api/v1", api.build(database, vault, LocalLimiter(), temporal_client, messengers, KeptFiles(), NOTHING_OUTSIDE)
+    )
     async with serve(app) as url:
         program = await program_of(office, url)
         said = {"agent": "grace", "text": "Here I am."}

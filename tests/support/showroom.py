@@ -39,7 +39,9 @@ from tests.support.doubles import GivenEmbedders, KeptWindows, NothingCools, Scr
 from tests.support.members import Enrolled, enrolled, new_tenant, sign_in
 from tests.support.office import Office, open_office
 from tests.support.rehearsals import Stage
+from tests.support.showroom_reports import furnish_reports
 from tests.support.showroom_timeline import _timeline
+from tests.support.showroom_trail import _trail
 
 MODEL: Final = "anthropic/claude-sonnet-4-6"
 LONG_NAME: Final = "Bartholomäus Featherstonehaugh-Cholmondeley of the Night Shift"
@@ -68,6 +70,8 @@ class Showroom:
     """One in which everything happened that can."""
     approval_id: UUID
     """Of what an employee waits to be allowed."""
+    people: dict[str, UUID]
+    """A contact, another one, and an event of the trail, by what addresses call them."""
 
 
 async def furnish(database: Database, vault: Vault, mark: str | None = None) -> Showroom:
@@ -82,10 +86,12 @@ async def furnish(database: Database, vault: Vault, mark: str | None = None) -> 
     await _settings(office, owner)
     conversation = await _conversations(office)
     eventful, approval_id = await _timeline(office, owner)
+    people = await _trail(office, owner, whatsapp)
     await _rehearsal(office, owner)
+    await furnish_reports(office, owner)
     empty = await new_tenant(database, "Nordlicht Yoga")
     newcomer = await enrolled(database, vault, tenant=empty, name="Jo Lind", email=f"jo{mark}@nordlicht.example")
-    return Showroom(office, owner, newcomer, whatsapp, lost, conversation, eventful, approval_id)
+    return Showroom(office, owner, newcomer, whatsapp, lost, conversation, eventful, approval_id, people)
 
 
 async def _named(office: Office, slug: str, name: str) -> None:

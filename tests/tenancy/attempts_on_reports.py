@@ -2,11 +2,76 @@
 
 from collections.abc import Awaitable, Callable
 from typing import Final
+from zoneinfo import ZoneInfo
 
+from sqlalchemy.exc import NoResultFound
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from konstruct.reports import budgets, ledger, outcomes, periods, usage
+from konstruct.reports.budgets import Budgets
+from konstruct.reports.periods import Period
+from konstruct.reports.usage import Narrowed
+from konstruct.tables.base import utc_now
 from tests.support.office import Furnished
 
 Attempt = Callable[[AsyncSession, Furnished, Furnished], Awaitable[object]]
 
-ON_REPORTS: Final[dict[str, tuple[Attempt, object]]] = {}
+
+def _period() -> Period:
+    return periods.preset("7", ZoneInfo("UTC"), utc_now())
+
+
+async def _known(session: AsyncSession, a: Furnished, b: Furnished) -> bool:
+    found = await usage.known(session, _period())
+    return b.employee_id in found.employees or b.connection_id in found.places
+
+
+async def _report(session: AsyncSession, a: Furnished, b: Furnished) -> int:
+    """Held to the other's employee, whose one call is not seen."""
+    known = await usage.known(session, _period())
+    return (await usage.report(session, _period(), known, Narrowed(employee_id=b.employee_id))).total.calls
+
+
+async def _costliest(session: AsyncSession, a: Furnished, b: Furnished) -> bool:
+    period = _period()
+    found = await ledger.costliest(session, period.start, period.end, Narrowed())
+    return b.asked.conversation_id in {each.conversation_id for each in found}
+
+
+async def _outcomes(session: AsyncSession, a: Furnished, b: Furnished) -> bool:
+    found = await outcomes.read(session, _period())
+    return b.employee_id in found.employees or b.connection_id in found.connections
+
+
+async def _zone(session: AsyncSession, a: Furnished, b: Furnished) -> str:
+    return (await periods.zone(session)).key
+
+
+async def _budgets(session: AsyncSession, a: Furnished, b: Furnished) -> bool:
+    """As they are of ours, which has none."""
+    return await budgets.read(session) != Budgets()
+
+
+async def _month(session: AsyncSession, a: Furnished, b: Furnished) -> bool:
+    return (await budgets.month(session, utc_now())).business.budget is not None
+
+
+async def _change(session: AsyncSession, a: Furnished, b: Furnished) -> object:
+    return await budgets.change(session, b.tenant_id, {"business": "1"}, actor="a")
+
+
+async def plan(office: Furnished) -> None:
+    async with office.session() as session:
+        await budgets.change(session, office.tenant_id, {"business": "12.34"}, actor="test")
+
+
+ON_REPORTS: Final[dict[str, tuple[Attempt, object]]] = {
+    "reports.usage.known": (_known, False),
+    "reports.usage.report": (_report, 0),
+    "reports.ledger.costliest": (_costliest, False),
+    "reports.outcomes.read": (_outcomes, False),
+    "reports.periods.zone": (_zone, "UTC"),
+    "reports.budgets.read": (_budgets, False),
+    "reports.budgets.month": (_month, False),
+    "reports.budgets.change": (_change, NoResultFound),
+}

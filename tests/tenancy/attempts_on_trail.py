@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from konstruct import audit, contact_book, contacts, disclosing, erasing
+from konstruct import audit, consent, contact_book, contacts, disclosing, erasing
 from konstruct.audit import checks, finding
 from konstruct.errors import NotFound
 from konstruct.tables import AuditCheck, AuditEvent, ContactErasure
@@ -67,6 +67,12 @@ async def _get_event(session: AsyncSession, a: Furnished, b: Furnished) -> objec
     return await finding.get(session, event_id)
 
 
+async def _content_of(session: AsyncSession, a: Furnished, b: Furnished) -> str | None:
+    async with b.session() as theirs:
+        event = (await theirs.scalars(select(AuditEvent).where(col(AuditEvent.content).is_not(None)).limit(1))).one()
+    return await disclosing.content_of(session, a.vault, event)
+
+
 async def _actors(session: AsyncSession, a: Furnished, b: Furnished) -> tuple[bool, bool]:
     known = await finding.actors(session)
     return _canary(a) in known, _canary(b) in known
@@ -79,6 +85,12 @@ async def _unfinished(session: AsyncSession, a: Furnished, b: Furnished) -> set[
 ON_TRAIL: Final[dict[str, tuple[Attempt, object]]] = {
     "contacts.separate": (lambda s, a, b: contacts.separate(s, a.tenant_id, b.contact_id, actor="a"), NotFound),
     "contacts.forget": (lambda s, a, b: contacts.forget(s, a.tenant_id, b.contact_id, None, actor="a"), NotFound),
+    "contact_book.require_there": (lambda s, a, b: contact_book.require_there(s, [b.contact_id]), NotFound),
+    "consent.state_wish": (
+        lambda s, a, b: consent.state_wish(s, a.vault, b.contact_id, is_out=True, by="a", reason="No."),
+        NotFound,
+    ),
+    "disclosing.content_of": (_content_of, None),
     "contact_book.page": (_page, []),
     "contact_book.any_there": (lambda s, a, b: contact_book.any_there(s), True),
     "contact_book.entry": (lambda s, a, b: contact_book.entry(s, a.vault, b.contact_id), NotFound),

@@ -22,6 +22,7 @@ from tests.tenancy.attempts_on_factors import fortify
 from tests.tenancy.attempts_on_files import enclose
 from tests.tenancy.attempts_on_handoffs import staff
 from tests.tenancy.attempts_on_rehearsals import rehearse
+from tests.tenancy.attempts_on_reports import plan
 from tests.tenancy.attempts_on_settings import CANDIDATE, bring_key, note_run
 from tests.tenancy.attempts_on_streams import stream
 from tests.tenancy.attempts_on_tools import equip
@@ -65,6 +66,7 @@ async def ours(database: Database, vault: Vault) -> Furnished:
 async def theirs(database: Database, vault: Vault) -> Furnished:
     office = await equipped(await furnish(await open_office(database, vault)))
     await bring_key(office, CANDIDATE)
+    await plan(office)
     return office
 
 

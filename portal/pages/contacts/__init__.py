@@ -2,4 +2,8 @@
 
 from fastapi import APIRouter
 
+from portal.pages.contacts import erasing, joining, listing, person
+
 router = APIRouter()
+for _part in (listing, joining, erasing, person):
+    router.include_router(_part.router)

@@ -1,7 +1,6 @@
 """The designer of one employee: its draft as a form, saved whole or not, checked as one types."""
 
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Annotated, Any, Final
 from uuid import UUID
 from zoneinfo import available_timezones
@@ -22,7 +21,7 @@ from konstruct.languages import LANGUAGES
 from konstruct.model_keys import keeping
 from konstruct.models import links, prices
 from konstruct.models.context import count_tokens
-from konstruct.ports import Limit
+from konstruct.pacing import DRY_RUNS
 from portal import channel_words, pacing
 from portal.access import Member, may
 from portal.pages.employees import form as form_
@@ -32,8 +31,6 @@ from portal.services import services
 
 router = APIRouter()
 
-_MOST_TRIALS: Final = Limit(20, timedelta(minutes=5))
-"""Each may take the portal's time for seconds."""
 _ZONES: Final = sorted(available_timezones())
 
 
@@ -133,7 +130,7 @@ async def _try_out(request: Request, member: Member, found: Opened, typed: Conte
     wrong = [each for each in checking.problems(typed, found.around) if each.field == "escalation"]
     if wrong or not typed["escalation"]:
         return {"tried": None, "try_on": on, "cannot_try": "Mend the rules first." if wrong else "There are no rules."}
-    await pacing.count(request, member, "dry-runs", _MOST_TRIALS, "Rules were tried out very often just now.")
+    await pacing.keep(request, member, DRY_RUNS)
     wanted = rules.read(typed["escalation"])
     employee_id: UUID | None = None if on == "all" else found.draft.employee_id
     where = services(request)

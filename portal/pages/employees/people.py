@@ -15,4 +15,6 @@ def name_of(actor: str, known: dict[str, str]) -> str:
         return known[actor]
     if actor.startswith("user:"):
         return "somebody who has left"
+    if actor.startswith("api:"):
+        return f"the API key {actor.removeprefix('api:')}"
     return "the command line" if actor else "somebody unknown"

@@ -1,6 +1,5 @@
 """Pictures of employees: taken in through a child process that makes them small, and shown to members alone."""
 
-from datetime import timedelta
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -10,16 +9,13 @@ from starlette.responses import Response
 
 from konstruct.adapters.reading.pictures import SubprocessPictures
 from konstruct.designs import pictures
-from konstruct.errors import BadInput, Unavailable, Unreadable
-from konstruct.ports import Limit
+from konstruct.pacing import PICTURES
 from portal import pacing
 from portal.access import Member, may
 from portal.services import services
 
 router = APIRouter()
 
-_MOST_UPLOADS: Final = Limit(30, timedelta(hours=1))
-"""None is ever removed, since versions name them."""
 _reader: Final = SubprocessPictures(at_once=1, longest_side=pictures.LONGEST_SIDE)
 
 
@@ -42,15 +38,7 @@ async def taken(request: Request, member: Member, form: FormData) -> str | None:
     upload = form.get("upload")
     if not isinstance(upload, UploadFile) or not upload.filename:
         return None
-    await pacing.count(request, member, "pictures", _MOST_UPLOADS, "Pictures were chosen very often just now.")
-    content = await upload.read(pictures.LARGEST_UPLOAD + 1)
-    if len(content) > pictures.LARGEST_UPLOAD:
-        raise BadInput("The picture is larger than 5 MB; choose a smaller one.")
-    try:
-        small = await _reader.small(content)
-    except Unreadable as error:
-        raise BadInput(f"The picture cannot be used: {error}. Choose a JPEG, PNG, WebP or GIF.") from error
-    except Unavailable as error:
-        raise BadInput("The picture could not be looked at just now; try again.") from error
+    await pacing.keep(request, member, PICTURES)
+    small = await pictures.made_small(_reader, await upload.read(pictures.LARGEST_UPLOAD + 1))
     async with services(request).database.tenant_session(member.tenant_id) as session:
         return str(await pictures.keep(session, member.tenant_id, small))

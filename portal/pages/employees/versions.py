@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Form, Path, Request
 from starlette.responses import Response
 
-from konstruct.designs import checking, comparing, drafting, publishing, versions
+from konstruct.designs import checking, comparing, drafting, publishing, reviewing, versions
 from konstruct.designs.content import blank, changed, of_version
 from konstruct.designs.drafting import Overtaken
 from konstruct.errors import BadInput, Conflict, KonstructError
@@ -57,13 +57,7 @@ async def _version(
         found = await versions.called(session, draft.employee_id, number)
         names = await people.names(session)
         numbers = [version.number for version in await versions.every(session, draft.employee_id)]
-        other = {"before": number - 1, "published": draft.published_version}.get(against)
-        if other is None and against.isascii() and against.isdigit():
-            other = int(against[:9])
-        known = draft.content if against == "draft" else blank()
-        if other:
-            known = of_version(await versions.called(session, draft.employee_id, other))
-    title = "the draft" if against == "draft" else f"version {other}" if other else "nothing"
+        other = await reviewing.other(session, draft, number, against)
     return render(
         request,
         "pages/employees/version.html",
@@ -72,9 +66,9 @@ async def _version(
         version=found,
         by=people.name_of(found.published_by, names),
         numbers=numbers,
-        against=str(other) if other else against,
-        against_title=title,
-        differences=comparing.compare(known, of_version(found)),
+        against=str(other.number) if other.number else against,
+        against_title=other.title,
+        differences=comparing.compare(other.content, of_version(found)),
         shortened=comparing.shortened,
         error=error,
     )
@@ -109,6 +103,7 @@ async def _review(
     async with services(request).database.tenant_session(member.tenant_id) as session:
         draft = await drafting.read(session, key)
         published = await versions.find(session, draft.employee_id, draft.published_version)
+        before = await reviewing.published(session, draft)
         problems = checking.problems(draft.content, await checking.surroundings(session))
         names = await people.names(session)
     return render(
@@ -120,7 +115,7 @@ async def _review(
         published=published,
         published_by=people.name_of(published.published_by, names) if published is not None else "",
         problems=list(form.errors(problems).values()),
-        differences=comparing.compare(of_version(published) if published is not None else blank(), draft.content),
+        differences=comparing.compare(before.content, draft.content),
         shortened=comparing.shortened,
         note=note,
         error=str(error) if error else more.get("sentence"),

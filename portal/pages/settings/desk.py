@@ -16,8 +16,8 @@ from konstruct.accounts import team
 from konstruct.desk import editing, hours, people, texts
 from konstruct.desk.people import DURATIONS, Group
 from konstruct.errors import Conflict, Mistakes
+from konstruct.tenant_settings import in_words
 from portal.access import Member, may
-from portal.pages.settings.general import in_words
 from portal.rendering import Toast, redirect, render
 from portal.services import services
 

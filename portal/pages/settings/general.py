@@ -16,7 +16,7 @@ from konstruct.errors import Mistakes
 from konstruct.model_keys import keeping
 from konstruct.models import prices
 from konstruct.models.links import PROVIDERS
-from konstruct.tenant_settings import Kept
+from konstruct.tenant_settings import Kept, in_words
 from portal.access import Member, may
 from portal.rendering import Toast, redirect, render
 from portal.services import services
@@ -175,12 +175,3 @@ def _forms(kept: Kept) -> dict[str, Mapping[str, Any]]:
             "expires_after": in_words(timedelta(seconds=seconds)) if seconds else "",
         },
     }
-
-
-def in_words(term: timedelta) -> str:
-    """As a manifest has it: ``3 days``, ``6 hours``, ``90 minutes``."""
-    for name, unit in (("day", timedelta(days=1)), ("hour", timedelta(hours=1)), ("minute", timedelta(minutes=1))):
-        if term >= unit and not term % unit:
-            count = term // unit
-            return f"{count} {name}{'' if count == 1 else 's'}"
-    return f"{max(1, term // timedelta(minutes=1))} minutes"

@@ -1,21 +1,18 @@
 """A tenant's own keys of providers of models: shown without themselves, tried before they are kept, and removed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Annotated, Final, cast, get_args
+from typing import Annotated, cast, get_args
 
 from fastapi import APIRouter, Depends, Form, Request
-from pydantic import SecretStr
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from konstruct import models, tenant_settings
+from konstruct import models
 from konstruct.accounts import team
 from konstruct.model_keys import keeping, trying
 from konstruct.model_keys.keeping import Candidate, Provider
 from konstruct.model_keys.trying import NAMES, Trouble
-from konstruct.ports import Limit
-from portal import pacing
 from portal.access import Member, may
 from portal.rendering import Toast, redirect, render
 from portal.services import services
@@ -24,8 +21,6 @@ router = APIRouter(prefix="/t/{tenant}/settings/models")
 
 Reader = Annotated[Member, Depends(may("keys.read"))]
 Editor = Annotated[Member, Depends(may("keys.edit", recent=True))]
-
-_MOST_TRIES: Final = Limit(30, timedelta(minutes=10))
 
 
 @dataclass(frozen=True)
@@ -59,10 +54,7 @@ async def keep(
     base_url: Annotated[str, Form()] = "",
 ) -> Response:
     known = _known(provider)
-    address = base_url.strip().rstrip("/") or None
-    # Anthropic is asked at one address alone.
-    address = address if known != "anthropic" else None
-    given = Candidate(known, SecretStr(api_key.strip()) if api_key.strip() else None, address)
+    given = keeping.typed(known, api_key, base_url)
     # What somebody typed is kept in the form, but for the key.
     if (trouble := await _try(request, member, given)) is not None:
         return await _form(request, member, known, trouble, base_url)
@@ -101,14 +93,10 @@ async def remove(
 
 
 async def _try(request: Request, member: Member, given: Candidate) -> Trouble | None:
-    if (trouble := trying.misread(given)) is not None:
-        return trouble
-    reached = services(request)
-    await pacing.count(request, member, "model-keys", _MOST_TRIES, "Keys were tried very often just now.")
-    async with reached.database.tenant_session(member.tenant_id) as session:
-        names = (await tenant_settings.read(session)).models
-    model = next((name.partition("/")[2] for name in names if name.startswith(f"{given.provider}/")), None)
-    return await trying.try_out(given, reached.settings, reached.web, reached.vendors, model=model)
+    used = services(request)
+    return await trying.try_for(
+        used.database, used.limiter, member.tenant_id, given, used.settings, used.web, used.vendors
+    )
 
 
 async def _page(request: Request, member: Member, status: int = 200, *, wrong: Provider | None = None) -> Response:
@@ -126,11 +114,17 @@ async def _cards(request: Request, member: Member) -> list[Card]:
             provider,
             NAMES[provider],
             own := kept.get(provider),
-            people.get(own.created_by, "Somebody who is not in the team any more") if own else "",
+            _name_of(own.created_by, people) if own else "",
             provider in ours,
         )
         for provider in cast(tuple[Provider, ...], get_args(Provider))
     ]
+
+
+def _name_of(actor: str, people: Mapping[str, str]) -> str:
+    if actor.startswith("api:"):
+        return f"The API key {actor.removeprefix('api:')}"
+    return people.get(actor, "Somebody who is not in the team any more")
 
 
 async def _form(

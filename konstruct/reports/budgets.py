@@ -1,0 +1,145 @@
+"""What a business means to spend on models in a calendar month of its time zone, as a whole and for employees, and how
+far that is used up. Budgets warn: nothing is stopped by them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final, Literal
+from uuid import UUID
+
+from sqlalchemy import func
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from konstruct import tenant_settings
+from konstruct.connecting import overview
+from konstruct.errors import Mistakes
+from konstruct.reports import periods
+from konstruct.reports.periods import Period
+from konstruct.tables import Tenant, Usage
+
+BUSINESS: Final = "business"
+NEAR: Final = Decimal("0.8")
+MOST: Final = Decimal(10_000_000)
+_CENT: Final = Decimal("0.01")
+
+
+@dataclass(frozen=True)
+class Budgets:
+    """US dollars for a calendar month; employees by their keys."""
+
+    business: Decimal | None = None
+    employees: Mapping[str, Decimal] = field(default_factory=dict)
+
+    def content(self) -> dict[str, Any]:
+        """As it is stored."""
+        kept = {key: str(amount) for key, amount in sorted(self.employees.items())}
+        business = {BUSINESS: str(self.business)} if self.business is not None else {}
+        return business | ({"employees": kept} if kept else {})
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How much of a month's budget is used. Without a ``budget``, only what was spent."""
+
+    key: str | None
+    """The employee's; None for the whole business."""
+    name: str
+    spent: Decimal
+    unpriced: int
+    """Calls besides, of which nobody knows the price."""
+    budget: Decimal | None
+
+    @property
+    def share(self) -> Decimal | None:
+        return self.spent / self.budget if self.budget is not None else None
+
+    @property
+    def state(self) -> Literal["none", "within", "near", "over"]:
+        if self.share is None:
+            return "none"
+        return "over" if self.share >= 1 else "near" if self.share >= NEAR else "within"
+
+
+@dataclass(frozen=True)
+class Month:
+    period: Period
+    business: Standing
+    employees: Sequence[Standing]
+    """Those with a budget or with costs: what is used up most first."""
+
+
+async def read(session: AsyncSession) -> Budgets:
+    """Of the session's tenant."""
+    return _of(await session.scalar(select(col(Tenant.budgets))) or {})
+
+
+async def month(session: AsyncSession, now: datetime) -> Month:
+    """How the session's tenant stands in the calendar month that is on."""
+    tenant = (await session.scalars(select(Tenant))).one()
+    budgets, period = _of(tenant.budgets), periods.month(await periods.zone(session), now)
+    query = (
+        select(col(Usage.employee_id), func.sum(col(Usage.cost)), func.count().filter(col(Usage.cost).is_(None)))
+        .where(col(Usage.created_at) >= period.start, col(Usage.created_at) < period.end)
+        .group_by(col(Usage.employee_id))
+    )
+    spent: dict[UUID, tuple[Decimal, int]] = {
+        employee: (cost or Decimal(0), unpriced) for employee, cost, unpriced in await session.execute(query)
+    }
+    standings = [
+        Standing(each.key, each.name, *spent.get(each.employee_id, (Decimal(0), 0)), budgets.employees.get(each.key))
+        for each in await overview.employees(session)
+        if each.employee_id in spent or each.key in budgets.employees
+    ]
+    total = sum((cost for cost, _ in spent.values()), Decimal(0))
+    unpriced = sum(count for _, count in spent.values())
+    return Month(
+        period,
+        Standing(None, tenant.name, total, unpriced, budgets.business),
+        sorted(standings, key=lambda each: (each.budget is None, -(each.share or 0), -each.spent, each.name)),
+    )
+
+
+async def change(session: AsyncSession, tenant_id: UUID, values: Mapping[str, str], *, actor: str) -> list[str]:
+    """``values``: what was written for ``business`` and for employees by their keys, empty where there is to be none;
+    what is left out has none either. Raises Mistakes, by the same names."""
+    tenant = await tenant_settings.locked(session, tenant_id)
+    known = {each.key for each in await overview.employees(session)}
+    mistakes: dict[str, str] = {}
+    amounts: dict[str, Decimal] = {}
+    for name, written in values.items():
+        if name != BUSINESS and name.removeprefix("employees.") not in known:
+            mistakes[name] = "There is no such employee."
+        elif written.strip():
+            try:
+                amounts[name] = _dollars(written)
+            except ValueError as error:
+                mistakes[name] = str(error)
+    if mistakes:
+        raise Mistakes(mistakes)
+    business = amounts.pop(BUSINESS, None)
+    kept = Budgets(business, {name.removeprefix("employees."): amount for name, amount in amounts.items()})
+    return tenant_settings.put(session, tenant, {"budgets": kept.content()}, actor=actor)
+
+
+def _of(kept: Mapping[str, Any]) -> Budgets:
+    business = kept.get(BUSINESS)
+    employees = {key: Decimal(amount) for key, amount in kept.get("employees", {}).items()}
+    return Budgets(Decimal(business) if business is not None else None, employees)
+
+
+def _dollars(written: str) -> Decimal:
+    """Raises ValueError, with a sentence."""
+    try:
+        amount = Decimal(written.strip().removeprefix("$").strip())
+    except InvalidOperation:
+        raise ValueError("Write dollars, such as 300 or 49.50.") from None
+    if not amount.is_finite() or amount < _CENT:
+        raise ValueError("A budget is at least one cent; leave it empty for none.")
+    if amount > MOST:
+        raise ValueError(f"A budget is at most {MOST:,} dollars.")
+    if amount != amount.quantize(_CENT):
+        raise ValueError("Write at most two digits behind the point.")
+    return amount.quantize(_CENT)

@@ -1,0 +1,102 @@
+"""Below the sums: which conversations cost how much, and the ledger's own rows."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import func, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from konstruct.db import Database
+from konstruct.reports.usage import AMOUNTS, OF_CONVERSATION, Amount, Narrowed, condition
+from konstruct.tables import Conversation, Usage
+
+ROWS_AT_ONCE: Final = 5_000
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What one conversation cost in a period."""
+
+    conversation_id: UUID
+    contact_id: UUID
+    employee_id: UUID
+    connection_id: UUID
+    is_test: bool
+    last_at: datetime
+    """When a model was asked last."""
+    amount: Amount
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a page ends."""
+
+    cost: Decimal
+    conversation_id: UUID
+
+
+async def costliest(
+    session: AsyncSession,
+    start: datetime,
+    end: datetime,
+    narrowed: Narrowed,
+    *,
+    limit: int = 50,
+    after: Place | None = None,
+) -> list[Spent]:
+    """The most expensive conversations first; ``after`` is where the page before ended."""
+    cost = func.coalesce(func.sum(col(Usage.cost)), 0)
+    summed = (
+        select(col(Usage.conversation_id), func.max(col(Usage.created_at)).label("last_at"), *AMOUNTS)  # type: ignore[call-overload]
+        .join(Conversation, OF_CONVERSATION)
+        .where(condition(start, end, narrowed))
+        .group_by(col(Usage.conversation_id))
+        .order_by(cost.desc(), col(Usage.conversation_id).desc())
+        .limit(limit)
+    )
+    if after is not None:
+        summed = summed.having(tuple_(cost, col(Usage.conversation_id)) < tuple_(after.cost, after.conversation_id))
+    found = (await session.execute(summed)).all()
+    about = await _about(session, [row[0] for row in found])
+    return [
+        Spent(conversation_id, *about[conversation_id], last_at, Amount(*amounts))
+        for conversation_id, last_at, *amounts in found
+    ]
+
+
+async def _about(session: AsyncSession, ids: list[UUID]) -> dict[UUID, tuple[UUID, UUID, UUID, bool]]:
+    columns = (Conversation.id, Conversation.contact_id, Conversation.employee_id, Conversation.connection_id)
+    query = select(*columns, col(Conversation.is_rehearsal)).where(col(Conversation.id).in_(ids))  # type: ignore[call-overload]
+    return {conversation_id: tuple(rest) for conversation_id, *rest in await session.execute(query)}
+
+
+async def rows(
+    database: Database, tenant_id: UUID, start: datetime, end: datetime, narrowed: Narrowed
+) -> AsyncIterator[list[tuple[Usage, UUID]]]:
+    """The ledger's rows, each with its connection, the oldest first, some thousands at a time.
+
+    Whoever takes them slowly holds no transaction meanwhile.
+    """
+    place: tuple[datetime, UUID] | None = None
+    while True:
+        query = (
+            select(Usage, col(Conversation.connection_id))
+            .join(Conversation, OF_CONVERSATION)
+            .where(condition(place[0] if place else start, end, narrowed))
+            .order_by(col(Usage.created_at), col(Usage.id))
+            .limit(ROWS_AT_ONCE)
+        )
+        if place is not None:
+            query = query.where(tuple_(col(Usage.created_at), col(Usage.id)) > tuple_(*place))
+        async with database.tenant_session(tenant_id) as session:
+            found = [(row, connection_id) for row, connection_id in await session.execute(query)]
+        if found:
+            yield found
+        if len(found) < ROWS_AT_ONCE:
+            return
+        place = (found[-1][0].created_at, found[-1][0].id)
