@@ -81,7 +81,7 @@ def router(
         handoff_id: UUID,
         request: Request,
         response: Response,
-        key: Key,
+        key: IdempotencyKey,
     ) -> Said:
         """A reply with files, and with text or without. What they are is judged by their content; what the channel does
         not take is refused before anything is kept."""
