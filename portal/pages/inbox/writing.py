@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Form, Request
+from fastapi import APIRouter, Depends, File, Form, Request, UploadFile
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
@@ -17,6 +17,7 @@ from konstruct.handoffs.owning import Agent
 from konstruct.identity import new_id
 from portal.access import Member, may
 from portal.pages.inbox import conversation, frame
+from portal.pages.inbox.attaching import made_ready
 from portal.rendering import Toast, is_htmx, only_toast, redirect
 from portal.services import services
 
@@ -34,15 +35,18 @@ async def reply(
     handoff: Annotated[UUID, Form()],
     text: Annotated[str, Form()] = "",
     message: Message = None,
+    files: Annotated[list[UploadFile] | None, File()] = None,
 ) -> Response:
     """Lines that start with ``//`` stay among people, as a note does. Only who has the conversation is heard."""
-    used = services(request)
+    used, origin = services(request), _origin(member, message)
 
     async def done() -> Toast:
         async with used.database.tenant_session(member.tenant_id) as session:
             agent = await _writer(session, member, handoff, conversation_id)
             split = used.messengers[await finding.channel_kind(session, handoff)].split
-            said = await entries.write(session, used.vault, handoff, agent, text, _origin(member, message), split)
+        ready = await made_ready(request, member, handoff, agent, files or [], origin)
+        async with used.database.tenant_session(member.tenant_id) as session:
+            said = await entries.write(session, used.vault, handoff, agent, text, origin, split, ready)
         await _tell(request, member, handoff, said)
         if said.waits:
             return Toast(reply_window.WAITS, "warning")

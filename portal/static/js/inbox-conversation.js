@@ -216,12 +216,6 @@ document.addEventListener("click", (event) => {
     toEnd();
   } else if (target.id === "composer-reply-tab" || target.id === "composer-notes-tab") {
     document.getElementById(target.id === "composer-reply-tab" ? "reply-text" : "note-text")?.focus();
-  } else if (target.matches("[data-show-packet]")) {
-    document.getElementById("inbox")?.setAttribute("data-packet", "");
-    document.querySelector("[data-hide-packet]")?.focus();
-  } else if (target.matches("[data-hide-packet]")) {
-    document.getElementById("inbox")?.removeAttribute("data-packet");
-    document.querySelector("[data-show-packet]")?.focus();
   }
 });
 
