@@ -363,6 +363,8 @@ class _Made:
             "mirrored_seq": talk.last_seq,
             "created_at": at,
             "claimed_at": None if state == "waiting" else at + timedelta(minutes=3),
+            "first_claimed_at": None if state == "waiting" else at + timedelta(minutes=3),
+            "replied_at": None if state == "waiting" else at + timedelta(minutes=5),
             "ended_at": at + timedelta(minutes=20) if is_over else None,
         }
 
