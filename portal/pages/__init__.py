@@ -7,6 +7,7 @@ from fastapi import APIRouter
 
 from portal.pages import (
     account,
+    api,
     api_keys,
     approvals,
     audit,
@@ -70,6 +71,7 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     authenticator.router,
     passkeys.router,
     api_keys.router,
+    api.router,
     files.router,
     *(inbox.router, conversations.router, approvals.router, contacts.router),
     *(knowledge.router, tools.router, reports.router, audit.router),

@@ -1,7 +1,6 @@
-"""Keys with which programs of a tenant use the REST API, and the page that says what they can do with one."""
+"""Keys with which programs of a tenant use the REST API: made, shown once, listed and revoked."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.exceptions import HTTPException
@@ -9,36 +8,12 @@ from starlette.responses import Response
 
 from konstruct import api_keys
 from konstruct.errors import BadInput, Conflict
-from portal import api_reference
 from portal.access import Member, may
+from portal.api_scopes import GROUPS, PRESETS, preset
 from portal.rendering import Toast, redirect, render
 from portal.services import services
 
 router = APIRouter(prefix="/t/{tenant}")
-
-SCOPES: Final[Mapping[str, str]] = {
-    "approvals:read": "See what employees wait to be allowed",
-    "approvals:decide": "Say yes or no to it",
-    "audit:read": "See and export the audit trail",
-    "channels:read": "See channels and their states",
-    "channels:write": "Say who serves a channel, and disconnect it",
-    "contacts:read": "See contacts and what is remembered of them",
-    "contacts:write": "Join contacts, have things forgotten, erase people",
-    "conversations:read": "See all conversations, with all that was said and done",
-    "employees:read": "See employees, their drafts and versions",
-    "employees:write": "Change, publish, roll back and archive employees",
-    "handoffs:read": "See conversations that wait for people, with all that was said",
-    "handoffs:act": "Take conversations over, write in them, hand them back",
-    "knowledge:read": "See and search what employees know",
-    "knowledge:write": "Add documents and sources, and remove them",
-    "reports:read": "See usage, cost and outcomes",
-    "settings:read": "See the settings of the business",
-    "settings:write": "Change the settings of the business",
-    "team:read": "See the team",
-    "team:write": "Invite people, change roles, remove people",
-    "tools:read": "See tools",
-    "tools:write": "Define tools, try them, remove them",
-}
 
 Reader = Annotated[Member, Depends(may("api_keys.read"))]
 Editor = Annotated[Member, Depends(may("api_keys.edit", recent=True))]
@@ -50,8 +25,12 @@ async def show(request: Request, member: Reader) -> Response:
 
 
 @router.get("/settings/api-keys/new")
-async def ask(request: Request, member: Annotated[Member, Depends(may("api_keys.edit"))]) -> Response:
-    return _form(request, member, name="", scopes=[])
+async def ask(
+    request: Request, member: Annotated[Member, Depends(may("api_keys.edit"))], preset: str = "", name: str = ""
+) -> Response:
+    """``preset``: a usual choice, which is ticked already."""
+    chosen = next((each.scopes for each in PRESETS if each.key == preset), ())
+    return _form(request, member, name=name, scopes=chosen)
 
 
 @router.post("/settings/api-keys/new")
@@ -87,11 +66,6 @@ async def revoke(request: Request, member: Editor, name: str, confirmation: Anno
     )
 
 
-@router.get("/api")
-async def reference(request: Request, member: Reader) -> Response:
-    return render(request, "pages/api/reference.html", reference=api_reference.read(_gateway(request)), scopes=SCOPES)
-
-
 async def _page(request: Request, member: Member, status: int = 200, *, wrong: str | None = None) -> Response:
     """``wrong``: the key whose name was to be typed, and was not."""
     async with services(request).database.tenant_session(member.tenant_id) as session:
@@ -102,6 +76,7 @@ async def _page(request: Request, member: Member, status: int = 200, *, wrong: s
         request,
         "pages/api_keys/list.html",
         status,
+        preset=preset,
         keys=[key for key in found if key.revoked_at is None],
         revoked=[key for key in found if key.revoked_at is not None],
         wrong=wrong,
@@ -109,7 +84,7 @@ async def _page(request: Request, member: Member, status: int = 200, *, wrong: s
 
 
 def _form(request: Request, member: Member, status: int = 200, **filled: Any) -> Response:
-    return render(request, "pages/api_keys/new.html", status, known_scopes=SCOPES, **filled)
+    return render(request, "pages/api_keys/new.html", status, groups=GROUPS, presets=PRESETS, **filled)
 
 
 def _gateway(request: Request) -> str:

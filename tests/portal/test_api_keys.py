@@ -14,7 +14,8 @@ from konstruct.db import Database
 from konstruct.errors import Unauthentic
 from konstruct.tables import AuditEvent
 from konstruct.vault import Vault
-from portal.pages.api_keys import SCOPES
+from portal.api_reference import SECTIONS
+from portal.api_scopes import PRESETS, SCOPES
 from tests.support.members import COOKIE, Enrolled, enrolled, let_time_pass
 
 
@@ -139,17 +140,66 @@ async def test_others_see_nothing_of_them(
 
 
 async def test_the_reference_tells_all_that_the_api_can(portal: httpx.AsyncClient, admin: Enrolled) -> None:
-    page = unescape((await portal.get(f"/t/{admin.slug}/api")).text)
+    here = f"/t/{admin.slug}/api"
+    every = unescape((await portal.get(here)).text)
     for path, methods in json.loads(described.described())["paths"].items():
-        assert f'<code class="grow">{path}</code>' in page
-        for method in methods:
-            assert f">{method.upper()}</span>" in page
-    assert 'curl -X POST "http://127.0.0.1:8000/api/v1/approvals/{approval_id}/approve"' in page
-    assert "Of exactly these arguments. A decision has to name it." in page
+        for method, route in methods.items():
+            section = f"{here}/{route['tags'][0]}"
+            anchor = re.sub(r"[^a-z0-9]+", "-", f"{method}{path}".lower()).strip("-")
+            assert f'href="{section}#{anchor}"' in every
+    approvals = unescape((await portal.get(f"{here}/approvals")).text)
+    assert 'id="post-approvals-approval-id-approve"' in approvals
+    assert 'curl -X POST "http://127.0.0.1:8000/api/v1/approvals/{approval_id}/approve"' in approvals
+    assert "Of exactly these arguments. A decision has to name it." in approvals
+    assert (await portal.get(f"{here}/nothing")).status_code == 404
+
+
+async def test_each_subject_of_the_api_has_a_page_with_an_introduction(
+    portal: httpx.AsyncClient, admin: Enrolled
+) -> None:
+    routes = [route for methods in json.loads(described.described())["paths"].values() for route in methods.values()]
+    for tag in {route["tags"][0] for route in routes}:
+        title, says = SECTIONS[tag]
+        page = unescape((await portal.get(f"/t/{admin.slug}/api/{tag}")).text)
+        assert title in page
+        assert says in page
+
+
+async def test_routes_are_found_by_all_of_the_words(portal: httpx.AsyncClient, admin: Enrolled) -> None:
+    here = f"/t/{admin.slug}/api"
+    found = (await portal.get(f"{here}?q=DRAFT+employees:write")).text
+    assert "#patch-employees-key-draft" in found
+    assert "#get-employees-key-draft" not in found
+    assert "#get-approvals" not in found
+    assert "No route has all of these words" in (await portal.get(f"{here}?q=zebra")).text
+
+
+async def test_the_description_is_had_with_the_address_of_the_gateway(
+    portal: httpx.AsyncClient, admin: Enrolled
+) -> None:
+    answer = await portal.get(f"/t/{admin.slug}/api/openapi.json")
+    assert answer.json()["servers"] == [{"url": "http://127.0.0.1:8000/api/v1"}]
+    assert answer.json()["paths"] == json.loads(described.described())["paths"]
+
+
+async def test_usual_choices_are_ticked(portal: httpx.AsyncClient, admin: Enrolled) -> None:
+    for preset in PRESETS:
+        page = (await portal.get(f"{keys_of(admin)}/new?preset={preset.key}")).text
+        assert set(re.findall(r'value="([a-z]+:[a-z]+)" checked', page)) == set(preset.scopes)
+
+
+async def test_a_key_that_may_much_is_listed_by_what_it_is_called(portal: httpx.AsyncClient, admin: Enrolled) -> None:
+    reading = next(preset for preset in PRESETS if preset.key == "read")
+    await portal.post(f"{keys_of(admin)}/new", data={"name": "reader", "scope": list(reading.scopes)})
+    await portal.post(f"{keys_of(admin)}/new", data={"name": "odd", "scope": [*reading.scopes, "team:write"]})
+    page = (await portal.get(keys_of(admin))).text
+    assert "<summary>Read everything</summary>" in page
+    assert f"<summary>{len(reading.scopes) + 1} scopes</summary>" in page
 
 
 def test_every_scope_says_what_it_opens() -> None:
-    assert tuple(SCOPES) == api_keys.SCOPES
+    assert set(SCOPES) == set(api_keys.SCOPES)
+    assert all(set(preset.scopes) <= set(SCOPES) for preset in PRESETS)
 
 
 def test_the_reference_is_of_the_api_as_it_is() -> None:

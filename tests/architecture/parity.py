@@ -1,0 +1,137 @@
+"""What programs do by the API where people do it in the portal: each route below ``/t/{tenant}``, one a line."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+FORM: Final = "a form, or what helps to fill one in; what it sends is had"
+PART: Final = "a part of a page that is had whole"
+BROWSER: Final = "leads a person through another site in a browser"
+PERSON: Final = "is for a person who has just shown who they are"
+OWN: Final = "is of a person's own: programs are nobody"
+
+BY_THE_API: Final[Mapping[str, Sequence[str]]] = {
+    "GET /home": ["GET /attention"],
+    # Settings
+    "GET /settings": ["GET /settings"],
+    "POST /settings/basics": ["PUT /settings/basics"],
+    "POST /settings/default-models": ["PUT /settings/models"],
+    "POST /settings/limits": ["PUT /settings/limits"],
+    "POST /settings/approvals": ["PUT /settings/approvals"],
+    "GET /settings/models": ["GET /settings/model-keys"],
+    "POST /settings/models/{provider}": ["PUT /settings/model-keys/{provider}"],
+    "POST /settings/models/{provider}/test": ["POST /settings/model-keys/{provider}/test"],
+    "POST /settings/models/{provider}/remove": ["DELETE /settings/model-keys/{provider}"],
+    "GET /settings/desk": ["GET /settings/desk"],
+    "POST /settings/desk/place": ["PUT /settings/desk/place"],
+    "POST /settings/desk/people/{key}": ["POST /settings/desk/people", "PUT /settings/desk/people/{key}"],
+    "POST /settings/desk/people/{key}/remove": ["DELETE /settings/desk/people/{key}"],
+    "POST /settings/desk/groups/{key}": ["POST /settings/desk/groups", "PUT /settings/desk/groups/{key}"],
+    "POST /settings/desk/groups/{key}/remove": ["DELETE /settings/desk/groups/{key}"],
+    "GET /settings/retention": ["GET /settings/retention"],
+    "POST /settings/retention": ["PUT /settings/retention", "GET /settings/retention/preview"],
+    "GET /settings/security": ["GET /settings/second-factor"],
+    "POST /settings/security": ["PUT /settings/second-factor"],
+    "GET /settings/api-keys": ["GET /settings/api-keys"],
+    "GET /api/openapi.json": ["GET /openapi.json"],
+    # Team
+    "GET /team": ["GET /team"],
+    "POST /team/members/{user_id}/role": ["PUT /team/members/{user_id}/role"],
+    "POST /team/members/{user_id}/remove": ["DELETE /team/members/{user_id}"],
+    "POST /team/invite": ["POST /team/invitations"],
+    "POST /team/invitations/{invitation_id}/resend": ["POST /team/invitations/{invitation_id}/resend"],
+    "POST /team/invitations/{invitation_id}/withdraw": ["DELETE /team/invitations/{invitation_id}"],
+    # Employees
+    "GET /employees": ["GET /employees"],
+    "GET /employees/new": ["GET /starting-points"],
+    "POST /employees/new": ["POST /employees"],
+    "GET /employee-pictures/{picture_id}": ["GET /employee-pictures/{picture_id}"],
+    "GET /employees/{key}": ["GET /employees/{key}", "GET /employees/{key}/draft"],
+    "POST /employees/{key}": [
+        *("PATCH /employees/{key}/draft", "PUT /employees/{key}/draft/picture"),
+        "DELETE /employees/{key}/draft/picture",
+    ],
+    "POST /employees/{key}/edit": ["POST /employees/{key}/draft/try-rules"],
+    "POST /employees/{key}/check": ["POST /employees/{key}/draft/check"],
+    "GET /employees/{key}/versions": ["GET /employees/{key}/versions"],
+    "GET /employees/{key}/versions/{number}": [
+        *("GET /employees/{key}/versions/{number}", "GET /employees/{key}/versions/{number}/changes")
+    ],
+    "POST /employees/{key}/versions/{number}/restore": ["POST /employees/{key}/versions/{number}/restore"],
+    "GET /employees/{key}/publish": ["GET /employees/{key}/draft/changes", "POST /employees/{key}/draft/check"],
+    "POST /employees/{key}/publish": ["POST /employees/{key}/publish"],
+    "POST /employees/{key}/discard": ["DELETE /employees/{key}/draft"],
+    "POST /employees/{key}/bring-back": ["POST /employees/{key}/draft/bring-back"],
+    "POST /employees/{key}/take-in": ["POST /employees/{key}/draft/take-in"],
+    "POST /employees/{key}/duplicate": ["POST /employees/{key}/duplicate"],
+    "POST /employees/{key}/archive": ["POST /employees/{key}/archive"],
+    "POST /employees/{key}/unarchive": ["POST /employees/{key}/unarchive"],
+    "POST /employees/{key}/serve": [
+        "PUT /channels/{channel_id}/employee",
+        "PUT /channels/{channel_id}/bindings/{room}",
+    ],
+    "POST /employees/{key}/unserve": ["DELETE /channels/{channel_id}/bindings/{room}"],
+    # Rehearsals
+    "GET /employees/{key}/rehearsal": ["GET /employees/{key}/rehearsal"],
+    "POST /employees/{key}/rehearsal/say": ["POST /employees/{key}/rehearsal/messages"],
+    "POST /employees/{key}/rehearsal/restart": ["POST /employees/{key}/rehearsal"],
+    "POST /employees/{key}/rehearsal/forget": ["DELETE /employees/{key}/rehearsal"],
+    "POST /employees/{key}/rehearsal/tools": ["PUT /employees/{key}/rehearsal/acts"],
+    "POST /employees/{key}/rehearsal/stop": ["POST /employees/{key}/rehearsal/stop"],
+    "POST /employees/{key}/rehearsal/approvals/{approval_id}": [
+        "POST /employees/{key}/rehearsal/approvals/{approval_id}"
+    ],
+    # Channels
+    "GET /channels": ["GET /channels"],
+    "GET /channels/{connection}": ["GET /channels/{channel_id}"],
+    "GET /channels/{connection}/heard": ["GET /channels/{channel_id}"],
+    "GET /channels/whatsapp": ["GET /channels/setup"],
+    "POST /channels/whatsapp": ["POST /channels/whatsapp"],
+    "POST /channels/whatsapp/check": ["POST /channels/whatsapp/check"],
+    "POST /channels/whatsapp/subscribe": ["POST /channels/whatsapp/subscribe"],
+    "POST /channels/{connection}/serve": ["PUT /channels/{channel_id}/employee"],
+    "POST /channels/{connection}/bind": ["PUT /channels/{channel_id}/bindings/{room}"],
+    "POST /channels/{connection}/unbind": ["DELETE /channels/{channel_id}/bindings/{room}"],
+    "POST /channels/{connection}/describe": ["PUT /channels/{channel_id}/functions"],
+    "POST /channels/{connection}/disconnect": ["DELETE /channels/{channel_id}"],
+    # Conversations and files
+    "GET /conversations": ["GET /conversations"],
+    "GET /conversations/{conversation_id}": [
+        *("GET /conversations/{conversation_id}", "GET /conversations/{conversation_id}/timeline")
+    ],
+    "POST /conversations/{conversation_id}/export": ["GET /conversations/{conversation_id}/export"],
+    "GET /files/{file_id}": ["GET /files/{file_id}"],
+    # Inbox
+    "GET /inbox": ["GET /handoffs"],
+    "GET /inbox/{conversation_id}": ["GET /handoffs/{handoff_id}", "GET /conversations/{conversation_id}/timeline"],
+}
+
+IN_THE_PORTAL_ALONE: Final[Mapping[str, str]] = {
+    "GET /setup": "leads new people through what is had step by step",
+    "GET /setup/message": PART,
+    "POST /setup/slack": BROWSER,
+    "POST /setup/whatsapp": FORM,
+    "POST /setup/later": OWN,
+    "POST /setup/employee": "makes and publishes an employee in one step; both are had",
+    "POST /setup/close": OWN,
+    "GET /search": "looks through what is listed elsewhere, for people who type",
+    "GET /settings/models/{provider}": FORM,
+    "GET /settings/desk/people/new": FORM,
+    "GET /settings/desk/people/{key}": FORM,
+    "GET /settings/desk/groups/{key}": FORM,
+    "GET /settings/delete": PERSON,
+    "POST /settings/delete": PERSON,
+    "GET /settings/api-keys/new": FORM,
+    "POST /settings/api-keys/new": PERSON,
+    "POST /settings/api-keys/{name}/revoke": PERSON,
+    "GET /api": "tells of the API itself",
+    "GET /api/{section}": "tells of the API itself",
+    "GET /team/invite": FORM,
+    "POST /team/leave": OWN,
+    "GET /channels/slack/connect": BROWSER,
+    "POST /channels/slack/connect": BROWSER,
+    "GET /channels/slack/app": "is for whoever runs the deployment",
+    "POST /channels/whatsapp/again": FORM,
+    "POST /channels/whatsapp/discard": FORM,
+    "GET /files/{file_id}/picture": "makes a picture small for a page; the file is had",
+}
+"""Why there is nothing of it in the API."""
