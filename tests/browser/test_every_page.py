@@ -28,6 +28,7 @@ NOT_PAGES: Final = {
     "/t/{tenant}/setup/message": "a part of the set-up",
     "/t/{tenant}/channels/{connection}/heard": "a part of the channel's page",
     "/t/{tenant}/employee-pictures/{picture_id}": "a picture",
+    "/t/{tenant}/api/openapi.json": "a download",
     "/t/{tenant}/files/{file_id}": "a file",
     "/t/{tenant}/files/{file_id}/picture": "a picture",
     "/t/{tenant}/usage/shown.csv": "a file",
@@ -109,6 +110,7 @@ async def test_a_page_of_a_business_in_which_much_has_happened(page_as: PageAs, 
         **room.people,
         conversation_id=room.conversation,
         approval_id=room.approval_id,
+        section="employees",
     )
     await looked_at(page, address)
 

@@ -30,7 +30,7 @@ if (search?.hasAttribute("data-api-whole")) {
 }
 
 function open() {
-  const target = location.hash && document.getElementById(location.hash.slice(1));
+  const target = location.hash ? document.getElementById(location.hash.slice(1)) : null;
   const operation = target?.closest("details");
   if (!operation) return;
   operation.open = true;
