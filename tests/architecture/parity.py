@@ -100,7 +100,37 @@ BY_THE_API: Final[Mapping[str, Sequence[str]]] = {
     ],
     "POST /conversations/{conversation_id}/export": ["GET /conversations/{conversation_id}/export"],
     "GET /files/{file_id}": ["GET /files/{file_id}"],
+    # Approvals and questions
+    "GET /approvals": ["GET /approvals"],
+    "GET /approvals/history": ["GET /approvals"],
+    "GET /approvals/questions": ["GET /consults"],
+    "GET /approvals/{approval_id}": ["GET /approvals/{approval_id}"],
+    "POST /approvals/{approval_id}/decide": [
+        *("POST /approvals/{approval_id}/approve", "POST /approvals/{approval_id}/deny")
+    ],
+    "POST /approvals/questions/{consult_id}": ["POST /consults/{consult_id}/answer"],
+    # Usage and outcomes
+    "GET /usage": ["GET /reports/usage"],
+    "GET /usage/budgets": ["GET /budgets"],
+    "POST /usage/budgets": ["PUT /budgets"],
+    "GET /usage/conversations": ["GET /conversations", "GET /reports/ledger.csv"],
+    "GET /usage/ledger.csv": ["GET /reports/ledger.csv"],
+    "GET /usage/shown.csv": ["GET /reports/usage.csv"],
+    "GET /outcomes": ["GET /reports/outcomes"],
+    "GET /outcomes/shown.csv": ["GET /reports/outcomes.csv"],
     # Inbox
+    "POST /inbox/{conversation_id}/ask": ["POST /handoffs/{handoff_id}/draft", "POST /handoffs/{handoff_id}/summary"],
+    "POST /inbox/{conversation_id}/hand-back": ["POST /handoffs/{handoff_id}/hand-back"],
+    "POST /inbox/{conversation_id}/note": ["POST /handoffs/{handoff_id}/notes"],
+    "POST /inbox/{conversation_id}/release": ["POST /handoffs/{handoff_id}/release"],
+    "POST /inbox/{conversation_id}/reply": [
+        *("POST /handoffs/{handoff_id}/replies", "POST /handoffs/{handoff_id}/files")
+    ],
+    "POST /inbox/{conversation_id}/resolve": ["POST /handoffs/{handoff_id}/resolve"],
+    "POST /inbox/{conversation_id}/take-over": [
+        *("POST /conversations/{conversation_id}/take-over", "POST /handoffs/{handoff_id}/claim")
+    ],
+    "POST /inbox/{conversation_id}/transfer": ["POST /handoffs/{handoff_id}/transfer"],
     "GET /inbox": ["GET /handoffs"],
     "GET /inbox/{conversation_id}": ["GET /handoffs/{handoff_id}", "GET /conversations/{conversation_id}/timeline"],
 }
@@ -132,6 +162,21 @@ IN_THE_PORTAL_ALONE: Final[Mapping[str, str]] = {
     "GET /channels/slack/app": "is for whoever runs the deployment",
     "POST /channels/whatsapp/again": FORM,
     "POST /channels/whatsapp/discard": FORM,
+    "GET /contacts/{contact_id}/merge": FORM,
+    "GET /contacts/{contact_id}/merge/{other_id}": FORM,
+    "GET /contacts/{contact_id}/erase": FORM,
+    "GET /audit/checks/progress": PART,
     "GET /files/{file_id}/picture": "makes a picture small for a page; the file is had",
 }
 """Why there is nothing of it in the API."""
+
+YET_TO_COME: Final = frozenset(
+    {
+        *("GET /audit", "GET /audit/checks", "GET /audit/events/{event_id}", "POST /audit/checks"),
+        *("POST /audit/export", "GET /contacts", "GET /contacts/{contact_id}", "GET /contacts/{contact_id}/erasure"),
+        *("POST /contacts/{contact_id}/consent", "POST /contacts/{contact_id}/erase"),
+        *("POST /contacts/{contact_id}/erasure", "POST /contacts/{contact_id}/export"),
+        *("POST /contacts/{contact_id}/forget", "POST /contacts/{contact_id}/merge/{other_id}"),
+        "POST /contacts/{contact_id}/separate",
+    }
+)
