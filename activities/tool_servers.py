@@ -8,8 +8,9 @@ import structlog
 from temporalio import activity
 
 from activities.heartbeat import heartbeat
+from konstruct.contracts.upkeep import ServerToLookAt
 from konstruct.db import Database
-from konstruct.errors import KonstructError, ToolFailed, WebError, WebRefused
+from konstruct.errors import KonstructError, NotFound, ToolFailed, WebError, WebRefused
 from konstruct.source_ports import Mcp
 from konstruct.tools import defining
 from konstruct.vault import Vault
@@ -43,6 +44,15 @@ class ToolServers:
         async with heartbeat():
             due = await defining.servers_to_look_at(self._database, AT_MOST)
             await asyncio.gather(*(look(*each) for each in due))
+
+    @activity.defn(name="look_at_server")
+    async def look_at_server(self, server: ServerToLookAt) -> None:
+        """One that somebody has just defined, or asks about."""
+        async with heartbeat():
+            try:
+                await self._look_at(server.tenant_id, server.tool_id)
+            except NotFound:
+                return
 
     async def _look_at(self, tenant_id: UUID, tool_id: UUID) -> None:
         async with self._database.tenant_session(tenant_id) as session:

@@ -1,12 +1,10 @@
 """Using tools: one call, made once as far as that can be known, its result kept for the step that asked for it."""
 
 import asyncio
-import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
-from urllib.parse import quote
 from uuid import UUID
 
 import structlog
@@ -24,7 +22,7 @@ from konstruct.rehearsals import pretending, steps
 from konstruct.source_ports import Mcp, Web
 from konstruct.tables import Rehearsal
 from konstruct.tables import Tool as ToolRow
-from konstruct.tools import calls, defining, http, policy, registry, schemas
+from konstruct.tools import calls, defining, http, masking, policy, registry, schemas
 from konstruct.tools.calls import CANCELLED, UNKNOWN, Begun, Outcome
 from konstruct.tools.http import HttpToolDefinition
 from konstruct.tools.registry import Tool
@@ -78,7 +76,7 @@ class ToolUse:
             except asyncio.CancelledError:
                 await self._note_stopped(request, prepared)
                 raise
-            await self._settle(request, replace(outcome, told=_without(outcome.told, prepared.secrets)))
+            await self._settle(request, replace(outcome, told=masking.without(outcome.told, prepared.secrets)))
 
     async def _note_stopped(self, request: ToolCallRequest, prepared: _Prepared) -> None:
         """Somebody stopped the turn. A worker that ends, or was taken for dead, leaves it to the next attempt."""
@@ -160,7 +158,7 @@ class ToolUse:
         """All is made ready, and nothing is sent."""
         call = prepared.begun.call
         pretended = pretending.pretended(call, prepared.tool, prepared.row, prepared.arguments, prepared.secrets)
-        told = [(what, str(_without(text, prepared.secrets))) for what, text in pretended.would]
+        told = [(what, masking.masked(text, prepared.secrets)) for what, text in pretended.would]
         async with self._database.tenant_session(call.tenant_id) as session:
             await steps.keep(session, self._vault, rehearsal, call.turn_id, replace(pretended, would=told))
         return Outcome("done", pretending.SIMULATED)
@@ -211,20 +209,6 @@ class ToolUse:
     async def _note(self, row: ToolRow, status: str, reason: str | None) -> None:
         async with self._database.tenant_session(row.tenant_id) as session:
             await defining.mark(session, row.id, status, reason)
-
-
-def _without(told: JsonValue, secrets: Mapping[str, SecretStr]) -> JsonValue:
-    """A service may repeat its key in what it answers, as in a complaint about it."""
-    if isinstance(told, dict):
-        return {name: _without(value, secrets) for name, value in told.items()}
-    if isinstance(told, list):
-        return [_without(each, secrets) for each in told]
-    if isinstance(told, str):
-        for secret in secrets.values():
-            key = secret.get_secret_value()
-            for form in (key, base64.b64encode(key.encode()).decode(), quote(key, safe="")):
-                told = told.replace(form, "[secret]")
-    return told
 
 
 def _unusable(tool: Tool, error: ToolFailed, *, was_taken: bool) -> Outcome:

@@ -122,6 +122,8 @@ LOOKING = ActivityOptions(
     retry_policy=RetryPolicy(maximum_attempts=1),
 )
 LOOK_EVERY = timedelta(seconds=15)
+# Somebody waits for it, and does without after a few seconds.
+LOCATING = ActivityOptions(start_to_close_timeout=timedelta(seconds=8), retry_policy=RetryPolicy(maximum_attempts=1))
 
 # What one run leaves, the next one takes up. Often, since replies may wait for a token.
 RENEWING = ActivityOptions(

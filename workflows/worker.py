@@ -32,7 +32,9 @@ from activities.erasing import Erasing
 from activities.failures import FailureInterceptor
 from activities.fetching import Fetching, Removing
 from activities.ingesting import Ingesting
+from activities.locating import Locator
 from activities.opening import Opening
+from activities.questions import Questions
 from activities.remembering import Remembering
 from activities.renewing import Renewing
 from activities.retaining import Retaining
@@ -66,6 +68,7 @@ from konstruct.streaming import Streamer
 from konstruct.vault import Vault
 from workflows.approvals import ApprovalWorkflow
 from workflows.asked import CheckTrailWorkflow, EraseContactWorkflow
+from workflows.at_once import LocateQuestionWorkflow, LookAtServerWorkflow
 from workflows.consults import ConsultWorkflow
 from workflows.conversation import ConversationWorkflow
 from workflows.handoffs import HandoffWorkflow
@@ -177,6 +180,7 @@ async def work(settings: Settings, *, until: asyncio.Event) -> None:
         asked = (
             Checking(database, Signatures(settings.encryption_keys), settings.anchor_file),
             Erasing(database, vault, windows),
+            Questions(database, vault, Locator(parts.embedders, parts.cooldowns)),
         )
         await schedule_upkeep(client)
         async with (
@@ -273,17 +277,19 @@ def upkeep_worker(
     renewing: Renewing,
     checking: Checking,
     erasing: Erasing,
+    questions: Questions,
 ) -> Worker:
     return Worker(
         client,
         task_queue=temporal.UPKEEP,
         workflows=[
             *(SweepWorkflow, SealWorkflow, LookAtServersWorkflow, RenewTokensWorkflow),
-            *(CheckTrailWorkflow, EraseContactWorkflow),
+            *(CheckTrailWorkflow, EraseContactWorkflow, LocateQuestionWorkflow, LookAtServerWorkflow),
         ],
         activities=[
             *(upkeep.sweep, sealing.seal, servers.look_at_servers, renewing.renew_tokens),
             *(checking.check_trail, checking.give_up_check, erasing.erase_contact),
+            *(servers.look_at_server, questions.locate_question),
         ],
         workflow_runner=RUNNER,
         interceptors=[FailureInterceptor()],

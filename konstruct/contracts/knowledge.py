@@ -43,3 +43,22 @@ class ChunksEmbedded:
     """How many chunks got a vector."""
 
     chunks: int
+
+
+LOCATE_WORKFLOW: Final = "LocateQuestionWorkflow"
+
+
+@dataclass(frozen=True)
+class QuestionToLocate:
+    """A question that somebody tries out, sealed under the tenant's key, as ``knowledge.trying`` does."""
+
+    tenant_id: UUID
+    question_id: UUID
+    sealed: str
+
+
+@dataclass(frozen=True)
+class QuestionLocated:
+    """``sealed``: its vector by each model, under the same key."""
+
+    sealed: str

@@ -38,3 +38,14 @@ class Cleared:
 
     tenants: int
     left: int
+
+
+LOOK_WORKFLOW: Final = "LookAtServerWorkflow"
+
+
+@dataclass(frozen=True)
+class ServerToLookAt:
+    """A server of tools that is to be asked at once what it offers."""
+
+    tenant_id: UUID
+    tool_id: UUID

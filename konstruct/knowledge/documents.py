@@ -9,13 +9,14 @@ from uuid import UUID
 from sqlalchemy import LargeBinary, func, literal, or_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import defer
 from sqlmodel import col, select
 
 from konstruct import audit
-from konstruct.errors import BadInput, NotFound
+from konstruct.errors import BadInput, Conflict, NotFound
 from konstruct.identity import new_id
 from konstruct.knowledge import sources, syncs
-from konstruct.tables import KnowledgeContent, KnowledgeDocument, KnowledgeSource
+from konstruct.tables import KnowledgeChunk, KnowledgeContent, KnowledgeDocument, KnowledgeSource
 from konstruct.tables.base import utc_now
 
 LARGEST: Final = 20_000_000
@@ -93,21 +94,81 @@ async def listing(
     source_key: str,
     *,
     state: State | None = None,
+    called: str = "",
     at_most: int = 100,
     after: UUID | None = None,
+    before: UUID | None = None,
 ) -> Sequence[KnowledgeDocument]:
-    """In the order in which they were first found, those after the document ``after``; raises NotFound."""
+    """In the order in which they were first found, those after the document ``after``; raises NotFound.
+
+    ``called``: what their names or titles hold. ``before``: the latest so many of those before this document.
+    """
     source_id = await sources.find_id(session, source_key)
+    id_ = col(KnowledgeDocument.id)
     wanted: list[Any] = [col(KnowledgeDocument.source_id) == source_id]
     if state is not None:
         wanted.append(col(KnowledgeDocument.status) == state)
+    if called:
+        wanted.append(
+            or_(
+                col(KnowledgeDocument.name).icontains(called, autoescape=True),
+                col(KnowledgeDocument.title).icontains(called, autoescape=True),
+            )
+        )
     if after is not None:
-        wanted.append(col(KnowledgeDocument.id) > after)
+        wanted.append(id_ > after)
+    if before is not None:
+        wanted.append(id_ < before)
+    order = id_.desc() if before is not None else id_
+    found = (await session.scalars(select(KnowledgeDocument).where(*wanted).order_by(order).limit(at_most))).all()
+    return found[::-1] if before is not None else found
+
+
+async def counts(session: AsyncSession) -> dict[UUID, dict[str, int]]:
+    """How many documents each source has, by what became of them."""
+    rows = await session.execute(
+        select(col(KnowledgeDocument.source_id), col(KnowledgeDocument.status), func.count()).group_by(
+            col(KnowledgeDocument.source_id), col(KnowledgeDocument.status)
+        )
+    )
+    found: dict[UUID, dict[str, int]] = {}
+    for source_id, status, count in rows:
+        found.setdefault(source_id, {})[status] = count
+    return found
+
+
+async def passages(
+    session: AsyncSession, document_id: UUID, *, after: int = -1, at_most: int = 20
+) -> Sequence[KnowledgeChunk]:
+    """As they are searched, in the document's order: those after the place ``after``."""
     return (
         await session.scalars(
-            select(KnowledgeDocument).where(*wanted).order_by(col(KnowledgeDocument.id)).limit(at_most)
+            select(KnowledgeChunk)
+            .options(defer(KnowledgeChunk.words))  # type: ignore[arg-type]  # SQLModel's attributes are columns here.
+            .where(col(KnowledgeChunk.document_id) == document_id, col(KnowledgeChunk.position) > after)
+            .order_by(col(KnowledgeChunk.position))
+            .limit(at_most)
         )
     ).all()
+
+
+async def read_again(session: AsyncSession, tenant_id: UUID, document_id: UUID, actor: str) -> KnowledgeSource:
+    """Has one that could not be read tried again: its file, or all that its site has. Gives its source.
+
+    Raises:
+        NotFound: there is no such document.
+        Conflict: there is nothing to be tried again.
+    """
+    document = await find(session, document_id)
+    row = await sources.held(session, document.source_id)
+    await session.refresh(document)
+    if document.status != "failed":
+        raise Conflict(f"{document.name} is not one that could not be read.")
+    if row.kind == "files":
+        document.status, document.error, document.seen_in, document.updated_at = "waiting", None, None, utc_now()
+    sources.ask(row)
+    _record(session, row, "tried_again", document.name, actor)
+    return row
 
 
 async def called(session: AsyncSession, source_keys: Collection[str], name: str) -> Sequence[KnowledgeDocument]:

@@ -59,7 +59,7 @@ async def put(session: AsyncSession, tenant_id: UUID, key: str, settings: Source
         BadInput: the key or a setting cannot be used.
         Conflict: the key is of a source of another kind.
     """
-    _check(key, settings)
+    check_settings(key, settings)
     wanted = {
         "kind": settings.kind,
         "title": settings.title or key,
@@ -188,7 +188,8 @@ def _known(row: KnowledgeSource | None, named: str) -> KnowledgeSource:
     return row
 
 
-def _check(key: str, settings: SourceSettings) -> None:
+def check_settings(key: str, settings: SourceSettings) -> None:
+    """Raises BadInput."""
     if not _KEY.fullmatch(key):
         raise BadInput(
             f"{key!r} is no key of a source: use lower-case letters, digits and hyphens, at most 63, a letter first."
