@@ -95,14 +95,18 @@ async def _refused(session: AsyncSession) -> AsyncIterator[Matter]:
         yield Matter("model_key", key.provider, since=key.refused_at, reason=key.refused_why)
     tools = select(Tool).where(col(Tool.status).in_(("down", "refused"))).order_by(col(Tool.key))
     for tool in await session.scalars(tools):
-        yield Matter("tool", tool.key, since=tool.status_changed_at, reason=tool.status_reason)
+        yield Matter("tool", tool.key, tool.key, since=tool.status_changed_at, reason=tool.status_reason)
 
 
 async def _knowledge(session: AsyncSession) -> AsyncIterator[Matter]:
     failed = select(KnowledgeSource).where(col(KnowledgeSource.status) == "failed").order_by(col(KnowledgeSource.key))
     for source in await session.scalars(failed):
         yield Matter(
-            "knowledge_source", source.title or source.key, since=source.status_changed_at, reason=source.status_reason
+            "knowledge_source",
+            source.title or source.key,
+            source.key,
+            since=source.status_changed_at,
+            reason=source.status_reason,
         )
     documents = (
         select(KnowledgeSource.key, KnowledgeSource.title, func.count())
@@ -112,7 +116,7 @@ async def _knowledge(session: AsyncSession) -> AsyncIterator[Matter]:
         .order_by(col(KnowledgeSource.key))
     )
     for key, title, count in await session.execute(documents):
-        yield Matter("knowledge_documents", title or key, count=count)
+        yield Matter("knowledge_documents", title or key, key, count=count)
 
 
 async def _budgets(session: AsyncSession) -> AsyncIterator[Matter]:

@@ -37,6 +37,12 @@ def tell(matter: Matter, member: Member) -> Told:
         href, act = f"{base}/settings/models", "Replace key"
     elif matter.kind == "budget":
         href, act = f"{base}/usage#budgets", "Open"
+    elif matter.kind == "tool" and member.may("tools.read"):
+        href, act = f"{base}/tools/{matter.key}", "Open"
+    elif matter.kind == "knowledge_source" and member.may("knowledge.read"):
+        href, act = f"{base}/knowledge/{matter.key}", "Open"
+    elif matter.kind == "knowledge_documents" and member.may("knowledge.read"):
+        href, act = f"{base}/knowledge/{matter.key}?state=failed", "Show them"
     return Told(title, says, tone, icon, matter.since, href, act)
 
 
@@ -78,8 +84,7 @@ def _sentences(matter: Matter) -> tuple[str, str, Tone, str]:
             return f"{name} could not be read", says, "warning", "book-open"
         case "knowledge_documents":
             count = "One document" if many == 1 else f"{many} documents"
-            says = "`konstruct knowledge list` says why beside each."
-            return f"{count} of {name} could not be read", says, "warning", "book-open"
+            return f"{count} of {name} could not be read", "Why stands beside each.", "warning", "book-open"
         case "budget":
             whose = f"The month's budget of {name}" if name else "The business's budget for the month"
             says = "It stops nothing: employees go on answering."

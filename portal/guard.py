@@ -17,8 +17,8 @@ from portal.services import Services
 
 MOST_BYTES: Final = 1_000_000
 MOST_BYTES_WITH_FILES: Final = 6_000_000
-MOST_BYTES_OF_REPLY: Final = 26_000_000
-"""What an agent sends to a contact: its files, and what a form has around them."""
+MOST_BYTES_OF_UPLOADS: Final = 26_000_000
+"""What an agent sends to a contact, or documents of a source: files, and what a form has around them."""
 READ_SECONDS: Final = 60.0
 UPLOADS_TAKE: Final = 5
 """Times as long, where so much more may come."""
@@ -42,7 +42,7 @@ _HSTS: Final = "max-age=31536000"
 _FOR_ANY_NAME: Final = ("/health/live", "/static/")
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _OURS: Final = frozenset({"same-origin", "none"})
-_REPLY: Final = re.compile(r"/t/[^/]+/inbox/[^/]+/reply")
+_UPLOADS: Final = re.compile(r"/t/[^/]+/(?:inbox/[^/]+/reply|knowledge/[^/]+/documents)")
 _NUL: Final = re.compile(rb"%00")
 
 
@@ -100,7 +100,7 @@ class Guard:
             await errors.page(Request(scope), *refused)(scope, receive, send_with_headers)
             return
         limit = _most_bytes(scope, headers)
-        time_limit = self._time_limit * (UPLOADS_TAKE if limit == MOST_BYTES_OF_REPLY else 1)
+        time_limit = self._time_limit * (UPLOADS_TAKE if limit == MOST_BYTES_OF_UPLOADS else 1)
         await self.app(scope, _Bounded(receive, limit, time_limit), send_with_headers)
 
     def _refused(self, scope: Scope, headers: Headers) -> tuple[int, str | None] | None:
@@ -168,7 +168,7 @@ def _either(names: Iterable[str]) -> str:
 def _most_bytes(scope: Scope, headers: Headers) -> int:
     if not headers.get("content-type", "").startswith("multipart/form-data"):
         return MOST_BYTES
-    return MOST_BYTES_OF_REPLY if _REPLY.fullmatch(scope["path"]) else MOST_BYTES_WITH_FILES
+    return MOST_BYTES_OF_UPLOADS if _UPLOADS.fullmatch(scope["path"]) else MOST_BYTES_WITH_FILES
 
 
 def _caching(scope: Scope, status: int) -> str:

@@ -7,7 +7,9 @@ from typing import Final
 from konstruct.accounts import team
 from konstruct.connecting import overview
 from konstruct.designs import listing
-from portal import channel_words
+from konstruct.knowledge import sources
+from konstruct.tools import defining
+from portal import channel_words, knowledge_words
 from portal.access import Member
 from portal.services import Services
 from portal.settings_sections import SECTIONS
@@ -53,6 +55,28 @@ async def _channels(services: Services, member: Member, words: str) -> Sequence[
     ]
 
 
+async def _sources(services: Services, member: Member, words: str) -> Sequence[Found]:
+    async with services.database.tenant_session(member.tenant_id) as session:
+        all_of_them = await sources.listing(session)
+    at = f"/t/{member.tenant_slug}/knowledge"
+    return [
+        Found(each.title, f"{at}/{each.key}", "book-open", knowledge_words.KINDS[each.kind])
+        for each in all_of_them
+        if _is_called(words, each.title, each.key, each.url or "")
+    ][:MOST_OF_EACH]
+
+
+async def _tools(services: Services, member: Member, words: str) -> Sequence[Found]:
+    async with services.database.tenant_session(member.tenant_id) as session:
+        all_of_them = await defining.listing(session)
+    at = f"/t/{member.tenant_slug}/tools"
+    return [
+        Found(each.key, f"{at}/{each.key}", "wrench", "HTTP tool" if each.kind == "http" else "Server of tools")
+        for each in all_of_them
+        if _is_called(words, each.key, *each.listing)
+    ][:MOST_OF_EACH]
+
+
 async def _members(services: Services, member: Member, words: str) -> Sequence[Found]:
     async with services.database.tenant_session(member.tenant_id) as session:
         all_of_them = await team.members(session)
@@ -79,6 +103,8 @@ async def _settings(services: Services, member: Member, words: str) -> Sequence[
 FINDERS: Final[list[Finder]] = [
     Finder("Employees", "employees.read", _employees),
     Finder("Channels", "channels.read", _channels),
+    Finder("Knowledge", "knowledge.read", _sources),
+    Finder("Tools", "tools.read", _tools),
     Finder("Settings", "settings.read", _settings),
     Finder("Team", "team.read", _members),
 ]

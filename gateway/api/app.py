@@ -41,6 +41,7 @@ from gateway.api import (
     shapes,
     sources,
     team,
+    tool_acts,
     tools,
 )
 from gateway.api.access import LIMIT, Access
@@ -91,9 +92,10 @@ def build(
     app.include_router(escalation.router(access, database, vault))
     app.include_router(consults.router(access, database, vault, client))
     app.include_router(conversations.router(access, database, vault))
-    app.include_router(sources.router(access, database, client))
-    app.include_router(documents.router(access, database, client))
-    app.include_router(tools.router(access, database))
+    app.include_router(sources.router(access, database, client, outside.web))
+    app.include_router(documents.router(access, database, vault, client))
+    app.include_router(tools.router(access, database, vault))
+    app.include_router(tool_acts.router(access, database, vault, client, outside.web, limiter))
     app.include_router(files.router(access, database, vault, store))
     app.include_router(employees.router(access, database))
     app.include_router(employee_drafts.router(access, database, limiter, outside))

@@ -17,7 +17,8 @@ from gateway.api.sources import start_sync
 from konstruct import api_keys
 from konstruct.api_keys import Principal
 from konstruct.db import Database
-from konstruct.knowledge import documents, search, sources
+from konstruct.knowledge import documents, sources, trying
+from konstruct.vault import Vault
 
 UPLOAD_SECONDS: Final = 120.0
 """For all of one file."""
@@ -49,6 +50,7 @@ class Documents(BaseModel):
 
 class DocumentsPage(Given):
     state: documents.State | None = None
+    called: Annotated[str, Field(max_length=200, description="What names or titles hold.")] = ""
     limit: Annotated[int, Field(ge=1, le=100)] = 50
     after: UUID | None = Field(None, description="The `next` of the page before.")
 
@@ -56,6 +58,23 @@ class DocumentsPage(Given):
 class Uploaded(BaseModel):
     id: UUID
     outcome: Literal["new", "changed", "unchanged"]
+
+
+class Chunk(Shown):
+    position: int
+    headings: list[str]
+    text: str
+    page: int | None
+
+
+class Chunks(BaseModel):
+    passages: list[Chunk] = Field(description="As they are searched, in the document's order.")
+    next: int | None = Field(description="What `after` has to be for the next page; null when this one is empty.")
+
+
+class ChunksPage(Given):
+    limit: Annotated[int, Field(ge=1, le=100)] = 50
+    after: Annotated[int, Field(ge=-1, le=1_000_000)] = -1
 
 
 class Question(Given):
@@ -79,10 +98,12 @@ class Passage(Shown):
 
 
 class Passages(BaseModel):
-    passages: list[Passage] = Field(description="Best first.")
+    passages: list[Passage] = Field(description="What an employee would be shown, best first.")
+    misses: list[Passage] = Field(description="What comes next, and is not near enough.")
+    by_meaning: bool = Field(description="false: no worker answered in time, and it was looked up by its words alone.")
 
 
-def router(access: Access, database: Database, client: Client) -> APIRouter:
+def router(access: Access, database: Database, vault: Vault, client: Client) -> APIRouter:
     routes = APIRouter(prefix="/knowledge", tags=["knowledge"])
 
     @routes.get("/sources/{key}/documents")
@@ -92,7 +113,9 @@ def router(access: Access, database: Database, client: Client) -> APIRouter:
         page: Annotated[DocumentsPage, Query()],
     ) -> Documents:
         async with database.tenant_session(caller.tenant_id) as session:
-            found = await documents.listing(session, key, state=page.state, at_most=page.limit, after=page.after)
+            found = await documents.listing(
+                session, key, state=page.state, called=page.called, at_most=page.limit, after=page.after
+            )
         return Documents(
             documents=[Document.model_validate(row) for row in found], next=found[-1].id if found else None
         )
@@ -132,6 +155,29 @@ def router(access: Access, database: Database, client: Client) -> APIRouter:
         async with database.tenant_session(caller.tenant_id) as session:
             return Document.model_validate(await documents.find(session, document_id))
 
+    @routes.get("/documents/{document_id}/passages")
+    async def list_passages(
+        caller: Annotated[Principal, access.needs("knowledge:read")],
+        document_id: UUID,
+        page: Annotated[ChunksPage, Query()],
+    ) -> Chunks:
+        async with database.tenant_session(caller.tenant_id) as session:
+            await documents.find(session, document_id)
+            found = await documents.passages(session, document_id, after=page.after, at_most=page.limit)
+        return Chunks(
+            passages=[Chunk.model_validate(each) for each in found], next=found[-1].position if found else None
+        )
+
+    @routes.post("/documents/{document_id}/again", status_code=202)
+    async def read_again(caller: Annotated[Principal, access.needs("knowledge:write")], document_id: UUID) -> Document:
+        """Has one that could not be read tried again; of a web site, with all else that is there."""
+        async with database.tenant_session(caller.tenant_id) as session:
+            actor = await api_keys.actor_of(session, caller.key_id)
+            source = await documents.read_again(session, caller.tenant_id, document_id, actor)
+            document = Document.model_validate(await documents.find(session, document_id))
+        await start_sync(client, caller.tenant_id, source.id)
+        return document
+
     @routes.delete("/documents/{document_id}", status_code=204)
     async def remove_document(caller: Annotated[Principal, access.needs("knowledge:write")], document_id: UUID) -> None:
         """Only of files that were handed in; what comes from a web site is removed there."""
@@ -145,12 +191,18 @@ def router(access: Access, database: Database, client: Client) -> APIRouter:
     async def search_knowledge(
         caller: Annotated[Principal, access.needs("knowledge:read")], request: Request
     ) -> Passages:
-        """By words alone. Employees search by meaning, too, and find more."""
+        """As employees search: by meaning and by words."""
         question = await shapes.read(request, Question)
-        query = search.Query(question.query, source_keys=question.sources)
-        async with database.tenant_session(caller.tenant_id) as session:
-            found = await search.search(session, caller.tenant_id, query, at_most=question.limit, floor=0.0)
-        return Passages(passages=[Passage.model_validate(passage) for passage in found])
+        answer = await trying.ask(
+            *(database, vault, client, caller.tenant_id, question.query),
+            source_keys=question.sources,
+            at_most=question.limit,
+        )
+        return Passages(
+            passages=[Passage.model_validate(passage) for passage in answer.passages],
+            misses=[Passage.model_validate(passage) for passage in answer.misses],
+            by_meaning=answer.by_meaning,
+        )
 
     return routes
 

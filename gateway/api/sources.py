@@ -15,9 +15,11 @@ from gateway.api.shapes import Given, Shown, SourceKey
 from konstruct import api_keys, temporal
 from konstruct.api_keys import Principal
 from konstruct.db import Database
-from konstruct.errors import Unavailable
-from konstruct.knowledge import sources
+from konstruct.designs import using
+from konstruct.errors import BadInput, Unavailable, WebError
+from konstruct.knowledge import checking, sources
 from konstruct.knowledge.sources import Kind, SourceSettings
+from konstruct.source_ports import Web
 
 
 class Source(Shown):
@@ -34,6 +36,21 @@ class Source(Shown):
     synced_at: datetime | None
     next_sync_at: datetime | None
     created_at: datetime
+
+
+class SourceShown(Source):
+    employees: list[str] = Field(description="The keys of those that search it.")
+
+
+class Address(Given):
+    kind: Literal["page", "sitemap"]
+    url: Annotated[str, Field(max_length=2_000)]
+
+
+class Checked(BaseModel):
+    pages: int = Field(description="How many would be read.")
+    examples: list[str]
+    reason: str | None = Field(description="A sentence, where those are not all that there are.")
 
 
 class Sources(BaseModel):
@@ -58,7 +75,7 @@ async def start_sync(client: Client, tenant_id: UUID, source_id: UUID) -> None:
         await temporal.start_sync(client, tenant_id, source_id)
 
 
-def router(access: Access, database: Database, client: Client) -> APIRouter:
+def router(access: Access, database: Database, client: Client, web: Web) -> APIRouter:
     routes = APIRouter(prefix="/knowledge", tags=["knowledge"])
 
     @routes.get("/sources")
@@ -67,9 +84,21 @@ def router(access: Access, database: Database, client: Client) -> APIRouter:
             return Sources(sources=[Source.model_validate(row) for row in await sources.listing(session)])
 
     @routes.get("/sources/{key}")
-    async def show_source(caller: Annotated[Principal, access.needs("knowledge:read")], key: SourceKey) -> Source:
+    async def show_source(caller: Annotated[Principal, access.needs("knowledge:read")], key: SourceKey) -> SourceShown:
         async with database.tenant_session(caller.tenant_id) as session:
-            return Source.model_validate(await sources.find(session, key))
+            row = await sources.find(session, key)
+            users = (await using.users(session)).of_source(key)
+        return SourceShown(**Source.model_validate(row).model_dump(), employees=[user.key for user in users])
+
+    @routes.post("/check", openapi_extra=shapes.takes(Address))
+    async def check_address(caller: Annotated[Principal, access.needs("knowledge:write")], request: Request) -> Checked:
+        """Asks an address as a source would be asked, and keeps nothing."""
+        address = await shapes.read(request, Address)
+        try:
+            found = await checking.check(web, address.kind, address.url)
+        except WebError as error:
+            raise BadInput(str(error)) from None
+        return Checked(pages=found.pages, examples=list(found.examples), reason=found.reason)
 
     @routes.put("/sources/{key}", openapi_extra=shapes.takes(WantedSource))
     async def put_source(

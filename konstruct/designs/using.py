@@ -89,9 +89,7 @@ async def users(session: AsyncSession) -> Users:
 
 def _design(key: str, *said: Any) -> _Design:
     name, tools, knowledge, drafted_name, drafted_tools, drafted_knowledge = said
-    return _Design(
-        key, name or drafted_name or key, _names(tools, knowledge), _names(drafted_tools, drafted_knowledge)
-    )
+    return _Design(key, name or drafted_name or key, _names(tools, knowledge), _names(drafted_tools, drafted_knowledge))
 
 
 def _names(tools: Any, knowledge: Any) -> frozenset[str]:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import defer
 from sqlmodel import col, select
 
 from konstruct import audit
+from konstruct.db import among
 from konstruct.errors import BadInput, Conflict, NotFound
 from konstruct.identity import new_id
 from konstruct.knowledge import sources, syncs
@@ -124,13 +125,18 @@ async def listing(
     return found[::-1] if before is not None else found
 
 
-async def counts(session: AsyncSession) -> dict[UUID, dict[str, int]]:
-    """How many documents each source has, by what became of them."""
-    rows = await session.execute(
-        select(col(KnowledgeDocument.source_id), col(KnowledgeDocument.status), func.count()).group_by(
-            col(KnowledgeDocument.source_id), col(KnowledgeDocument.status)
-        )
-    )
+async def several(session: AsyncSession, document_ids: Collection[UUID]) -> Sequence[KnowledgeDocument]:
+    """Those of them that there are."""
+    return (
+        await session.scalars(select(KnowledgeDocument).where(among(col(KnowledgeDocument.id), document_ids)))
+    ).all()
+
+
+async def counts(session: AsyncSession, source_id: UUID | None = None) -> dict[UUID, dict[str, int]]:
+    """How many documents each source has, or this one alone, by what became of them."""
+    each = col(KnowledgeDocument.source_id), col(KnowledgeDocument.status)
+    query = select(*each, func.count()).group_by(*each)
+    rows = await session.execute(query if source_id is None else query.where(each[0] == source_id))
     found: dict[UUID, dict[str, int]] = {}
     for source_id, status, count in rows:
         found.setdefault(source_id, {})[status] = count

@@ -1,8 +1,10 @@
 """Sources of knowledge: where documents come from, how often they are looked for there, and whose word they are."""
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import count
 from typing import Any, Final, Literal, get_args
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -12,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from konstruct import audit
+from konstruct import audit, tenant_settings
 from konstruct.errors import BadInput, Conflict, NotFound
 from konstruct.identity import new_id
 from konstruct.tables import KnowledgeDocument, KnowledgeSource
@@ -111,6 +113,26 @@ async def put(session: AsyncSession, tenant_id: UUID, key: str, settings: Source
             fields=changed,
         )
     return changed
+
+
+async def add(session: AsyncSession, tenant_id: UUID, settings: SourceSettings, actor: str) -> str:
+    """Makes one whose key is made of its title; gives the key. Raises as ``put`` does, and Conflict where there is one
+    of this address already."""
+    # Of two who make one at once, the later one sees that of the other.
+    await tenant_settings.locked(session, tenant_id)
+    known = {row.key: row for row in await session.scalars(select(KnowledgeSource))}
+    there = [row for row in known.values() if row.status != "removed"]
+    twin = next((row for row in there if settings.url and row.url == settings.url), None)
+    if twin is not None:
+        raise Conflict(f"“{twin.title}” is read from this address already.")
+    plain = unicodedata.normalize("NFKD", settings.title).encode("ascii", "ignore").decode().lower()
+    start = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:50].strip("-")
+    start = start if _KEY.fullmatch(start) else f"source-{start}".strip("-")
+    numbered = (start if number == 1 else f"{start}-{number}" for number in count(1))
+    # Not that of one that was removed either: an employee may still name it, and would search this one.
+    key = next(each for each in numbered if each not in known)
+    await put(session, tenant_id, key, settings, actor)
+    return key
 
 
 async def remove(session: AsyncSession, tenant_id: UUID, key: str, actor: str) -> None:

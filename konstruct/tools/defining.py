@@ -57,6 +57,11 @@ async def called(session: AsyncSession, key: str, *, lock: bool = False) -> Tool
     return tool
 
 
+async def listing(session: AsyncSession) -> list[Tool]:
+    """By their keys, without those that were removed."""
+    return list(await session.scalars(select(Tool).where(col(Tool.status) != "removed").order_by(col(Tool.key))))
+
+
 async def secrets(session: AsyncSession, vault: Vault, tool: Tool) -> dict[str, SecretStr]:
     if tool.sealed_secrets is None:
         return {}

@@ -13,14 +13,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from konstruct import tenant_settings
-from konstruct.errors import BadInput, Mistakes
+from konstruct.errors import BadInput, Mistakes, NotFound
 from konstruct.manifest import explain
-from konstruct.manifest.sections import HttpTool, McpTools, ServerTool
+from konstruct.manifest.sections import HttpTool, McpTools
 from konstruct.tables import Tool
 from konstruct.tools import defining
 from konstruct.tools.builtin import BUILTINS
 from konstruct.tools.defining import AUTH, Definition
 from konstruct.tools.http_definition import HttpToolDefinition
+from konstruct.tools.policy import RISKS, Risk
 from konstruct.vault import Vault
 
 Kind = Literal["http", "mcp"]
@@ -28,6 +29,9 @@ Kind = Literal["http", "mcp"]
 LONGEST_SECRET: Final = 4_000
 SHOWN_OF: Final = 12
 """So long a secret must be for its last four characters to tell nothing that matters."""
+
+UNJUDGED: Final[Risk] = "sends"
+"""What a server's tool may do as long as nobody has said what it does."""
 
 _KEY: Final = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _WHERE: Final = re.compile(r"(url|query|headers|body)(?:\.[^:]*)?: (.*)", re.DOTALL)
@@ -88,28 +92,23 @@ def checked(kind: Kind, wanted: Mapping[str, Any]) -> dict[str, Any]:
     raise Mistakes(mistakes)
 
 
-async def set_risk(
-    session: AsyncSession,
-    vault: Vault,
-    tenant_id: UUID,
-    key: str,
-    name: str,
-    risk: str,
-    *,
-    is_repeatable: bool | None,
-    actor: str,
+async def judge(
+    session: AsyncSession, vault: Vault, tenant_id: UUID, key: str, risks: Mapping[str, str], *, actor: str
 ) -> None:
-    """What one tool of a server may do, as an operator judges it. Raises Mistakes; NotFound for what is no server."""
-    tool = await defining.called(session, key)
-    try:
-        wanted = ServerTool.model_validate({"risk": risk, "repeatable": is_repeatable})
-    except ValidationError:
-        raise Mistakes({"risk": "Choose one of the risks."}) from None
-    if name not in tool.listing:
-        raise Mistakes({"": f"{key} offers no tool of this name."})
-    known = {**tool.definition.get("tools", {}), name: wanted.model_dump(exclude_none=True)}
-    content = {**tool.definition, "tools": known}
+    """What some of a server's tools may do, as an operator judges it. Raises Mistakes, and NotFound for no server."""
+    tool = await defining.called(session, key, lock=True)
+    if tool.kind != "mcp":
+        raise NotFound(f"There is no server {key!r}.")
+    known = dict(tool.definition.get("tools", {}))
+    for name, risk in risks.items():
+        if name not in tool.listing:
+            raise Mistakes({"": f"{key} offers no tool of this name any more: load the page again."})
+        if risk not in RISKS:
+            raise Mistakes({"": "Choose one of the risks."})
+        if risk != known.get(name, {}).get("risk", UNJUDGED):
+            known[name] = {**known.get(name, {}), "risk": risk}
     kept = (await defining.secrets(session, vault, tool)).get(AUTH)
+    content = {**tool.definition, "tools": known}
     await defining.put(session, vault, tenant_id, key, Definition("mcp", content, kept), actor)
 
 

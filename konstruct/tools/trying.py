@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from konstruct import audit
 from konstruct.db import Database
 from konstruct.errors import BadInput, Conflict, Misconfigured, ToolFailed, WebError, WebRefused, WebUncertain
+from konstruct.ports import Limit
 from konstruct.source_ports import Web, WebAnswer, WebRequest
 from konstruct.tables import Tool
 from konstruct.tools import defining, http, masking, policy, results, schemas
@@ -22,6 +24,8 @@ LARGEST_ANSWER: Final = 2_000_000
 """Bytes."""
 LONGEST_SHOWN: Final = 20_000
 """Characters of the answer as it came."""
+MOST_TRIES: Final = Limit(30, timedelta(minutes=5))
+"""Of one tenant's, whoever tries."""
 LONGEST_WAIT: Final = 30.0
 """Seconds; employees may wait longer, as the tool says."""
 

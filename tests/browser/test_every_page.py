@@ -36,6 +36,7 @@ NOT_PAGES: Final = {
     "/t/{tenant}/outcomes/shown.csv": "a file",
     "/t/{tenant}/contacts/{contact_id}/erasure": "a part of the contact's page",
     "/t/{tenant}/audit/checks/progress": "a part of the page of checks",
+    "/t/{tenant}/knowledge/{source}/documents/{document_id}": "test_offers looks at it",
     "/channels/slack/callback": "Slack leads here, and it leads on",
     "/sign-in/with/{key}": "leads on to a provider",
     "/sign-in/with/{key}/callback": "a provider leads here, and it leads on",
@@ -111,6 +112,8 @@ async def test_a_page_of_a_business_in_which_much_has_happened(page_as: PageAs, 
         conversation_id=room.conversation,
         approval_id=room.approval_id,
         section="employees",
+        source="handbook",
+        tool="crm" if path.endswith("/server") else "order-status",
     )
     await looked_at(page, address)
 
