@@ -132,7 +132,7 @@ def router(access: Access, database: Database, vault: Vault, client: Client, web
         wanted = await shapes.read(request, Risks)
         async with database.tenant_session(caller.tenant_id) as session:
             actor = await api_keys.actor_of(session, caller.key_id)
-            await editing.judge(session, vault, caller.tenant_id, key, dict(wanted.risks), actor=actor)
+            await editing.judge(session, vault, key, dict(wanted.risks), actor=actor)
         return await shown(caller, key)
 
     async def shown(caller: Principal, key: str) -> Defined:

@@ -92,9 +92,7 @@ def checked(kind: Kind, wanted: Mapping[str, Any]) -> dict[str, Any]:
     raise Mistakes(mistakes)
 
 
-async def judge(
-    session: AsyncSession, vault: Vault, tenant_id: UUID, key: str, risks: Mapping[str, str], *, actor: str
-) -> None:
+async def judge(session: AsyncSession, vault: Vault, key: str, risks: Mapping[str, str], *, actor: str) -> None:
     """What some of a server's tools may do, as an operator judges it. Raises Mistakes, and NotFound for no server."""
     tool = await defining.called(session, key, lock=True)
     if tool.kind != "mcp":
@@ -109,7 +107,7 @@ async def judge(
             known[name] = {**known.get(name, {}), "risk": risk}
     kept = (await defining.secrets(session, vault, tool)).get(AUTH)
     content = {**tool.definition, "tools": known}
-    await defining.put(session, vault, tenant_id, key, Definition("mcp", content, kept), actor)
+    await defining.put(session, vault, tool.tenant_id, key, Definition("mcp", content, kept), actor)
 
 
 async def last_four(session: AsyncSession, vault: Vault, tool: Tool) -> str | None:

@@ -92,7 +92,7 @@ async def judge(request: Request, member: Editor, tool: str) -> Response:
     reached = services(request)
     try:
         async with reached.database.tenant_session(member.tenant_id) as session:
-            await editing.judge(session, reached.vault, member.tenant_id, tool, risks, actor=member.actor)
+            await editing.judge(session, reached.vault, tool, risks, actor=member.actor)
     except Mistakes as error:
         return await page(request, member, tool, status=422, errors=error.fields)
     return redirect(request, url(member, tool), toast=Toast("The risks are saved."))
