@@ -48,8 +48,8 @@ async def _put_over_theirs(session: AsyncSession, a: Furnished, b: Furnished) ->
     )
 
 
-async def _judge(session: AsyncSession, a: Furnished, b: Furnished) -> object:
-    return await editing.judge(session, a.vault, own_key(b), {"find_customer": "harmless"}, actor="a")
+async def _judge(session: AsyncSession, a: Furnished, b: Furnished) -> None:
+    await editing.judge(session, a.vault, own_key(b), {"find_customer": "harmless"}, actor="a")
 
 
 async def _last_four(session: AsyncSession, a: Furnished, b: Furnished) -> object:
