@@ -166,6 +166,14 @@ async def _entries(session: AsyncSession, vault: Vault, rows: Sequence[Any]) -> 
     return found
 
 
+async def connection(session: AsyncSession, key: str) -> UUID:
+    """The connection with this key. Raises NotFound when the session's tenant has none."""
+    found = await session.scalar(select(col(Connection.id)).where(col(Connection.key) == key))
+    if found is None:
+        raise NotFound(f"There is no connection {key!r} here.")
+    return found
+
+
 async def any_there(session: AsyncSession) -> bool:
     """Whether the session's tenant has contacts at all."""
     query = select(col(Contact.id)).join(Connection, _OF_CONNECTION).where(col(Connection.kind) != "rehearsal")

@@ -17,9 +17,12 @@ from temporalio.client import Client
 from gateway.api import (
     approvals,
     attention,
+    audit,
     channels,
     channels_whatsapp,
     consults,
+    contact_acts,
+    contacts,
     conversations,
     documents,
     employee_drafts,
@@ -113,6 +116,9 @@ def build(
     app.include_router(team.router(access, database, vault, limiter, outside))
     app.include_router(attention.router(access, database))
     app.include_router(reports.router(access, database))
+    app.include_router(contacts.router(access, database, vault))
+    app.include_router(contact_acts.router(access, database, vault, client))
+    app.include_router(audit.router(access, database, client, outside))
     app.add_exception_handler(KonstructError, _answer)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_http)

@@ -34,8 +34,8 @@ from tests.support.office import Office, open_office
 KEY_OF_NOBODY = "kst_" + "A" * 43
 
 
-ASKS = ("/knowledge/search", "/draft/check")
-"""Posted for what is in their bodies, and changing nothing."""
+ASKS = ("/knowledge/search", "/draft/check", "/audit/check")
+"""Posted, and changing nothing that anybody works with."""
 SUBJECTS = {
     "attention": {"reports"},
     # What people do beside taking a conversation over.

@@ -39,6 +39,11 @@ async def _page(session: AsyncSession, a: Furnished, b: Furnished) -> list[UUID]
     return [each for each in found if each == b.contact_id]
 
 
+async def _connection(session: AsyncSession, a: Furnished, b: Furnished) -> bool:
+    """Both have one of this name."""
+    return await contact_book.connection(session, "slack") == a.connection_id
+
+
 async def _their_check(b: Furnished) -> UUID:
     async with b.session() as theirs:
         return (await checks.listing(theirs))[0].id
@@ -91,6 +96,7 @@ ON_TRAIL: Final[dict[str, tuple[Attempt, object]]] = {
         NotFound,
     ),
     "disclosing.content_of": (_content_of, None),
+    "contact_book.connection": (_connection, True),
     "contact_book.page": (_page, []),
     "contact_book.any_there": (lambda s, a, b: contact_book.any_there(s), True),
     "contact_book.entry": (lambda s, a, b: contact_book.entry(s, a.vault, b.contact_id), NotFound),
