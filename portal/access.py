@@ -24,6 +24,8 @@ from konstruct.identity import TenantId
 from portal.services import services
 
 COOKIE: Final = "__Host-konstruct"
+BY_ITSELF: Final = "x-by-itself"
+"""The header by which a page says that nobody pressed anything: it looked by itself."""
 _SAFE: Final = frozenset({"GET", "HEAD"})
 
 
@@ -139,16 +141,30 @@ async def seated(request: Request, found: SignedIn, seat: Seat, permission: str)
     return member
 
 
+async def is_still_let_in(request: Request, member: Member, permission: str) -> bool:
+    """Whether an answer that takes long may go on: whoever was let in would be once more."""
+    found = await _found(request, is_used=False)
+    seat = next((seat for seat in found.seats if seat.slug == member.tenant_slug), None) if found else None
+    if found is None or seat is None or found.user_id != member.user_id:
+        return False
+    if seat.requires_second_factor and not await factors.has_second(services(request).database, member.user_id):
+        return False
+    return permissions.allows(seat.role, permission)
+
+
 async def visitor(request: Request) -> Person | None:
     """Who is signed in, if anybody is, on a page that is for all."""
-    token = request.cookies.get(COOKIE)
-    found = await sessions.find(services(request).database, token) if token else None
+    found = await _found(request)
     return Person(**vars(found)) if found else None
 
 
-async def _signed_in(request: Request) -> SignedIn:
+async def _found(request: Request, *, is_used: bool = True) -> SignedIn | None:
     token = request.cookies.get(COOKIE)
-    found = await sessions.find(services(request).database, token) if token else None
+    return await sessions.find(services(request).database, token, is_used=is_used) if token else None
+
+
+async def _signed_in(request: Request) -> SignedIn:
+    found = await _found(request, is_used=BY_ITSELF not in request.headers)
     if found is None:
         raise SignInNeeded("Sign in to see this page.")
     return found

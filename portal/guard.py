@@ -103,6 +103,10 @@ class Guard:
         time_limit = self._time_limit * (UPLOADS_TAKE if limit == MOST_BYTES_OF_UPLOADS else 1)
         await self.app(scope, _Bounded(receive, limit, time_limit), send_with_headers)
 
+    def end_streams(self) -> None:
+        """For the server to call before it waits for answers to end."""
+        self.services.end_streams()
+
     def _refused(self, scope: Scope, headers: Headers) -> tuple[int, str | None] | None:
         """With which status, and which sentence if not that status's own."""
         if not scope["path"].startswith(_FOR_ANY_NAME) and not self._known.fullmatch(headers.get("host", "")):

@@ -19,6 +19,7 @@ from konstruct.accounts.passwords import Passwords
 from konstruct.adapters import file_store, slack_oauth
 from konstruct.adapters.console import ConsoleMessenger
 from konstruct.adapters.mail import mailer
+from konstruct.adapters.presence import RedisPresence
 from konstruct.adapters.redis import Circuit, Redis, RedisLimiter, connect
 from konstruct.adapters.slack import SlackMessenger, open_session
 from konstruct.adapters.slack_oauth import SlackOAuth
@@ -35,6 +36,7 @@ from konstruct.ports import Messenger
 from konstruct.settings import Settings, needed
 from konstruct.source_ports import Web
 from konstruct.vault import Vault
+from portal.watching import Watching
 
 log = structlog.get_logger(__name__)
 
@@ -66,6 +68,14 @@ class Services:
     @cached_property
     def limiter(self) -> RedisLimiter:
         return RedisLimiter(self.redis, self.circuit, LocalLimiter())
+
+    @cached_property
+    def presence(self) -> RedisPresence:
+        return RedisPresence(self.redis, self.circuit)
+
+    @cached_property
+    def watching(self) -> Watching:
+        return Watching(self.database, self.presence)
 
     @cached_property
     def http(self) -> aiohttp.ClientSession:
@@ -136,6 +146,11 @@ class Services:
             await mails.look_after(self.database, self.vault, mailer(self.settings), self.mail_is_due)
         except Misconfigured as error:
             log.warning("mails_stay", error=str(error))
+
+    def end_streams(self) -> None:
+        """The server stops: what is held open would keep it from that."""
+        if "watching" in vars(self):
+            self.watching.end()
 
     async def close(self) -> None:
         # What nobody used was never opened.

@@ -115,8 +115,9 @@ async def begin(session: AsyncSession, user_id: UUID, client: Client, *, factor:
     return token
 
 
-async def find(database: Database, token: str) -> SignedIn | None:
-    """Who holds it; None when it opens nothing, or nothing any more."""
+async def find(database: Database, token: str, *, is_used: bool = True) -> SignedIn | None:
+    """Who holds it; None when it opens nothing, or nothing any more. ``is_used``: by the person, and not by a page that
+    looks by itself, which keeps no session from lying idle."""
     if not tokens.is_token(token):
         return None
     async with database.system_session() as session:
@@ -139,7 +140,7 @@ async def find(database: Database, token: str) -> SignedIn | None:
         if current.last_seen_at < now - IDLE or current.created_at < now - ABSOLUTE:
             await session.delete(current)
             return None
-        if current.last_seen_at < now - _SEEN_EVERY:
+        if is_used and current.last_seen_at < now - _SEEN_EVERY:
             current.last_seen_at = now
         found_seats = await seats(session)
         return SignedIn(

@@ -4,8 +4,10 @@ knowledge | tool | escalation | api-key | user`."""
 import importlib
 import os
 import signal
+import socket
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -76,7 +78,7 @@ def _serve(module: str, settings: Settings, host: str, port: int, variable: str)
     except KonstructError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
-    uvicorn.run(
+    config = uvicorn.Config(
         application,
         host=host,
         port=port,
@@ -87,6 +89,19 @@ def _serve(module: str, settings: Settings, host: str, port: int, variable: str)
         timeout_keep_alive=75,
         timeout_graceful_shutdown=5,
     )
+    server = _Server(config)
+    with suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        raise typer.Exit(3)
+
+
+class _Server(uvicorn.Server):
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Answers that are streams would be waited for.
+        if end_streams := getattr(self.config.app, "end_streams", None):
+            end_streams()
+        await super().shutdown(sockets)
 
 
 @app.command()

@@ -156,6 +156,8 @@ async def transfer(session: AsyncSession, handoff_id: UUID, by: Agent, to: Agent
         return _ownership(conversation)
     whose.be_theirs(await people.settings(session), handoff, by.key)
     handoff.agent, handoff.claimed_at = to.key, utc_now()
+    # As long as nobody else claims it, it was given: whoever has it is told so.
+    handoff.progress = handoff.progress | {"given_at": handoff.claimed_at.isoformat()}
     _own(conversation, "agent", handoff)
     _record(session, conversation, handoff, "handoff.transferred", by.key, to=to.key)
     return _ownership(conversation)

@@ -56,6 +56,12 @@ class _QuietServer(uvicorn.Server):
             raise RuntimeError("the app's lifespan did not start") from None
         self.is_up.set()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # As the product's own server does.
+        if end_streams := getattr(self.config.app, "end_streams", None):
+            end_streams()
+        await super().shutdown(sockets)
+
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         yield

@@ -35,7 +35,7 @@ async def opened(request: Request, member: Reader, conversation_id: UUID, part: 
         context = await _list(session, member, conversation_id)
         if not is_partial(request) or part == "panes":
             # Before what it is of: so it is never newer than that.
-            context["digest"] = await pulse.of_conversation(session, conversation_id)
+            context["digest"] = (await pulse.of_conversations(session, [conversation_id])).get(conversation_id, "")
             context |= await pane(request, member, session, conversation_id)
     return render(request, "pages/inbox/inbox.html", block=part, **context)
 

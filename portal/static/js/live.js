@@ -55,7 +55,7 @@ export function refresh(part) {
 }
 
 async function fetched(part, url) {
-  const response = await fetch(url, { headers: { "HX-Request": "true", "HX-Request-Type": "partial" } });
+  const response = await fetch(url, { headers: { "HX-Request": "true", "HX-Request-Type": "partial", "X-By-Itself": "1" } });
   const elsewhere = response.headers.get("hx-redirect");
   if (elsewhere) location.href = elsewhere;
   if (elsewhere || response.status === 204) return;
