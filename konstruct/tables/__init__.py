@@ -22,7 +22,7 @@ from konstruct.tables.conversations import (
 from konstruct.tables.employees import Employee, EmployeeBinding, EmployeeDraft, EmployeePicture, EmployeeVersion
 from konstruct.tables.factors import Authenticator, LinkedAccount, Passkey, RecoveryCode
 from konstruct.tables.files import File, FileRemoval
-from konstruct.tables.handoffs import CannedReply, Consult, Handoff, HandoffEntry, Judgement
+from konstruct.tables.handoffs import CannedReply, Consult, Handoff, HandoffEntry, InboxMark, Judgement
 from konstruct.tables.knowledge import (
     KnowledgeChunk,
     KnowledgeContent,
@@ -67,6 +67,7 @@ __all__ = [
     "FileRemoval",
     "Handoff",
     "HandoffEntry",
+    "InboxMark",
     "Invitation",
     "Judgement",
     "KnowledgeChunk",

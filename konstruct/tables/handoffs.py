@@ -21,6 +21,13 @@ class Handoff(Owned, table=True):
         ForeignKeyConstraint(["tenant_id", "contact_id"], ["contacts.tenant_id", "contacts.id"]),
         Index("handoffs_by_time", "tenant_id", "state", "created_at"),
         Index("handoffs_open", "created_at", postgresql_where=text("state <> 'over' or next_due_at is not null")),
+        Index(
+            "handoffs_by_end",
+            "tenant_id",
+            text("ended_at desc"),
+            text("id desc"),
+            postgresql_where=text("state = 'over'"),
+        ),
         Index("handoffs_of_conversation", "tenant_id", "conversation_id"),
         Index("handoffs_of_contact", "tenant_id", "contact_id"),
         Index(
@@ -191,6 +198,27 @@ class Judgement(SQLModel, table=True):
     topics: list[str] = document(list)
     confidence: float | None = None
     created_at: datetime = moment()
+
+
+class InboxMark(SQLModel, table=True):
+    """Up to where somebody of the team has seen a conversation."""
+
+    __tablename__ = "inbox_marks"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "user_id"], ["memberships.tenant_id", "memberships.user_id"], ondelete="CASCADE"
+        ),
+        ForeignKeyConstraint(
+            ["tenant_id", "conversation_id"], ["conversations.tenant_id", "conversations.id"], ondelete="CASCADE"
+        ),
+        Index("inbox_marks_of_conversation", "tenant_id", "conversation_id"),
+    )
+
+    tenant_id: UUID = Field(primary_key=True)
+    user_id: UUID = Field(primary_key=True)
+    conversation_id: UUID = Field(primary_key=True)
+    seen_seq: int = Field(sa_type=BigInteger)
+    seen_at: datetime = moment()
 
 
 class CannedReply(Owned, table=True):

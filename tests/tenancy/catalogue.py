@@ -39,6 +39,7 @@ REMOVABLE: Final = [
     *["conversation_summaries", "memories", "memory_vectors"],
     *["knowledge_documents", "knowledge_contents", "knowledge_chunks", "knowledge_vectors"],
     *["files", "file_removals", "slack_attempts", "whatsapp_drafts", "canned_replies", "ratings"],
+    "inbox_marks",
     *["model_keys", "steps", "handoffs", "judgements"],
     # What a tenant that is deleted leaves behind hangs on these.
     *["connections", "employees", "employee_pictures", "tools", "knowledge_sources", "api_keys", "tenant_keys"],

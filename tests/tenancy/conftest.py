@@ -21,6 +21,7 @@ from tests.tenancy.attempts_on_designs import draft
 from tests.tenancy.attempts_on_factors import fortify
 from tests.tenancy.attempts_on_files import enclose
 from tests.tenancy.attempts_on_handoffs import staff
+from tests.tenancy.attempts_on_inbox import mark
 from tests.tenancy.attempts_on_rehearsals import rehearse
 from tests.tenancy.attempts_on_reports import plan
 from tests.tenancy.attempts_on_settings import CANDIDATE, bring_key, note_run
@@ -86,6 +87,7 @@ async def equipped(office: Furnished) -> Furnished:
     await begin_to_connect(office)
     await rehearse(office)
     await settle(office)
+    await mark(office)
     await fortify(office)
     await bring_key(office, Candidate("openai", SecretStr("sk-canary-of-openai")))
     await note_run(office)

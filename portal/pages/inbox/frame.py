@@ -3,15 +3,18 @@
 Both addresses give the whole page, or, with ``part``, the one part that a browser takes over by itself.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
-from konstruct.workbench import pulse
+from konstruct.errors import BadInput
+from konstruct.workbench import listing, marks, pulse
+from portal import access, channel_words
 from portal.access import Member, may
+from portal.pages.inbox.asked import TABS, TITLES, Filters, asked, choices
 from portal.pages.inbox.conversation import pane
 from portal.rendering import is_partial, render
 from portal.services import services
@@ -20,33 +23,83 @@ router = APIRouter(prefix="/t/{tenant}/inbox")
 
 Reader = Annotated[Member, Depends(may("inbox.read"))]
 Part = Literal["list", "panes"]
+_TEMPLATE: Final = "pages/inbox/inbox.html"
 
 
 @router.get("")
 async def nothing_open(request: Request, member: Reader, part: Part = "list") -> Response:
     async with services(request).database.tenant_session(member.tenant_id) as session:
-        context = await _list(session, member, None)
-    return render(request, "pages/inbox/inbox.html", block=part, **context)
+        context = _where(request, member, None)
+        if not is_partial(request) or part == "list":
+            context |= await _list(request, member, session)
+    return render(request, _TEMPLATE, block=part, **context)
 
 
 @router.get("/{conversation_id}")
-async def opened(request: Request, member: Reader, conversation_id: UUID, part: Part = "list") -> Response:
+async def opened(
+    request: Request, member: Reader, conversation_id: UUID, part: Part = "list", seen: int | None = None
+) -> Response:
+    """``seen``: up to where whoever looks had seen it when they opened it; a page that looks by itself says it."""
     async with services(request).database.tenant_session(member.tenant_id) as session:
-        context = await _list(session, member, conversation_id)
+        context = _where(request, member, conversation_id)
         if not is_partial(request) or part == "panes":
-            # Before what it is of: so it is never newer than that.
-            context["digest"] = (await pulse.of_conversations(session, [conversation_id])).get(conversation_id, "")
-            context |= await pane(request, member, session, conversation_id)
-    return render(request, "pages/inbox/inbox.html", block=part, **context)
+            context |= await _panes(request, member, session, conversation_id, seen)
+        if not is_partial(request) or part == "list":
+            context |= await _list(request, member, session)
+    return render(request, _TEMPLATE, block=part, **context)
 
 
-async def _list(session: AsyncSession, member: Member, conversation_id: UUID | None) -> dict[str, Any]:
-    base = f"/t/{member.tenant_slug}/inbox"
+def _where(request: Request, member: Member, conversation_id: UUID | None) -> dict[str, Any]:
+    base, filters = f"/t/{member.tenant_slug}/inbox", Filters.of(request)
+    here = f"{base}/{conversation_id}" if conversation_id else base
     return {
         "base": base,
+        "here": here,
+        "filters": filters,
         "conversation_id": conversation_id,
-        "here": f"{base}/{conversation_id}" if conversation_id else base,
-        "list_digest": await pulse.of_list(session),
         "digest": "",
-        "rows": [],
+        "seen_seq": None,
+        "shows_packet": request.query_params.get("panel") == "packet",
+        "part_of": lambda part, more="": f"{here}{_with(filters.query(), f'part={part}{more}')}",
     }
+
+
+async def _panes(
+    request: Request, member: Member, session: AsyncSession, conversation_id: UUID, seen: int | None
+) -> dict[str, Any]:
+    # Before what it is of: so it is never newer than that.
+    marked = await pulse.of_conversations(session, [conversation_id])
+    if seen is None:
+        seen = (await marks.seen(session, member.user_id, [conversation_id])).get(conversation_id, 0)
+    found = {"seen_seq": seen} | await pane(request, member, session, conversation_id)
+    if access.BY_ITSELF not in request.headers:
+        await marks.looked(session, member.user_id, conversation_id)
+    return found | {"digest": marked.get(conversation_id, "")}
+
+
+async def _list(request: Request, member: Member, session: AsyncSession) -> dict[str, Any]:
+    filters = Filters.of(request)
+    digest = await pulse.of_list(session)
+    if filters.view == "all":
+        digest = f"{digest}-{await pulse.of_latest(session)}"
+    wanted = await asked(session, member, filters)
+    used = services(request)
+    try:
+        found = await listing.page(session, used.vault, member.tenant_id, wanted, user_id=member.user_id)
+        sentence = ""
+    except BadInput as error:
+        found, sentence = listing.Listed([]), str(error)
+    return {
+        "list_digest": digest,
+        "found": found,
+        "sentence": sentence,
+        "counts": await listing.counts(session, wanted.agent),
+        "choices": await choices(session),
+        "titles": TITLES,
+        "tabs": TABS,
+        "words": channel_words,
+    }
+
+
+def _with(query: str, more: str) -> str:
+    return f"{query}&{more}" if query else f"?{more}"

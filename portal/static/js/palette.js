@@ -124,6 +124,7 @@ function startKeys() {
       sheet.showModal();
     } else if (event.timeStamp < jumpUntil) {
       jumpUntil = 0;
+      event.preventDefault();
       document.querySelector(`[data-jump="${CSS.escape(event.key.toLowerCase())}"]`)?.click();
     } else if (event.key === "g") jumpUntil = event.timeStamp + JUMP_WITHIN;
   });

@@ -1,9 +1,9 @@
 // How the parts of the page's behaviour hear of what came new, and say something to those who hear the page.
 
-/** Calls `refresh` with the document now, and with the whole of it whenever htmx has changed something. */
+/** Calls `refresh` with the document now, and with the whole of it whenever htmx, or js/live.js, has changed something. */
 export function onNew(refresh) {
   refresh(document);
-  document.addEventListener("htmx:after:swap", () => refresh(document));
+  for (const event of ["htmx:after:swap", "live:fresh"]) document.addEventListener(event, () => refresh(document));
 }
 
 /** Says it to those who hear the page; nothing is seen. */

@@ -30,9 +30,9 @@ function startMenus() {
   document.addEventListener("keydown", (event) => {
     const menu = event.target.closest?.("[data-menu]:popover-open");
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (!menu || !step) return;
+    const all = menu && step ? items(menu) : [];
+    if (!all.length) return;
     event.preventDefault();
-    const all = items(menu);
     all[(all.indexOf(event.target) + step + all.length) % all.length]?.focus();
   });
   document.addEventListener("click", (event) => {

@@ -21,6 +21,7 @@ function formats() {
   return {
     date: make({ dateStyle: "medium" }),
     clock: make({ timeStyle: "short" }),
+    day: make({ day: "numeric", month: "short" }),
     absolute: make({ dateStyle: "medium", timeStyle: "short" }),
     exact: make({ dateStyle: "full", timeStyle: "long" }),
   };
@@ -36,12 +37,23 @@ export function ago(moment, now = Date.now()) {
   return relative.format(Math.round(seconds / length), unit);
 }
 
+/** As little of it as tells: `12 min`, `3 h`, `2 d`, then the date. */
+function short(moment, now = Date.now()) {
+  const seconds = Math.abs(now - moment) / 1000;
+  if (seconds < 60) return "now";
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 86400) return `${Math.floor(seconds / 3600)} h`;
+  if (seconds < 7 * 86400) return `${Math.floor(seconds / 86400)} d`;
+  return format.day.format(moment);
+}
+
 function draw(root) {
   for (const time of root.querySelectorAll("time[data-time]")) {
     const moment = new Date(time.dateTime);
     if (Number.isNaN(moment.valueOf())) continue;
     const form = time.dataset.time;
-    const text = form === "relative" ? ago(moment) : (format[form] ?? format.absolute).format(moment);
+    const told = { relative: ago, short }[form];
+    const text = told ? told(moment) : (format[form] ?? format.absolute).format(moment);
     if (time.textContent !== text) time.textContent = text;
     time.title = format.exact.format(moment);
   }
