@@ -25,6 +25,7 @@ NOT_PAGES: Final = {
     "/health/live": "for machines",
     "/": "leads on",
     "/t/{tenant}/search": "a part of the palette",
+    "/t/{tenant}/inbox/stream": "a stream",
     "/t/{tenant}/setup/message": "a part of the set-up",
     "/t/{tenant}/channels/{connection}/heard": "a part of the channel's page",
     "/t/{tenant}/employee-pictures/{picture_id}": "a picture",

@@ -61,6 +61,8 @@ def walked(guard: Guard) -> list[Route]:
 @pytest.fixture(scope="module")
 async def guard(settings: Settings) -> AsyncIterator[Guard]:
     built = build(settings)
+    # So that what is a stream ends at once: here an answer is had when it is whole.
+    built.services.watching.end()
     yield built
     await built.services.close()
 
