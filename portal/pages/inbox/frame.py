@@ -60,6 +60,7 @@ def _where(request: Request, member: Member, conversation_id: UUID | None) -> di
         "digest": "",
         "seen_seq": None,
         "shows_packet": request.query_params.get("panel") == "packet",
+        "packet_at": f"{here}{_with(filters.query(), 'panel=packet')}",
         "part_of": lambda part, more="": f"{here}{_with(filters.query(), f'part={part}{more}')}",
     }
 
@@ -97,7 +98,7 @@ async def _list(request: Request, member: Member, session: AsyncSession) -> dict
         "choices": await choices(session),
         "titles": TITLES,
         "tabs": TABS,
-        "words": channel_words,
+        "channel_words": channel_words,
     }
 
 
