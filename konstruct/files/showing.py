@@ -19,6 +19,8 @@ from konstruct.messages import SentFile, opened_files
 from konstruct.tables import File, Message
 from konstruct.vault import ContactCipher, Vault
 
+_CALLED: Final = {"OGA": "OGG", "JPE": "JPG"}
+"""As people know them."""
 GONE: Final = "There is no such file here. It goes with its message, and with the contact whose it is."
 
 
@@ -49,8 +51,8 @@ class Attached:
     @property
     def about(self) -> str:
         """What it is and how large, in a few letters: ``PDF, 240 kB``."""
-        ending = guess_extension(self.media_type.partition(";")[0].strip()) or ""
-        return ", ".join(filter(None, [ending.removeprefix(".").upper(), _size(self.size)]))
+        ending = (guess_extension(self.media_type.partition(";")[0].strip()) or "").removeprefix(".").upper()
+        return ", ".join(filter(None, [_CALLED.get(ending, ending), _size(self.size)]))
 
     @property
     def reason(self) -> str:

@@ -1,5 +1,6 @@
 // The open conversation of the inbox: what is written is kept until it is sent, acts are done without leaving the page,
 // and who reads along stays where they read.
+import { upload } from "./attach.js";
 import { isSaved } from "./forms.js";
 import { announce } from "./parts.js";
 import { say } from "./toasts.js";
@@ -110,10 +111,10 @@ async function act(form, submitter) {
   const body = new FormData(form, submitter);
   const isMultipart = form.enctype === "multipart/form-data";
   try {
-    const response = await fetch(form.action, {
-      method: "POST",
-      body: isMultipart ? body : new URLSearchParams(body),
-      headers: { "HX-Request": "true", "HX-Request-Type": "partial", "HX-Current-URL": location.href },
+    const response = await upload(form, isMultipart ? body : new URLSearchParams(body), {
+      "HX-Request": "true",
+      "HX-Request-Type": "partial",
+      "HX-Current-URL": location.href,
     });
     const elsewhere = response.headers.get("hx-redirect");
     if (elsewhere) {
