@@ -14,7 +14,7 @@ TITLES: Final[Mapping[By, str]] = {
     "employee": "Employee",
     "model": "Model",
     "channel": "Channel",
-    "purpose": "What for",
+    "purpose": "Purpose",
     "key": "Whose key",
 }
 RANGES: Final = (
@@ -82,6 +82,11 @@ def dollars(amount: Decimal) -> str:
 
 def count(number: int) -> str:
     return f"{number:,}"
+
+
+def many(number: int, one: str, more: str) -> str:
+    """``1 call``, ``2 calls``."""
+    return f"{count(number)} {one if number == 1 else more}"
 
 
 def short(number: int) -> str:

@@ -8,11 +8,12 @@ from typing import Final
 from uuid import UUID
 
 from sqlalchemy import func, tuple_
+from sqlalchemy import select as sql_select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from konstruct.db import Database
-from konstruct.reports.usage import AMOUNTS, OF_CONVERSATION, Amount, Narrowed, condition
+from konstruct.reports.usage import AMOUNTS, OF_CONVERSATION, Amount, Narrowed, amount, condition
 from konstruct.tables import Conversation, Usage
 
 ROWS_AT_ONCE: Final = 5_000
@@ -51,10 +52,11 @@ async def costliest(
 ) -> list[Spent]:
     """The most expensive conversations first; ``after`` is where the page before ended."""
     cost = func.coalesce(func.sum(col(Usage.cost)), 0)
+    summed = sql_select(col(Usage.conversation_id), func.max(col(Usage.created_at)).label("last_at"), *AMOUNTS)
+    if narrowed.connection_id is not None:
+        summed = summed.join(Conversation, OF_CONVERSATION)
     summed = (
-        select(col(Usage.conversation_id), func.max(col(Usage.created_at)).label("last_at"), *AMOUNTS)  # type: ignore[call-overload]
-        .join(Conversation, OF_CONVERSATION)
-        .where(condition(start, end, narrowed))
+        summed.where(condition(start, end, narrowed))
         .group_by(col(Usage.conversation_id))
         .order_by(cost.desc(), col(Usage.conversation_id).desc())
         .limit(limit)
@@ -64,15 +66,17 @@ async def costliest(
     found = (await session.execute(summed)).all()
     about = await _about(session, [row[0] for row in found])
     return [
-        Spent(conversation_id, *about[conversation_id], last_at, Amount(*amounts))
+        Spent(conversation_id, *about[conversation_id], last_at, amount(amounts))
         for conversation_id, last_at, *amounts in found
     ]
 
 
 async def _about(session: AsyncSession, ids: list[UUID]) -> dict[UUID, tuple[UUID, UUID, UUID, bool]]:
-    columns = (Conversation.id, Conversation.contact_id, Conversation.employee_id, Conversation.connection_id)
-    query = select(*columns, col(Conversation.is_rehearsal)).where(col(Conversation.id).in_(ids))  # type: ignore[call-overload]
-    return {conversation_id: tuple(rest) for conversation_id, *rest in await session.execute(query)}
+    """Whose each is, who serves it, where, and whether it is a test."""
+    columns = (col(Conversation.id), col(Conversation.contact_id), col(Conversation.employee_id))
+    query = sql_select(*columns, col(Conversation.connection_id), col(Conversation.is_rehearsal))
+    found = await session.execute(query.where(col(Conversation.id).in_(ids)))
+    return {row.id: (row.contact_id, row.employee_id, row.connection_id, row.is_rehearsal) for row in found}
 
 
 async def rows(

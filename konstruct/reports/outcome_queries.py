@@ -30,11 +30,11 @@ with opened as materialized (
       then cast(extract(epoch from h.replied_at - h.created_at) as double precision) end as to_reply,
     exists (
       select from handoffs e
-      where e.tenant_id = h.tenant_id and e.conversation_id = h.conversation_id and e.id <> h.id
+      where e.conversation_id = h.conversation_id and e.id <> h.id
         and e.ended_at <= h.created_at and e.ended_at > h.created_at - cast(:again as interval)
     ) as is_again
   from handoffs h
-  join conversations c on c.tenant_id = h.tenant_id and c.id = h.conversation_id
+  join conversations c on c.id = h.conversation_id
   where h.state in ('waiting', 'owned', 'over') and h.created_at >= :start and h.created_at < :end and $who
 )
 """
@@ -64,15 +64,15 @@ def _query(sql: str) -> TextClause:
 
 HANDLED: Final = _query("""
 with asked as materialized (
-  select tenant_id, conversation_id, min(created_at) as at, min(seq) as seq
+  select conversation_id, min(created_at) as at, min(seq) as seq
   from messages
   where author = 'contact' and state not in ('refused', 'stopped') and created_at >= :start and created_at < :end
-  group by tenant_id, conversation_id
+  group by conversation_id
 ), replied as materialized (
   select a.conversation_id, min(r.settled_at) as at,
     bool_or(r.author = 'employee') as by_employee, bool_or(r.author = 'agent') as by_agent
   from asked a
-  join messages r on r.tenant_id = a.tenant_id and r.conversation_id = a.conversation_id and r.seq > a.seq
+  join messages r on r.conversation_id = a.conversation_id and r.seq > a.seq
   where r.direction = 'outbound' and r.purpose = 'reply' and r.state = 'sent' and r.author in ('employee', 'agent')
     and r.created_at >= :start and r.created_at < :until
   group by a.conversation_id
@@ -85,7 +85,7 @@ with asked as materialized (
     p.conversation_id is not null or coalesce(r.by_agent, false) as with_people,
     coalesce(r.by_employee, false) as by_employee
   from asked a
-  join conversations c on c.tenant_id = a.tenant_id and c.id = a.conversation_id
+  join conversations c on c.id = a.conversation_id
   left join replied r on r.conversation_id = a.conversation_id
   left join people p on p.conversation_id = a.conversation_id
   where $who
@@ -108,7 +108,7 @@ RATED: Final = _query("""
 with rated as materialized (
   select width_bucket(r.asked_at, :edges) as bar, c.employee_id, c.connection_id, r.score
   from ratings r
-  join conversations c on c.tenant_id = r.tenant_id and c.id = r.conversation_id
+  join conversations c on c.id = r.conversation_id
   where r.asked_at >= :start and r.asked_at < :end
     and $who
 )

@@ -2,14 +2,15 @@
 whose key. All of it is made of the same cells, so every way of adding them up comes to the same.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, Literal, get_args
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, DateTime, and_, func, literal
+from sqlalchemy import ARRAY, ColumnElement, DateTime, Label, Select, and_, func, literal, tuple_
+from sqlalchemy import select as sql_select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped
 from sqlmodel import col, select
@@ -132,18 +133,6 @@ class Known:
         return Narrowed(employee_id, model or None, connection_id, channel == TESTS)
 
 
-@dataclass(frozen=True)
-class _Cell:
-    bar: int
-    employee_id: UUID
-    model: str
-    connection_id: UUID
-    purpose: str
-    key_of: str
-    is_test: bool
-    amount: Amount
-
-
 async def known(session: AsyncSession, period: Period) -> Known:
     """Of the session's tenant."""
     connections = select(Connection.id, Connection.key, Connection.kind, Connection.external).where(
@@ -164,23 +153,23 @@ async def known(session: AsyncSession, period: Period) -> Known:
 async def report(session: AsyncSession, period: Period, known: Known, narrowed: Narrowed | None = None) -> Report:
     """Of the session's tenant. For numbers that agree with each other the session is to be a snapshot."""
     narrowed = narrowed or Narrowed()
-    cells = await _cells(session, period, narrowed)
-    before, conversations_before = await _total(session, period.before.start, period.before.end, narrowed)
+    bars, sums = await _sums(session, period, known, narrowed)
     _, conversations = await _total(session, period.start, period.end, narrowed)
-    bars = _bars(cells, len(period.cuts))
+    before, conversations_before = await _total(session, period.before.start, period.before.end, narrowed)
+    names = dict(known.employees.values())
     return Report(
         period,
         narrowed,
-        added(each.amount for each in cells),
+        added(bars),
         before,
         conversations,
         conversations_before,
         bars,
-        {by: _rows(cells, len(period.cuts), _NAMING[by](known)) for by in BYS},
+        {by: _rows(sums[by], names if by == "employee" else {}) for by in BYS},
     )
 
 
-def added(amounts: Any) -> Amount:
+def added(amounts: Iterable[Amount]) -> Amount:
     return sum(amounts, Amount())
 
 
@@ -202,104 +191,97 @@ def condition(start: datetime, end: datetime, narrowed: Narrowed) -> ColumnEleme
 OF_CONVERSATION: Final = and_(
     col(Conversation.tenant_id) == col(Usage.tenant_id), col(Conversation.id) == col(Usage.conversation_id)
 )
-AMOUNTS: Final = (
-    func.coalesce(func.sum(col(Usage.cost)), 0),
-    func.count(),
-    func.count().filter(col(Usage.cost).is_(None)),
-    func.count().filter(col(Usage.outcome) == "failed"),
-    func.coalesce(func.sum(col(Usage.input_tokens)), 0),
-    func.coalesce(func.sum(col(Usage.output_tokens)), 0),
-    func.coalesce(func.sum(col(Usage.cached_tokens)), 0),
+AMOUNTS: Final[tuple[Label[Any], ...]] = (
+    func.coalesce(func.sum(col(Usage.cost)), 0).label("cost"),
+    func.count().label("calls"),
+    func.count().filter(col(Usage.cost).is_(None)).label("unpriced"),
+    func.count().filter(col(Usage.outcome) == "failed").label("failed"),
+    func.coalesce(func.sum(col(Usage.input_tokens)), 0).label("input"),
+    func.coalesce(func.sum(col(Usage.output_tokens)), 0).label("output"),
+    func.coalesce(func.sum(col(Usage.cached_tokens)), 0).label("cached"),
 )
-"""The fields of an ``Amount``, in their order."""
+"""The fields of an ``Amount``."""
+
+_Sums = dict[str, list[Amount]]
+"""By key, each with an amount for every bar."""
 
 
-async def _cells(session: AsyncSession, period: Period, narrowed: Narrowed) -> list[_Cell]:
-    of = (
-        func.width_bucket(col(Usage.created_at), literal(period.edges, ARRAY(DateTime(timezone=True)))),
+def amount(row: Sequence[Any]) -> Amount:
+    """Of the values of ``AMOUNTS``. Sums of whole numbers may come as decimals."""
+    cost, *counts = row
+    return Amount(cost, *map(int, counts))
+
+
+async def _sums(
+    session: AsyncSession, period: Period, known: Known, narrowed: Narrowed
+) -> tuple[list[Amount], Mapping[By, _Sums]]:
+    """For each bar, whole and in each of the ways: Postgres adds the rows up once, and those sums in each way."""
+    whole = [Amount()] * len(period.cuts)
+    sums: Mapping[By, _Sums] = {by: {} for by in BYS}
+    for ways, bar, is_test, *rest in await session.execute(_in_all_ways(period, narrowed)):
+        named, found = rest[: len(BYS)], amount(rest[len(BYS) :])
+        # Postgres sets a bit for each way that a sum is not of; the first way has the highest.
+        by = next((by for place, by in enumerate(reversed(BYS)) if not ways >> place & 1), None)
+        if by is None:
+            whole[bar - 1] = found
+        else:
+            key = _key(by, named[BYS.index(by)], bool(is_test), known)
+            sums[by].setdefault(key, [Amount()] * len(period.cuts))[bar - 1] += found
+    return whole, sums
+
+
+def _in_all_ways(period: Period, narrowed: Narrowed) -> Select[Any]:
+    bar = func.width_bucket(col(Usage.created_at), literal(period.edges, ARRAY(DateTime(timezone=True)))).label("bar")
+    of: tuple[ColumnElement[Any] | Mapped[Any], ...] = (
         col(Usage.employee_id),
-        col(Usage.provider),
-        col(Usage.model),
+        (col(Usage.provider) + "/" + col(Usage.model)).label("model"),
         col(Conversation.connection_id),
         col(Usage.purpose),
         col(Usage.key_of),
-        col(Usage.is_rehearsal),
     )
-    query = (
-        select(*of, *AMOUNTS)  # type: ignore[call-overload]
+    one = (
+        sql_select(bar, col(Usage.is_rehearsal), *of, *AMOUNTS)
         .join(Conversation, OF_CONVERSATION)
         .where(condition(period.start, period.end, narrowed))
-        .group_by(*of)
+        .group_by(bar, col(Usage.is_rehearsal), *of)
+        .subquery()
+        .c
     )
-    return [
-        _Cell(bar - 1, employee, f"{provider}/{model}", place, purpose, key_of, is_test, Amount(*amounts))
-        for bar, employee, provider, model, place, purpose, key_of, is_test, *amounts in await session.execute(query)
+    ways = (one.employee_id, one.model, one.connection_id, one.purpose, one.key_of)
+    # Tests have a name of their own by channel and by what for.
+    tests = (None, None, one.is_rehearsal, one.is_rehearsal, None)
+    sets = [
+        tuple_(one.bar, way) if test is None else tuple_(one.bar, way, test)
+        for way, test in zip(ways, tests, strict=True)
     ]
+    added_up = [func.sum(one[each.name]) for each in AMOUNTS]
+    return sql_select(func.grouping(*ways), one.bar, one.is_rehearsal, *ways, *added_up).group_by(
+        func.grouping_sets(tuple_(one.bar), *sets)
+    )
 
 
 async def _total(session: AsyncSession, start: datetime, end: datetime, narrowed: Narrowed) -> tuple[Amount, int]:
     """With the number of conversations."""
-    conversations = func.count(col(Usage.conversation_id).distinct()).filter(col(Usage.is_rehearsal).is_(False))
-    query = select(*AMOUNTS, conversations).where(condition(start, end, narrowed))  # type: ignore[call-overload]
+    talks = sql_select(func.bool_and(col(Usage.is_rehearsal)).label("is_test"), *AMOUNTS)
     if narrowed.connection_id is not None:
-        query = query.join(Conversation, OF_CONVERSATION)
-    *amounts, count = (await session.execute(query)).one()
-    return Amount(*amounts), count
+        talks = talks.join(Conversation, OF_CONVERSATION)
+    one = talks.where(condition(start, end, narrowed)).group_by(col(Usage.conversation_id)).subquery().c
+    sums = [func.coalesce(func.sum(one[each.name]), 0) for each in AMOUNTS]
+    count, *rest = (await session.execute(sql_select(func.count().filter(one.is_test.is_(False)), *sums))).one()
+    return amount(rest), count
 
 
-_Naming = Callable[[_Cell], tuple[str, str]]
+def _key(by: By, value: Any, is_test: bool, known: Known) -> str:
+    if by == "employee":
+        return known.employees[value][0]
+    if by == "channel":
+        place = known.places.get(value)
+        return TESTS if place is None or is_test else place.key
+    if by == "purpose":
+        return TESTS if is_test else _PURPOSES.get(value, value)
+    return str(value)
 
 
-def _by_employee(known: Known) -> _Naming:
-    return lambda cell: known.employees[cell.employee_id]
-
-
-def _by_model(known: Known) -> _Naming:
-    return lambda cell: (cell.model, cell.model)
-
-
-def _by_channel(known: Known) -> _Naming:
-    def name(cell: _Cell) -> tuple[str, str]:
-        place = known.places.get(cell.connection_id)
-        return (TESTS, TESTS) if place is None or cell.is_test else (place.key, place.key)
-
-    return name
-
-
-def _by_purpose(known: Known) -> _Naming:
-    def name(cell: _Cell) -> tuple[str, str]:
-        purpose = TESTS if cell.is_test else _PURPOSES.get(cell.purpose, cell.purpose)
-        return purpose, purpose
-
-    return name
-
-
-def _by_key(known: Known) -> _Naming:
-    return lambda cell: (cell.key_of, cell.key_of)
-
-
-_NAMING: Final[Mapping[By, Callable[[Known], _Naming]]] = {
-    "employee": _by_employee,
-    "model": _by_model,
-    "channel": _by_channel,
-    "purpose": _by_purpose,
-    "key": _by_key,
-}
-
-
-def _bars(cells: Sequence[_Cell], count: int) -> list[Amount]:
-    bars = [Amount()] * count
-    for cell in cells:
-        bars[cell.bar] += cell.amount
-    return bars
-
-
-def _rows(cells: Sequence[_Cell], count: int, name: _Naming) -> list[Row]:
-    groups: dict[tuple[str, str], list[_Cell]] = {}
-    for cell in cells:
-        groups.setdefault(name(cell), []).append(cell)
-    rows = [
-        Row(key, called, added(each.amount for each in group), _bars(group, count))
-        for (key, called), group in groups.items()
-    ]
+def _rows(sums: _Sums, names: Mapping[str, str]) -> list[Row]:
+    rows = [Row(key, names.get(key, key), added(bars), bars) for key, bars in sums.items()]
     return sorted(rows, key=lambda row: (-row.amount.cost, -row.amount.tokens, row.name))

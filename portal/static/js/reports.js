@@ -32,6 +32,7 @@ function datasets({ series, line, labels }) {
       borderColor: variable("ground"),
       borderWidth: { top: 1, right: 0, bottom: 0, left: 0 },
       borderSkipped: false,
+      pointStyle: "rectRounded",
       maxBarThickness: 36,
       categoryPercentage: 0.82,
       barPercentage: 0.9,
@@ -51,6 +52,7 @@ function datasets({ series, line, labels }) {
       borderDash: [5, 4],
       borderWidth: 1.5,
       pointRadius: 0,
+      pointStyle: "line",
       pointHitRadius: 6,
       order: 0,
     },
@@ -92,7 +94,14 @@ function options(told) {
         stacked: true,
         grid: { display: false },
         border: { color: variable("grid") },
-        ticks: { color: ink, font, maxRotation: 0, autoSkipPadding: 14 },
+        ticks: {
+          color: ink,
+          font,
+          maxRotation: 0,
+          autoSkipPadding: 14,
+          // Of a week, its first day.
+          callback: (value) => told.labels[value].split(" – ")[0],
+        },
       },
       y: {
         stacked: true,
@@ -105,7 +114,7 @@ function options(told) {
     plugins: {
       legend: {
         position: "bottom",
-        labels: { color: ink, font, boxWidth: 10, boxHeight: 10, useBorderRadius: true, borderRadius: 2, padding: 12 },
+        labels: { color: ink, font, usePointStyle: true, pointStyleWidth: 14, boxHeight: 8, padding: 12 },
       },
       tooltip: {
         titleFont: { ...font, weight: 600 },
@@ -113,6 +122,7 @@ function options(told) {
         footerFont: font,
         padding: 10,
         boxPadding: 4,
+        usePointStyle: true,
         filter: ({ raw, dataset }) => raw !== 0 || dataset.type === "line",
         itemSort: (one, other) => other.datasetIndex - one.datasetIndex,
         callbacks: {
