@@ -156,6 +156,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "tool.listed": "noted what a tool server offers",
     "tool.proposed": "proposed a tool call",
     "tool.removed": "removed a tool",
+    "tool.tried": "tried a tool out",
     "turn.answered": "answered",
     "turn.away": "said that it is away",
     "turn.delayed": "has to answer later",

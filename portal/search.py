@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from konstruct import contact_book
 from konstruct.accounts import team
 from konstruct.connecting import overview
 from konstruct.designs import listing
@@ -87,6 +88,17 @@ async def _members(services: Services, member: Member, words: str) -> Sequence[F
     ]
 
 
+async def _contacts(services: Services, member: Member, words: str) -> Sequence[Found]:
+    async with services.database.tenant_session(member.tenant_id) as session:
+        filters = contact_book.Filters(words)
+        page = await contact_book.page(session, services.vault, member.tenant_id, filters, MOST_OF_EACH)
+    at = f"/t/{member.tenant_slug}/contacts"
+    return [
+        Found(each.name, f"{at}/{each.contact_id}", "contact", channel_words.KINDS.get(each.kind, each.kind))
+        for each in page.entries
+    ]
+
+
 def _is_called(words: str, *names: str) -> bool:
     return any(words.casefold() in name.casefold() for name in names)
 
@@ -103,6 +115,7 @@ async def _settings(services: Services, member: Member, words: str) -> Sequence[
 FINDERS: Final[list[Finder]] = [
     Finder("Employees", "employees.read", _employees),
     Finder("Channels", "channels.read", _channels),
+    Finder("Contacts", "contacts.read", _contacts),
     Finder("Knowledge", "knowledge.read", _sources),
     Finder("Tools", "tools.read", _tools),
     Finder("Settings", "settings.read", _settings),
