@@ -79,6 +79,7 @@ class Check(BaseModel):
     seals: int
     anchored: int = Field(description="Seals that an anchor outside the database bears out.")
     unproven: int = Field(description="Events that came after the last anchor.")
+    elsewhere: int = Field(description="Seals that were anchored, but not in the file of the worker that checked.")
     broken: dict[str, Any] | None = Field(description="The first break: what, chain_id, seq, event_id, seal.")
 
     @classmethod

@@ -56,6 +56,8 @@ class Verified:
     """Seals that an anchor bears out."""
     unproven: int = 0
     """Events behind the newest anchor, or of chains that none speaks of: nothing outside vouches for them yet."""
+    elsewhere: int = 0
+    """Seals that were anchored, and of which no anchor that was given speaks, where that is no break."""
     broken: Break | None = None
     """The first break that was found; what comes behind it was not looked at."""
 
@@ -68,6 +70,7 @@ async def verify(
     progress: Progress,
     *,
     only: UUID | None = None,
+    has_all_anchors: bool = True,
 ) -> Verified:
     """Looks at a tenant's trail as it is at one moment, while it goes on being written.
 
@@ -75,6 +78,7 @@ async def verify(
         anchors: As they were read before this call.
         reread: Reads them again, for a seal that was anchored after they were read.
         only: This chain alone, and the seals that hold it.
+        has_all_anchors: Otherwise a seal may have been anchored in a file that is not among those that were given.
     """
     verified = Verified()
     roots = anchors.roots.get(tenant_id, {})
@@ -85,9 +89,12 @@ async def verify(
         if flaw := anchors.flaws.get(tenant_id):
             raise Broken(Break(f"{flaw}."))
         again = reread().roots.get(tenant_id, {}) if missing else {}
-        for number in missing:
-            if number not in again:
-                raise Broken(Break("it was anchored, but no anchor that was given speaks of it.", seal=number))
+        unknown = [number for number in missing if number not in again]
+        if not has_all_anchors:
+            verified.elsewhere = len(unknown)
+        elif unknown:
+            number = unknown[0]
+            raise Broken(Break("it was anchored, but no anchor that was given speaks of it.", seal=number))
     except Broken as error:
         verified.broken = error.found
     return verified

@@ -73,5 +73,7 @@ class AuditCheck(Owned, table=True):
     seals: int = Field(default=0, sa_type=BigInteger)
     anchored: int = Field(default=0, sa_type=BigInteger)
     unproven: int = Field(default=0, sa_type=BigInteger)
+    elsewhere: int = Field(default=0, sa_type=BigInteger)
+    """Seals that were anchored, but not in the file of the worker that checked."""
     broken: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
     """Where the first break is, as ``konstruct.audit.breaks.Break`` has it."""

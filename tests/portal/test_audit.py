@@ -288,6 +288,21 @@ async def test_a_check_whose_worker_died_does_not_stand_in_the_way(
     assert found == {first: "failed", second: None}
 
 
+async def test_what_was_anchored_elsewhere_is_said_and_is_no_break(
+    portal: httpx.AsyncClient, owner: Enrolled, office: Office, trail: Trail, tmp_path: Path
+) -> None:
+    asked = await office.say("Hello?")
+    await trail.write(asked.conversation_id, 3)
+    await trail.seal()
+
+    await portal.post(at(owner, "/checks"))
+    await check_what_waits(office, tmp_path / "another.ndjson")
+
+    page = await portal.get(at(owner, "/checks"))
+    assert "The trail is whole" in page.text
+    assert "1 seal was anchored, but not in the file" in page.text
+
+
 @pytest.mark.parametrize("typed", ["x", "01a22725-62bc-70bf-8006-9cba6336b5a4"])
 async def test_a_conversation_that_is_none_cannot_be_checked(
     portal: httpx.AsyncClient, owner: Enrolled, typed: str

@@ -47,6 +47,7 @@ create table audit_checks (
   seals bigint not null default 0,
   anchored bigint not null default 0,
   unproven bigint not null default 0,
+  elsewhere bigint not null default 0,
   broken jsonb,
   primary key (tenant_id, id),
   foreign key (tenant_id) references tenants (id) on delete cascade
