@@ -221,10 +221,15 @@ class _Book:
             case {"enum": [first, *_]} | {"const": first} | {"format": "uuid" | "date-time" as first}:
                 return _EXAMPLES.get(first, first)
             case {"properties": properties} if depth < _DEEPEST:
-                wanted = found.get("required", ()) if only_required else properties
-                return {name: self._example(properties[name], depth=depth + 1) for name in wanted}
+                # Where nothing has to be there, one thing shows how it would be.
+                wanted = (found.get("required") or list(properties)[:1]) if only_required else properties
+                shown = {name: properties[name] for name in wanted}
+                return {
+                    name: self._example(each, only_required=only_required, depth=depth + 1)
+                    for name, each in shown.items()
+                }
             case {"type": "array", "items": items}:
-                return [self._example(items, depth=depth + 1)] if depth < _DEEPEST else []
+                return [self._example(items, only_required=only_required, depth=depth + 1)] if depth < _DEEPEST else []
         return {"integer": 1, "number": 0.5, "boolean": True, "object": {}, "array": []}.get(found.get("type", ""), "…")
 
 

@@ -60,7 +60,7 @@ class Fields(Given):
     models: list[str] = Field([], description="Such as anthropic/claude-sonnet-4-5, the first choice first.")
     tools: list[GivenTool] = Field([], max_length=100)
     knowledge: list[str] = Field([], description="Keys of sources.")
-    caps: Caps = Caps()
+    caps: Caps = Field(Caps(), description="Of one turn: steps, and cost in US dollars.")
     escalation: Annotated[Rules, WithJsonSchema(RULES_SCHEMA)] = Field([])
     hours: Annotated[Hours | None, Field(description="Null for always.")] = None
     away_reply: str = ""

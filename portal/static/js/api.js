@@ -39,7 +39,10 @@ function open() {
 addEventListener("hashchange", open);
 open();
 
-document.addEventListener("click", (event) => {
+// Before the guard of what is not saved sees it: nobody leaves.
+document.addEventListener("click", choose, true);
+
+function choose(event) {
   const preset = event.target.closest?.("[data-preset]");
   if (!preset) return;
   event.preventDefault();
@@ -49,4 +52,4 @@ document.addEventListener("click", (event) => {
     box.dispatchEvent(new Event("change", { bubbles: true }));
   }
   announce(`${wanted.length} chosen`);
-});
+}
