@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from gateway.api import app
+from gateway.api.outside import Outside
 
 FILE: Final = Path(__file__).parents[2] / "portal" / "openapi.json"
 
@@ -15,7 +16,8 @@ FILE: Final = Path(__file__).parents[2] / "portal" / "openapi.json"
 def described() -> str:
     """As the file holds it."""
     nothing = cast(Any, None)  # A route's description needs nothing of what the route works with.
-    built = app.build(nothing, nothing, nothing, nothing, {}, nothing, nothing)
+    outside = Outside(**dict.fromkeys(Outside.__dataclass_fields__, nothing))
+    built = app.build(nothing, nothing, nothing, nothing, {}, nothing, outside)
     return json.dumps(built.openapi(), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 

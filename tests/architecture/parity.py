@@ -118,6 +118,50 @@ BY_THE_API: Final[Mapping[str, Sequence[str]]] = {
     "GET /usage/shown.csv": ["GET /reports/usage.csv"],
     "GET /outcomes": ["GET /reports/outcomes"],
     "GET /outcomes/shown.csv": ["GET /reports/outcomes.csv"],
+    # Contacts
+    "GET /contacts": ["GET /contacts"],
+    "GET /contacts/{contact_id}": ["GET /contacts/{contact_id}"],
+    "GET /contacts/{contact_id}/erasure": ["GET /contacts/{contact_id}"],
+    "POST /contacts/{contact_id}/consent": ["PUT /contacts/{contact_id}/consent"],
+    "POST /contacts/{contact_id}/erase": ["POST /contacts/{contact_id}/erase"],
+    "POST /contacts/{contact_id}/erasure": ["POST /contacts/{contact_id}/erase"],
+    "POST /contacts/{contact_id}/export": ["POST /contacts/{contact_id}/export"],
+    "POST /contacts/{contact_id}/forget": ["POST /contacts/{contact_id}/forget"],
+    "POST /contacts/{contact_id}/merge/{other_id}": ["POST /contacts/{contact_id}/join"],
+    "POST /contacts/{contact_id}/separate": ["POST /contacts/{contact_id}/separate"],
+    # Knowledge
+    "GET /knowledge": ["GET /knowledge/sources"],
+    "GET /knowledge/{source}": ["GET /knowledge/sources/{key}", "GET /knowledge/sources/{key}/documents"],
+    "GET /knowledge/{source}/documents/{document_id}": [
+        *("GET /knowledge/documents/{document_id}", "GET /knowledge/documents/{document_id}/passages")
+    ],
+    "POST /knowledge/new/source": ["PUT /knowledge/sources/{key}", "POST /knowledge/check"],
+    "POST /knowledge/{source}/edit": ["PUT /knowledge/sources/{key}"],
+    "POST /knowledge/{source}/remove": ["DELETE /knowledge/sources/{key}"],
+    "POST /knowledge/{source}/sync": ["POST /knowledge/sources/{key}/sync"],
+    "POST /knowledge/{source}/documents": ["POST /knowledge/sources/{key}/documents"],
+    "POST /knowledge/{source}/documents/{document_id}/again": ["POST /knowledge/documents/{document_id}/again"],
+    "POST /knowledge/{source}/documents/{document_id}/remove": ["DELETE /knowledge/documents/{document_id}"],
+    "GET /knowledge/try/question": ["POST /knowledge/search"],
+    "POST /knowledge/try/question": ["POST /knowledge/search"],
+    # Tools
+    "GET /tools": ["GET /tools"],
+    "GET /tools/{tool}": ["GET /tools/{key}"],
+    "POST /tools/new/http": ["PUT /tools/{key}"],
+    "POST /tools/new/server": ["PUT /tools/{key}"],
+    "POST /tools/{tool}/edit": ["PUT /tools/{key}"],
+    "POST /tools/{tool}/server": ["PUT /tools/{key}"],
+    "POST /tools/{tool}/accept": ["POST /tools/accept"],
+    "POST /tools/{tool}/check": ["POST /tools/{key}/check"],
+    "POST /tools/{tool}/risks": ["POST /tools/{key}/risks"],
+    "POST /tools/{tool}/try": ["POST /tools/{key}/try"],
+    "POST /tools/{tool}/remove": ["DELETE /tools/{key}"],
+    # Audit trail
+    "GET /audit": ["GET /audit/events"],
+    "GET /audit/events/{event_id}": ["GET /audit/events"],
+    "GET /audit/checks": ["GET /audit/check"],
+    "POST /audit/checks": ["POST /audit/check"],
+    "POST /audit/export": ["GET /audit/export"],
     # Inbox
     "POST /inbox/{conversation_id}/ask": ["POST /handoffs/{handoff_id}/draft", "POST /handoffs/{handoff_id}/summary"],
     "POST /inbox/{conversation_id}/hand-back": ["POST /handoffs/{handoff_id}/hand-back"],
@@ -166,17 +210,16 @@ IN_THE_PORTAL_ALONE: Final[Mapping[str, str]] = {
     "GET /contacts/{contact_id}/merge/{other_id}": FORM,
     "GET /contacts/{contact_id}/erase": FORM,
     "GET /audit/checks/progress": PART,
+    "GET /knowledge/new/source": FORM,
+    "GET /knowledge/{source}/edit": FORM,
+    "GET /tools/new/http": FORM,
+    "POST /tools/new/http/edit": FORM,
+    "GET /tools/{tool}/edit": FORM,
+    "POST /tools/{tool}/edit/rows": FORM,
+    "GET /tools/new/server": FORM,
+    "GET /tools/{tool}/server": FORM,
+    "GET /inbox/stream": "tells a page that is open what to fetch",
+    "POST /inbox/{conversation_id}/presence": "says which person looks at a conversation",
     "GET /files/{file_id}/picture": "makes a picture small for a page; the file is had",
 }
 """Why there is nothing of it in the API."""
-
-YET_TO_COME: Final = frozenset(
-    {
-        *("GET /audit", "GET /audit/checks", "GET /audit/events/{event_id}", "POST /audit/checks"),
-        *("POST /audit/export", "GET /contacts", "GET /contacts/{contact_id}", "GET /contacts/{contact_id}/erasure"),
-        *("POST /contacts/{contact_id}/consent", "POST /contacts/{contact_id}/erase"),
-        *("POST /contacts/{contact_id}/erasure", "POST /contacts/{contact_id}/export"),
-        *("POST /contacts/{contact_id}/forget", "POST /contacts/{contact_id}/merge/{other_id}"),
-        "POST /contacts/{contact_id}/separate",
-    }
-)

@@ -38,6 +38,7 @@ ASKS = ("/knowledge/search", "/draft/check", "/audit/check")
 """Posted, and changing nothing that anybody works with."""
 SUBJECTS = {
     "attention": {"reports"},
+    "budgets": {"reports", "settings"},
     # What people do beside taking a conversation over.
     "consults": {"handoffs"},
     "conversations": {"conversations", "handoffs"},
