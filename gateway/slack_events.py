@@ -24,6 +24,7 @@ from gateway.slack_approvals import SlackApprovals
 from gateway.slack_consults import SlackConsults
 from gateway.slack_handoffs import SlackHandoffs
 from gateway.slack_listeners import SlackListeners
+from gateway.slack_ratings import SlackRatings
 from konstruct import connections, quarantine
 from konstruct.adapters.slack import SlackMessenger
 from konstruct.adapters.slack_handoffs import SlackDeskroom
@@ -62,6 +63,7 @@ class SlackEvents:
             database, vault, limiter, temporal_client, messenger, self._handoffs, self._consults
         )
         self._approvals = SlackApprovals(database, vault, temporal_client, messenger)
+        self._ratings = SlackRatings(database, temporal_client, messenger)
         self._bolt = self._make_bolt(settings.slack_api_url)
         self._open = AsyncExitStack()
 
@@ -70,6 +72,7 @@ class SlackEvents:
         self._open.push_async_callback(self._approvals.close)
         self._open.push_async_callback(self._handoffs.close)
         self._open.push_async_callback(self._consults.close)
+        self._open.push_async_callback(self._ratings.close)
         if self._app_token is not None:
             await self._open.enter_async_context(slack_socket.listening(self._bolt, self._app_token, self.receive))
         return self
@@ -121,6 +124,7 @@ class SlackEvents:
         app.error(_reraise)
         app.use(_ignore_dead_connections)
         self._listeners.register(app)
+        self._ratings.register(app)
         self._approvals.register(app)
         self._handoffs.register(app)
         return app

@@ -148,6 +148,7 @@ class WhatsAppListeners:
                 external_id=message.id,
                 contact_external_id=names.key,
                 text=plain_text(message),
+                pressed=message.interactive.list_reply.id or message.interactive.button_reply.id,
                 files=sent_files(message),
                 sent_at=message.timestamp,
                 names=names,

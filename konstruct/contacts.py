@@ -25,6 +25,7 @@ from konstruct.tables import (
     ConversationSummary,
     Memory,
     Message,
+    Rating,
 )
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
@@ -215,6 +216,7 @@ async def erase(session: AsyncSession, tenant_id: UUID, contact_id: UUID, *, act
     await session.execute(
         delete(ConversationSummary).where(among(col(ConversationSummary.conversation_id), conversation_ids))
     )
+    await session.execute(delete(Rating).where(col(Rating.contact_id).in_(contact_ids)))
     await session.execute(delete(ContactAlias).where(col(ContactAlias.contact_id).in_(contact_ids)))
     await session.execute(delete(ContactWord).where(col(ContactWord.contact_id).in_(contact_ids)))
     await session.execute(delete(ContactKey).where(col(ContactKey.contact_id).in_(contact_ids)))

@@ -18,6 +18,7 @@ from konstruct.errors import Unavailable
 from konstruct.files import keeping
 from konstruct.identity import ConnectionId, ConversationId, MessageId, new_id
 from konstruct.ports import Limit, Limiter, Verdict
+from konstruct.satisfaction import answering
 from konstruct.scope import sentences
 from konstruct.scope.stopping import opts_out
 from konstruct.tables import (
@@ -114,6 +115,8 @@ class Inbound:
     """What the contact calls themselves, where that comes along."""
     tells_name: bool = False
     """Whether the channel tells it to whoever asks."""
+    pressed: str = ""
+    """The id of the button that was pressed, where that is what was said."""
     is_rehearsal: bool = False
     """It is counted apart, so that trying a draft out takes nothing from contacts."""
 
@@ -227,6 +230,11 @@ async def _store(
         settled_at=now if is_passed or stops else None,
         detail={} if is_allowed else {"limit": verdict.scope},
     )
+    # Where people have the conversation, what is written is for them; what is pressed is an answer wherever it is.
+    can_rate = is_allowed and not stops and not inbound.is_rehearsal and not inbound.files
+    rated = await answering.take(session, conversation, contact_id, inbound.text, inbound.pressed) if can_rate else None
+    if rated is not None:
+        message.state, message.purpose, message.settled_at = "answered", "notice", now
     session.add(message)
     if inbound.files and verdict.allowed:
         # Its row is to be there before those of its files.
@@ -237,13 +245,14 @@ async def _store(
         notice = _refuse(session, conversation, message, verdict, limit_of)
     if notice is not None:
         session.add(notice)
+    notice_id = notice.id if notice is not None else rated.thanks_id if rated is not None else None
     return Accepted(
         ConversationId(conversation.id),
         MessageId(message.id),
         is_new=True,
-        notice_id=MessageId(notice.id) if notice else None,
-        is_refused=not is_allowed or stops is not None,
-        handoff_id=conversation.handoff_id if is_passed else None,
+        notice_id=MessageId(notice_id) if notice_id else None,
+        is_refused=not is_allowed or stops is not None or rated is not None,
+        handoff_id=conversation.handoff_id if is_passed and rated is None else None,
         released_ids=tuple(MessageId(each) for each in released),
     )
 

@@ -22,6 +22,7 @@ SECTIONS: Final[Sequence[SettingsSection]] = (
     SettingsSection("Models", "/models", "keys.read", "keys anthropic openai ollama providers"),
     SettingsSection("Hand-off", "/desk", "settings.read", "desk people groups hours holidays reminders"),
     SettingsSection("Retention", "/retention", "settings.read", "how long messages files memories are kept"),
+    SettingsSection("Satisfaction", "/satisfaction", "settings.read", "ratings ask contacts csat survey stars"),
     SettingsSection("Security", "/security", "settings.read", "second factor two-factor"),
     SettingsSection("API keys", "/api-keys", "api_keys.read", "programs rest tokens"),
 )

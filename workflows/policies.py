@@ -149,6 +149,14 @@ LETTING_GO = ActivityOptions(
 )
 LET_GO_EVERY = timedelta(hours=1)
 
+# Each question is committed before the next, so what one run leaves, the next one takes up.
+ASKING_FOR_RATINGS = ActivityOptions(
+    start_to_close_timeout=timedelta(minutes=10),
+    heartbeat_timeout=timedelta(seconds=30),
+    retry_policy=RetryPolicy(maximum_attempts=1),
+)
+ASK_FOR_RATINGS_EVERY = timedelta(seconds=15)
+
 # What was done of it stays done. A day of trying; after that somebody has it go on, who sees that it waits.
 ERASING = ActivityOptions(
     start_to_close_timeout=timedelta(minutes=30),

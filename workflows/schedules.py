@@ -28,7 +28,7 @@ async def schedule_upkeep(client: Client) -> None:
 
 
 async def schedule_memory(client: Client) -> None:
-    """Writing memory, and letting go of what is kept no longer."""
+    """Writing memory, letting go of what is kept no longer, and asking contacts how they were helped."""
     # One run may wait long for a model, and must not keep other conversations' memory waiting.
     await _schedule(
         client,
@@ -41,6 +41,7 @@ async def schedule_memory(client: Client) -> None:
     )
     await _schedule(client, "embed", "EmbedWorkflow", temporal.MEMORY, policies.EMBED_EVERY)
     await _schedule(client, "retention", "RetentionWorkflow", temporal.MEMORY, policies.LET_GO_EVERY)
+    await _schedule(client, "ask-for-ratings", "AskForRatingsWorkflow", temporal.MEMORY, policies.ASK_FOR_RATINGS_EVERY)
     await _schedule(client, "clear-tenants", "ClearTenantsWorkflow", temporal.MEMORY, policies.CLEAR_EVERY)
 
 

@@ -35,6 +35,7 @@ from activities.ingesting import Ingesting
 from activities.locating import Locator
 from activities.opening import Opening
 from activities.questions import Questions
+from activities.rating import Rating
 from activities.remembering import Remembering
 from activities.renewing import Renewing
 from activities.retaining import Retaining
@@ -77,6 +78,7 @@ from workflows.memory import EmbedWorkflow, RememberWorkflow
 from workflows.renewal import RenewTokensWorkflow
 from workflows.retention import ClearTenantsWorkflow, RetentionWorkflow
 from workflows.sandbox import RUNNER
+from workflows.satisfaction import AskForRatingsWorkflow
 from workflows.schedules import schedule_knowledge, schedule_memory, schedule_upkeep
 from workflows.seal import SealWorkflow
 from workflows.servers import LookAtServersWorkflow
@@ -196,10 +198,11 @@ async def work_in_background(settings: Settings, *, until: asyncio.Event) -> Non
         remembering = Remembering(settings, parts.database, parts.vault, parts.model, parts.cooldowns, parts.embedders)
         ingesting = Ingesting(settings, parts.database, parts.client, SafeWeb(web), SubprocessReader(), parts.embedders)
         clearing = Clearing(parts.database, parts.client, Removing(parts.database, file_store.opened(settings)))
+        rating = Rating(parts.database, parts.vault, parts.client)
         await schedule_memory(parts.client)
         await schedule_knowledge(parts.client)
         async with (
-            memory_worker(parts.client, remembering, Retaining(parts.database), clearing),
+            memory_worker(parts.client, remembering, Retaining(parts.database), clearing, rating),
             knowledge_worker(parts.client, ingesting),
         ):
             await _at_work("background_worker_ready", settings, until)
@@ -298,14 +301,16 @@ def upkeep_worker(
     )
 
 
-def memory_worker(client: Client, remembering: Remembering, retaining: Retaining, clearing: Clearing) -> Worker:
+def memory_worker(
+    client: Client, remembering: Remembering, retaining: Retaining, clearing: Clearing, rating: Rating
+) -> Worker:
     return Worker(
         client,
         task_queue=temporal.MEMORY,
-        workflows=[RememberWorkflow, EmbedWorkflow, RetentionWorkflow, ClearTenantsWorkflow],
+        workflows=[RememberWorkflow, EmbedWorkflow, RetentionWorkflow, ClearTenantsWorkflow, AskForRatingsWorkflow],
         activities=[
             *(remembering.claim_memory_work, remembering.remember, remembering.embed_memories),
-            *(retaining.let_go, clearing.clear_tenants),
+            *(retaining.let_go, clearing.clear_tenants, rating.ask_for_ratings),
         ],
         workflow_runner=RUNNER,
         interceptors=[FailureInterceptor()],

@@ -15,6 +15,7 @@ import structlog
 from pydantic import SecretStr
 
 from konstruct.adapters import slack_cards, slack_text
+from konstruct.adapters.slack_blocks import plain
 from konstruct.adapters.slack_calls import (
     BLOCKS_REFUSED,
     TOO_MUCH,
@@ -30,7 +31,8 @@ from konstruct.adapters.slack_errors import LACKING
 from konstruct.adapters.slack_uploads import SlackUploads
 from konstruct.errors import ChannelError, ChannelRefused, ConnectionDead
 from konstruct.identity import ConnectionId
-from konstruct.ports import ApprovalCard, ChannelAccount, Outgoing, Thread
+from konstruct.ports import ApprovalCard, Button, ChannelAccount, Outgoing, Thread
+from konstruct.satisfaction.texts import PREFIX
 
 log = structlog.get_logger(__name__)
 
@@ -132,7 +134,10 @@ class SlackMessenger:
                     channel=thread.channel,
                     thread_ts=thread.root,
                     text=slack_text.fallback(text),
-                    blocks=[{"type": "markdown", "text": text}] if is_rich else _sections(text),
+                    blocks=[
+                        *([{"type": "markdown", "text": text}] if is_rich else _sections(text)),
+                        *_ratings(message.buttons),
+                    ],
                     username=name[:USERNAME_SIZE] if is_named and name else None,
                     metadata=metadata(message.message_id),
                     unfurl_links=False,
@@ -228,6 +233,18 @@ class SlackMessenger:
             if isinstance(failure, ChannelRefused) and failure.code in LACKING:
                 self._unsupported.add((account.connection_id, method))
             log.debug("slack.decoration_failed", method=method, error=str(failure))
+
+
+def _ratings(buttons: Sequence[Button]) -> list[dict[str, Any]]:
+    """Those that answer how somebody was helped; of other offers the text says how they are taken."""
+    shown = [button for button in buttons if button.id.startswith(PREFIX)]
+    if not shown:
+        return []
+    elements = [
+        {"type": "button", "text": plain(button.title), "action_id": f"{PREFIX}{number}", "value": button.id}
+        for number, button in enumerate(shown, start=1)
+    ]
+    return [{"type": "actions", "elements": elements}]
 
 
 def _sections(text: str) -> list[dict[str, Any]]:

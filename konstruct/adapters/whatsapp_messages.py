@@ -14,6 +14,7 @@ from konstruct.ports import Button, OutgoingFile, Template, Thread
 LONGEST_BODY_OF_BUTTONS: Final = 1_024
 LONGEST_BUTTON_ID: Final = 256
 LONGEST_ROW: Final = 24
+MOST_ROWS: Final = 10
 LONGEST_FILE_NAME: Final = 240
 _OPENS_LIST: Final = "☰"
 
@@ -38,11 +39,12 @@ def envelope(thread: Thread, *, reply_to: str | None, opaque: MessageId | None) 
 
 
 def said(text: str, buttons: Sequence[Button]) -> Json:
-    """With buttons, if any, or with a list of them where the text is too long to have buttons below it."""
+    """With buttons, if any, or with a list of them where there are too many, or the text is too long to have buttons
+    below it."""
     if not buttons:
         return {"type": "text", "text": {"body": text, "preview_url": False}}
-    shown = buttons[: WHATSAPP.most_buttons]
-    if utf16_length(text) <= LONGEST_BODY_OF_BUTTONS:
+    shown = buttons[:MOST_ROWS]
+    if len(shown) <= WHATSAPP.most_buttons and utf16_length(text) <= LONGEST_BODY_OF_BUTTONS:
         replies = [
             {"type": "reply", "reply": {"id": button.id[:LONGEST_BUTTON_ID], "title": title}}
             for button, title in _titled(shown, WHATSAPP.longest_button)

@@ -33,6 +33,14 @@ class LetGo:
 
 
 @dataclass(frozen=True)
+class Questions:
+    """How many contacts were asked how they were helped, and of how many tenants they could not be."""
+
+    asked: int
+    tenants_failed: int
+
+
+@dataclass(frozen=True)
 class Cleared:
     """Of how many deleted tenants nothing is left, and of how many something still is."""
 

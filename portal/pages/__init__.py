@@ -42,14 +42,14 @@ from portal.pages import (
     tools,
     verification,
 )
-from portal.pages.settings import deleting, desk, general, models, retention
+from portal.pages.settings import deleting, desk, general, models, retention, satisfaction
 
 ROUTERS: Final[Sequence[APIRouter]] = (
     status.router,
     home.router,
     onboarding.router,
     search.router,
-    *(general.router, models.router, desk.router, retention.router, deleting.router),
+    *(general.router, models.router, desk.router, retention.router, satisfaction.router, deleting.router),
     sign_in.router,
     sign_up.router,
     verification.router,

@@ -25,5 +25,5 @@ async def test_a_schedule_of_another_release_is_brought_up_to_date_and_stays_pau
         assert found.action.execution_timeout == policies.REMEMBERED_WITHIN
         assert (found.state.paused, found.state.note) == (True, "Too dear.")
     finally:
-        for name in ("remember", "embed", "retention", "clear-tenants"):
+        for name in ("remember", "embed", "retention", "ask-for-ratings", "clear-tenants"):
             await temporal_client.get_schedule_handle(name).delete()
