@@ -166,6 +166,13 @@ async def test_conversations_are_told_page_by_page(
     assert seen[-1] == str((await office.conversations())[0].id)
 
 
+@pytest.mark.parametrize(
+    "place", ["cost=1e9999&before=x", "cost=NaN", "cost=-1", "cost=1e-99", "cost=much", "cost=1&before=x"]
+)
+async def test_a_page_that_is_none_is_told(portal: httpx.AsyncClient, owner: Enrolled, place: str) -> None:
+    await opened(portal, owner, f"usage/conversations?{place}", 422)
+
+
 @pytest.mark.usefixtures("spent")
 async def test_of_who_was_erased_the_costs_stay_and_no_name(
     portal: httpx.AsyncClient, office: Office, owner: Enrolled

@@ -77,7 +77,7 @@ async def conversations(
     request: Request,
     member: Reader,
     given: Wanted,
-    cost: Annotated[Decimal | None, Query(ge=0, allow_inf_nan=False)] = None,
+    cost: Annotated[Decimal | None, Query(ge=0, allow_inf_nan=False, max_digits=40, decimal_places=10)] = None,
     before: Annotated[UUID | None, Query()] = None,
 ) -> Response:
     """``cost`` and ``before`` say where the page before ended."""
