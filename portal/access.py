@@ -136,6 +136,8 @@ async def seated(request: Request, found: SignedIn, seat: Seat, permission: str)
     request.state.member = member
     if seat.requires_second_factor and not await factors.has_second(services(request).database, member.user_id):
         raise SecondFactorNeeded("This business asks everybody for a second factor.")
+    if member.may("inbox.read") and request.method == "GET" and request.headers.get("hx-request") != "true":
+        request.state.badges = {"inbox": await services(request).watching.waiting(member.tenant_id)}
     if not member.may(permission):
         raise HTTPException(403)
     return member

@@ -31,7 +31,11 @@ def tell(matter: Matter, member: Member) -> Told:
     base = f"/t/{member.tenant_slug}"
     title, says, tone, icon = _sentences(matter)
     href, act = None, ""
-    if matter.kind in ("draft", "unpublished"):
+    if matter.kind == "handoffs" and member.may("inbox.read"):
+        href, act = f"{base}/inbox", "Open the inbox"
+    elif matter.kind == "approvals" and member.may("approvals.read"):
+        href, act = f"{base}/approvals", "Open"
+    elif matter.kind in ("draft", "unpublished"):
         href, act = f"{base}/employees/{matter.key}", "Open"
     elif matter.kind == "model_key" and member.may("keys.edit"):
         href, act = f"{base}/settings/models", "Replace key"
@@ -66,10 +70,10 @@ def _sentences(matter: Matter) -> tuple[str, str, Tone, str]:
     match matter.kind:
         case "handoffs":
             title = "Somebody waits for a person" if many == 1 else f"{many} people wait for a person"
-            return title, "Take it over in Slack, in the channel of its hand-off group.", "danger", "life-buoy"
+            return title, "Take it over in the inbox, or in Slack.", "danger", "life-buoy"
         case "approvals":
             title = "A decision is waited for" if many == 1 else f"{many} decisions are waited for"
-            return title, "Say yes or no in Slack, where the question was asked.", "warning", "hand"
+            return title, "Say yes or no here, or in Slack where the question was asked.", "warning", "hand"
         case "model_key":
             return (
                 f"Your key for {NAMES.get(name, name)} is refused",

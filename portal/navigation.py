@@ -1,6 +1,6 @@
 """Where one can go: the pages of a tenant and of a person, in one list, from which sidebar and palette are made."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,6 +31,13 @@ class Link:
     icon: str
     jump: str | None
     is_current: bool
+    badge: int = 0
+    """How many things wait there."""
+
+    @property
+    def key(self) -> str:
+        """The last part of its address."""
+        return self.href.rpartition("/")[2]
 
 
 @dataclass(frozen=True)
@@ -87,8 +94,8 @@ PERSONAL: Final[Sequence[Group]] = (
 )
 
 
-def of_tenant(member: Member, path: str) -> list[LinkGroup]:
-    """What this member may see, with the place where they are marked."""
+def of_tenant(member: Member, path: str, badges: Mapping[str, int]) -> list[LinkGroup]:
+    """What this member may see, with the place where they are marked. ``badges``: how much waits, by a place's path."""
     base = f"/t/{member.tenant_slug}"
     return _links(
         [
@@ -99,14 +106,15 @@ def of_tenant(member: Member, path: str) -> list[LinkGroup]:
         ],
         f"{base}/",
         path,
+        badges,
     )
 
 
 def of_person(person: Person, path: str) -> list[LinkGroup]:
-    return _links(PERSONAL, "", path)
+    return _links(PERSONAL, "", path, {})
 
 
-def _links(groups: Sequence[Group], base: str, path: str) -> list[LinkGroup]:
+def _links(groups: Sequence[Group], base: str, path: str, badges: Mapping[str, int]) -> list[LinkGroup]:
     hrefs = [base + place.path for group in groups for place in group.places]
     within = [href for href in hrefs if path == href or path.startswith(f"{href}/")]
     current = max(within, key=len, default=None)
@@ -114,7 +122,14 @@ def _links(groups: Sequence[Group], base: str, path: str) -> list[LinkGroup]:
         LinkGroup(
             group.title,
             [
-                Link(place.title, base + place.path, place.icon, place.jump, base + place.path == current)
+                Link(
+                    place.title,
+                    base + place.path,
+                    place.icon,
+                    place.jump,
+                    base + place.path == current,
+                    badges.get(place.path, 0),
+                )
                 for place in group.places
             ],
         )

@@ -163,7 +163,7 @@ def _surroundings(request: Request) -> dict[str, Any]:
     person = member or getattr(request.state, "person", None)
     path = request.url.path
     if member is not None:
-        places = navigation.of_tenant(member, path)
+        places = navigation.of_tenant(member, path, getattr(request.state, "badges", {}))
     else:
         places = navigation.of_person(person, path) if person is not None else []
     return {"request": request, "person": person, "member": member, "places": places, "errors": {}, "crumbs": ()}

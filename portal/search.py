@@ -10,6 +10,7 @@ from konstruct.connecting import overview
 from konstruct.designs import listing
 from konstruct.knowledge import sources
 from konstruct.tools import defining
+from konstruct.workbench import listing as listing_of_inbox
 from portal import channel_words, knowledge_words
 from portal.access import Member
 from portal.services import Services
@@ -99,6 +100,14 @@ async def _contacts(services: Services, member: Member, words: str) -> Sequence[
     ]
 
 
+async def _conversations(services: Services, member: Member, words: str) -> Sequence[Found]:
+    """By the contact's name, number or id, or the conversation's own id: nothing that was said is opened for it."""
+    async with services.database.tenant_session(member.tenant_id) as session:
+        found = await listing_of_inbox.named(session, services.vault, member.tenant_id, words, MOST_OF_EACH)
+    at = f"/t/{member.tenant_slug}/inbox"
+    return [Found(row.contact, f"{at}/{row.conversation_id}?view=all", "message-square", row.employee) for row in found]
+
+
 def _is_called(words: str, *names: str) -> bool:
     return any(words.casefold() in name.casefold() for name in names)
 
@@ -116,6 +125,7 @@ FINDERS: Final[list[Finder]] = [
     Finder("Employees", "employees.read", _employees),
     Finder("Channels", "channels.read", _channels),
     Finder("Contacts", "contacts.read", _contacts),
+    Finder("Conversations", "inbox.read", _conversations),
     Finder("Knowledge", "knowledge.read", _sources),
     Finder("Tools", "tools.read", _tools),
     Finder("Settings", "settings.read", _settings),

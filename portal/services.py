@@ -70,8 +70,9 @@ class Services:
         return RedisLimiter(self.redis, self.circuit, LocalLimiter())
 
     @cached_property
-    def presence(self) -> RedisPresence:
-        return RedisPresence(self.redis, self.circuit)
+    def presence(self) -> RedisPresence | None:
+        """None where the deployment has no Redis: nobody is told then who else looks."""
+        return RedisPresence(self.redis, self.circuit) if self.settings.redis_url is not None else None
 
     @cached_property
     def watching(self) -> Watching:

@@ -4,6 +4,7 @@ What is passed on is that something is new, never what: so whoever missed a mess
 """
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -44,7 +45,7 @@ class Seen:
 class Watch:
     """Of one tenant."""
 
-    def __init__(self, tenant_id: UUID, database: Database, presence: RedisPresence, every: timedelta) -> None:
+    def __init__(self, tenant_id: UUID, database: Database, presence: RedisPresence | None, every: timedelta) -> None:
         self._tenant_id = tenant_id
         self._database = database
         self._presence = presence
@@ -84,7 +85,7 @@ class Watch:
 
     async def _looked(self) -> Seen:
         before = self.seen or Seen()
-        present = await self._presence.seen(self._tenant_id)
+        present = await self._presence.seen(self._tenant_id) if self._presence is not None else {}
         try:
             async with asyncio.timeout(_LONGEST_LOOK):
                 return replace(await self._look(before), present=present)
@@ -113,12 +114,15 @@ class Watching:
     def __init__(
         self,
         database: Database,
-        presence: RedisPresence,
+        presence: RedisPresence | None,
         *,
         every: timedelta = timedelta(seconds=1),
         ping_every: timedelta = timedelta(seconds=15),
+        count_lasts: timedelta = timedelta(seconds=3),
     ) -> None:
-        """``ping_every``: so often a stream says that it is there, and whoever listens is looked up again."""
+        """``ping_every``: so often a stream says that it is there, and whoever listens is looked up again.
+        ``count_lasts``: for so long a number of those who wait is taken for true where no page listens."""
+        self.count_lasts = count_lasts.total_seconds()
         self.ping_every = ping_every.total_seconds()
         self._database = database
         self._presence = presence
@@ -126,12 +130,32 @@ class Watching:
         self._watches: dict[UUID, Watch] = {}
         self._tasks: dict[UUID, asyncio.Task[None]] = {}
         self._of_person: Counter[UUID] = Counter()
+        self._counted: dict[UUID, tuple[int, float]] = {}
+        """How many wait, and until when that is taken for true."""
         self.is_over = False
 
     def require_room(self, user_id: UUID) -> None:
         """Raises TooMany for who listens too often already."""
         if self._of_person[user_id] >= MOST_OF_A_PERSON or self._of_person.total() >= MOST:
             raise TooMany("Too many pages listen at once. Close some of them.", retry_after=timedelta(seconds=30))
+
+    async def waiting(self, tenant_id: UUID) -> int:
+        """How many conversations wait for a person, as of a few seconds ago; none where nobody can tell."""
+        watch = self._watches.get(tenant_id)
+        if watch is not None and watch.seen is not None:
+            return sum(call.is_waiting for call in watch.seen.calls)
+        number, until = self._counted.get(tenant_id, (0, 0.0))
+        if time.monotonic() < until:
+            return number
+        try:
+            async with self._database.tenant_session(tenant_id) as session:
+                number = await pulse.waiting(session)
+        except Unavailable:
+            number = 0
+        if len(self._counted) >= MOST:
+            self._counted.clear()
+        self._counted[tenant_id] = (number, time.monotonic() + self.count_lasts)
+        return number
 
     @asynccontextmanager
     async def listen(self, tenant_id: UUID, user_id: UUID, conversation_id: UUID | None) -> AsyncIterator[Watch]:

@@ -35,6 +35,7 @@ from gateway.api import (
     handoff_acts,
     handoff_words,
     handoffs,
+    inbox,
     rehearsals,
     reports,
     settings,
@@ -95,6 +96,7 @@ def build(
     app.include_router(escalation.router(access, database, vault))
     app.include_router(consults.router(access, database, vault, client))
     app.include_router(conversations.router(access, database, vault))
+    app.include_router(inbox.router(access, database, vault))
     app.include_router(sources.router(access, database, client, outside.web))
     app.include_router(documents.router(access, database, vault, client))
     app.include_router(tools.router(access, database, vault))

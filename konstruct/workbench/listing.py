@@ -84,6 +84,14 @@ async def page(
     return Listed(shown, _place(found[at_most - 1]) if len(found) > at_most else None)
 
 
+async def named(session: AsyncSession, vault: Vault, tenant_id: UUID, text: str, at_most: int) -> list[Row]:
+    """Of all conversations, the latest whose contact, or who themselves, are called so."""
+    desk = await people.settings(session)
+    employees = {each.employee_id: each.name for each in await overview.employees(session)}
+    reader = _Reader(session, vault, Asked("all", text=text), desk, employees, None)
+    return await reader.shown(await reader.opened(await _named(reader, tenant_id, at_most)))
+
+
 async def counts(session: AsyncSession, agent: str | None) -> Counts:
     """``agent``: the key of the one whose inbox it is."""
     found = Counts()

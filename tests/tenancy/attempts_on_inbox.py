@@ -43,6 +43,11 @@ async def _listed(session: AsyncSession, a: Furnished, b: Furnished) -> object:
     return [row for row in rows if row.row_id not in ours]
 
 
+async def _named(session: AsyncSession, a: Furnished, b: Furnished) -> object:
+    wanted = (str(b.contact_id), str(b.asked.conversation_id))
+    return [row for text in wanted for row in await listing.named(session, a.vault, a.tenant_id, text, 5)]
+
+
 async def _marked(session: AsyncSession, a: Furnished, b: Furnished) -> object:
     return await marks.seen(session, await _member(b), [b.asked.conversation_id])
 
@@ -84,6 +89,7 @@ async def _pulse(session: AsyncSession, a: Furnished, b: Furnished) -> object:
 
 ON_INBOX: Final[dict[str, tuple[Attempt, object]]] = {
     "workbench.listing.page": (_listed, []),
+    "workbench.listing.named": (_named, []),
     "workbench.listing.counts": (_counted, 0),
     "workbench.rows.opened": (_listed, []),
     "workbench.rows.shown": (_listed, []),

@@ -12,6 +12,7 @@ from starlette.responses import Response, StreamingResponse
 
 from konstruct.desk import people
 from konstruct.errors import Unavailable
+from konstruct.workbench import marks
 from portal import access
 from portal.access import Member, may
 from portal.services import services
@@ -45,7 +46,12 @@ async def note_presence(
     state: Annotated[Literal["viewing", "writing", "gone"], Form()] = "viewing",
 ) -> Response:
     presence = services(request).presence
-    if state == "gone":
+    if state != "gone":
+        async with services(request).database.tenant_session(member.tenant_id) as session:
+            await marks.looked(session, member.user_id, conversation_id)
+    if presence is None:
+        pass
+    elif state == "gone":
         await presence.leave(member.tenant_id, conversation_id, member.user_id)
     else:
         name = member.name or member.email
