@@ -1,4 +1,4 @@
-"""The API as the README shows it: the commands there, run as they stand."""
+"""The API as the README and its guide show it: the commands there, run as they stand."""
 
 import asyncio
 import json
@@ -21,6 +21,7 @@ from tests.support.office import Office, open_office
 
 CHECKOUT = Path(__file__).parents[2]
 README = (CHECKOUT / "README.md").read_text()
+GUIDE = (CHECKOUT / "docs" / "api.md").read_text()
 
 
 @pytest.fixture
@@ -40,6 +41,23 @@ def env(settings: Settings, tmp_path: Path) -> dict[str, str]:
     return environment(tmp_path, database_url=settings.database_url.get_secret_value())
 
 
+async def run(script: str, api: str, slug: str, env: dict[str, str]) -> list[Any]:
+    """What the commands answered, one after the other; each must have worked."""
+    there = script.replace("http://127.0.0.1:8000", api).replace("--tenant demo", f"--tenant {slug}")
+    shell = await asyncio.create_subprocess_exec(
+        "bash",
+        "-euc",
+        there.replace("curl -s", "echo; curl -sS --fail-with-body"),
+        cwd=CHECKOUT,
+        env=env,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    said, complained = await shell.communicate()
+    assert shell.returncode == 0, complained.decode() + said.decode()
+    return [json.loads(line) for line in said.decode().splitlines() if line]
+
+
 async def test_the_readmes_commands_do_what_it_says(
     api: str, settings: Settings, office: Office, slug: str, env: dict[str, str], tmp_path: Path
 ) -> None:
@@ -50,26 +68,10 @@ async def test_the_readmes_commands_do_what_it_says(
     handoff_id = await hand_off(office, await office.say("I want a person"))
     await library.fill(office, "faq", {"a": library.content("We are open on Sundays.")})
     (tmp_path / "hours.txt").write_text("Open on Mondays")
-    script = section[1].replace("http://127.0.0.1:8000", api).replace("--tenant demo", f"--tenant {slug}")
-    script = script.replace("@hours.txt", f"@{tmp_path}/hours.txt").replace(
-        "curl -s", "echo; curl -sS --fail-with-body"
-    )
-
+    script = section[1].replace("@hours.txt", f"@{tmp_path}/hours.txt")
     named = {"ID": str(waiting.approval_id), "FINGERPRINT": waiting.fingerprint, "HANDOFF": str(handoff_id)}
     async with working(settings, office):
-        shell = await asyncio.create_subprocess_exec(
-            "bash",
-            "-euc",
-            script,
-            cwd=CHECKOUT,
-            env=env | named,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        said, complained = await shell.communicate()
-
-    assert shell.returncode == 0, complained.decode() + said.decode()
-    answers: list[Any] = [json.loads(line) for line in said.decode().splitlines() if line]
+        answers = await run(script, api, slug, env | named)
     listed, approved, *of_people, source, uploaded, documents, found = answers
     queue, packet, claimed, replied, given_back = of_people
     assert [each["id"] for each in queue["handoffs"]] == [packet["id"]] == [str(handoff_id)]
@@ -82,6 +84,22 @@ async def test_the_readmes_commands_do_what_it_says(
         (uploaded["id"], "hours.txt", 15)
     ]
     assert [passage["text"] for passage in found["passages"]] == ["We are open on Sundays."]
+
+
+async def test_the_guides_commands_do_what_it_says(api: str, slug: str, env: dict[str, str]) -> None:
+    section = re.search(r"```\n(.*?)```", GUIDE, re.DOTALL)
+    assert section
+
+    answers = await run(section[1], api, slug, env)
+
+    attention, employees, made, draft, checked, published, versions, changes, team, preview = answers
+    assert attention["matters"] == []
+    assert [each["key"] for each in employees["employees"]] == ["ada"]
+    assert (made["key"], made["published_version"]) == ("otis", 0)
+    assert (draft["revision"], draft["content"]["greeting"]) == (2, "Hello! What are you looking for?")
+    assert (checked["is_ready"], published["number"], versions["published"]) == (True, 1, 1)
+    assert "greeting" in [each["field"] for each in changes["differences"]]
+    assert (team["members"], preview["messages"]) == ([], 0)
 
 
 async def test_keys_are_made_listed_and_revoked_by_command(slug: str, env: dict[str, str]) -> None:
