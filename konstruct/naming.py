@@ -78,6 +78,14 @@ async def name(session: AsyncSession, vault: Vault, contact_id: UUID) -> str:
     return (await names(session, vault, [contact_id])).get(contact_id, ERASED)
 
 
+async def own_name(session: AsyncSession, vault: Vault, contact_id: UUID) -> str:
+    """What somebody calls themselves; empty where that is not known."""
+    query = select(col(Contact.sealed_name)).where(col(Contact.id) == contact_id, col(Contact.erased_at).is_(None))
+    sealed = (await session.execute(query)).scalar_one_or_none()
+    cipher = (await vault.ciphers(session, [contact_id])).get(contact_id) if sealed is not None else None
+    return cipher.open(NAME, contact_id, sealed) if cipher is not None and sealed is not None else ""
+
+
 async def find(
     session: AsyncSession, vault: Vault, tenant_id: UUID, text: str, at_most: int = MOST_FOUND
 ) -> list[UUID]:

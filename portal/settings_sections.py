@@ -21,6 +21,7 @@ SECTIONS: Final[Sequence[SettingsSection]] = (
     SettingsSection("Workspace", "", "settings.read", "name business time zone default models limits approvals delete"),
     SettingsSection("Models", "/models", "keys.read", "keys anthropic openai ollama providers"),
     SettingsSection("Hand-off", "/desk", "settings.read", "desk people groups hours holidays reminders"),
+    SettingsSection("Saved replies", "/replies", "inbox.act", "canned responses snippets templates shortcuts"),
     SettingsSection("Retention", "/retention", "settings.read", "how long messages files memories are kept"),
     SettingsSection("Satisfaction", "/satisfaction", "settings.read", "ratings ask contacts csat survey stars"),
     SettingsSection("Security", "/security", "settings.read", "second factor two-factor"),

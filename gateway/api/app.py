@@ -38,6 +38,7 @@ from gateway.api import (
     inbox,
     rehearsals,
     reports,
+    saved_replies,
     settings,
     settings_desk,
     settings_models,
@@ -102,6 +103,7 @@ def build(
     app.include_router(tools.router(access, database, vault))
     app.include_router(tool_acts.router(access, database, vault, client, outside.web, limiter))
     app.include_router(files.router(access, database, vault, store))
+    app.include_router(saved_replies.router(access, database))
     app.include_router(employees.router(access, database))
     app.include_router(employee_drafts.router(access, database, limiter, outside))
     app.include_router(employee_publishing.router(access, database, vault, limiter))

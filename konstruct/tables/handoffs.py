@@ -238,3 +238,5 @@ class CannedReply(Owned, table=True):
     created_by: str
     created_at: datetime = moment()
     updated_at: datetime = moment()
+    removed_at: datetime | None = moment(optional=True)
+    """Since when nobody is offered it; for a while it can be had back."""

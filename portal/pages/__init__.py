@@ -42,14 +42,15 @@ from portal.pages import (
     tools,
     verification,
 )
-from portal.pages.settings import deleting, desk, general, models, retention, satisfaction
+from portal.pages.settings import deleting, desk, general, models, replies, retention, satisfaction
 
 ROUTERS: Final[Sequence[APIRouter]] = (
     status.router,
     home.router,
     onboarding.router,
     search.router,
-    *(general.router, models.router, desk.router, retention.router, satisfaction.router, deleting.router),
+    *(general.router, models.router, desk.router, replies.router),
+    *(retention.router, satisfaction.router, deleting.router),
     sign_in.router,
     sign_up.router,
     verification.router,

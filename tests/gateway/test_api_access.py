@@ -44,6 +44,7 @@ SUBJECTS = {
     "conversations": {"conversations", "handoffs"},
     "employee-pictures": {"employees"},
     "files": {"conversations", "handoffs"},
+    "saved-replies": {"handoffs", "settings"},
     "starting-points": {"employees"},
 }
 """Whose scopes open what is elsewhere than its subject."""

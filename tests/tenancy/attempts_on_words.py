@@ -3,10 +3,11 @@
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from sqlalchemy.exc import NoResultFound
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import select
 
-from konstruct import naming
+from konstruct import naming, saved_replies
 from konstruct.errors import Conflict, NotFound
 from konstruct.handoffs import enclosing, entries
 from konstruct.handoffs.entries import Origin
@@ -24,6 +25,23 @@ async def christen(office: Furnished) -> None:
     async with office.session() as session:
         await naming.learn(session, office.vault, office.tenant_id, await _cipher(office), "Canary Bird")
         await naming.want(session, office.contact_id)
+        await saved_replies.put(session, office.tenant_id, their_key(office), "Canary", "Canary words", actor="test")
+
+
+def their_key(office: Furnished) -> str:
+    return f"canary-{office.tenant_id.hex[:12]}"
+
+
+async def _listed(session: AsyncSession, a: Furnished, b: Furnished) -> object:
+    return ["mine" if each.key == their_key(a) else each.key for each in await saved_replies.listing(session)]
+
+
+async def _put(session: AsyncSession, a: Furnished, b: Furnished) -> object:
+    return await saved_replies.put(session, a.tenant_id, "canary", "Mine", "Canary", may_exist=True, actor="a")
+
+
+async def _put_as_theirs(session: AsyncSession, a: Furnished, b: Furnished) -> object:
+    return await saved_replies.put(session, b.tenant_id, "stolen", "Stolen", "Canary", actor="a")
 
 
 async def _cipher(office: Furnished) -> ContactCipher:
@@ -73,6 +91,19 @@ async def _begin(session: AsyncSession, a: Furnished, b: Furnished) -> object:
 
 ON_WORDS: Final[dict[str, tuple[Attempt, object]]] = {
     "naming.names": (lambda session, a, b: naming.names(session, a.vault, [b.contact_id]), {}),
+    "naming.own_name": (lambda session, a, b: naming.own_name(session, a.vault, b.contact_id), ""),
+    "saved_replies.listing": (_listed, ["canary", "mine"]),
+    "saved_replies.get": (lambda session, a, b: saved_replies.get(session, their_key(b)), NotFound),
+    "saved_replies.put": (_put, "canary"),
+    "saved_replies.put, as the other": (_put_as_theirs, NoResultFound),
+    "saved_replies.remove": (
+        lambda session, a, b: saved_replies.remove(session, a.tenant_id, their_key(b), actor="a"),
+        NotFound,
+    ),
+    "saved_replies.restore": (
+        lambda session, a, b: saved_replies.restore(session, a.tenant_id, their_key(b), actor="a"),
+        NotFound,
+    ),
     "naming.name": (lambda session, a, b: naming.name(session, a.vault, b.contact_id), naming.ERASED),
     "naming.find": (_found, []),
     "naming.find, as the other": (_found_as_theirs, []),

@@ -25,6 +25,9 @@ create policy tenant_floor on contact_words as restrictive to konstruct_app
   with check (tenant_id = (select nullif(current_setting('app.tenant_id', true), '')::uuid));
 grant select, insert, update, delete on contact_words to konstruct_app;
 
+-- One that was removed can be had back for a while.
+alter table canned_replies add column removed_at timestamptz;
+
 -- Whoever wrote by Slack before is asked for, too.
 alter table contacts no force row level security;
 alter table connections no force row level security;
