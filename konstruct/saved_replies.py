@@ -54,7 +54,8 @@ async def put(
     may_exist: bool = False,
     actor: str,
 ) -> str:
-    """Adds one, or changes the one that was called ``former``; gives its key. ``may_exist``: one of this key is changed.
+    """Adds one, or changes the one that was called ``former``; gives its key. ``may_exist``: one that has it
+    is changed.
 
     Raises:
         Mistakes: by field, with a sentence for each.
@@ -68,6 +69,7 @@ async def put(
     await tenant_settings.locked(session, tenant_id)
     found = await _find(session, key)
     is_there = found is not None and found.removed_at is None
+    changed: CannedReply | None
     if former is not None:
         changed = await get(session, former)
         if is_there and found is not changed:
@@ -141,9 +143,8 @@ def _mistakes(key: str, title: str, text: str) -> dict[str, str]:
     elif "\0" in text:
         found["text"] = "It holds a character that cannot be kept."
     elif unknown:
-        found["text"] = (
-            f"“{{{unknown[0]}}}” is nothing that is filled in; there are {{contact}}, {{agent}} and {{business}}."
-        )
+        known = "there are {contact}, {agent} and {business}"
+        found["text"] = f"“{{{unknown[0]}}}” is nothing that is filled in; {known}."
     return found
 
 

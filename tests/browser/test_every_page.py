@@ -30,6 +30,7 @@ NOT_PAGES: Final = {
     "/t/{tenant}/channels/{connection}/heard": "a part of the channel's page",
     "/t/{tenant}/employee-pictures/{picture_id}": "a picture",
     "/t/{tenant}/api/openapi.json": "a download",
+    "/t/{tenant}/saved-replies": "for the field in which they are put",
     "/t/{tenant}/files/{file_id}": "a file",
     "/t/{tenant}/files/{file_id}/picture": "a picture",
     "/t/{tenant}/usage/shown.csv": "a file",
@@ -73,6 +74,8 @@ _WHOLE: Final = """
 })()
 """
 _LINKS: Final = """[...document.querySelectorAll("a[href]")].map((each) => each.getAttribute("href"))"""
+_KEYS: Final = {"/groups/": "workshop", "/people/": "ben", "/replies/": "returns"}
+"""Of what is not an employee."""
 _known_links: Final[dict[str, int]] = {}
 """What links of pages were answered with, so that each is followed once."""
 
@@ -105,7 +108,7 @@ async def test_a_page_of_a_business_in_which_much_has_happened(page_as: PageAs, 
     page = await page_as(room.owner)
     address = path.format(
         tenant=room.owner.slug,
-        key="workshop" if "/groups/" in path else "ben" if "/people/" in path else "ada",
+        key=next((key for part, key in _KEYS.items() if part in path), "ada"),
         number=2,
         connection=room.rich.connection_id,
         provider="anthropic",

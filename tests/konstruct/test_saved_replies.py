@@ -1,5 +1,7 @@
 """Saved replies: each under one key, held to what can be used, and had back after they were removed."""
 
+from typing import Any
+
 import pytest
 
 from konstruct import saved_replies
@@ -8,11 +10,9 @@ from konstruct.tables import CannedReply
 from tests.support.office import Office
 
 
-async def put(
-    office: Office, key: str = "returns", title: str = "Returns", text: str = "Send it.", **how: object
-) -> str:
+async def put(office: Office, key: str = "returns", title: str = "Returns", text: str = "Send it.", **how: Any) -> str:
     async with office.session() as session:
-        return await saved_replies.put(session, office.tenant_id, key, title, text, actor="test", **how)  # type: ignore[arg-type]
+        return await saved_replies.put(session, office.tenant_id, key, title, text, actor="test", **how)
 
 
 async def remove(office: Office, key: str) -> None:

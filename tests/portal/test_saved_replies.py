@@ -82,7 +82,7 @@ async def test_they_are_offered_with_names_in_their_places(
     [message] = [each for each in await office.messages() if each.id == asked.message_id]
     assert message.contact_id is not None
     async with office.session() as session:
-        await saved_replies.put(session, office.tenant_id, **REPLY, actor="test")
+        await saved_replies.put(session, office.tenant_id, *REPLY.values(), actor="test")
         cipher = (await office.vault.ciphers(session, [message.contact_id]))[message.contact_id]
         await naming.learn(session, office.vault, office.tenant_id, cipher, "Lucía {agent}")
 
@@ -99,7 +99,7 @@ async def test_another_tenants_conversation_tells_no_name(
     other = await open_office(database, vault)
     asked = await other.say("Hello")
     async with office.session() as session:
-        await saved_replies.put(session, office.tenant_id, **REPLY, actor="test")
+        await saved_replies.put(session, office.tenant_id, *REPLY.values(), actor="test")
     url = f"/t/{agent.slug}/saved-replies"
     told = (await portal.get(url, params={"conversation": str(asked.conversation_id)})).json()
     assert told["replies"][0]["text"].startswith("Hi, Ana Berg")

@@ -43,6 +43,7 @@ from tests.support.showroom_offers import furnish_offers
 from tests.support.showroom_reports import furnish_reports
 from tests.support.showroom_timeline import _timeline
 from tests.support.showroom_trail import _trail
+from tests.support.showroom_words import furnish_words
 
 MODEL: Final = "anthropic/claude-sonnet-4-6"
 LONG_NAME: Final = "Bartholomäus Featherstonehaugh-Cholmondeley of the Night Shift"
@@ -91,6 +92,7 @@ async def furnish(database: Database, vault: Vault, mark: str | None = None) -> 
     await _rehearsal(office, owner)
     await furnish_reports(office, owner)
     await furnish_offers(office, owner)
+    await furnish_words(office, owner)
     empty = await new_tenant(database, "Nordlicht Yoga")
     newcomer = await enrolled(database, vault, tenant=empty, name="Jo Lind", email=f"jo{mark}@nordlicht.example")
     return Showroom(office, owner, newcomer, whatsapp, lost, conversation, eventful, approval_id, people)

@@ -1,7 +1,8 @@
 """Saved replies: kept by whoever answers contacts, and offered to them as they write."""
 
 from collections.abc import Mapping
-from typing import Annotated
+from types import MappingProxyType
+from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -16,6 +17,8 @@ from portal.rendering import Toast, redirect, render
 from portal.services import services
 
 router = APIRouter(prefix="/t/{tenant}")
+
+NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 Agent = Annotated[Member, Depends(may("inbox.act"))]
 
@@ -90,14 +93,10 @@ async def offered(request: Request, member: Agent, conversation: UUID | None = N
     return JSONResponse({"replies": told, "all": f"/t/{member.tenant_slug}/settings/replies"})
 
 
-def _form(
-    request: Request, key: str | None, typed: Mapping[str, str], errors: Mapping[str, str] | None = None
-) -> Response:
+def _form(request: Request, key: str | None, typed: Mapping[str, str], errors: Mapping[str, str] = NONE) -> Response:
     blank = {"key": "", "title": "", "text": ""}
     status = 422 if errors else 200
-    return render(
-        request, "pages/settings/reply.html", status, key=key, typed=blank | dict(typed), errors=dict(errors or {})
-    )
+    return render(request, "pages/settings/reply.html", status, key=key, typed=blank | dict(typed), errors=errors)
 
 
 def _back(request: Request, member: Member, toast: Toast) -> Response:
