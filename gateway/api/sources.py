@@ -11,6 +11,7 @@ from temporalio.client import Client
 
 from gateway.api import shapes
 from gateway.api.access import Access
+from gateway.api.outside import Outside
 from gateway.api.shapes import Given, Shown, SourceKey
 from konstruct import api_keys, temporal
 from konstruct.api_keys import Principal
@@ -19,7 +20,6 @@ from konstruct.designs import using
 from konstruct.errors import BadInput, Unavailable, WebError
 from konstruct.knowledge import checking, sources
 from konstruct.knowledge.sources import Kind, SourceSettings
-from konstruct.source_ports import Web
 
 
 class Source(Shown):
@@ -75,7 +75,7 @@ async def start_sync(client: Client, tenant_id: UUID, source_id: UUID) -> None:
         await temporal.start_sync(client, tenant_id, source_id)
 
 
-def router(access: Access, database: Database, client: Client, web: Web) -> APIRouter:
+def router(access: Access, database: Database, client: Client, outside: Outside) -> APIRouter:
     routes = APIRouter(prefix="/knowledge", tags=["knowledge"])
 
     @routes.get("/sources")
@@ -95,7 +95,7 @@ def router(access: Access, database: Database, client: Client, web: Web) -> APIR
         """Asks an address as a source would be asked, and keeps nothing."""
         address = await shapes.read(request, Address)
         try:
-            found = await checking.check(web, address.kind, address.url)
+            found = await checking.check(outside.web, address.kind, address.url)
         except WebError as error:
             raise BadInput(str(error)) from None
         return Checked(pages=found.pages, examples=list(found.examples), reason=found.reason)

@@ -9,6 +9,7 @@ from temporalio.client import Client
 
 from gateway.api import shapes
 from gateway.api.access import Access
+from gateway.api.outside import Outside
 from gateway.api.shapes import Given, Shown
 from gateway.api.tools import Defined, ToolKey, described
 from konstruct import api_keys
@@ -17,7 +18,6 @@ from konstruct.db import Database
 from konstruct.errors import TooMany
 from konstruct.identity import new_id
 from konstruct.ports import Limiter
-from konstruct.source_ports import Web
 from konstruct.tools import defining, editing, looking, schemas, trying
 from konstruct.tools.policy import Risk
 from konstruct.vault import Vault
@@ -63,7 +63,9 @@ class Risks(Given):
     risks: Annotated[dict[str, Risk], Field(description="By the names that the server has for its tools.")]
 
 
-def router(access: Access, database: Database, vault: Vault, client: Client, web: Web, limiter: Limiter) -> APIRouter:
+def router(
+    access: Access, database: Database, vault: Vault, client: Client, outside: Outside, limiter: Limiter
+) -> APIRouter:
     routes = APIRouter(prefix="/tools", tags=["tools"])
 
     @routes.put("/{key}", openapi_extra=shapes.takes(WantedTool))
@@ -109,7 +111,7 @@ def router(access: Access, database: Database, vault: Vault, client: Client, web
         async with database.tenant_session(caller.tenant_id) as session:
             actor = await api_keys.actor_of(session, caller.key_id)
         tried = await trying.try_out(
-            *(database, vault, web, caller.tenant_id, key, schemas.canonical(trial.arguments)),
+            *(database, vault, outside.web, caller.tenant_id, key, schemas.canonical(trial.arguments)),
             attempt=trial.attempt or new_id(),
             may_act=trial.may_act,
             actor=actor,

@@ -20,6 +20,7 @@ from tests.gateway.programs import Answer, Program, program_of
 from tests.support import library
 from tests.support.http import serve
 from tests.support.office import Office, open_office
+from tests.support.website import open_website
 
 FAQ = "/knowledge/sources/faq"
 SITE: dict[str, Any] = {"kind": "sitemap", "url": "https://example.com/sitemap.xml", "sync_every": "6 hours"}
@@ -298,3 +299,40 @@ def _places(document_id: UUID) -> Iterator[tuple[str, str]]:
     yield from (("GET", f"/knowledge/documents/{document_id}"), ("DELETE", f"/knowledge/documents/{document_id}"))
     yield "GET", f"/knowledge/documents/{document_id}/passages"
     yield "POST", f"/knowledge/documents/{document_id}/again"
+
+
+async def test_what_a_document_was_cut_into_and_one_that_failed_tried_again(program: Program, office: Office) -> None:
+    source_id = await library.add(office, "faq")
+    contents = {"rules.md": library.content(*(library.long(f"Rule {number}.") for number in range(3)), title="Rules")}
+    for name in (*contents, "scan.pdf"):
+        await library.upload(office, "faq", name)
+    sync = await library.begin(office, source_id)
+    await library.read(office, sync, {**contents, "scan.pdf": "There is no text in it."})
+    assert await library.finish(office, sync)
+    found = (await program.get(f"{FAQ}/documents?called=RULE")).body["documents"]
+    [rules] = found
+    first = (await program.get(f"/knowledge/documents/{rules['id']}/passages?limit=2")).body
+    assert [each["position"] for each in first["passages"]] == [0, 1]
+    rest = (await program.get(f"/knowledge/documents/{rules['id']}/passages?after={first['next']}")).body
+    assert (len(rest["passages"]), "Rule 2." in rest["passages"][0]["text"]) == (1, True)
+    [failed] = (await program.get(f"{FAQ}/documents?state=failed")).body["documents"]
+
+    again = await program.post(f"/knowledge/documents/{failed['id']}/again")
+
+    assert (again.status, again.body["status"], again.body["error"]) == (202, "waiting", None)
+    assert (await program.post(f"/knowledge/documents/{rules['id']}/again")).status == 409
+    assert (await program.get(FAQ)).body["employees"] == []
+
+
+async def test_an_address_is_asked_before_it_is_a_source(settings: Settings, office: Office) -> None:
+    async with open_website() as site:
+        site.publish({"/": "Home", "/returns": "Thirty days."})
+        allowed = settings.model_copy(update={"web_allowed": (site.host,)})
+        async with serve(gateway_app.build(allowed)) as url:
+            program = await program_of(office, url)
+            found = await program.post("/knowledge/check", {"kind": "sitemap", "url": site.at("/sitemap.xml")})
+            gone = await program.post("/knowledge/check", {"kind": "page", "url": site.at("/nowhere")})
+            inside = await program.post("/knowledge/check", {"kind": "page", "url": "https://10.0.0.1/"})
+    assert found.body == {"pages": 2, "examples": [site.at("/"), site.at("/returns")], "reason": None}
+    assert (gone.status, gone.body["error"]) == (422, "There is no page at this address.")
+    assert (inside.status, "KONSTRUCT_WEB_ALLOWED" in inside.body["error"]) == (422, True)

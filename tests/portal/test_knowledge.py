@@ -15,6 +15,7 @@ from konstruct import temporal
 from konstruct.db import Database
 from konstruct.designs import listing
 from konstruct.knowledge import documents, syncs
+from konstruct.knowledge.indexing import Content
 from konstruct.settings import Settings
 from konstruct.tables import KnowledgeChunk
 from konstruct.vault import Vault
@@ -267,7 +268,7 @@ class TestDocuments:
         source_id = await library.add(office, "help", library.SITEMAP)
         urls = [f"{library.SITE}/page-{number:02}" for number in range(53)]
         sync = await library.begin(office, source_id, urls)
-        contents: dict[str, library.Content | str | None] = {
+        contents: dict[str, Content | str | None] = {
             url: library.content(f"Text of {url}", title=url[-7:].title()) for url in urls
         }
         contents[urls[7]] = "It answers 500 instead of a page."

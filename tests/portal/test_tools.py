@@ -82,7 +82,7 @@ def order_status(shop_url: str, /, **more: Any) -> dict[str, Any]:
         "is_closed": "on",
         "auth": "bearer",
         "secret": SECRET,
-        "result": "state = state",
+        "result": "state = order.state",
         "timeout_seconds": "5",
         **more,
     }
@@ -137,7 +137,7 @@ class TestHttp:
                 "additionalProperties": False,
             },
             "auth": {"kind": "bearer"},
-            "result": {"state": "state"},
+            "result": {"state": "order.state"},
             "timeout_seconds": 5.0,
         }
         for path in ("", "/order-status", "/order-status/edit"):
@@ -292,7 +292,8 @@ class TestTrying:
         page = await visitor.post(at(owner, "/order-status/try"), data={"arg.order": "A-17"})
         assert shop.requests == [("GET", "/orders/A-17")]
         text = unescape(page.text)
-        assert '"state": "shipped"' in text
+        assert '<code>{\n "state": "shipped"\n}</code>' in text
+        assert '"carrier": "Hermes"' in text
         assert "Authorization: Bearer [secret]" in text
         assert "your key is [secret]" in text
         assert "canary" not in text
