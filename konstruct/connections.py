@@ -18,7 +18,7 @@ from konstruct.db import Database
 from konstruct.errors import Conflict, NotFound
 from konstruct.identity import ConnectionId, TenantId
 from konstruct.ports import ChannelAccount
-from konstruct.tables import Connection, Employee
+from konstruct.tables import Connection, Employee, EmployeeBinding
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
 
@@ -250,3 +250,17 @@ async def _get(session: AsyncSession, connection_id: ConnectionId, *, lock: bool
     if connection is None:
         raise NotFound("There is no such connection.")
     return connection
+
+
+async def serving_employee(session: AsyncSession, connection_id: ConnectionId, channel: str) -> UUID:
+    """Who takes new conversations of a channel: whom it is bound to, or else who serves the connection."""
+    bound: UUID | None = await session.scalar(
+        select(col(EmployeeBinding.employee_id))
+        .where(col(EmployeeBinding.connection_id) == connection_id)
+        .where(col(EmployeeBinding.channel) == channel)
+    )
+    if bound is not None:
+        return bound
+    return (
+        await session.execute(select(col(Connection.employee_id)).where(col(Connection.id) == connection_id))
+    ).scalar_one()

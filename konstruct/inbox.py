@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from konstruct import aliases, audit, consent, limits, memory, messages, naming, reply_window
+from konstruct import aliases, audit, connections, consent, limits, memory, messages, naming, reply_window
 from konstruct.aliases import Names
 from konstruct.connections import ConnectionRef
 from konstruct.db import Database
@@ -26,7 +26,6 @@ from konstruct.tables import (
     Contact,
     ContactKey,
     Conversation,
-    EmployeeBinding,
     Message,
     Tenant,
 )
@@ -147,7 +146,8 @@ async def accept(
     """
     async with database.tenant_session(connection.tenant_id) as session:
         configured = (await session.execute(_LIMITS, {"tenant_id": connection.tenant_id})).scalar_one()
-    buckets = _buckets(configured, connection, inbound)
+    of_whom = (connection.tenant_id, connection.connection_id, inbound.contact_external_id)
+    buckets = limits.buckets(configured, *of_whom, is_rehearsal=inbound.is_rehearsal)
     verdict = await limiter.check(f"{connection.connection_id}:{inbound.external_id}", buckets)
     limit_of = {scope: limit for scope, _, limit in buckets}
     for _ in range(RENAMED_AT_MOST):
@@ -155,18 +155,6 @@ async def accept(
             async with database.tenant_session(connection.tenant_id) as session:
                 return await _store(session, vault, connection, inbound, verdict, limit_of)
     raise Unavailable("The contact is being renamed; the message may come again.")
-
-
-def _buckets(configured: dict[str, str], connection: ConnectionRef, inbound: Inbound) -> list[tuple[str, str, Limit]]:
-    """The narrowest last: when several are hit, the contact is told of the one that lasts longest."""
-    tenant = f"{{{connection.tenant_id}}}"
-    keys = {
-        "tenant": f"limit:{tenant}:rehearsals" if inbound.is_rehearsal else f"limit:{tenant}",
-        "connection": f"limit:{tenant}:{connection.connection_id}",
-        "contact": f"limit:{tenant}:{connection.connection_id}:{inbound.contact_external_id}",
-    }
-    chosen = {**limits.DEFAULT_LIMITS, **{scope: limits.parse(text) for scope, text in configured.items()}}
-    return [(scope, key, chosen[scope]) for scope, key in keys.items()]
 
 
 async def _store(
@@ -341,7 +329,7 @@ async def _conversation(
             id=new_id(),
             connection_id=connection.connection_id,
             contact_id=contact_id,
-            employee_id=await _serving_employee(session, connection, inbound.channel),
+            employee_id=await connections.serving_employee(session, connection.connection_id, inbound.channel),
             channel=inbound.channel,
             root=inbound.root,
             owner="employee",
@@ -353,21 +341,6 @@ async def _conversation(
         .on_conflict_do_nothing(index_elements=["tenant_id", "connection_id", "channel", "root"])
     )
     return (await session.execute(_LOCKED_IN_THREAD, of_thread)).scalar_one()
-
-
-async def _serving_employee(session: AsyncSession, connection: ConnectionRef, channel: str) -> UUID:
-    bound = (
-        await session.execute(
-            select(EmployeeBinding.employee_id)
-            .where(col(EmployeeBinding.connection_id) == connection.connection_id)
-            .where(col(EmployeeBinding.channel) == channel)
-        )
-    ).scalar_one_or_none()
-    if bound is not None:
-        return bound
-    return (
-        await session.execute(select(Connection.employee_id).where(col(Connection.id) == connection.connection_id))
-    ).scalar_one()
 
 
 async def conversation_at(

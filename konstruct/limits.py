@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Final, Generic, TypeVar
+from uuid import UUID
 
 from konstruct.errors import BadInput
 from konstruct.ports import Limit, Verdict
@@ -41,6 +42,20 @@ _REASONS: Final = {
     "connection": "more messages are coming in through this channel than I may take{limit}",
     "tenant": "more messages are coming in for this business than I may take{limit}",
 }
+
+
+def buckets(
+    configured: Mapping[str, str], tenant_id: UUID, connection_id: UUID, contact: str, *, is_rehearsal: bool
+) -> list[tuple[str, str, Limit]]:
+    """Of one message, the narrowest last: when several are hit, the contact is told of the one that lasts longest."""
+    tenant = f"{{{tenant_id}}}"
+    keys = {
+        "tenant": f"limit:{tenant}:rehearsals" if is_rehearsal else f"limit:{tenant}",
+        "connection": f"limit:{tenant}:{connection_id}",
+        "contact": f"limit:{tenant}:{connection_id}:{contact}",
+    }
+    chosen = {**DEFAULT_LIMITS, **{scope: parse(text) for scope, text in configured.items()}}
+    return [(scope, key, chosen[scope]) for scope, key in keys.items()]
 
 
 def parse(text: str) -> Limit:

@@ -47,7 +47,6 @@ _INBOUND: Final[Mapping[str, tuple[str, Tone]]] = {
     "stopped": ("Stopped", "neutral"),
     "failed": ("Could not be answered", "danger"),
     "passed": ("For people", "neutral"),
-    "rated": ("A rating", "neutral"),
 }
 _OUTBOUND: Final[Mapping[str, tuple[str, Tone]]] = {
     "pending": ("Queued", "neutral"),

@@ -43,6 +43,7 @@ from gateway.api import (
     settings_desk,
     settings_models,
     settings_retention,
+    settings_satisfaction,
     shapes,
     sources,
     team,
@@ -116,6 +117,7 @@ def build(
     app.include_router(settings.router(access, database))
     app.include_router(settings_models.router(access, database, vault, limiter, outside))
     app.include_router(settings_retention.router(access, database))
+    app.include_router(settings_satisfaction.router(access, database))
     app.include_router(settings_desk.router(access, database))
     app.include_router(team.router(access, database, vault, limiter, outside))
     app.include_router(attention.router(access, database))

@@ -241,8 +241,14 @@ def _ratings(buttons: Sequence[Button]) -> list[dict[str, Any]]:
     if not shown:
         return []
     elements = [
-        {"type": "button", "text": plain(button.title), "action_id": f"{PREFIX}{number}", "value": button.id}
-        for number, button in enumerate(shown, start=1)
+        {
+            "type": "button",
+            "text": plain(button.title),
+            # Unlike that of the others in its block.
+            "action_id": f"{PREFIX}{button.id.rpartition(':')[2]}",
+            "value": button.id,
+        }
+        for button in shown
     ]
     return [{"type": "actions", "elements": elements}]
 

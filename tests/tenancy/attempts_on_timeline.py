@@ -3,9 +3,10 @@
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from sqlalchemy.exc import NoResultFound
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from konstruct import approvals, consults
+from konstruct import approvals, connections, consults
 from konstruct.errors import NotFound
 from konstruct.record import actors, listing, overview, timeline
 from konstruct.record.listing import Filters
@@ -58,6 +59,10 @@ async def count_their_questions(session: AsyncSession, ours: Furnished, theirs: 
 
 
 ON_TIMELINE: Final[dict[str, tuple[Attempt, object]]] = {
+    "connections.serving_employee": (
+        lambda session, ours, theirs: connections.serving_employee(session, theirs.connection_id, "C9"),
+        NoResultFound,
+    ),
     "approvals.may_decide": (decide_as_their_person, False),
     "approvals.waiting": (see_what_waits_for_them, set()),
     "approvals.count_waiting": (count_what_waits_for_them, 0),

@@ -63,6 +63,7 @@ SEEN_ACROSS_TENANTS: Final = [
         "tenants.slug",
         "tenants.name",
         "tenants.retention",
+        "tenants.satisfaction",
         "tenants.deleted_at",
         "tenants.cleared_at",
         "tenants.requires_second_factor",

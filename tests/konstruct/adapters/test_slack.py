@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import aiohttp
@@ -19,7 +20,7 @@ from konstruct.errors import (
     ConnectionDead,
     SendUncertain,
 )
-from konstruct.ports import ChannelAccount, Messenger, Thread
+from konstruct.ports import Button, ChannelAccount, Messenger, Thread
 from tests.konstruct.adapters.slack_place import account_of, outgoing, said, thread_in
 from tests.support.http import serve
 from tests.support.slack_double import SlackDouble, Workspace
@@ -38,6 +39,19 @@ async def test_a_reply_goes_to_its_thread_under_the_employees_name(
     assert posted["metadata"]["event_payload"] == {"id": str(message.message_id)}
     [call] = slack.calls_of("chat.postMessage")
     assert (call.args["unfurl_links"], call.args["unfurl_media"]) == (False, False)
+
+
+async def test_of_buttons_those_that_rate_are_shown(
+    slack: SlackDouble, messenger: Messenger, account: ChannelAccount, thread: Thread
+) -> None:
+    buttons = (Button("person", "Talk to a person"), Button("rating:x:4", "4 ★★★★"), Button("rating:x:5", "5 ★★★★★"))
+    await messenger.send(account, thread, replace(outgoing(), buttons=buttons))
+    await messenger.send(account, thread, replace(outgoing(), buttons=buttons[:1]))
+    rated, plain = slack.bot_messages("C1", thread_ts=thread.root)
+    [_, actions] = rated["blocks"]
+    shown = [(each["text"]["text"], each["action_id"], each["value"]) for each in actions["elements"]]
+    assert shown == [("4 ★★★★", "rating:4", "rating:x:4"), ("5 ★★★★★", "rating:5", "rating:x:5")]
+    assert [block["type"] for block in plain["blocks"]] == ["markdown"]
 
 
 async def test_every_part_of_a_long_answer_is_within_slacks_limits(

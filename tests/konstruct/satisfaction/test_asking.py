@@ -13,7 +13,7 @@ from activities.retaining import Retaining
 from konstruct import consent, contacts, retention
 from konstruct.retention import Periods
 from konstruct.satisfaction import asking
-from konstruct.tables import Connection, Conversation, Message, Rating
+from konstruct.tables import Approval, Connection, Conversation, Message, Rating
 from tests.konstruct.satisfaction.place import ask, choose, contact_of, due, let_pass, put_question, ratings
 from tests.support import approvals
 from tests.support.handoffs import hand_back, hand_off, owned, seat, write
@@ -89,8 +89,8 @@ async def _waits_for_a_yes(office: Office, asked: Any) -> None:
     waiting = await approvals.ask(office)
     async with office.session() as session:
         await session.execute(
-            update(approvals.Approval)
-            .where(col(approvals.Approval.id) == waiting.approval_id)
+            update(Approval)
+            .where(col(Approval.id) == waiting.approval_id)
             .values(conversation_id=asked.conversation_id)
         )
 

@@ -92,12 +92,14 @@ async def test_a_long_text_has_its_buttons_in_a_list(
     assert [row["id"] for row in action["sections"][0]["rows"]] == [button.id for button in buttons]
 
 
-async def test_no_more_buttons_are_sent_than_whatsapp_takes(
-    graph: GraphDouble, messenger: Messenger, account: ChannelAccount, thread: Thread
+@pytest.mark.parametrize(("count", "shown"), [(5, 5), (12, 10)])
+async def test_more_buttons_than_whatsapp_takes_are_a_list_of_as_many_as_it_takes(
+    graph: GraphDouble, messenger: Messenger, account: ChannelAccount, thread: Thread, count: int, shown: int
 ) -> None:
-    many = tuple(Button(str(number), f"Choice {number}") for number in range(5))
+    many = tuple(Button(str(number), f"Choice {number}") for number in range(count))
     await messenger.send(account, thread, outgoing(buttons=many))
-    assert len(graph.sent()[0].body["interactive"]["action"]["buttons"]) == 3
+    [section] = graph.sent()[0].body["interactive"]["action"]["sections"]
+    assert [row["id"] for row in section["rows"]] == [str(number) for number in range(shown)]
 
 
 @pytest.mark.parametrize(
