@@ -269,6 +269,12 @@ class TestWriting:
         page = await ana.look()
         assert ("Hello, Ana here." in page, "// a bit odd" in page, "Queued" in page) == (True, True, True)
 
+    async def test_each_form_of_a_page_counts_by_itself(self, ana: Visitor, office: Office, asked: Accepted) -> None:
+        await owned_by(office, asked, ana)
+        named = re.findall(r'name="message" value="([^"]+)"', await ana.look())
+        assert len(named) > 4
+        assert len(set(named)) == len(named)
+
     async def test_two_people_who_send_under_one_name_both_say_it(
         self, ana: Visitor, ben: Visitor, office: Office, asked: Accepted
     ) -> None:

@@ -163,7 +163,7 @@ async def pane(request: Request, member: Member, session: AsyncSession, conversa
         "channel_kind": channel_words.KINDS.get(connection.kind, connection.kind),
         "money": money,
         "readable": readable,
-        "message_id": new_id(),
+        "new_id": new_id,
     }
 
 
