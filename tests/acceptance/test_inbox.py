@@ -48,7 +48,8 @@ class Agent:
 
     async def sees(self, text: str | re.Pattern[str]) -> None:
         """Without the page being loaded anew."""
-        await expect(self.page.locator("#inbox-conversation").get_by_text(text).first).to_be_visible(timeout=SOON)
+        found = self.page.locator("#inbox-conversation").get_by_text(text).locator("visible=true").first
+        await expect(found).to_be_visible(timeout=SOON)
 
     async def has_it(self) -> None:
         await self.sees("You have it")
@@ -224,7 +225,8 @@ async def test_from_taking_over_to_handing_back_with_whatsapp(business: Business
     await line.say("Thank you!")
     texts = [each.text for each in await line.heard(3)]
     assert not any(NOTE in text for text in texts)
-    assert sum("it arrives tomorrow" in text for text in texts) == 1
+    # What the employee says then repeats what it read.
+    assert sum("it arrives tomorrow" in text for text in texts[:-1]) == 1
 
 
 async def test_one_in_the_portal_and_one_in_slack_share_a_conversation(desk: Desk, team: Team) -> None:
