@@ -283,50 +283,10 @@ document.addEventListener(
   (event) => {
     if (event.target !== log()) return;
     isAtEnd = event.target.scrollHeight - event.target.scrollTop - event.target.clientHeight < NEAR;
-    if (isAtEnd) {
-      below(false);
-      seen();
-    }
+    if (isAtEnd) below(false);
   },
   true,
 );
-
-// -- What came since one looked last --------------------------------------------------------------------------------
-
-const seenKey = () => `inbox:seen:${conversation()}`;
-
-function seen() {
-  if (document.hidden || !conversation()) return;
-  try {
-    localStorage.setItem(seenKey(), String(seqs().at(-1)?.dataset.seq ?? 0));
-  } catch {
-    // Then nothing is marked as new.
-  }
-}
-
-/** Which line was the first that is new, when the conversation was opened. */
-let firstNew = "";
-
-function findNew() {
-  firstNew = "";
-  try {
-    const before = Number(localStorage.getItem(seenKey()) ?? 0);
-    const first = seqs().find((line) => Number(line.dataset.seq) > before && line.dataset.by === "contact");
-    if (before && first && first !== seqs()[0]) firstNew = first.id;
-  } catch {
-    // Where nothing may be kept, all is as new as the rest.
-  }
-}
-
-function markNew() {
-  const first = firstNew ? document.getElementById(firstNew) : null;
-  if (!first || document.getElementById("line-new")) return;
-  const line = document.createElement("p");
-  line.className = "line-new";
-  line.id = "line-new";
-  line.textContent = "New since you looked";
-  first.before(line);
-}
 
 // -- Beginning, and after each look ---------------------------------------------------------------------------------
 
@@ -343,19 +303,11 @@ function settle() {
   if (of !== opened) {
     opened = of;
     pin();
-    findNew();
-    markNew();
     document.querySelector(".composer-refused")?.focus();
     toEnd();
-    seen();
   } else if (isAtEnd) {
-    markNew();
     toEnd();
-    if (latest > lastSeq) seen();
-  } else {
-    markNew();
-    if (latest > lastSeq) below(true);
-  }
+  } else if (latest > lastSeq) below(true);
   lastSeq = latest;
 }
 
@@ -363,7 +315,4 @@ document.addEventListener("live:fresh", (event) => {
   if (event.detail.part === "conversation") settle();
 });
 document.addEventListener("htmx:after:swap", settle);
-document.addEventListener("visibilitychange", () => {
-  if (!document.hidden && isAtEnd) seen();
-});
 settle();
