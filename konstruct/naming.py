@@ -7,16 +7,20 @@ contact is found by what somebody types of the name.
 import re
 import unicodedata
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 from sqlalchemy import delete, func, update
+from sqlalchemy import text as sql
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from konstruct.aliases import ALIAS
+from konstruct.db import Database
+from konstruct.identity import ConnectionId
 from konstruct.tables import Connection, Contact, ContactAlias, ContactWord
 from konstruct.tables.base import utc_now
 from konstruct.vault import ContactCipher, Vault
@@ -150,6 +154,39 @@ async def learn(session: AsyncSession, vault: Vault, tenant_id: UUID, cipher: Co
 def is_to_be_asked(named_at: datetime | None, name_due_at: datetime | None) -> bool:
     """Whether the channel of somebody who just wrote should be asked who they are."""
     return name_due_at is None and (named_at is None or named_at < utc_now() - ASKED_AGAIN_AFTER)
+
+
+@dataclass(frozen=True)
+class Due:
+    """Somebody whose channel is to be asked who they are."""
+
+    tenant_id: UUID
+    connection_id: ConnectionId
+    contact_id: UUID
+
+
+async def due(database: Database, at_most: int) -> list[Due]:
+    """Of all tenants, who has waited longest first."""
+    async with database.system_session() as session:
+        rows = await session.execute(sql("select * from contacts_to_name(:at_most)"), {"at_most": at_most})
+        return [Due(row.tenant_id, ConnectionId(row.connection_id), row.contact_id) for row in rows]
+
+
+async def person(session: AsyncSession, contact_id: UUID) -> str | None:
+    """What the channel knows them by; None where they were erased."""
+    known = select(col(Contact.external_id)).where(col(Contact.id) == contact_id, col(Contact.erased_at).is_(None))
+    found: str | None = await session.scalar(known)
+    return found
+
+
+async def put_off(session: AsyncSession, contact_ids: Collection[UUID], delay: timedelta) -> None:
+    """They are asked for later."""
+    await session.execute(
+        update(Contact)
+        .where(col(Contact.id).in_(contact_ids), col(Contact.name_due_at).is_not(None))
+        .values(name_due_at=utc_now() + delay)
+        .execution_options(synchronize_session=False)
+    )
 
 
 async def want(session: AsyncSession, contact_id: UUID) -> None:

@@ -133,6 +133,14 @@ RENEWING = ActivityOptions(
 )
 RENEW_EVERY = timedelta(seconds=15)
 
+# What one run leaves, the next one takes up. No reply waits for a name, and people who look would like to have it soon.
+NAMING = ActivityOptions(
+    start_to_close_timeout=timedelta(minutes=5),
+    heartbeat_timeout=timedelta(seconds=10),
+    retry_policy=RetryPolicy(maximum_attempts=1),
+)
+NAME_EVERY = timedelta(seconds=15)
+
 # What one run leaves, the next one takes up.
 SEALING = ActivityOptions(
     start_to_close_timeout=timedelta(minutes=10),

@@ -25,6 +25,7 @@ async def schedule_upkeep(client: Client) -> None:
     await _schedule(client, "seal", "SealWorkflow", temporal.UPKEEP, policies.SEAL_EVERY)
     await _schedule(client, "servers", "LookAtServersWorkflow", temporal.UPKEEP, policies.LOOK_EVERY)
     await _schedule(client, "renew", "RenewTokensWorkflow", temporal.UPKEEP, policies.RENEW_EVERY)
+    await _schedule(client, "learn-names", "LearnNamesWorkflow", temporal.UPKEEP, policies.NAME_EVERY)
 
 
 async def schedule_memory(client: Client) -> None:

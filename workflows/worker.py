@@ -33,6 +33,7 @@ from activities.failures import FailureInterceptor
 from activities.fetching import Fetching, Removing
 from activities.ingesting import Ingesting
 from activities.locating import Locator
+from activities.naming import Naming
 from activities.opening import Opening
 from activities.questions import Questions
 from activities.rating import Rating
@@ -55,6 +56,7 @@ from konstruct.adapters.redis import Circuit, Redis, RedisCooldowns, RedisWindow
 from konstruct.adapters.slack import SlackMessenger, open_session
 from konstruct.adapters.slack_files import SlackFiles
 from konstruct.adapters.slack_handoffs import SlackDeskroom
+from konstruct.adapters.slack_people import SlackPeople
 from konstruct.adapters.slack_streaming import SlackStreamer
 from konstruct.adapters.web import SafeWeb, open_client
 from konstruct.adapters.whatsapp import WhatsAppMessenger
@@ -75,6 +77,7 @@ from workflows.conversation import ConversationWorkflow
 from workflows.handoffs import HandoffWorkflow
 from workflows.ingestion import EmbedKnowledgeWorkflow, StartSyncsWorkflow, SyncSourceWorkflow
 from workflows.memory import EmbedWorkflow, RememberWorkflow
+from workflows.naming import LearnNamesWorkflow
 from workflows.renewal import RenewTokensWorkflow
 from workflows.retention import ClearTenantsWorkflow, RetentionWorkflow
 from workflows.sandbox import RUNNER
@@ -183,6 +186,7 @@ async def work(settings: Settings, *, until: asyncio.Event) -> None:
             Checking(database, Signatures(settings.encryption_keys), settings.anchor_file),
             Erasing(database, vault, windows),
             Questions(database, vault, Locator(parts.embedders, parts.cooldowns)),
+            Naming(database, vault, {"slack": SlackPeople(http, settings.slack_api_url)}),
         )
         await schedule_upkeep(client)
         async with (
@@ -281,6 +285,7 @@ def upkeep_worker(
     checking: Checking,
     erasing: Erasing,
     questions: Questions,
+    naming: Naming,
 ) -> Worker:
     return Worker(
         client,
@@ -288,11 +293,12 @@ def upkeep_worker(
         workflows=[
             *(SweepWorkflow, SealWorkflow, LookAtServersWorkflow, RenewTokensWorkflow),
             *(CheckTrailWorkflow, EraseContactWorkflow, LocateQuestionWorkflow, LookAtServerWorkflow),
+            LearnNamesWorkflow,
         ],
         activities=[
             *(upkeep.sweep, sealing.seal, servers.look_at_servers, renewing.renew_tokens),
             *(checking.check_trail, checking.give_up_check, erasing.erase_contact),
-            *(servers.look_at_server, questions.locate_question),
+            *(servers.look_at_server, questions.locate_question, naming.learn_names),
         ],
         workflow_runner=RUNNER,
         interceptors=[FailureInterceptor()],

@@ -1,6 +1,7 @@
 """What one tenant may try on another's agents' words, canned replies and attachments; ``test_crossing`` runs it."""
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Final
 
 from sqlalchemy.exc import NoResultFound
@@ -112,5 +113,7 @@ ON_WORDS: Final[dict[str, tuple[Attempt, object]]] = {
     "handoffs.entries.be_heard": (_be_heard, Conflict),
     "handoffs.entries.cipher_of": (_cipher_of, NotFound),
     "handoffs.enclosing.begin": (_begin, NotFound),
+    "naming.person": (lambda session, a, b: naming.person(session, b.contact_id), None),
+    "naming.put_off": (lambda session, a, b: naming.put_off(session, [b.contact_id], timedelta(days=1)), None),
     "naming.want": (lambda session, a, b: naming.want(session, b.contact_id), None),
 }
