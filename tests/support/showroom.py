@@ -40,6 +40,7 @@ from tests.support.members import Enrolled, enrolled, new_tenant, sign_in
 from tests.support.office import Office, open_office
 from tests.support.rehearsals import Stage
 from tests.support.showroom_offers import furnish_offers
+from tests.support.showroom_pane import _pane
 from tests.support.showroom_reports import furnish_reports
 from tests.support.showroom_timeline import _timeline
 from tests.support.showroom_trail import _trail
@@ -74,6 +75,8 @@ class Showroom:
     """Of what an employee waits to be allowed."""
     people: dict[str, UUID]
     """A contact, another one, and an event of the trail, by what addresses call them."""
+    mine: UUID
+    """A conversation that the owner has taken over."""
 
 
 async def furnish(database: Database, vault: Vault, mark: str | None = None) -> Showroom:
@@ -93,9 +96,10 @@ async def furnish(database: Database, vault: Vault, mark: str | None = None) -> 
     await furnish_reports(office, owner)
     await furnish_offers(office, owner)
     await furnish_words(office, owner)
+    mine = await _pane(office, owner, whatsapp)
     empty = await new_tenant(database, "Nordlicht Yoga")
     newcomer = await enrolled(database, vault, tenant=empty, name="Jo Lind", email=f"jo{mark}@nordlicht.example")
-    return Showroom(office, owner, newcomer, whatsapp, lost, conversation, eventful, approval_id, people)
+    return Showroom(office, owner, newcomer, whatsapp, lost, conversation, eventful, approval_id, people, mine)
 
 
 async def _named(office: Office, slug: str, name: str) -> None:
