@@ -169,8 +169,6 @@ BY_THE_API: Final[Mapping[str, Sequence[str]]] = {
     "GET /audit/checks": ["GET /audit/check"],
     "POST /audit/checks": ["POST /audit/check"],
     "POST /audit/export": ["GET /audit/export"],
-    "GET /settings/satisfaction": ["GET /settings/satisfaction"],
-    "POST /settings/satisfaction": ["PUT /settings/satisfaction"],
     # Inbox
     "POST /inbox/{conversation_id}/ask": ["POST /handoffs/{handoff_id}/draft", "POST /handoffs/{handoff_id}/summary"],
     "POST /inbox/{conversation_id}/hand-back": ["POST /handoffs/{handoff_id}/hand-back"],

@@ -45,6 +45,7 @@ SUBJECTS = {
     "employee-pictures": {"employees"},
     "files": {"conversations", "handoffs"},
     "saved-replies": {"handoffs", "settings"},
+    "inbox": {"handoffs"},
     "starting-points": {"employees"},
 }
 """Whose scopes open what is elsewhere than its subject."""

@@ -35,11 +35,12 @@ TABLES: Final = {
 KEYS: Final = {
     "/employees/": "select key from employees where tenant_id = $1 and key like 'canary-%'",
     "/knowledge/sources/": "select key from knowledge_sources where tenant_id = $1",
+    "/saved-replies/": "select key from canned_replies where tenant_id = $1",
     "/settings/desk/": "select jsonb_object_keys(desk->'people') from tenants where id = $1",
     "/tools/": "select key from tools where tenant_id = $1",
 }
 """By the beginning of a route's path, how what goes by a key there is found."""
-THEIR_OWN: Final = {"PUT /knowledge/sources/{key}", "PUT /tools/{key}"}
+THEIR_OWN: Final = {"PUT /knowledge/sources/{key}", "PUT /tools/{key}", "PUT /saved-replies/{key}"}
 """What is made under whatever key, in the tenant of whoever asks; done last."""
 OTHERS: Final[Mapping[str, Any]] = {"number": 1, "room": "C1", "provider": "anthropic"}
 
