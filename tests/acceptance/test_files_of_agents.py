@@ -9,7 +9,7 @@ import pytest
 from tests.acceptance.desks import ANNA, Desk, Place
 from tests.acceptance.processes import kill, until
 from tests.acceptance.test_whatsapp import Business, business, standing_business
-from tests.acceptance.town import Town
+from tests.acceptance.town import Town, shown_text
 from tests.support.model_doubles import Json
 from tests.support.pictures import picture
 
@@ -52,13 +52,19 @@ async def test_in_slack_files_arrive_once_behind_the_words_though_the_worker_die
 
     assert (status, again, said["is_new"]) == (201, 200, False)
     await until(lambda: len(talk.messages()) >= before + 3, timeout=90)
-    await talk.heard_nothing_more_than(len(talk.texts()))
-    words, *files = talk.messages()[before:]
-    assert "Here." in words["text"]
-    sent = [desk.office.workspace.files[file["id"]] for message in files for file in message["files"]]
-    assert [(file.name, file.content) for file in sent] == [("offer.pdf", PDF), ("box.png", picture())]
     lines = await desk.thread(card, "[File: offer.pdf, PDF, 18 bytes]", "[File: box.png, PNG,")
     assert sum("offer.pdf" in line for line in lines) == 1
+    # What would come twice had come before this.
+    assert (await send(desk, handoff_id, ("last.pdf", PDF)))[0] == 201
+    await until(lambda: any(file["name"] == "last.pdf" for each in talk.messages() for file in each.get("files", ())))
+    words, *files = talk.messages()[before:]
+    assert "Here." in shown_text(words)
+    sent = [desk.office.workspace.files[file["id"]] for message in files for file in message["files"]]
+    assert [(file.name, file.content) for file in sent] == [
+        ("offer.pdf", PDF),
+        ("box.png", picture()),
+        ("last.pdf", PDF),
+    ]
 
 
 async def test_on_whatsapp_a_file_arrives_once_though_the_worker_dies_in_the_middle_of_the_send(
