@@ -1,5 +1,6 @@
 // The chat beside the designer's form: sends what is written, looks again and again for what is new, and takes it over
 // part by part, so that what is open stays open and nobody loses what they are typing.
+import { merge, remember } from "./merging.js";
 
 const AT_WORK = 1000;
 const AT_REST = 3000;
@@ -13,8 +14,6 @@ function start(panel) {
   const state = document.getElementById("rehearsal-state");
   const composer = document.getElementById("rehearsal-say");
   const text = document.getElementById("rehearsal-text");
-  /** What the server last said of each part, by its id. */
-  const known = new Map();
   let acting = 0;
 
   const version = () => document.getElementById("rehearsal-version")?.dataset ?? {};
@@ -26,51 +25,12 @@ function start(panel) {
     fresh.innerHTML = html;
     const log = document.getElementById("rehearsal-log");
     const isAtEnd = !log || log.scrollHeight - log.scrollTop - log.clientHeight < 80;
-    const held = document.activeElement?.closest("#rehearsal-state [id]")?.id;
-    merge(state, fresh.content);
-    if (held && !document.activeElement?.closest("#rehearsal-state")) refocus(held);
+    const isWhole = merge(state, fresh.content);
+    // What is left for later comes with the next look, which then asks as if nothing were known.
+    if (!isWhole && version().version) document.getElementById("rehearsal-version").dataset.version = "";
     const now = document.getElementById("rehearsal-log");
     if (now && isAtEnd) now.scrollTop = now.scrollHeight;
-  }
-
-  /** Children of `place` become those of `wanted`; the ones with an id that say the same as before are left alone. */
-  function merge(place, wanted) {
-    const incoming = [...wanted.children];
-    const ids = new Set(incoming.map((each) => each.id));
-    for (const old of [...place.children]) if (!ids.has(old.id)) old.remove();
-    let before = null;
-    for (const each of incoming) {
-      let here = place.querySelector(`:scope > [id="${each.id}"]`);
-      const said = each.outerHTML;
-      if (!here) {
-        here = each;
-        place.insertBefore(here, before ? before.nextSibling : place.firstChild);
-      } else if (known.get(each.id) !== said) {
-        if (each.id === "rehearsal-log") merge(here, each);
-        else here = exchange(here, each);
-      }
-      known.set(here.id, said);
-      before = here;
-    }
-  }
-
-  function exchange(old, fresh) {
-    for (const details of fresh.querySelectorAll("details[id]")) {
-      const before = old.querySelector(`details[id="${details.id}"]`);
-      if (before) details.open = before.open;
-    }
-    const places = [...old.querySelectorAll("details[id]")].map((each) => [each.id, each.scrollTop]);
-    old.replaceWith(fresh);
-    for (const [id, top] of places) {
-      const details = document.getElementById(id);
-      if (details) details.scrollTop = top;
-    }
-    return fresh;
-  }
-
-  function refocus(id) {
-    const again = document.getElementById(id);
-    (again?.querySelector("summary") ?? again)?.focus({ preventScroll: true });
+    document.dispatchEvent(new CustomEvent("live:fresh", { detail: { part: "rehearsal" } }));
   }
 
   // -- Asking -------------------------------------------------------------------------------------------------------
@@ -177,7 +137,7 @@ function start(panel) {
 
   composer.elements.message.disabled = false;
   if (!composer.elements.message.value) composer.elements.message.value = crypto.randomUUID();
-  for (const each of state.children) if (each.id) known.set(each.id, each.outerHTML);
+  remember(state);
   grow();
   scrollToEnd();
   if (document.getElementById("rehearsal-version")) setTimeout(look, AT_WORK);
