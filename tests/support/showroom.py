@@ -39,6 +39,7 @@ from tests.support.doubles import GivenEmbedders, KeptWindows, NothingCools, Scr
 from tests.support.members import Enrolled, enrolled, new_tenant, sign_in
 from tests.support.office import Office, open_office
 from tests.support.rehearsals import Stage
+from tests.support.showroom_inbox import _inbox
 from tests.support.showroom_offers import furnish_offers
 from tests.support.showroom_pane import _pane
 from tests.support.showroom_reports import furnish_reports
@@ -97,6 +98,7 @@ async def furnish(database: Database, vault: Vault, mark: str | None = None) -> 
     await furnish_offers(office, owner)
     await furnish_words(office, owner)
     mine = await _pane(office, owner, whatsapp)
+    await _inbox(office, owner)
     empty = await new_tenant(database, "Nordlicht Yoga")
     newcomer = await enrolled(database, vault, tenant=empty, name="Jo Lind", email=f"jo{mark}@nordlicht.example")
     return Showroom(office, owner, newcomer, whatsapp, lost, conversation, eventful, approval_id, people, mine)
