@@ -40,7 +40,7 @@ PATHS: Final = (
     "conversations/{waiting}",
     "conversations/{long}",
     "approvals",
-    "approvals?state=decided",
+    "approvals?view=history",
     "contacts",
     "contacts?q=436600000042",
     "contacts/{contact}",

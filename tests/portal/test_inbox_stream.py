@@ -5,10 +5,8 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any
 
 import httpx
 import pytest
@@ -18,38 +16,20 @@ from sqlmodel import col, select
 
 from konstruct.accounts import sessions, team
 from konstruct.accounts.team import By
-from konstruct.adapters import presence
-from konstruct.adapters.presence import RedisPresence
-from konstruct.adapters.redis import Circuit, connect
 from konstruct.db import Database
 from konstruct.desk import people
 from konstruct.embedded.loopback import free_port
 from konstruct.handoffs import owning
-from konstruct.identity import new_id
 from konstruct.settings import Settings
 from konstruct.tables import UserSession
 from konstruct.vault import Vault
 from portal import watching
-from portal.app import build
-from portal.watching import Watching
 from tests.support.commands import CHECKOUT
-from tests.support.ears import SOON, listening
+from tests.support.ears import SOON, listening, served
 from tests.support.handoffs import GRACE, claim, hand_off, seat
-from tests.support.http import serve
 from tests.support.members import COOKIE, Enrolled, enrolled
 from tests.support.office import Office, open_office
-
-QUICK: Final = timedelta(milliseconds=50)
-
-
-@asynccontextmanager
-async def served(settings: Settings, *, port: int = 0, ping_every: timedelta = QUICK) -> AsyncIterator[str]:
-    """A portal that looks more often than one would otherwise."""
-    guard = build(settings)
-    used = guard.services
-    used.watching = Watching(used.database, used.presence, every=QUICK, ping_every=ping_every)
-    async with serve(guard, port=port) as url:
-        yield url
+from tests.support.relay import Relay
 
 
 @pytest.fixture(scope="module")
@@ -293,22 +273,6 @@ async def test_colleagues_hear_who_looks_and_writes_and_nobody_of_themselves(
         assert own.so_far().count("presence") <= 1
 
 
-async def test_presence_goes_by_itself(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    redis = connect(redis_url)
-    noted, tenant_id, conversation_id, user_id = RedisPresence(redis, Circuit()), new_id(), new_id(), new_id()
-    await noted.note(tenant_id, conversation_id, user_id, "Ana | Duarte", is_writing=True)
-    [there] = (await noted.seen(tenant_id))[conversation_id]
-    assert (there.name, there.user_id, there.is_writing) == ("Ana | Duarte", user_id, True)
-    assert await noted.seen(new_id()) == {}
-
-    monkeypatch.setattr(presence, "LASTS", timedelta(milliseconds=1))
-    await noted.note(tenant_id, conversation_id, user_id, "Ana")
-    async with asyncio.timeout(SOON):
-        while await noted.seen(tenant_id):
-            pass
-    await redis.aclose()
-
-
 async def test_without_redis_nobody_is_shown_and_all_else_is(
     settings: Settings, office: Office, agent: Enrolled
 ) -> None:
@@ -323,45 +287,6 @@ async def test_without_redis_nobody_is_shown_and_all_else_is(
 
 
 # -- What is away ------------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Relay:
-    """A way to a server that can be cut, and be there again."""
-
-    path: str
-    """Of the server's socket."""
-    own_port: int = field(default_factory=free_port)
-    _server: asyncio.Server | None = None
-    _open: set[asyncio.StreamWriter] = field(default_factory=set)
-
-    async def open(self) -> None:
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", self.own_port)
-
-    async def cut(self) -> None:
-        assert self._server is not None
-        self._server.close()
-        for writer in list(self._open):
-            writer.transport.abort()
-
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_unix_connection(self.path)
-        self._open |= {writer, back}
-        try:
-            await asyncio.gather(_pump(reader, back), _pump(there, writer))
-        except OSError:
-            pass
-        finally:
-            self._open -= {writer, back}
-            for each in (writer, back):
-                each.transport.abort()
-
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while content := await reader.read(1 << 16):
-        writer.write(content)
-        await writer.drain()
-    writer.transport.abort()
 
 
 async def test_while_the_database_is_away_the_stream_says_so_and_comes_back_by_itself(

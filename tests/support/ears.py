@@ -5,13 +5,29 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Final
 
 import httpx
 
+from konstruct.settings import Settings
+from portal.app import build
+from portal.watching import Watching
+from tests.support.http import serve
 from tests.support.members import COOKIE, Enrolled
 
 SOON: Final = 20.0
+QUICK: Final = timedelta(milliseconds=50)
+
+
+@asynccontextmanager
+async def served(settings: Settings, *, port: int = 0, ping_every: timedelta = QUICK) -> AsyncIterator[str]:
+    """A portal that looks more often than one would otherwise."""
+    guard = build(settings)
+    used = guard.services
+    used.watching = Watching(used.database, used.presence, every=QUICK, ping_every=ping_every)
+    async with serve(guard, port=port) as url:
+        yield url
 
 
 @dataclass
