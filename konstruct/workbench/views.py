@@ -107,7 +107,8 @@ def query(asked: Asked) -> Select[Any]:
     order, from the beginning."""
     ordered = order(asked.view)
     found = _every() if asked.view == "all" else _handed_off(asked)
-    found = found.where(col(Conversation.is_rehearsal).is_(False))
+    # As the index by time is declared: of "is false" Postgres does not see that it is the same.
+    found = found.where(~col(Conversation.is_rehearsal))
     if asked.employee_id is not None:
         found = found.where(col(Conversation.employee_id) == asked.employee_id)
     if asked.connection_id is not None:

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text as sql
 
 from konstruct import contacts, naming
 from konstruct.desk import people
@@ -12,7 +13,7 @@ from konstruct.errors import BadInput
 from konstruct.handoffs import owning
 from konstruct.tables import Conversation, Handoff
 from konstruct.tables.base import utc_now
-from konstruct.workbench import listing, marks
+from konstruct.workbench import listing, marks, views
 from konstruct.workbench.listing import Counts, Listed
 from konstruct.workbench.rows import Row
 from konstruct.workbench.views import PRIORITIES, Asked, View
@@ -314,3 +315,23 @@ async def test_the_key_by_which_the_desk_knows_a_member_is_whose_inbox_it_is(off
     assert row.agent_name == "Mina"
     async with office.session() as session:
         assert (await session.get_one(Handoff, (office.tenant_id, handoff_id))).agent == key
+
+
+@pytest.mark.parametrize(("view", "index"), [("all", "conversations_by_time"), ("closed", "handoffs_by_end")])
+async def test_a_page_is_read_along_its_index_and_never_sorted(office: Office, view: View, index: str) -> None:
+    await hand_back(office, await owned(office, await office.say()))
+    [row] = (await listed(office, view)).rows
+    place = views.place([row.last_at if view == "all" else row.since, row.row_id])
+    query = views.query(Asked(view)).where(views.order(view).after(place)).limit(50)
+    async with office.session() as session:
+        # Of so few rows all would be read otherwise.
+        await session.execute(sql("set local enable_seqscan = off"))
+        connection = await session.connection()
+        asked = query.compile(dialect=connection.dialect)
+        driver = (await connection.get_raw_connection()).driver_connection
+        assert driver is not None
+        given = [asked.params[name] for name in asked.positiontup or ()]
+        plan = "\n".join(line[0] for line in await driver.fetch(f"explain {asked}", *given))
+
+    assert f"using {index} on" in plan
+    assert "Sort" not in plan
