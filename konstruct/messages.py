@@ -53,10 +53,10 @@ def seal_files(cipher: ContactCipher, message_id: UUID, files: Sequence[SentFile
         return None
     told = [
         {
-            "name": _storable(file.name)[:255],
-            "media_type": _storable(file.media_type)[:100],
+            "name": storable(file.name)[:255],
+            "media_type": storable(file.media_type)[:100],
             "size": file.size,
-            "reference": _storable(file.reference)[:2_000],
+            "reference": storable(file.reference)[:2_000],
         }
         for file in files[:MOST_FILES]
     ]
@@ -132,10 +132,10 @@ def _outgoing(conversation: Conversation, **content: Any) -> Message:
 
 
 def seal_text(cipher: ContactCipher, message_id: UUID, text: str) -> bytes:
-    return cipher.seal(MESSAGE, message_id, _storable(text))
+    return cipher.seal(MESSAGE, message_id, storable(text))
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """Without what Postgres takes in no text: NUL, and halves of characters."""
     return text[:MAX_BODY].replace("\0", "").encode("utf-8", "replace").decode()
 

@@ -57,7 +57,7 @@ class Enclosing:
         self, tenant_id: UUID, handoff_id: UUID, by: Agent, uploads: Sequence[Upload], origin: Origin
     ) -> list[Enclosure]:
         """For ``entries.write``, in a transaction that begins after this, with the same ``origin``. Of a reply that was
-        taken before, nothing is kept once more.
+        taken before, nothing is kept once more, and they are given as they came: to be compared with what was.
 
         Raises:
             BadInput: one of them cannot be sent there, or they are too many or too large; nothing was kept.
@@ -75,7 +75,7 @@ class Enclosing:
         async with self._database.tenant_session(tenant_id) as session:
             begun = await begin(session, self._vault, handoff_id, by, origin, sent)
         if begun is None:
-            return []
+            return [Enclosure(new_id(), file) for file in sent]
         cipher, ready = begun
         for upload, each in zip(uploads, ready, strict=True):
             sealed = await asyncio.to_thread(cipher.seal_bytes, keeping.CONTENT, each.object_id, upload.content)

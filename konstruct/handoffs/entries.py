@@ -17,10 +17,11 @@ from konstruct.errors import BadInput, Conflict, NotFound, Unavailable
 from konstruct.files import keeping
 from konstruct.handoffs import notes, owning
 from konstruct.handoffs.owning import Agent
-from konstruct.messages import MAX_BODY, SentFile, outgoing_words
+from konstruct.messages import MAX_BODY, SentFile, files_of, outgoing_words, storable
 from konstruct.tables import Conversation, Handoff, HandoffEntry, Message
 from konstruct.tables.base import utc_now
 from konstruct.vault import ContactCipher, Vault
+from konstruct.window import MESSAGE
 
 ENTRY: Final = "handoff entry"
 """What ciphers call the purpose of what is not a message."""
@@ -29,6 +30,10 @@ Source = Literal["slack", "api", "portal"]
 _PART: Final = " #"
 """Between a name and the number of a further part. No name that is given has a space."""
 ERASED: Final = "The person whom this was about was erased."
+ANOTHER_VERSION: Final = (
+    "Another version of this was taken already, and stands in the conversation. This one was not: to add it, send it"
+    " once more, as something new."
+)
 
 
 @dataclass(frozen=True)
@@ -75,17 +80,21 @@ async def write(
     Raises:
         NotFound: there is no such handoff, or its contact was erased.
         Conflict: some of it is for the contact, and they want to hear nothing more, or the conversation is not the
-            agent's, or the channel takes no message now; or something else came from there. Nothing was kept.
+            agent's, or the channel takes no message now; or something else came from there. Nothing was kept. What was
+        changed since it was taken is something else, too: whoever sent it must not believe that it was said.
         BadInput: it is empty or too long.
         Unavailable: a file lies in the store no longer; it has to be handed in again.
     """
     conversation, handoff = await owning.locked(session, handoff_id)
+    divided = notes.split(text)
     if before := await known(session, handoff, origin, "reply", "note"):
+        says = tuple(_parts(split, divided.says)) if divided.says else ()
+        sent = tuple((each.sent.media_type, each.sent.size) for each in files)
+        await _be_the_same(session, vault, before, _Content(says, divided.note, sent))
         return _written(handoff, before, is_new=False)
     if text.strip() or not files:
         _be_writable(text)
     cipher = await cipher_of(session, vault, handoff)
-    divided = notes.split(text)
     entries: list[HandoffEntry] = []
     outlook: Literal["open", "waits"] = "open"
     if divided.says or files:
@@ -129,6 +138,7 @@ async def note(session: AsyncSession, vault: Vault, handoff_id: UUID, by: Agent,
     _be_writable(text)
     _, handoff = await owning.locked(session, handoff_id)
     if before := await known(session, handoff, origin, "reply", "note"):
+        await _be_the_same(session, vault, before, _Content(note=text))
         return _written(handoff, before, is_new=False)
     entry = _noted(session, handoff, await cipher_of(session, vault, handoff), by, text, origin)
     session.add(entry)
@@ -244,6 +254,39 @@ async def known(session: AsyncSession, handoff: Handoff, origin: Origin, *kinds:
     if any(entry.handoff_id != handoff.id or entry.kind not in kinds for entry in found):
         raise Conflict("This key was used before, for something else: choose another one.")
     return found
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What came, or comes, under one name."""
+
+    said: tuple[str, ...] = field(default=(), repr=False)
+    note: str = field(default="", repr=False)
+    files: tuple[tuple[str, int], ...] = ()
+    """Types and sizes: names change where others are called so."""
+
+
+async def _be_the_same(session: AsyncSession, vault: Vault, before: Sequence[HandoffEntry], now: _Content) -> None:
+    """Raises Conflict where it is not what was taken; what is not there to read any more is not compared."""
+    contact_id = before[0].contact_id
+    cipher = (await vault.ciphers(session, [contact_id])).get(contact_id)
+    was, files = list[str](), list[tuple[str, int]]()
+    for entry in before:
+        if entry.message_id is None:
+            continue
+        message = await session.get(Message, (entry.tenant_id, entry.message_id))
+        if message is None or message.sealed is None or cipher is None:
+            return
+        if message.sealed_files is not None:
+            files += [(each.media_type, each.size) for each in files_of(message, cipher)]
+        else:
+            was.append(cipher.open(MESSAGE, message.id, message.sealed))
+    noted = [entry for entry in before if entry.kind == "note"]
+    if cipher is None or any(entry.sealed is None for entry in noted):
+        return
+    note = "".join(opened(entry, cipher) for entry in noted)
+    if _Content(tuple(was), note, tuple(files)) != replace(now, said=tuple(map(storable, now.said))):
+        raise Conflict(ANOTHER_VERSION)
 
 
 async def _not_yours(session: AsyncSession, handoff: Handoff) -> str:

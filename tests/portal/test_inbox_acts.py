@@ -269,6 +269,22 @@ class TestWriting:
         page = await ana.look()
         assert ("Hello, Ana here." in page, "// a bit odd" in page, "Queued" in page) == (True, True, True)
 
+    async def test_what_was_changed_after_a_lost_answer_is_refused_and_goes_out_by_the_next_form(
+        self, ana: Visitor, office: Office, asked: Accepted
+    ) -> None:
+        handoff, message = await owned_by(office, asked, ana), new_id()
+        await ana.took("reply", handoff=handoff, text="On Monday.", message=message)
+        text = "On Tuesday."
+        answer = await ana.act("reply", is_script=True, handoff=handoff, text=text, message=message)
+        assert (answer.status_code, "This one was not" in toast(answer)) == (409, True)
+        page = await ana.act("reply", handoff=handoff, text=text, message=message)
+        assert (page.status_code, "This one was not" in page.text, text in page.text) == (409, True, True)
+        assert await said(office) == ["On Monday."]
+        [form] = re.findall(r'<form[^>]*action="[^"]*/reply".*?</form>', page.text, re.DOTALL)
+        [fresh] = re.findall(r'name="message" value="([^"]+)"', form)
+        await ana.took("reply", handoff=handoff, text=text, message=fresh)
+        assert await said(office) == ["On Monday.", text]
+
     async def test_each_form_of_a_page_counts_by_itself(self, ana: Visitor, office: Office, asked: Accepted) -> None:
         await owned_by(office, asked, ana)
         named = re.findall(r'name="message" value="([^"]+)"', await ana.look())

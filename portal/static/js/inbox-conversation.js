@@ -43,7 +43,9 @@ const storage = {
   },
 };
 
-const keyOf = (kind) => `inbox:${conversation()}:${kind}`;
+const keyOf = (kind, of = conversation()) => `inbox:${of}:${kind}`;
+/** Under which name it was sent, as long as nobody knows whether it got there: also when the page is loaded anew. */
+const nameOf = (kind, of) => `${keyOf(kind, of)}:name`;
 const forms = () => [...document.querySelectorAll("[data-composer] form[data-writes]")];
 
 function restore() {
@@ -51,6 +53,8 @@ function restore() {
     const kept = storage.get(keyOf(form.dataset.writes));
     const text = form.elements.text;
     if (kept && !text.value) text.value = kept;
+    const under = storage.get(nameOf(form.dataset.writes));
+    if (under) form.elements.message.value = under;
     name(form);
     grow(text);
   }
@@ -107,6 +111,7 @@ async function act(form, submitter) {
   const writes = form.dataset.writes;
   const of = conversation();
   name(form);
+  if (writes) storage.set(nameOf(writes, of), form.elements.message.value);
   // Fields of the form, files among them; and the button's own, where it has one.
   const body = new FormData(form, submitter);
   const isMultipart = form.enctype === "multipart/form-data";
@@ -125,6 +130,10 @@ async function act(form, submitter) {
     if (response.ok) {
       form.closest("dialog")?.close();
       sent(form, of, writes);
+    } else if (response.status === 409) {
+      // Nothing of it was taken, though another version may have been before: sent again, it is something new.
+      if (writes) storage.set(nameOf(writes, of), "");
+      name(form, true);
     }
     tell(html, response.ok);
   } catch {
@@ -141,7 +150,8 @@ function sent(form, of, writes) {
     name(form, true);
     return;
   }
-  storage.set(`inbox:${of}:${writes}`, "");
+  storage.set(keyOf(writes, of), "");
+  storage.set(nameOf(writes, of), "");
   if (!form.isConnected) return;
   form.reset();
   form.elements.text.value = "";

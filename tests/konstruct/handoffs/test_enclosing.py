@@ -127,6 +127,17 @@ class TestSending:
         assert (again.is_new, again.message_ids) == (False, first.message_ids)
         assert len(await desk.words()) == len(desk.store.kept) == 2
 
+    @pytest.mark.parametrize("changed", [(), (PDF,), (PHOTO, PDF), (PDF, PHOTO, PDF)])
+    async def test_with_other_files_it_is_not_the_same_and_nothing_is_kept(
+        self, desk: Desk, changed: tuple[Upload, ...]
+    ) -> None:
+        origin = an_origin()
+        await desk.send(PDF, PHOTO, text="Here.", origin=origin)
+        with pytest.raises(Conflict, match="This one was not"):
+            await desk.send(*changed, text="Here.", origin=origin)
+        assert len(await desk.words()) == 3
+        assert len(desk.store.kept) == 2
+
     async def test_of_two_that_come_at_once_one_is_taken_and_the_others_files_are_removed(self, desk: Desk) -> None:
         origin = an_origin()
         ready = [await desk.ready(PDF, origin=origin) for _ in range(2)]

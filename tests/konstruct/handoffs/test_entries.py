@@ -246,6 +246,33 @@ class TestRepetitions:
         with pytest.raises(Conflict, match="was used before"):
             await ask(office, handoff_id, origin)
 
+    @pytest.mark.parametrize("changed", ["Hello!", "Hello\n// another note", "// note", "Hello", "Hello // note"])
+    async def test_what_was_changed_meanwhile_is_not_taken_for_what_was_said(
+        self, office: Office, asked: Accepted, changed: str
+    ) -> None:
+        handoff_id, origin = await owned(office, asked), an_origin()
+        await write(office, handoff_id, "Hello\n// note", origin=origin)
+        with pytest.raises(Conflict, match="This one was not"):
+            await write(office, handoff_id, changed, origin=origin)
+        assert [message.body for message in await words(office)] == ["Hello"]
+        assert await kept(office) == [("note", "// note")]
+
+    async def test_a_note_that_was_changed_meanwhile_is_not_taken_for_the_one_that_is_kept(
+        self, office: Office, asked: Accepted
+    ) -> None:
+        handoff_id, origin = await owned(office, asked), an_origin()
+        await note(office, handoff_id, "Kind", origin=origin)
+        assert not (await note(office, handoff_id, "Kind", origin=origin)).is_new
+        for again in (note, write):
+            with pytest.raises(Conflict, match="This one was not"):
+                await again(office, handoff_id, "Kind and patient", origin=origin)
+        assert await kept(office) == [("note", "Kind")]
+
+    async def test_what_cannot_be_stored_as_it_came_is_the_same_again(self, office: Office, asked: Accepted) -> None:
+        handoff_id, origin = await owned(office, asked), an_origin()
+        await write(office, handoff_id, "He\0llo \ud800", origin=origin)
+        assert not (await write(office, handoff_id, "He\0llo \ud800", origin=origin)).is_new
+
 
 class TestWhatAModelIsToWrite:
     @pytest.mark.parametrize("kind", ["draft", "summary"])
