@@ -10,7 +10,7 @@ from konstruct.conversations import lock
 from konstruct.errors import BadInput, Conflict, NotAllowed, NotFound
 from konstruct.satisfaction import answering
 from konstruct.satisfaction.answering import Taken
-from konstruct.tables import Contact
+from konstruct.tables import Contact, Rating
 
 TOO_LATE: Final = "It is too late for a rating: this was asked more than a day ago."
 
@@ -27,11 +27,11 @@ async def press(session: AsyncSession, connection_id: UUID, external_id: str, bu
     chosen = answering.pressed_score(button_id)
     if chosen is None:
         raise BadInput("This button is not known.")
-    found = await answering.find(session, chosen[0])
-    if found is None:
+    # The conversation before the rest, as everybody locks them: a number that is written meanwhile does so, too.
+    conversation_id = await session.scalar(select(col(Rating.conversation_id)).where(col(Rating.id) == chosen[0]))
+    if conversation_id is None:
         raise NotFound("This question is not there any more.")
-    conversation = await lock(session, found.conversation_id)
-    # Once more, now that nobody else can change it.
+    conversation = await lock(session, conversation_id)
     rating = await answering.find(session, chosen[0])
     if rating is None or conversation.connection_id != connection_id:
         raise NotFound("This question is not there any more.")

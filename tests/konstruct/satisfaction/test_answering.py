@@ -4,13 +4,14 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 from sqlmodel import col
 
-from konstruct import inbox, window
+from konstruct import conversations, inbox, window
 from konstruct.errors import BadInput, Conflict, NotAllowed, NotFound
 from konstruct.inbox import Accepted, Inbound
 from konstruct.satisfaction import answering, pressing, texts
+from konstruct.satisfaction.answering import Taken
 from konstruct.tables import Connection, Message, Rating
 from konstruct.tables.base import utc_now
 from tests.konstruct.satisfaction.place import choose, let_pass, put_question, ratings
@@ -148,6 +149,31 @@ async def test_of_many_answers_at_once_one_is_thanked(office: Office, asked: Acc
     assert len([each for each in outcomes if each.notice_id is not None]) == 1
     assert len(await office.events("rating.given")) == 1
     assert await score(office) in texts.SCORES
+
+
+async def test_a_button_and_a_number_at_once_do_not_stand_in_each_others_way(office: Office, asked: Accepted) -> None:
+    [rating] = await ratings(office)
+    button = texts.buttons(rating.id)[3]["id"]
+
+    async def press() -> Taken:
+        async with office.session() as session:
+            return (await pressing.press(session, office.connection_id, "U1", button))[1]
+
+    async with office.session() as session:
+        conversation = await conversations.lock(session, asked.conversation_id)
+        pressing_it = asyncio.create_task(press())
+        me = (await session.execute(text("select pg_backend_pid()"))).scalar_one()
+        waiting = text("select count(*) from pg_stat_activity where :me = any (pg_blocking_pids(pid))")
+        while not (await session.execute(waiting, {"me": me})).scalar_one():
+            assert not pressing_it.done()
+        written = await answering.take(session, conversation, rating.contact_id, "5")
+    pressed = await pressing_it
+
+    assert written is not None
+    assert (written.score, written.thanks_id is not None) == (5, True)
+    # What came last stands, and thanks came once.
+    assert (pressed.score, pressed.thanks_id) == (4, None)
+    assert await score(office) == 4
 
 
 async def test_whoever_was_not_helped_is_offered_a_person_where_that_is_heard(office: Office, asked: Accepted) -> None:
