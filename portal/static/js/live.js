@@ -15,8 +15,18 @@ const LEAST_BETWEEN = 700;
 const LONGEST_WAIT = 30_000;
 /** A server that is started anew is back by then; nobody needs to hear of it. */
 const FORGIVEN = 4_000;
+// A browser lets six requests to a host through at a time, and a stream is one for as long as it lasts: with a stream in
+// every tab, no page could be had any more. So few tabs listen, each with a lock; of those that nobody sees, one.
+const SEEN = ["konstruct-live:0", "konstruct-live:1", "konstruct-live:2"];
+const UNSEEN = ["konstruct-live:unseen"];
+const PATIENCE = 500;
 
 let source = null;
+/** The place that is held or waited for among those who listen. */
+let turn = null;
+/** By which tabs that listen tell those that do not. */
+const others = "BroadcastChannel" in window ? new BroadcastChannel("konstruct-live") : null;
+let heardOfList = "";
 let address = "";
 let heardAt = Date.now();
 let failures = 0;
@@ -40,11 +50,14 @@ export function refresh(part) {
   asked.done = (async () => {
     const began = Date.now();
     try {
-      for (const url of new Set(regions(part).map((each) => each.dataset.liveUrl))) await fetched(part, url);
+      const urls = new Set(regions(part).map((each) => each.dataset.liveUrl));
+      for (const url of urls) await fetched(part, url);
+      if (!source && urls.size) settled();
       document.dispatchEvent(new CustomEvent("live:fresh", { detail: { part } }));
-    } catch {
+    } catch (error) {
       // Away for a moment: the stream tells when it is back, or the next look does.
       left.add(part);
+      if (!source && !(Number(error.message) < 500)) troubledSince ||= Date.now();
     }
     await new Promise((resolve) => setTimeout(resolve, Math.max(0, LEAST_BETWEEN - (Date.now() - began))));
     waiting.delete(part);
@@ -83,14 +96,61 @@ function isNew(part, digest) {
 /** Listens to another stream, or anew. */
 export function follow(url) {
   address = url;
+  queue();
   connect();
 }
 
-function connect() {
+const mayListen = () => !navigator.locks || (turn !== null && turn.isHeld);
+
+/** Waits for a place among those who listen, as a tab that is seen or as one that is not. */
+function queue() {
+  const names = document.hidden ? UNSEEN : SEEN;
+  if (!navigator.locks || turn?.names === names) return;
+  turn?.end();
+  close();
+  troubledSince = 0;
+  const rest = new AbortController();
+  let release;
+  const isOver = new Promise((resolve) => (release = resolve));
+  const mine = { names, isHeld: false, end: () => (rest.abort(), release()) };
+  turn = mine;
+  const held = () => {
+    if (mine.isHeld || turn !== mine) return undefined;
+    mine.isHeld = true;
+    rest.abort();
+    connect();
+    return isOver;
+  };
+  for (const name of names)
+    navigator.locks.request(name, { signal: rest.signal }, held).catch(() => {
+      // Another place was to be had, or none is wanted any more.
+    });
+}
+
+function close() {
   clearTimeout(retry);
   source?.close();
   source = null;
-  if (!address || !("EventSource" in window)) return;
+}
+
+/** What a tab that listens heard of the list: how many wait is the same whatever else is shown. */
+function hear({ stream, told }) {
+  if (source || stream !== place(address)) return;
+  document.dispatchEvent(new CustomEvent("live:told", { detail: { part: "list", ...told } }));
+  if (document.hidden || told.digest === heardOfList) return;
+  heardOfList = told.digest;
+  lookAtAll();
+}
+
+const place = (url) => url && new URL(url, location.href).pathname;
+
+function lookAtAll() {
+  for (const part of ["list", "conversation"]) refresh(part);
+}
+
+function connect() {
+  close();
+  if (!address || !mayListen() || !("EventSource" in window)) return;
   heardAt = Date.now();
   const opened = new EventSource(address);
   source = opened;
@@ -105,6 +165,7 @@ function connect() {
       settled();
       const told = JSON.parse(event.data);
       document.dispatchEvent(new CustomEvent("live:told", { detail: { part, ...told } }));
+      if (part === "list") others?.postMessage({ stream: place(address), told });
       if (isNew(part, told.digest)) refresh(part);
     });
   heard("presence", (event) =>
@@ -159,21 +220,12 @@ function look() {
 
 // -- Beginning ------------------------------------------------------------------------------------------------------
 
-/** With every tab listening for itself, browsers would soon let none through. Of those that nobody looks at, one does. */
-function rest() {
-  if (!document.hidden) {
-    if (!source) connect();
-    return;
-  }
-  const isShown = new Promise((resolve) => document.addEventListener("visibilitychange", resolve, { once: true }));
-  if (!navigator.locks) return;
-  navigator.locks.request("konstruct-live", { ifAvailable: true }, (lock) => {
-    if (lock) return isShown;
-    clearTimeout(retry);
-    source?.close();
-    source = null;
-    return undefined;
-  });
+/** Shown or hidden, a tab waits in another queue; where no place is to be had, one look brings what was missed. */
+function turned() {
+  queue();
+  setTimeout(() => {
+    if (!source && !document.hidden) lookAtAll();
+  }, PATIENCE);
 }
 
 function start() {
@@ -183,9 +235,10 @@ function start() {
   follow(listener.dataset.liveStream);
   setInterval(look, 1_000);
   setInterval(() => {
-    if (!source && !document.hidden) for (const part of ["list", "conversation"]) refresh(part);
+    if (!source && !document.hidden) lookAtAll();
   }, LOOK_EVERY);
-  document.addEventListener("visibilitychange", rest);
+  document.addEventListener("visibilitychange", turned);
+  others?.addEventListener("message", (event) => hear(event.data));
   // What was left alone because something in it was open can be taken over now.
   for (const event of ["close", "toggle", "compositionend"])
     document.addEventListener(event, () => setTimeout(() => [...left].forEach(refresh)), true);
