@@ -176,6 +176,52 @@ class TestWriting:
         await expect(desk.box).to_have_value("")
         assert await desk.said() == ["Did you get this?"]
 
+    async def test_what_is_changed_after_a_lost_answer_is_not_taken_for_said(self, desk: Desk) -> None:
+        await desk.owned()
+        page = await desk.open()
+
+        async def lose(route: Route) -> None:
+            await route.fetch()
+            await route.abort()
+
+        await page.route("**/reply", lose)
+        await desk.box.fill("On Monday.")
+        await desk.box.press("Control+Enter")
+        await expect(page.get_by_text("The portal does not answer.").first).to_be_visible()
+        await page.unroute("**/reply")
+        # Also where the page was loaded anew meanwhile, it is known under which name it was sent.
+        page.on("dialog", lambda dialog: dialog.accept())
+        await desk.open()
+        await expect(desk.box).to_have_value("On Monday.")
+        await desk.box.fill("On Tuesday.")
+        await desk.box.press("Control+Enter")
+        await expect(page.get_by_text("This one was not").first).to_be_visible()
+        await expect(desk.box).to_have_value("On Tuesday.")
+        assert await desk.said() == ["On Monday."]
+        await desk.box.press("Control+Enter")
+        await expect(desk.box).to_have_value("")
+        assert await desk.said() == ["On Monday.", "On Tuesday."]
+
+    async def test_loaded_anew_after_a_lost_answer_it_is_said_once(self, desk: Desk) -> None:
+        await desk.owned()
+        page = await desk.open()
+
+        async def lose(route: Route) -> None:
+            await route.fetch()
+            await route.abort()
+
+        await page.route("**/reply", lose)
+        await desk.box.fill("Once.")
+        await desk.box.press("Control+Enter")
+        await expect(page.get_by_text("The portal does not answer.").first).to_be_visible()
+        await page.unroute("**/reply")
+        page.on("dialog", lambda dialog: dialog.accept())
+        await desk.open()
+        await expect(desk.box).to_have_value("Once.")
+        await desk.box.press("Control+Enter")
+        await expect(desk.box).to_have_value("")
+        assert await desk.said() == ["Once."]
+
     async def test_taken_from_under_ones_hands_the_text_is_kept_and_it_says_who_has_it(
         self, desk: Desk, office: Office
     ) -> None:
@@ -247,6 +293,16 @@ class TestReading:
         await page.get_by_role("link", name="Earlier messages").click()
         await expect(lines).to_have_count(122)
         await expect(page.get_by_role("link", name="Earlier messages")).to_have_count(0)
+
+    @pytest.mark.parametrize("wrong_by", [timedelta(hours=-1), timedelta(hours=1)])
+    async def test_how_long_somebody_waits_is_told_by_the_servers_clock(self, desk: Desk, wrong_by: timedelta) -> None:
+        await hand_off(desk.office, desk.asked)
+        page = desk.page
+        shift = int(wrong_by.total_seconds() * 1_000)
+        await page.add_init_script(f"const right = Date.now; Date.now = () => right() + {shift};")
+        await desk.open()
+        await expect(page.locator(".inbox-rows time").first).to_have_text("now")
+        await expect(page.locator("#inbox-conversation").get_by_text("waits since just now")).to_be_visible()
 
     async def test_what_came_since_one_looked_is_marked(self, desk: Desk, office: Office) -> None:
         page = await desk.open()

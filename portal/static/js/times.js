@@ -29,7 +29,17 @@ function formats() {
 
 const format = formats();
 
-export function ago(moment, now = Date.now()) {
+// By the server's clock: that of a computer may be wrong by hours, and a contact waits as long as they do.
+const LEAST_SKEW = 30_000;
+const skew = (() => {
+  const since = performance.now() - (performance.getEntriesByType("navigation")[0]?.responseStart ?? 0);
+  const arrived = Date.now() - since;
+  const ahead = arrived - Number(document.documentElement.dataset.now || arrived);
+  return Math.abs(ahead) < LEAST_SKEW ? 0 : ahead;
+})();
+const clock = () => Date.now() - skew;
+
+export function ago(moment, now = clock()) {
   const seconds = Math.round((moment - now) / 1000);
   if (Math.abs(seconds) < 45) return seconds > 0 ? "in a moment" : "just now";
   if (Math.abs(seconds) > 6 * 86400) return format.date.format(moment);
@@ -38,7 +48,7 @@ export function ago(moment, now = Date.now()) {
 }
 
 /** As little of it as tells: `12 min`, `3 h`, `2 d`, then the date. */
-function short(moment, now = Date.now()) {
+function short(moment, now = clock()) {
   const seconds = Math.abs(now - moment) / 1000;
   if (seconds < 60) return "now";
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
