@@ -156,6 +156,8 @@ class Services:
     async def close(self) -> None:
         # What nobody used was never opened.
         opened = vars(self)
+        if "watching" in opened:
+            await self.watching.close()
         if "http" in opened:
             await self.http.close()
         for close in self._to_close:

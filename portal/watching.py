@@ -56,9 +56,13 @@ class Watch:
         self.looked_at: Counter[UUID] = Counter()
         self._changed = asyncio.Event()
         self._hurry = asyncio.Event()
+        self._is_over = False
 
-    async def changed(self, within: float) -> None:
-        """Returns when something is new, or after so many seconds."""
+    async def changed(self, known: Seen | None, within: float) -> None:
+        """Returns when something else is seen than what is known, when it is over, or after so many seconds."""
+        # Whoever was busy with telling may have missed the call.
+        if self.seen is not known or self._is_over:
+            return
         with suppress(TimeoutError):
             async with asyncio.timeout(within):
                 await self._changed.wait()
@@ -66,6 +70,10 @@ class Watch:
     def wake(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
+
+    def end(self) -> None:
+        self._is_over = True
+        self.wake()
 
     def hurry(self) -> None:
         """Has the next look be at once."""
@@ -129,6 +137,7 @@ class Watching:
         self._every = every
         self._watches: dict[UUID, Watch] = {}
         self._tasks: dict[UUID, asyncio.Task[None]] = {}
+        self._ending: set[asyncio.Task[None]] = set()
         self._of_person: Counter[UUID] = Counter()
         self._counted: dict[UUID, tuple[int, float]] = {}
         """How many wait, and until when that is taken for true."""
@@ -177,10 +186,20 @@ class Watching:
                 watch.looked_at -= Counter([conversation_id])
             if not watch.listeners:
                 del self._watches[tenant_id]
-                self._tasks.pop(tenant_id).cancel()
+                task = self._tasks.pop(tenant_id)
+                task.cancel()
+                self._ending.add(task)
+                task.add_done_callback(self._ending.discard)
+
+    async def close(self) -> None:
+        """Before what it looks by is closed: a look that is cut off lets go of its connection."""
+        tasks = [*self._tasks.values(), *self._ending]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def end(self) -> None:
         """Has every stream end: the server stops."""
         self.is_over = True
         for watch in self._watches.values():
-            watch.wake()
+            watch.end()

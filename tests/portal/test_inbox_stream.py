@@ -82,6 +82,22 @@ async def test_as_long_as_nothing_happens_nothing_is_told(url: str, office: Offi
             assert (await ear.hear("ping", "list", "conversation"))[0] == "ping"
 
 
+async def test_what_becomes_known_while_somebody_is_being_told_is_told_next(database: Database, office: Office) -> None:
+    """A slow reader, to whom the end of the server would otherwise come late, too."""
+    watching = Watching(database, None, every=QUICK)
+    async with asyncio.timeout(SOON), watching.listen(office.tenant_id, new_id(), None) as watch:
+        await watch.changed(None, SOON)
+        told = watch.seen
+        await hand_off(office, await office.say("A person, please"))
+        while watch.seen is told:
+            await watch.changed(watch.seen, SOON)
+        before = asyncio.get_running_loop().time()
+        await watch.changed(told, SOON)
+        watching.end()
+        await watch.changed(watch.seen, SOON)
+        assert asyncio.get_running_loop().time() - before < SOON / 2
+
+
 async def test_what_others_say_elsewhere_is_told_where_all_is_shown(url: str, office: Office, agent: Enrolled) -> None:
     async with listening(url, agent) as needs, listening(url, agent, view="all") as everything:
         before = await everything.until("list", waiting=0)

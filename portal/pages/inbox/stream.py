@@ -70,17 +70,18 @@ async def _events(
         # What makes browsers and what is between take it for begun.
         yield "retry: 1000\n\n"
         while not watching.is_over:
-            if watch.seen is not None:
-                for name, data in _told(watch.seen, member, key, conversation_id, of_everything=of_everything):
+            seen = watch.seen
+            if seen is not None:
+                for name, data in _told(seen, member, key, conversation_id, of_everything=of_everything):
                     if told.get(name) != data:
                         told[name] = data
                         yield _event(name, data)
                 # After that, all is told anew: only so a page knows that it is up to date.
-                if watch.seen.is_away:
+                if seen.is_away:
                     told = {"away": told.get("away", "")}
                 else:
                     told.pop("away", None)
-            await watch.changed(check_at - time.monotonic())
+            await watch.changed(seen, check_at - time.monotonic())
             if time.monotonic() < check_at:
                 continue
             check_at = time.monotonic() + watching.ping_every
