@@ -20,12 +20,13 @@ from konstruct.db import Database
 from konstruct.desk import people
 from konstruct.embedded.loopback import free_port
 from konstruct.handoffs import owning
+from konstruct.identity import new_id
 from konstruct.settings import Settings
 from konstruct.tables import UserSession
 from konstruct.vault import Vault
 from portal import watching
 from tests.support.commands import CHECKOUT
-from tests.support.ears import SOON, listening, served
+from tests.support.ears import QUICK, SOON, listening, served
 from tests.support.handoffs import GRACE, claim, hand_off, seat
 from tests.support.members import COOKIE, Enrolled, enrolled
 from tests.support.office import Office, open_office
@@ -84,8 +85,8 @@ async def test_as_long_as_nothing_happens_nothing_is_told(url: str, office: Offi
 
 async def test_what_becomes_known_while_somebody_is_being_told_is_told_next(database: Database, office: Office) -> None:
     """A slow reader, to whom the end of the server would otherwise come late, too."""
-    watching = Watching(database, None, every=QUICK)
-    async with asyncio.timeout(SOON), watching.listen(office.tenant_id, new_id(), None) as watch:
+    looking = watching.Watching(database, None, every=QUICK)
+    async with asyncio.timeout(SOON), looking.listen(office.tenant_id, new_id(), None) as watch:
         await watch.changed(None, SOON)
         told = watch.seen
         await hand_off(office, await office.say("A person, please"))
@@ -93,7 +94,7 @@ async def test_what_becomes_known_while_somebody_is_being_told_is_told_next(data
             await watch.changed(watch.seen, SOON)
         before = asyncio.get_running_loop().time()
         await watch.changed(told, SOON)
-        watching.end()
+        looking.end()
         await watch.changed(watch.seen, SOON)
         assert asyncio.get_running_loop().time() - before < SOON / 2
 
