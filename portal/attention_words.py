@@ -29,7 +29,7 @@ def tell(matter: Matter, member: Member) -> Told:
     if matter.connection is not None:
         return _connection(matter.connection, member)
     base = f"/t/{member.tenant_slug}"
-    title, says, tone, icon = _sentences(matter)
+    title, says, tone, icon = _sentences(matter, member)
     href, act = None, ""
     if matter.kind == "handoffs" and member.may("inbox.read"):
         href, act = f"{base}/inbox", "Open the inbox"
@@ -64,16 +64,23 @@ def _connection(seen: Seen, member: Member) -> Told:
     )
 
 
-def _sentences(matter: Matter) -> tuple[str, str, Tone, str]:
+def _sentences(matter: Matter, member: Member) -> tuple[str, str, Tone, str]:
     name, many = matter.name, matter.count
     reason = f" {matter.reason}" if matter.reason else ""
     match matter.kind:
         case "handoffs":
             title = "Somebody waits for a person" if many == 1 else f"{many} people wait for a person"
-            return title, "Take it over in the inbox, or in Slack.", "danger", "life-buoy"
+            says = (
+                "Take it over in the inbox, or in Slack."
+                if member.may("inbox.act")
+                else "Agents take over in the inbox."
+            )
+            return title, says, "danger", "life-buoy"
         case "approvals":
             title = "A decision is waited for" if many == 1 else f"{many} decisions are waited for"
-            return title, "Say yes or no here, or in Slack where the question was asked.", "warning", "hand"
+            here = "Say yes or no here, or in Slack where the question was asked."
+            says = here if member.may("approvals.decide") else "Agents, admins and owners decide."
+            return title, says, "warning", "hand"
         case "model_key":
             return (
                 f"Your key for {NAMES.get(name, name)} is refused",

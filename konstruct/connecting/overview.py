@@ -13,7 +13,7 @@ from sqlmodel import col, select
 from konstruct.db import among
 from konstruct.errors import NotFound
 from konstruct.identity import ConnectionId
-from konstruct.tables import Connection, Conversation, Employee, EmployeeBinding, EmployeeVersion
+from konstruct.tables import Connection, Conversation, Employee, EmployeeBinding, EmployeeDraft, EmployeeVersion
 
 _NO_CHANNEL: Final = "rehearsal"
 """Where operators try out drafts; nobody else writes there."""
@@ -55,19 +55,23 @@ class Seen:
 
 
 async def employees(session: AsyncSession) -> list[Served]:
-    """All of the session's tenant's by name, those that were archived among them."""
+    """All of the session's tenant's by name, those that were archived among them; a draft speaks for what never was
+    published."""
+    drafted = func.nullif(col(EmployeeDraft.content)["name"].as_string(), "")
+    name = func.coalesce(col(EmployeeVersion.name), drafted, col(Employee.key)).label("name")
     query = (
-        select(Employee.id, Employee.key, Employee.archived_at, EmployeeVersion.name)
+        select(Employee.id, Employee.key, Employee.archived_at, name)
         .outerjoin(
             EmployeeVersion,
             (col(EmployeeVersion.employee_id) == col(Employee.id))
             & (col(EmployeeVersion.number) == col(Employee.published_version)),
         )
+        .outerjoin(EmployeeDraft, col(EmployeeDraft.employee_id) == col(Employee.id))
         .order_by(col(Employee.created_at))
     )
     rows = await session.execute(query)
-    served = [Served(row.id, row.key, row.name or row.key, row.archived_at is not None) for row in rows]
-    return sorted(served, key=lambda each: each.name)
+    served = [Served(row.id, row.key, row.name, row.archived_at is not None) for row in rows]
+    return sorted(served, key=lambda each: each.name.casefold())
 
 
 async def every(session: AsyncSession) -> list[Seen]:

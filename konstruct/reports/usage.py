@@ -154,8 +154,8 @@ async def report(session: AsyncSession, period: Period, known: Known, narrowed: 
     """Of the session's tenant. For numbers that agree with each other the session is to be a snapshot."""
     narrowed = narrowed or Narrowed()
     bars, sums = await _sums(session, period, known, narrowed)
-    _, conversations = await _total(session, period.start, period.end, narrowed)
-    before, conversations_before = await _total(session, period.before.start, period.before.end, narrowed)
+    _, conversations = await total(session, period.start, period.end, narrowed)
+    before, conversations_before = await total(session, period.before.start, period.before.end, narrowed)
     names = dict(known.employees.values())
     return Report(
         period,
@@ -167,6 +167,20 @@ async def report(session: AsyncSession, period: Period, known: Known, narrowed: 
         bars,
         {by: _rows(sums[by], names if by == "employee" else {}) for by in BYS},
     )
+
+
+async def total(
+    session: AsyncSession, start: datetime, end: datetime, narrowed: Narrowed | None = None
+) -> tuple[Amount, int]:
+    """Of the session's tenant, with the number of conversations."""
+    narrowed = narrowed or Narrowed()
+    talks = sql_select(func.bool_and(col(Usage.is_rehearsal)).label("is_test"), *AMOUNTS)
+    if narrowed.connection_id is not None:
+        talks = talks.join(Conversation, OF_CONVERSATION)
+    one = talks.where(condition(start, end, narrowed)).group_by(col(Usage.conversation_id)).subquery().c
+    sums = [func.coalesce(func.sum(one[each.name]), 0) for each in AMOUNTS]
+    count, *rest = (await session.execute(sql_select(func.count().filter(one.is_test.is_(False)), *sums))).one()
+    return amount(rest), count
 
 
 def added(amounts: Iterable[Amount]) -> Amount:
@@ -258,17 +272,6 @@ def _in_all_ways(period: Period, narrowed: Narrowed) -> Select[Any]:
     return sql_select(func.grouping(*ways), one.bar, one.is_rehearsal, *ways, *added_up).group_by(
         func.grouping_sets(tuple_(one.bar), *sets)
     )
-
-
-async def _total(session: AsyncSession, start: datetime, end: datetime, narrowed: Narrowed) -> tuple[Amount, int]:
-    """With the number of conversations."""
-    talks = sql_select(func.bool_and(col(Usage.is_rehearsal)).label("is_test"), *AMOUNTS)
-    if narrowed.connection_id is not None:
-        talks = talks.join(Conversation, OF_CONVERSATION)
-    one = talks.where(condition(start, end, narrowed)).group_by(col(Usage.conversation_id)).subquery().c
-    sums = [func.coalesce(func.sum(one[each.name]), 0) for each in AMOUNTS]
-    count, *rest = (await session.execute(sql_select(func.count().filter(one.is_test.is_(False)), *sums))).one()
-    return amount(rest), count
 
 
 def _key(by: By, value: Any, is_test: bool, known: Known) -> str:

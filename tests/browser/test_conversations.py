@@ -67,7 +67,7 @@ async def test_the_list_is_narrowed_down_and_kept_in_the_address(page_as: PageAs
     rows = page.locator(".conversation-row")
     everything = await rows.count()
     await page.get_by_label("Rating").select_option("good")
-    await page.get_by_role("button", name="Show").click()
+    await page.get_by_role("button", name="Apply").click()
     await expect(page).to_have_url(re.compile("rating=good"))
     await expect(rows).not_to_have_count(everything)
     await expect(rows.filter(has_text=re.compile("[45] of 5"))).to_have_count(await rows.count())

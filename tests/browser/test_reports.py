@@ -115,7 +115,7 @@ async def test_without_javascript_there_are_tables(browser: Browser, portal_url:
     await expect(page.locator("#cost canvas")).to_be_hidden()
     await expect(page.get_by_role("table", name="Cost by employee")).to_be_visible()
     await page.get_by_label("Employee", exact=True).select_option("ada")
-    await page.get_by_role("button", name="Show", exact=True).click()
+    await page.get_by_role("button", name="Apply", exact=True).click()
     await expect(page).to_have_url(re.compile(r"employee=ada"))
     await expect(page.locator("#rows tbody tr")).to_have_count(2)
     await context.close()

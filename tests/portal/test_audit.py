@@ -64,6 +64,12 @@ def actions_in_the_code() -> Iterator[str]:
         for path in sorted((CHECKOUT / part).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.Call):
+                    if isinstance(node.func, ast.Name) and node.func.id == "_record":
+                        yield from (
+                            each.value
+                            for each in node.args
+                            if isinstance(each, ast.Constant) and isinstance(each.value, str) and "." in each.value
+                        )
                     for keyword in node.keywords:
                         value = keyword.value
                         if keyword.arg == "action" and isinstance(value, ast.Constant) and "." in str(value.value):

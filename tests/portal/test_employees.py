@@ -220,7 +220,7 @@ async def test_rules_are_tried_on_what_was_said(desk: Desk) -> None:
     assert "Thank you!" not in page.text
     assert [event.action for event in await desk.office.events("handoff.asked")] == []
     page = await desk.post("/ada/edit", {**ADA, **rules, "rule.0.name": "Not a name", "edit": "try"})
-    assert "Mend the rules first." in page.text
+    assert "Correct the rules first." in page.text
 
 
 async def test_a_picture_is_made_small_and_shown_to_members_alone(desk: Desk, database: Database, vault: Vault) -> None:

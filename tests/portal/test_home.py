@@ -1,5 +1,6 @@
 """Home says what needs somebody, to each as much as they can do about it; and leads to the first three steps."""
 
+import html
 import re
 
 import httpx
@@ -124,3 +125,23 @@ async def test_nothing_of_rehearsals_or_of_others_is_told(office: Office, databa
     async with office.session() as session:
         await session.execute(update(Connection).values(status="disconnected"))
         assert await attention.matters(session) == []
+
+
+async def test_the_day_so_far_stands_in_numbers(portal: httpx.AsyncClient, office: Office) -> None:
+    owner = await member(office)
+    assert 'aria-label="Today"' not in await home(portal, owner)
+
+    await office.exchange("Where is my order?", "With you by Thursday.")
+    page = await home(portal, owner)
+    numbers = re.findall(r'<span class="figure-value">(.*?)</span>', page)
+    assert numbers[:2] == ["1", "100.0%"]
+    [leads_to] = set(re.findall(r'href="(/t/[^"]+/outcomes\?[^"]+)"', page))
+    assert (await portal.get(html.unescape(leads_to))).status_code == 200
+
+
+async def test_who_only_looks_is_not_told_to_act(portal: httpx.AsyncClient, office: Office) -> None:
+    await hand_off(office, await office.say())
+    assert "Take it over" in await home(portal, await member(office, "agent"))
+    page = await home(portal, await member(office, "viewer"))
+    assert "Agents take over in the inbox." in page
+    assert "Take it over" not in page

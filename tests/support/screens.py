@@ -61,6 +61,10 @@ async def _remove(page: Page) -> None:
     await page.get_by_role("button", name="Remove…").locator("visible=true").click()
 
 
+async def _drawn(page: Page) -> None:
+    await expect(page.locator(".chart").first).to_be_visible()
+
+
 SCREENS: Final = (
     Screen("sign-in", "/sign-in", "nobody"),
     Screen("sign-up", "/sign-up", "nobody"),
@@ -85,6 +89,20 @@ SCREENS: Final = (
     Screen("hand-off", "/t/{tenant}/settings/desk"),
     Screen("api-keys", "/t/{tenant}/settings/api-keys"),
     Screen("security", "/account/security"),
+    Screen("inbox", "/t/{tenant}/inbox"),
+    Screen("inbox-conversation", "/t/{tenant}/inbox/{mine}"),
+    Screen("inbox-conversation-dark", "/t/{tenant}/inbox/{mine}", scheme="dark"),
+    Screen("inbox-phone", "/t/{tenant}/inbox", is_phone=True),
+    Screen("conversation", "/t/{tenant}/conversations/{eventful}"),
+    Screen("approvals", "/t/{tenant}/approvals"),
+    Screen("contact", "/t/{tenant}/contacts/{contact}"),
+    Screen("knowledge", "/t/{tenant}/knowledge"),
+    Screen("tools", "/t/{tenant}/tools"),
+    Screen("usage", "/t/{tenant}/usage", act=_drawn),
+    Screen("usage-dark", "/t/{tenant}/usage", scheme="dark", act=_drawn),
+    Screen("outcomes", "/t/{tenant}/outcomes", act=_drawn),
+    Screen("audit", "/t/{tenant}/audit"),
+    Screen("api", "/t/{tenant}/api"),
     Screen("palette-dark", "/t/{tenant}/employees", scheme="dark", act=_search),
 )
 
@@ -104,7 +122,14 @@ async def take(browser: Browser, site: str, room: Showroom, screen: Screen) -> b
         if screen.who != "nobody":
             await context.add_cookies([who.browser_cookie])
         page = await context.new_page()
-        answer = await page.goto(screen.path.format(tenant=who.slug, connection=room.rich.connection_id))
+        address = screen.path.format(
+            tenant=who.slug,
+            connection=room.rich.connection_id,
+            mine=room.mine,
+            eventful=room.eventful,
+            contact=room.people["contact_id"],
+        )
+        answer = await page.goto(address)
         assert answer is not None
         assert answer.status == 200, screen.name
         # Not for a quiet network, which a page that hears of what is new never has.

@@ -94,7 +94,7 @@ async def furnish(database: Database, vault: Vault, mark: str | None = None) -> 
     eventful, approval_id = await _timeline(office, owner)
     people = await _trail(office, owner, whatsapp)
     await _rehearsal(office, owner)
-    await furnish_reports(office, owner)
+    await furnish_reports(office, owner, eventful)
     await furnish_offers(office, owner)
     await furnish_words(office, owner)
     mine = await _pane(office, owner, whatsapp)

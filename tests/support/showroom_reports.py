@@ -4,6 +4,7 @@ import random
 from datetime import timedelta
 from decimal import Decimal
 from typing import Final
+from uuid import UUID
 
 from konstruct.identity import new_id
 from konstruct.reports import budgets
@@ -22,8 +23,9 @@ _MODELS: Final = (
 _PURPOSES: Final = ("reply", "reply", "reply", "judge", "facts", "summary", "packet")
 
 
-async def furnish_reports(office: Office, owner: Enrolled) -> None:
-    talks = [each for each in await office.rows(Conversation) if not each.is_rehearsal]
+async def furnish_reports(office: Office, owner: Enrolled, whole: UUID) -> None:
+    """``whole``: a conversation whose story is told to its end already."""
+    talks = [each for each in await office.rows(Conversation) if not each.is_rehearsal and each.id != whole]
     employees = [each.id for each in await office.rows(Employee)]
     chance, now = random.Random(7), utc_now()
     async with office.session() as session:
@@ -65,5 +67,5 @@ async def furnish_reports(office: Office, owner: Enrolled) -> None:
         stands = await budgets.month(session, now)
         # Nearly used up whatever day of the month it is.
         near = max(Decimal("0.01"), (stands.business.spent / Decimal("0.9")).quantize(Decimal("0.01")))
-        wanted = {budgets.BUSINESS: str(near), "employees.ada": "0.01"}
+        wanted = {budgets.BUSINESS: str(near), "employees.ada": "8"}
         await budgets.change(session, office.tenant_id, wanted, actor=owner.actor)

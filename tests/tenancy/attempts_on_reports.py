@@ -26,6 +26,11 @@ async def _known(session: AsyncSession, a: Furnished, b: Furnished) -> bool:
     return b.employee_id in found.employees or b.connection_id in found.places
 
 
+async def _total(session: AsyncSession, _a: Furnished, b: Furnished) -> int:
+    narrowed = Narrowed(employee_id=b.employee_id)
+    return (await usage.total(session, _period().start, _period().end, narrowed))[0].calls
+
+
 async def _report(session: AsyncSession, a: Furnished, b: Furnished) -> int:
     """Held to the other's employee, whose one call is not seen."""
     known = await usage.known(session, _period())
@@ -68,6 +73,7 @@ async def plan(office: Furnished) -> None:
 ON_REPORTS: Final[dict[str, tuple[Attempt, object]]] = {
     "reports.usage.known": (_known, False),
     "reports.usage.report": (_report, 0),
+    "reports.usage.total": (_total, 0),
     "reports.ledger.costliest": (_costliest, False),
     "reports.outcomes.read": (_outcomes, False),
     "reports.periods.zone": (_zone, "UTC"),

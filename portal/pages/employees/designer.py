@@ -129,7 +129,11 @@ async def edit(request: Request, key: str, member: Annotated[Member, Depends(may
 async def _try_out(request: Request, member: Member, found: Opened, typed: Content, on: str) -> dict[str, Any]:
     wrong = [each for each in checking.problems(typed, found.around) if each.field == "escalation"]
     if wrong or not typed["escalation"]:
-        return {"tried": None, "try_on": on, "cannot_try": "Mend the rules first." if wrong else "There are no rules."}
+        return {
+            "tried": None,
+            "try_on": on,
+            "cannot_try": "Correct the rules first." if wrong else "There are no rules.",
+        }
     await pacing.keep(request, member, DRY_RUNS)
     wanted = rules.read(typed["escalation"])
     employee_id: UUID | None = None if on == "all" else found.draft.employee_id
