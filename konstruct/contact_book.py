@@ -7,12 +7,13 @@ from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, collate, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, and_, collate, func, not_, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from konstruct import aliases, contacts, memory, naming
 from konstruct.db import among
+from konstruct.employees import IS_PUBLISHED
 from konstruct.errors import NotFound
 from konstruct.files import keeping
 from konstruct.memory.keeping import MEMORY
@@ -299,15 +300,8 @@ async def _talks(session: AsyncSession, contact_ids: Collection[UUID]) -> list[T
                 col(Employee.id) == col(Conversation.employee_id),
             ),
         )
-        .outerjoin(
-            EmployeeVersion,
-            and_(
-                col(EmployeeVersion.tenant_id) == col(Employee.tenant_id),
-                col(EmployeeVersion.employee_id) == col(Employee.id),
-                col(EmployeeVersion.number) == col(Employee.published_version),
-            ),
-        )
-        .where(col(Conversation.contact_id).in_(contact_ids), col(Conversation.is_rehearsal).is_(False))
+        .outerjoin(EmployeeVersion, IS_PUBLISHED)
+        .where(col(Conversation.contact_id).in_(contact_ids), not_(col(Conversation.is_rehearsal)))
         .order_by(col(Conversation.last_message_at).desc(), col(Conversation.id).desc())
         .limit(MOST_CONVERSATIONS)
     )

@@ -6,11 +6,12 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import func
+from sqlalchemy import not_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from konstruct.db import among
+from konstruct.employees import IS_PUBLISHED
 from konstruct.errors import NotFound
 from konstruct.identity import ConnectionId
 from konstruct.tables import Connection, Conversation, Employee, EmployeeBinding, EmployeeDraft, EmployeeVersion
@@ -61,11 +62,7 @@ async def employees(session: AsyncSession) -> list[Served]:
     name = func.coalesce(col(EmployeeVersion.name), drafted, col(Employee.key)).label("name")
     query = (
         select(Employee.id, Employee.key, Employee.archived_at, name)
-        .outerjoin(
-            EmployeeVersion,
-            (col(EmployeeVersion.employee_id) == col(Employee.id))
-            & (col(EmployeeVersion.number) == col(Employee.published_version)),
-        )
+        .outerjoin(EmployeeVersion, IS_PUBLISHED)
         .outerjoin(EmployeeDraft, col(EmployeeDraft.employee_id) == col(Employee.id))
         .order_by(col(Employee.created_at))
     )
@@ -128,5 +125,7 @@ def _one_seen(
 
 async def _last_said(session: AsyncSession, row: Connection) -> datetime | None:
     """The console has no gateway that hears of everything: what counts there is what people wrote."""
-    query = select(func.max(col(Conversation.contact_said_at))).where(col(Conversation.connection_id) == row.id)
-    return await session.scalar(query)
+    latest = select(col(Conversation.contact_said_at)).where(col(Conversation.connection_id) == row.id)
+    latest = latest.where(not_(col(Conversation.is_rehearsal)))
+    latest = latest.order_by(col(Conversation.last_message_at).desc(), col(Conversation.id).desc()).limit(1)
+    return await session.scalar(latest)

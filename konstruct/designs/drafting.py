@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from sqlalchemy import and_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
@@ -21,6 +22,13 @@ from konstruct.tables.base import utc_now
 MOST_EMPLOYEES: Final = 500
 """Of a tenant, archived ones among them."""
 _LONGEST_KEY: Final = 50
+
+# For statements about employees: the draft that is other than what is published, if there is one.
+IS_OPEN: Final = and_(
+    col(EmployeeDraft.tenant_id) == col(Employee.tenant_id),
+    col(EmployeeDraft.employee_id) == col(Employee.id),
+    col(EmployeeDraft.is_open),
+)
 
 
 @dataclass(frozen=True)

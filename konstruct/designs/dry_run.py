@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import func
+from sqlalchemy import func, not_
 from sqlmodel import col, select
 
 from konstruct.db import Database
@@ -74,8 +74,8 @@ async def _latest(
         select(col(Conversation.id), col(Connection.key), col(Conversation.contact_said_at), handoffs)
         .join(Connection, col(Connection.id) == col(Conversation.connection_id))
         .where(col(Conversation.contact_said_at).is_not(None), col(Connection.kind).in_(_TRIED_KINDS))
-        # The index by time has none of rehearsals.
-        .where(col(Conversation.is_rehearsal).is_(False))
+        # As the index by time has it.
+        .where(not_(col(Conversation.is_rehearsal)))
         .order_by(col(Conversation.last_message_at).desc(), col(Conversation.id).desc())
         .limit(MOST)
     )

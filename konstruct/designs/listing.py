@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import and_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import load_only
 from sqlmodel import col, select
 
 from konstruct.designs import serving
+from konstruct.designs.drafting import IS_OPEN
+from konstruct.employees import IS_PUBLISHED
 from konstruct.tables import Employee, EmployeeDraft, EmployeeVersion
 
 _SHOWN: Final = ("name", "role", "picture", "published_at")
@@ -39,22 +40,8 @@ async def employees(session: AsyncSession) -> list[Listed]:
     rows = await session.execute(
         select(Employee, EmployeeVersion, col(EmployeeDraft.id), *drafted)
         .options(load_only(*(getattr(EmployeeVersion, name) for name in _SHOWN)))
-        .outerjoin(
-            EmployeeVersion,
-            and_(
-                col(EmployeeVersion.tenant_id) == col(Employee.tenant_id),
-                col(EmployeeVersion.employee_id) == col(Employee.id),
-                col(EmployeeVersion.number) == col(Employee.published_version),
-            ),
-        )
-        .outerjoin(
-            EmployeeDraft,
-            and_(
-                col(EmployeeDraft.tenant_id) == col(Employee.tenant_id),
-                col(EmployeeDraft.employee_id) == col(Employee.id),
-                col(EmployeeDraft.is_open),
-            ),
-        )
+        .outerjoin(EmployeeVersion, IS_PUBLISHED)
+        .outerjoin(EmployeeDraft, IS_OPEN)
     )
     serves = await serving.by_employees(session)
     found = [_listed(row[0], row[1], row[2], row[3:], tuple(serves.get(row[0].id, ()))) for row in rows]

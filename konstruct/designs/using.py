@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from konstruct.designs.drafting import IS_OPEN
+from konstruct.employees import IS_PUBLISHED
 from konstruct.tables import Employee, EmployeeDraft, EmployeeVersion
 
 
@@ -65,22 +66,8 @@ async def users(session: AsyncSession) -> Users:
             *(col(getattr(EmployeeVersion, name)) for name in ("name", "tools", "knowledge")),
             *drafted,
         )
-        .outerjoin(
-            EmployeeVersion,
-            and_(
-                col(EmployeeVersion.tenant_id) == col(Employee.tenant_id),
-                col(EmployeeVersion.employee_id) == col(Employee.id),
-                col(EmployeeVersion.number) == col(Employee.published_version),
-            ),
-        )
-        .outerjoin(
-            EmployeeDraft,
-            and_(
-                col(EmployeeDraft.tenant_id) == col(Employee.tenant_id),
-                col(EmployeeDraft.employee_id) == col(Employee.id),
-                col(EmployeeDraft.is_open),
-            ),
-        )
+        .outerjoin(EmployeeVersion, IS_PUBLISHED)
+        .outerjoin(EmployeeDraft, IS_OPEN)
         .where(col(Employee.archived_at).is_(None))
     )
     found = [_design(*row) for row in rows]

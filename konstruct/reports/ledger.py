@@ -12,7 +12,7 @@ from sqlalchemy import select as sql_select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from konstruct.db import Database
+from konstruct.db import Database, among
 from konstruct.reports.usage import AMOUNTS, OF_CONVERSATION, Amount, Narrowed, amount, condition
 from konstruct.tables import Conversation, Usage
 
@@ -52,19 +52,22 @@ async def costliest(
 ) -> list[Spent]:
     """The most expensive conversations first; ``after`` is where the page before ended."""
     cost = func.coalesce(func.sum(col(Usage.cost)), 0)
+    # Of all of them the cost alone is added up; the rest only of those that are shown.
+    ranked = sql_select(col(Usage.conversation_id)).group_by(col(Usage.conversation_id))
     summed = sql_select(col(Usage.conversation_id), func.max(col(Usage.created_at)).label("last_at"), *AMOUNTS)
     if narrowed.connection_id is not None:
-        summed = summed.join(Conversation, OF_CONVERSATION)
+        ranked, summed = ranked.join(Conversation, OF_CONVERSATION), summed.join(Conversation, OF_CONVERSATION)
+    ranked = ranked.where(condition(start, end, narrowed))
+    if after is not None:
+        ranked = ranked.having(tuple_(cost, col(Usage.conversation_id)) < tuple_(after.cost, after.conversation_id))
+    ids = list(await session.scalars(ranked.order_by(cost.desc(), col(Usage.conversation_id).desc()).limit(limit)))
     summed = (
-        summed.where(condition(start, end, narrowed))
+        summed.where(condition(start, end, narrowed), among(col(Usage.conversation_id), ids))
         .group_by(col(Usage.conversation_id))
         .order_by(cost.desc(), col(Usage.conversation_id).desc())
-        .limit(limit)
     )
-    if after is not None:
-        summed = summed.having(tuple_(cost, col(Usage.conversation_id)) < tuple_(after.cost, after.conversation_id))
     found = (await session.execute(summed)).all()
-    about = await _about(session, [row[0] for row in found])
+    about = await _about(session, ids)
     return [
         Spent(conversation_id, *about[conversation_id], last_at, amount(amounts))
         for conversation_id, last_at, *amounts in found

@@ -27,6 +27,7 @@ from tests.portal.conftest import browser
 from tests.support.handoffs import hand_off
 from tests.support.members import Enrolled, enrolled
 from tests.support.office import Office, open_office
+from tests.support.plans import plan
 from tests.support.showroom import Showroom, furnish
 
 _ROW = re.compile(r'<a class="list-row conversation-row" href="[^"]*/conversations/([0-9a-f-]{36})"')
@@ -155,16 +156,9 @@ async def test_the_list_uses_its_index_whatever_it_is_narrowed_down_by(office: O
     await office.say("Hi")
     async with office.session() as session:
         for filters in (listing.Filters(), listing.Filters(owner="queue"), listing.Filters(employee_id=new_id())):
-            # A table this small is read whole unless it is forbidden.
-            await session.execute(select(func.set_config("enable_seqscan", "off", True)))
-            await session.execute(select(func.set_config("enable_sort", "off", True)))
-            query = listing.matching(filters).limit(51)
-            compiled = query.compile(
-                dialect=(await session.connection()).dialect, compile_kwargs={"literal_binds": True}
-            )
-            plan = "\n".join((await (await session.connection()).exec_driver_sql(f"explain {compiled}")).scalars())
-            assert "Index" in plan, plan
-            assert "Sort" not in plan, plan
+            found = await plan(session, listing.matching(filters).limit(51))
+            assert "Index" in found, found
+            assert "Sort" not in found, found
 
 
 async def test_rehearsals_are_not_conversations(portal: httpx.AsyncClient, room: Showroom) -> None:
