@@ -1,6 +1,5 @@
 """What people decide by a card's buttons in Slack. What the card says, and who is asked, is decided elsewhere."""
 
-import asyncio
 import re
 from typing import Final
 from uuid import UUID
@@ -10,6 +9,7 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from temporalio.client import Client
 
 from gateway.bodies import Json
+from gateway.slack_whispers import Whispers
 from konstruct import approvals, connections, temporal
 from konstruct.adapters.slack import SlackMessenger
 from konstruct.adapters.slack_cards import APPROVE, DENY
@@ -25,20 +25,22 @@ _VALUE: Final = re.compile("([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):([!-~]
 class SlackApprovals:
     """Bolt fills the listener's arguments by name; ``connection`` and ``account`` come from the look-up before it."""
 
-    def __init__(self, database: Database, vault: Vault, temporal_client: Client, messenger: SlackMessenger) -> None:
+    def __init__(
+        self,
+        database: Database,
+        vault: Vault,
+        temporal_client: Client,
+        messenger: SlackMessenger,
+        whispers: Whispers,
+    ) -> None:
         self._database = database
         self._vault = vault
         self._temporal = temporal_client
         self._messenger = messenger
-        self._whispering: set[asyncio.Task[None]] = set()
+        self._whispers = whispers
 
     def register(self, app: AsyncApp) -> None:
         app.action(re.compile(f"{APPROVE}|{DENY}"))(self._on_click)
-
-    async def close(self) -> None:
-        for task in self._whispering:
-            task.cancel()
-        await asyncio.gather(*self._whispering, return_exceptions=True)
 
     async def _on_click(
         self, ack: AsyncAck, body: Json, action: Json, connection: ConnectionRef, account: ChannelAccount
@@ -50,9 +52,7 @@ class SlackApprovals:
             if error.status >= 500:
                 raise
             # Slack is answered first, and that person alone is told: the card is everybody's.
-            task = asyncio.create_task(self._messenger.whisper(account, body["channel"]["id"], user, str(error)))
-            self._whispering.add(task)
-            task.add_done_callback(self._whispering.discard)
+            self._whispers.begin(self._messenger.whisper(account, body["channel"]["id"], user, str(error)))
         else:
             await temporal.tell_decided(self._temporal, connection.tenant_id, approval_id)
         await ack()

@@ -1,12 +1,12 @@
 """What colleagues answer in Slack, in the thread under what they were asked. Who may answer is decided elsewhere."""
 
-import asyncio
 from uuid import UUID
 
 import structlog
 from temporalio.client import Client
 
 from gateway.slack_plain import NOTHING_SAID, SlackMessage, plain_text
+from gateway.slack_whispers import Whispers
 from konstruct import connections, consults, temporal
 from konstruct.adapters.slack_handoffs import SlackDeskroom
 from konstruct.connections import ConnectionRef
@@ -21,17 +21,19 @@ log = structlog.get_logger(__name__)
 
 
 class SlackConsults:
-    def __init__(self, database: Database, vault: Vault, temporal_client: Client, deskroom: SlackDeskroom) -> None:
+    def __init__(
+        self,
+        database: Database,
+        vault: Vault,
+        temporal_client: Client,
+        deskroom: SlackDeskroom,
+        whispers: Whispers,
+    ) -> None:
         self._database = database
         self._vault = vault
         self._temporal = temporal_client
         self._deskroom = deskroom
-        self._whispering: set[asyncio.Task[None]] = set()
-
-    async def close(self) -> None:
-        for task in self._whispering:
-            task.cancel()
-        await asyncio.gather(*self._whispering, return_exceptions=True)
+        self._whispers = whispers
 
     async def take(
         self, message: SlackMessage, connection: ConnectionRef, account: ChannelAccount, person: str
@@ -47,9 +49,7 @@ class SlackConsults:
             if error.status >= 500:
                 raise
             # Slack is answered first, and that person alone is told: the thread is everybody's.
-            task = asyncio.create_task(self._whisper(account, message, person, str(error)))
-            self._whispering.add(task)
-            task.add_done_callback(self._whispering.discard)
+            self._whispers.begin(self._whisper(account, message, person, str(error)))
         else:
             await temporal.mention_consult(self._temporal, connection.tenant_id, found)
         return True

@@ -25,6 +25,7 @@ from gateway.slack_consults import SlackConsults
 from gateway.slack_handoffs import SlackHandoffs
 from gateway.slack_listeners import SlackListeners
 from gateway.slack_ratings import SlackRatings
+from gateway.slack_whispers import Whispers
 from konstruct import connections, quarantine
 from konstruct.adapters.slack import SlackMessenger
 from konstruct.adapters.slack_handoffs import SlackDeskroom
@@ -57,22 +58,21 @@ class SlackEvents:
         self._vault = vault
         self._heard = Heard(database)
         self._app_token = settings.slack_app_token
+        self._whispers = Whispers()
         self._handoffs = SlackHandoffs(database, vault, temporal_client, messenger, deskroom)
-        self._consults = SlackConsults(database, vault, temporal_client, deskroom)
+        self._consults = SlackConsults(database, vault, temporal_client, deskroom, self._whispers)
         self._listeners = SlackListeners(
             database, vault, limiter, temporal_client, messenger, self._handoffs, self._consults
         )
-        self._approvals = SlackApprovals(database, vault, temporal_client, messenger)
-        self._ratings = SlackRatings(database, temporal_client, messenger)
+        self._approvals = SlackApprovals(database, vault, temporal_client, messenger, self._whispers)
+        self._ratings = SlackRatings(database, temporal_client, messenger, self._whispers)
         self._bolt = self._make_bolt(settings.slack_api_url)
         self._open = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         self._open.push_async_callback(self._listeners.close)
-        self._open.push_async_callback(self._approvals.close)
         self._open.push_async_callback(self._handoffs.close)
-        self._open.push_async_callback(self._consults.close)
-        self._open.push_async_callback(self._ratings.close)
+        self._open.push_async_callback(self._whispers.close)
         if self._app_token is not None:
             await self._open.enter_async_context(slack_socket.listening(self._bolt, self._app_token, self.receive))
         return self

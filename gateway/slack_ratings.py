@@ -1,6 +1,5 @@
 """What contacts answer by the buttons below the question how they were helped."""
 
-import asyncio
 import re
 from typing import Final
 
@@ -9,6 +8,7 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from temporalio.client import Client
 
 from gateway.bodies import Json
+from gateway.slack_whispers import Whispers
 from konstruct import temporal
 from konstruct.adapters.slack import SlackMessenger
 from konstruct.connections import ConnectionRef
@@ -24,19 +24,16 @@ _ACTION: Final = re.compile(f"{PREFIX}[1-5]")
 class SlackRatings:
     """Bolt fills the listener's arguments by name; ``connection`` and ``account`` come from the look-up before it."""
 
-    def __init__(self, database: Database, temporal_client: Client, messenger: SlackMessenger) -> None:
+    def __init__(
+        self, database: Database, temporal_client: Client, messenger: SlackMessenger, whispers: Whispers
+    ) -> None:
         self._database = database
         self._temporal = temporal_client
         self._messenger = messenger
-        self._whispering: set[asyncio.Task[None]] = set()
+        self._whispers = whispers
 
     def register(self, app: AsyncApp) -> None:
         app.action(_ACTION)(self._on_press)
-
-    async def close(self) -> None:
-        for task in self._whispering:
-            task.cancel()
-        await asyncio.gather(*self._whispering, return_exceptions=True)
 
     async def _on_press(
         self, ack: AsyncAck, body: Json, action: Json, connection: ConnectionRef, account: ChannelAccount
@@ -51,9 +48,7 @@ class SlackRatings:
             if error.status >= 500:
                 raise
             # That person alone is told, once Slack was answered.
-            task = asyncio.create_task(self._messenger.whisper(account, body["channel"]["id"], user, str(error)))
-            self._whispering.add(task)
-            task.add_done_callback(self._whispering.discard)
+            self._whispers.begin(self._messenger.whisper(account, body["channel"]["id"], user, str(error)))
         else:
             if taken.thanks_id is not None:
                 await temporal.send(self._temporal, connection.tenant_id, conversation_id, [taken.thanks_id])

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
-from uuid import UUID
 
 import structlog
 from temporalio.client import Client
@@ -24,6 +23,7 @@ from konstruct.db import Database
 from konstruct.errors import BadInput
 from konstruct.handoffs import echoes
 from konstruct.handoffs.echoes import Echo
+from konstruct.identity import id_in
 from konstruct.inbox import Inbound
 from konstruct.ports import Limiter
 from konstruct.receipts import Receipt
@@ -240,7 +240,7 @@ class WhatsAppListeners:
             external_id=status.id[:MOST_ID_CHARACTERS],
             status=_STATUSES[status.status],
             at=status.timestamp or datetime.now(UTC),
-            message_id=_id(status.biz_opaque_callback_data),
+            message_id=id_in(status.biz_opaque_callback_data),
             code=MEANINGS.get(code, f"whatsapp_{code[:20]}" if code else "unknown"),
         )
         async with self._database.tenant_session(connection.tenant_id) as session:
@@ -269,10 +269,3 @@ def _changed(system: System, names: Names) -> tuple[Names, Names]:
         number=names.number,
     )
     return before, now
-
-
-def _id(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

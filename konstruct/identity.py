@@ -14,6 +14,14 @@ MessageId = NewType("MessageId", UUID)
 TurnId = NewType("TurnId", UUID)
 
 
+def id_in(text: str) -> UUID | None:
+    """What somebody typed or another system gave back, where it is an id."""
+    try:
+        return UUID(text.strip())
+    except ValueError:
+        return None
+
+
 def new_id() -> UUID:
     """A version 7 UUID (RFC 9562): ids made later sort later, to the millisecond."""
     milliseconds = time.time_ns() // 1_000_000

@@ -20,7 +20,7 @@ from sqlmodel import col, select
 
 from konstruct.aliases import ALIAS
 from konstruct.db import Database
-from konstruct.identity import ConnectionId
+from konstruct.identity import ConnectionId, id_in
 from konstruct.tables import Connection, Contact, ContactAlias, ContactWord
 from konstruct.tables.base import utc_now
 from konstruct.vault import ContactCipher, Vault
@@ -95,9 +95,8 @@ async def find(
 ) -> list[UUID]:
     """Contacts whose name has words that begin so, or whose number, id with the channel, or id this is; the newest
     first."""
-    found = (
-        list(await session.scalars(select(col(Contact.id)).where(col(Contact.id) == _id(text)))) if _id(text) else []
-    )
+    given = id_in(text)
+    found = list(await session.scalars(select(col(Contact.id)).where(col(Contact.id) == given))) if given else []
     connections = list(await session.scalars(select(col(Connection.id))))
     known_as = [text.strip(), number] if (number := _digits(text)) else [text.strip()]
     found += await session.scalars(
@@ -268,10 +267,3 @@ def _digits(text: str) -> str:
     """A number as channels know it, of whatever somebody typed that is one."""
     bare = re.sub(r"[\s()+./-]", "", text)
     return bare.removeprefix("00") if _NUMBER.fullmatch(bare.removeprefix("00")) else ""
-
-
-def _id(text: str) -> UUID | None:
-    try:
-        return UUID(text.strip())
-    except ValueError:
-        return None

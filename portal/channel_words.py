@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from konstruct.adapters import slack_errors, whatsapp_errors
 from konstruct.connecting.naming import KINDS as KINDS
 from konstruct.connecting.naming import title as title
 from konstruct.connecting.overview import Seen
-
-Tone = Literal["neutral", "ok", "warning", "danger", "info"]
+from portal.words import Tone
 
 ICONS: Final[Mapping[str, str]] = {"slack": "hash", "whatsapp": "message-circle", "console": "terminal"}
 

@@ -7,7 +7,8 @@ from typing import Final
 from konstruct.adapters import slack_errors, whatsapp_errors
 from konstruct.workbench.about import Outlook
 from konstruct.workbench.thread import Passed, Said
-from portal.channel_words import Tone
+from portal.words import CALLS as CALLS
+from portal.words import Tone
 
 CAUSES: Final[Mapping[str, str]] = {
     "rule": "A rule of the employee",
@@ -19,19 +20,6 @@ PRIORITIES: Final[Mapping[str, Tone]] = {"low": "neutral", "normal": "neutral", 
 ENDINGS: Final[Mapping[str, str]] = {
     "apologise": "the contact is told that nobody could come",
     "hand_back": "the employee goes on",
-}
-CALLS: Final[Mapping[str, tuple[str, Tone]]] = {
-    "ready": ("about to be made", "neutral"),
-    "running": ("running", "info"),
-    "waiting": ("waits for a person's yes", "warning"),
-    "done": ("done", "ok"),
-    "failed": ("failed", "danger"),
-    "unknown": ("nobody knows whether it was done", "danger"),
-    "denied": ("not allowed", "neutral"),
-    "expired": ("nobody decided in time", "neutral"),
-    "invalid": ("asked for wrongly, not made", "warning"),
-    "refused": ("refused", "warning"),
-    "cancelled": ("stopped", "neutral"),
 }
 _FAILED: Final[Mapping[str, str]] = {
     "connection_inactive": "The channel is not connected any more. Connect it again, then write it anew.",

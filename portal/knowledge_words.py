@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, Literal
+from typing import Final
 
 from konstruct.tables import KnowledgeDocument, KnowledgeSource
-
-Tone = Literal["neutral", "ok", "warning", "danger", "info"]
+from portal.words import Tone
+from portal.words import size as size
 
 KINDS: Final = {"files": "Files", "page": "Web page", "sitemap": "Web site"}
 ICONS: Final = {"files": "file-text", "page": "globe", "sitemap": "globe"}
@@ -86,9 +86,3 @@ def document_says(document: KnowledgeDocument, original: str | None) -> str:
     if document.status == "duplicate":
         return f"It says the same as {original}, which is searched in its place." if original else ""
     return document.error or ""
-
-
-def size(count: int) -> str:
-    if count < 1_000:
-        return f"{count} B"
-    return f"{count / 1_000:,.0f} kB" if count < 1_000_000 else f"{count / 1_000_000:,.1f} MB"

@@ -1,12 +1,13 @@
 """Conversations and what happened in them, in words for pages: states, tones, drawings."""
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Final
 
 from konstruct.record import wording
 from konstruct.record.events import Event, Kind, Said
-
-Tone = Literal["neutral", "ok", "warning", "danger", "info"]
+from portal.words import CALLS as CALLS
+from portal.words import Tone
+from portal.words import seconds as seconds
 
 KINDS: Final[Mapping[Kind, tuple[str, str]]] = {
     "messages": ("Messages", "message-square-text"),
@@ -26,19 +27,6 @@ GONE: Final[Mapping[str, str]] = {
     "erased": "This was erased with the contact.",
     "taken_back": "This was taken back.",
     "let_go": "This was let go of, as retention says.",
-}
-TOOL_STATES: Final[Mapping[str, tuple[str, Tone]]] = {
-    "ready": ("about to be made", "neutral"),
-    "running": ("running", "info"),
-    "waiting": ("waits for a person's yes", "warning"),
-    "done": ("done", "ok"),
-    "failed": ("failed", "danger"),
-    "unknown": ("nobody knows whether it was done", "danger"),
-    "denied": ("not allowed", "neutral"),
-    "expired": ("nobody decided in time", "neutral"),
-    "invalid": ("not made: asked for wrongly", "warning"),
-    "refused": ("refused", "warning"),
-    "cancelled": ("stopped", "neutral"),
 }
 _INBOUND: Final[Mapping[str, tuple[str, Tone]]] = {
     "received": ("Not taken up yet", "warning"),
@@ -112,9 +100,3 @@ def state(said: Said) -> tuple[str, Tone] | None:
     if said.state == "failed" and said.error:
         label = f"{label}: {_REASONS.get(said.error, said.error.replace('_', ' '))}"
     return label, tone
-
-
-def seconds(count: float) -> str:
-    if count < 10:
-        return f"{count:.1f} s"
-    return f"{count:.0f} s" if count < 120 else f"{count / 60:.0f} min" if count < 7_200 else f"{count / 3_600:.0f} h"

@@ -9,6 +9,8 @@ from typing import Final, Literal
 from konstruct.reports.periods import Period
 from konstruct.reports.usage import TESTS, By, Known
 from portal import channel_words
+from portal.words import money as money
+from portal.words import seconds as seconds
 
 TITLES: Final[Mapping[By, str]] = {
     "employee": "Employee",
@@ -40,7 +42,6 @@ PURPOSES: Final[Mapping[str, str]] = {
     TESTS: "Tests of drafts",
 }
 KEYS: Final[Mapping[str, str]] = {"tenant": "Your own keys", "deployment": "This Konstruct's keys"}
-_MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
 @dataclass(frozen=True)
@@ -67,14 +68,6 @@ def name(by: By, key: str, called: str, known: Known) -> str:
     return KEYS.get(key, key) if by == "key" else called
 
 
-def money(amount: Decimal) -> str:
-    """Cents; of what is less than that, the first two digits that say something."""
-    if amount and abs(amount) < Decimal("0.01"):
-        places = min(10, 1 - amount.adjusted())
-        return f"${amount:,.{places}f}"
-    return f"${amount:,.2f}"
-
-
 def dollars(amount: Decimal) -> str:
     """As somebody wrote it: whole where it is."""
     return f"${amount:,.0f}" if amount == amount.to_integral_value() else f"${amount:,.2f}"
@@ -99,26 +92,6 @@ def short(number: int) -> str:
 
 def share(of: float | Decimal | None) -> str:
     return "–" if of is None else f"{of * 100:.1f}%"
-
-
-def seconds(long: float | None) -> str:
-    if long is None:
-        return "–"
-    if long < 0.05:
-        return "at once"
-    if long < 10:
-        return f"{long:.1f} s"
-    if long < _MINUTE:
-        return f"{long:.0f} s"
-    if long < _HOUR:
-        return _two(long, _MINUTE, "min", 1, "s")
-    return _two(long, _HOUR, "h", _MINUTE, "min") if long < 2 * _DAY else _two(long, _DAY, "d", _HOUR, "h")
-
-
-def _two(long: float, large: int, larger: str, small: int, smaller: str) -> str:
-    whole = round(long / small) * small
-    rest = int(whole % large // small)
-    return f"{int(whole // large)} {larger}" + (f" {rest} {smaller}" if rest else "")
 
 
 def change(now: float | Decimal, before: float | Decimal, *, good: Literal["more", "less", "none"]) -> Delta:

@@ -1,13 +1,12 @@
 """Tools in words: what risks mean, and how each tool stands."""
 
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from konstruct.tables import Tool
 from konstruct.tools import editing
 from konstruct.tools.policy import Risk, usual
-
-Tone = Literal["neutral", "ok", "warning", "danger", "info"]
+from portal.words import Tone
 
 RISKS: Final[dict[Risk, tuple[str, Tone, str]]] = {
     "harmless": ("Harmless", "neutral", "Looks at nothing that is anybody's, and changes nothing."),

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from konstruct.errors import BadInput
 from konstruct.files.showing import Attached
+from konstruct.tables import Usage
 
 Kind = Literal["messages", "models", "tools", "people", "rules", "memory"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
@@ -87,6 +88,23 @@ class ModelCall:
     seconds: float
     first_token_seconds: float | None
     is_own_key: bool
+
+    @classmethod
+    def of(cls, row: Usage) -> "ModelCall":
+        return cls(
+            name=f"{row.provider}/{row.model}",
+            purpose=row.purpose,
+            outcome=row.outcome,
+            error=row.error,
+            input_tokens=row.input_tokens,
+            output_tokens=row.output_tokens,
+            cached_tokens=row.cached_tokens,
+            is_estimated=row.estimated,
+            cost=row.cost,
+            seconds=row.latency_ms / 1000,
+            first_token_seconds=row.first_token_ms / 1000 if row.first_token_ms is not None else None,
+            is_own_key=row.key_of == "tenant",
+        )
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from konstruct.employees import IS_PUBLISHED
 from konstruct.files import showing
 from konstruct.files.showing import Attached
 from konstruct.handoffs import cards, entries
+from konstruct.identity import id_in
 from konstruct.record.actors import Names
 from konstruct.record.events import Event, Judged, Kind, ModelCall, Said, ToolUse, TurnTotals
 from konstruct.tables import (
@@ -91,22 +92,8 @@ class Opened:
         return self._names.of(row.author)
 
     def model(self, row: Usage) -> Event:
-        model = ModelCall(
-            name=f"{row.provider}/{row.model}",
-            purpose=row.purpose,
-            outcome=row.outcome,
-            error=row.error,
-            input_tokens=row.input_tokens,
-            output_tokens=row.output_tokens,
-            cached_tokens=row.cached_tokens,
-            is_estimated=row.estimated,
-            cost=row.cost,
-            seconds=row.latency_ms / 1000,
-            first_token_seconds=row.first_token_ms / 1000 if row.first_token_ms is not None else None,
-            is_own_key=row.key_of == "tenant",
-        )
         who = self._names.of("employee")
-        return Event(row.id, row.created_at, "models", "model", "employee", who, row.turn_id, model=model)
+        return Event(row.id, row.created_at, "models", "model", "employee", who, row.turn_id, model=ModelCall.of(row))
 
     def tool(self, row: ToolCall) -> Event:
         cipher = self._ciphers.get(row.contact_id)
@@ -140,7 +127,7 @@ class Opened:
             row.action,
             row.actor,
             self._names.of(row.actor),
-            _id(row.detail.get("turn_id")),
+            id_in(str(row.detail.get("turn_id"))),
             row.detail,
             {key: self._names.of(key) for key in named},
             text,
@@ -155,7 +142,7 @@ class TrailTexts:
 
     def of(self, row: AuditEvent) -> str:
         place, name = _PLACES.get(row.action, ("", ""))
-        row_id = _id(row.detail.get(name)) if name else None
+        row_id = id_in(str(row.detail.get(name))) if name else None
         return self._texts.get((place, row_id), "") if row_id else ""
 
     @classmethod
@@ -165,7 +152,7 @@ class TrailTexts:
         wanted: dict[str, set[UUID]] = {}
         for row in events:
             place, name = _PLACES.get(row.action, ("", ""))
-            if name and (row_id := _id(row.detail.get(name))):
+            if name and (row_id := id_in(str(row.detail.get(name)))):
                 wanted.setdefault(place.partition(" ")[0], set()).add(row_id)
         found: list[Any] = []
         for place, table in _TABLES.items():
@@ -227,10 +214,3 @@ def _gone(
     if row.contact_id is not None and row.contact_id not in ciphers:
         return "erased"
     return "taken_back" if row.state == "deleted" else "let_go"
-
-
-def _id(value: object) -> UUID | None:
-    try:
-        return UUID(str(value))
-    except ValueError:
-        return None

@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from konstruct.record.events import ModelCall
 from konstruct.rehearsals import steps
 from konstruct.rehearsals.pretending import HANDED_OFF
 from konstruct.rehearsals.steps import Fired, Pretended, Thought
@@ -52,22 +53,6 @@ class Call:
     would: Sequence[tuple[str, str]] = ()
     """What a simulated one would have sent; empty where it was really made."""
     asking: Asking | None = None
-
-
-@dataclass(frozen=True)
-class ModelCall:
-    """As the ledger has it."""
-
-    purpose: str
-    name: str
-    outcome: str
-    error: str | None
-    input_tokens: int
-    output_tokens: int
-    cached_tokens: int
-    is_estimated: bool
-    cost: Decimal | None
-    seconds: float
 
 
 @dataclass
@@ -227,7 +212,7 @@ async def _turns(
     )
     models: list[ModelCall] = []
     for row in used:
-        models.append(_model_call(row))
+        models.append(ModelCall.of(row))
         turn(row.turn_id).models.append(models[-1])
     asked = await session.scalars(select(Approval).where(col(Approval.conversation_id) == conversation_id))
     askings = {each.call_id: Asking(each.id, each.fingerprint, each.reason, each.state) for each in asked}
@@ -240,21 +225,6 @@ async def _turns(
         if cipher is not None:
             turn(call.turn_id).calls.append(_call(call, cipher, would[call.id], askings.get(call.id)))
     return turns, models
-
-
-def _model_call(row: Usage) -> ModelCall:
-    return ModelCall(
-        purpose=row.purpose,
-        name=f"{row.provider}/{row.model}",
-        outcome=row.outcome,
-        error=row.error,
-        input_tokens=row.input_tokens,
-        output_tokens=row.output_tokens,
-        cached_tokens=row.cached_tokens,
-        is_estimated=row.estimated,
-        cost=row.cost,
-        seconds=row.latency_ms / 1000,
-    )
 
 
 def _call(row: ToolCall, cipher: ContactCipher, would: Sequence[tuple[str, str]], asking: Asking | None) -> Call:

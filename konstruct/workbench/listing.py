@@ -16,6 +16,7 @@ from konstruct.connecting import overview
 from konstruct.db import among
 from konstruct.desk import people
 from konstruct.desk.people import Desk
+from konstruct.identity import id_in
 from konstruct.tables import Conversation, Handoff
 from konstruct.vault import Vault
 from konstruct.workbench import rows, views
@@ -164,18 +165,11 @@ async def _named(reader: _Reader, tenant_id: UUID, at_most: int) -> Sequence[Any
     """Those whose contact, or who themselves, are called so."""
     contacts = await naming.find(reader.session, reader.vault, tenant_id, reader.asked.text)
     is_named = among(col(Conversation.contact_id), contacts)
-    if (given := _id(reader.asked.text)) is not None:
+    if (given := id_in(reader.asked.text)) is not None:
         is_named |= col(Conversation.id) == given
     query = views.query(reader.asked).where(is_named).limit(at_most)
     found: Sequence[Any] = (await reader.session.execute(query)).all()
     return found
-
-
-def _id(written: str) -> UUID | None:
-    try:
-        return UUID(written.strip())
-    except ValueError:
-        return None
 
 
 def _place(row: Any) -> str:

@@ -5,7 +5,6 @@ The panel is asked for again and again while it is looked at; as long as it says
 
 import json
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -24,6 +23,7 @@ from konstruct.visible import visible
 from portal.access import Member, may
 from portal.rendering import is_partial, redirect, render
 from portal.services import services
+from portal.words import CALLS, money
 
 router = APIRouter(prefix="/t/{tenant}/employees/{key}/rehearsal")
 
@@ -49,13 +49,6 @@ class Panel:
     @property
     def version(self) -> str:
         return f"{self.shown.version if self.shown else ''}-{self.draft.revision}-{self.is_behind:d}"
-
-
-def money(cost: Decimal) -> str:
-    """US dollars: what is less than a cent with as many places as it takes."""
-    if cost == 0:
-        return "$0"
-    return f"${cost:.2f}" if cost >= 1 else f"${cost:.4f}" if cost >= Decimal("0.001") else f"${cost:.6f}"
 
 
 def readable(arguments: str) -> str:
@@ -208,6 +201,7 @@ def _answer(
         "text": text,
         "draft": panel.draft,
         "money": money,
+        "calls": CALLS,
         "readable": readable,
         "message_id": new_id(),
     }

@@ -12,6 +12,7 @@ from fastapi import Query
 
 from konstruct import audit
 from konstruct.audit import Filters
+from konstruct.identity import id_in
 
 _Text = Annotated[str, Query(max_length=200)]
 NOT_A_DAY: Final = "Enter a day, such as 2026-11-24."
@@ -59,9 +60,9 @@ def read(given: Given, time_zone: str, employees: Collection[str]) -> Read:
     ids: dict[str, UUID] = {}
     for name in ("conversation", "contact"):
         if name in said:
-            try:
-                ids[name] = UUID(said[name])
-            except ValueError:
+            if (found := id_in(said[name])) is not None:
+                ids[name] = found
+            else:
                 mistakes[name] = NOT_AN_ID
     if "employee" in said and said["employee"] not in employees:
         mistakes["employee"] = "There is no such employee."

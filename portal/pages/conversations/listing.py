@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Annotated, Final, cast, get_args
 from urllib.parse import urlencode
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -14,14 +13,15 @@ from starlette.responses import Response
 from konstruct import naming
 from konstruct.connecting import overview as channels
 from konstruct.connecting.overview import Seen, Served
+from konstruct.identity import id_in
 from konstruct.record import listing
 from konstruct.record.events import Mark
 from konstruct.record.listing import Filters, Owner, Rated
 from portal import channel_words, record_words
 from portal.access import Member, may
-from portal.pages.rehearsals import money
 from portal.rendering import render
 from portal.services import services
+from portal.words import money
 
 router = APIRouter(prefix="/t/{tenant}/conversations")
 
@@ -63,8 +63,8 @@ class Wanted:
         employee = next((each.employee_id for each in employees if each.key == self.employee), None)
         return Filters(
             employee_id=employee,
-            connection_id=_uuid(self.channel),
-            contact_id=_uuid(self.contact),
+            connection_id=id_in(self.channel),
+            contact_id=id_in(self.contact),
             owner=cast(Owner, self.owner) if self.owner in get_args(Owner) else None,
             rated=cast(Rated, self.rating) if self.rating in get_args(Rated) else None,
             since=_midnight(self.since, zone),
@@ -93,7 +93,7 @@ async def list_conversations(
             before=_mark(before),
             after=_mark(after),
         )
-        contact_id = _uuid(wanted.contact)
+        contact_id = id_in(wanted.contact)
         # Whose conversations these are, where they are one contact's alone.
         contact = await naming.name(session, used.vault, contact_id) if contact_id else None
     given = wanted.given()
@@ -129,13 +129,6 @@ def _choices(every: Sequence[Seen]) -> list[tuple[str, str]]:
 
 def _mark(text: str) -> Mark | None:
     return Mark.read(text) if text else None
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 def _midnight(text: str, zone: str, later: timedelta = timedelta()) -> datetime | None:

@@ -14,9 +14,10 @@ from konstruct.record.events import KINDS, Kind, Mark
 from konstruct.settings import Settings
 from portal import channel_words, record_words
 from portal.access import Member, may
-from portal.pages.rehearsals import money, readable
+from portal.pages.rehearsals import readable
 from portal.rendering import render
 from portal.services import services
+from portal.words import money
 
 router = APIRouter(prefix="/t/{tenant}/conversations/{conversation_id}")
 

@@ -12,6 +12,7 @@ from sqlmodel import col, select
 
 from konstruct.connecting import overview
 from konstruct.desk import people
+from konstruct.identity import id_in
 from konstruct.tables import Connection
 from konstruct.workbench.views import PRIORITIES, VIEWS, Asked, View
 from portal import channel_words
@@ -29,6 +30,7 @@ TITLES: Final[Mapping[View, str]] = {
 TABS: Final[Sequence[tuple[View, str]]] = (("needs", "Needs you"), ("mine", "Mine"), ("open", "Open"), ("all", "All"))
 """Those that are always at hand; the others are in a menu."""
 _LONGEST: Final = 200
+_NOTHING: Final = UUID(int=0)
 
 
 @dataclass(frozen=True)
@@ -107,18 +109,11 @@ async def asked(session: AsyncSession, member: Member, filters: Filters) -> Aske
         view=filters.view,  # type: ignore[arg-type]
         agent=await people.agent_key(session, member.user_id, member.email),
         # What there is not is a filter all the same: nothing passes it.
-        employee_id=employees.get(filters.employee, UUID(int=0)) if filters.employee else None,
-        connection_id=_id(filters.channel) if filters.channel else None,
+        employee_id=employees.get(filters.employee, _NOTHING) if filters.employee else None,
+        connection_id=(id_in(filters.channel) or _NOTHING) if filters.channel else None,
         kind=filters.kind or None,
         to=filters.to or None,
         priority=filters.priority or None,
         text=filters.q,
         after=filters.after or None,
     )
-
-
-def _id(written: str) -> UUID:
-    try:
-        return UUID(written)
-    except ValueError:
-        return UUID(int=0)

@@ -20,8 +20,9 @@ from konstruct.workbench.about import About, Place, Written
 from konstruct.workbench.thread import File, Said, Thread
 from portal import channel_words, inbox_words
 from portal.access import Member
-from portal.pages.rehearsals import money, readable
+from portal.pages.rehearsals import readable
 from portal.services import services
+from portal.words import money
 
 Standing = Literal["mine", "nobodys", "employees", "colleagues", "left"]
 """Whose it is, for who looks: ``nobodys`` waits for somebody, ``left`` was left behind by who is there no more."""

@@ -13,6 +13,7 @@ from konstruct import temporal
 from konstruct.designs import using
 from konstruct.designs.using import User
 from konstruct.errors import Unavailable
+from konstruct.identity import id_in
 from konstruct.knowledge import documents, sources
 from konstruct.tables import KnowledgeDocument, KnowledgeSource
 from portal import knowledge_words
@@ -109,7 +110,7 @@ async def page(
     """``more``: what an act has to say."""
     wanted = cast(documents.State, state) if state in STATES else None
     words = q.strip()[:200]
-    later, earlier = _id(after), _id(before)
+    later, earlier = id_in(after), id_in(before)
     async with services(request).database.tenant_session(member.tenant_id) as session:
         found = await shown(session, source)
         rows = await documents.listing(
@@ -140,10 +141,3 @@ async def _originals(session: AsyncSession, rows: Sequence[KnowledgeDocument]) -
     """The names of what is searched in place of duplicates."""
     wanted = {row.duplicate_of for row in rows if row.duplicate_of}
     return {each.id: each.name for each in await documents.several(session, wanted)} if wanted else {}
-
-
-def _id(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

@@ -5,14 +5,13 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
-from uuid import UUID
 
 from fastapi import APIRouter, Request
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from konstruct.errors import BadInput, Conflict, TooMany
-from konstruct.identity import new_id
+from konstruct.identity import id_in, new_id
 from konstruct.ports import Limit
 from konstruct.tools import defining, trying
 from portal import pacing
@@ -37,7 +36,7 @@ async def try_out(request: Request, member: Editor, tool: str) -> Response:
         rows = http_form.rows_of(row.definition.get("request", {}).get("parameters", {}))
         given = {name: text(form, name) for name in form if name.startswith("arg.")}
         typed = text(form, "arguments")
-        attempt, may_act = _attempt(text(form, "attempt")), text(form, "may_act") != ""
+        attempt, may_act = id_in(text(form, "attempt")) or new_id(), text(form, "may_act") != ""
         again: dict[str, Any] = {"given": given, "arguments": typed, "attempt": new_id()}
         try:
             arguments = json.dumps(_arguments(rows, form)) if rows is not None else typed
@@ -56,13 +55,6 @@ async def try_out(request: Request, member: Editor, tool: str) -> Response:
     except (BadInput, Conflict, TooMany) as error:
         return await page(request, member, tool, status=error.status, errors={"": str(error)}, **again)
     return await page(request, member, tool, tried=tried, **again)
-
-
-def _attempt(said: str) -> UUID:
-    try:
-        return UUID(said)
-    except ValueError:
-        return new_id()
 
 
 def _arguments(rows: tuple[Row, ...], form: FormData) -> Mapping[str, Any]:
