@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import not_
+from sqlalchemy import func, not_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 

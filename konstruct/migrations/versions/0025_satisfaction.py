@@ -1,4 +1,4 @@
-"""Contacts and the trail."""
+"""How contacts were helped."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ import asyncpg
 from alembic import op
 from sqlalchemy.util import await_only
 
-revision = "0024"
-down_revision = "0023"
+revision = "0025"
+down_revision = "0024"
 branch_labels = None
 depends_on = None
 

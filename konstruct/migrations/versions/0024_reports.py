@@ -1,4 +1,4 @@
-"""The API."""
+"""Usage, cost and outcomes."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ import asyncpg
 from alembic import op
 from sqlalchemy.util import await_only
 
-revision = "0027"
-down_revision = "0026"
+revision = "0024"
+down_revision = "0023"
 branch_labels = None
 depends_on = None
 

@@ -1,4 +1,4 @@
-"""Usage, cost and outcomes."""
+"""Contacts and the trail."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ import asyncpg
 from alembic import op
 from sqlalchemy.util import await_only
 
-revision = "0025"
-down_revision = "0024"
+revision = "0023"
+down_revision = "0022"
 branch_labels = None
 depends_on = None
 
