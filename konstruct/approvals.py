@@ -143,7 +143,7 @@ async def listing(
 ) -> list[Asked]:
     """Newest first; those whose contact was erased are left out, and those of rehearsals, which are decided there.
     ``before``: the last one of the page before. ``is_settled``: only what nobody is waited for any more."""
-    query = _ASKED.where(col(Conversation.is_rehearsal).is_(False)).order_by(col(Approval.id).desc()).limit(limit)
+    query = _ASKED.where(~col(Conversation.is_rehearsal)).order_by(col(Approval.id).desc()).limit(limit)
     query = query.where(col(Approval.state) == state) if state is not None else query
     query = query.where(col(Approval.state) != "waiting") if is_settled else query
     query = query.where(col(Conversation.employee_id) == employee_id) if employee_id is not None else query
@@ -154,7 +154,7 @@ async def listing(
 async def waiting(session: AsyncSession, vault: Vault, limit: int = 50) -> list[Asked]:
     """What somebody can still decide, in the order in which it was asked."""
     query = (
-        _ASKED.where(col(Conversation.is_rehearsal).is_(False))
+        _ASKED.where(~col(Conversation.is_rehearsal))
         .where(col(Approval.state) == "waiting", col(Approval.expires_at) > utc_now())
         .order_by(col(Approval.created_at), col(Approval.id))
         .limit(limit)
@@ -169,7 +169,7 @@ async def count_waiting(session: AsyncSession) -> int:
             .select_from(Approval)
             .join(Conversation, col(Conversation.id) == col(Approval.conversation_id))
             .where(col(Approval.state) == "waiting", col(Approval.expires_at) > utc_now())
-            .where(col(Conversation.is_rehearsal).is_(False))
+            .where(~col(Conversation.is_rehearsal))
         )
     ).scalar_one()
     return counted

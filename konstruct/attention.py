@@ -71,7 +71,7 @@ async def _waiting(session: AsyncSession) -> AsyncIterator[Matter]:
     approvals = (
         select(func.count(), func.min(Approval.created_at))
         .join(Conversation, col(Conversation.id) == col(Approval.conversation_id))
-        .where(col(Approval.state) == "waiting", col(Conversation.is_rehearsal).is_(False))
+        .where(col(Approval.state) == "waiting", ~col(Conversation.is_rehearsal))
     )
     kinds: tuple[Kind, Kind] = ("handoffs", "approvals")
     for kind, query in zip(kinds, (handoffs, approvals), strict=True):

@@ -145,7 +145,7 @@ async def _conversations(database: Database, tenant_id: UUID, ids: Collection[UU
         took_part = select(col(Message.conversation_id)).where(col(Message.contact_id).in_(ids))
         is_theirs = or_(col(Conversation.contact_id).in_(ids), col(Conversation.id).in_(took_part))
         query = select(Conversation).where(is_theirs)
-        query = query.where(col(Conversation.is_rehearsal).is_(False)).order_by(col(Conversation.id)).limit(AT_ONCE)
+        query = query.where(~col(Conversation.is_rehearsal)).order_by(col(Conversation.id)).limit(AT_ONCE)
         if latest is not None:
             query = query.where(col(Conversation.id) > latest)
         async with database.tenant_session(tenant_id) as session:

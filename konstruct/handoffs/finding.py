@@ -13,7 +13,7 @@ from konstruct.tables import Connection, Conversation, Handoff
 async def be_there(session: AsyncSession, conversation_id: UUID) -> None:
     """Raises NotFound when the session's tenant has no such conversation; a rehearsal is none of anybody's."""
     found = select(col(Conversation.id)).where(col(Conversation.id) == conversation_id)
-    if await session.scalar(found.where(col(Conversation.is_rehearsal).is_(False))) is None:
+    if await session.scalar(found.where(~col(Conversation.is_rehearsal))) is None:
         raise NotFound("There is no such conversation.")
 
 

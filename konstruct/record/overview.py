@@ -81,7 +81,7 @@ async def read(session: AsyncSession, vault: Vault, conversation_id: UUID) -> Ov
             .join(Connection, col(Connection.id) == col(Conversation.connection_id))
             .join(Employee, col(Employee.id) == col(Conversation.employee_id))
             .outerjoin(EmployeeVersion, IS_PUBLISHED)
-            .where(col(Conversation.id) == conversation_id, col(Conversation.is_rehearsal).is_(False))
+            .where(col(Conversation.id) == conversation_id, ~col(Conversation.is_rehearsal))
         )
     ).one_or_none()
     if row is None:

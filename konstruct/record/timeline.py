@@ -104,7 +104,7 @@ async def _found(
 async def _whose(session: AsyncSession, conversation_id: UUID) -> str:
     """The employee's name."""
     name = await session.scalar(
-        opening.EMPLOYEE.where(col(Conversation.id) == conversation_id, col(Conversation.is_rehearsal).is_(False))
+        opening.EMPLOYEE.where(col(Conversation.id) == conversation_id, ~col(Conversation.is_rehearsal))
     )
     if name is None:
         raise NotFound("There is no such conversation.")

@@ -104,7 +104,7 @@ async def place(session: AsyncSession, vault: Vault, conversation_id: UUID) -> P
     """Raises NotFound when the session's tenant has no such conversation; a rehearsal is none of anybody's."""
     conversation = await session.scalar(
         select(Conversation)
-        .where(col(Conversation.id) == conversation_id, col(Conversation.is_rehearsal).is_(False))
+        .where(col(Conversation.id) == conversation_id, ~col(Conversation.is_rehearsal))
         .execution_options(populate_existing=True)
     )
     if conversation is None:
@@ -172,7 +172,7 @@ async def _others(session: AsyncSession, found: Place) -> list[Other]:
         select(Conversation, col(Connection.kind))
         .join(Connection, col(Connection.id) == col(Conversation.connection_id))
         .where(col(Conversation.contact_id).in_(of_person(found.contact_id)))
-        .where(col(Conversation.id) != found.conversation.id, col(Conversation.is_rehearsal).is_(False))
+        .where(col(Conversation.id) != found.conversation.id, ~col(Conversation.is_rehearsal))
         .order_by(col(Conversation.last_message_at).desc())
         .limit(MOST_OTHERS)
     )
