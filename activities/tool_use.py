@@ -173,7 +173,7 @@ class ToolUse:
             # It may have been done all the same, as by a service behind a gateway that lost patience.
             raise WebUncertain(f"The service answered {answer.status}.")
         try:
-            return Outcome("done", http.result(definition, answer), is_untrusted=True)
+            return Outcome("done", http.result(definition, answer, prepared.secrets), is_untrusted=True)
         except ToolFailed as error:
             return _unusable(prepared.tool, error, was_taken=answer.status < 300)
 

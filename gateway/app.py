@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from typing import Final
 
 import structlog
 from fastapi import FastAPI, Request
@@ -28,10 +30,14 @@ from konstruct.vault import Vault
 
 logger = structlog.get_logger(__name__)
 
+LONGEST_STATEMENT: Final = timedelta(seconds=25)
+"""No channel and no program waits longer for an answer."""
+
 
 def build(settings: Settings) -> FastAPI:
     """Raises Misconfigured when something is missing that no webhook could be answered without."""
-    database = Database(needed(settings.database_url, "KONSTRUCT_DATABASE_URL"))
+    url = needed(settings.database_url, "KONSTRUCT_DATABASE_URL")
+    database = Database(url, longest_statement=LONGEST_STATEMENT)
     redis = connect(needed(settings.redis_url, "KONSTRUCT_REDIS_URL").get_secret_value())
     circuit = Circuit()
     limiter = RedisLimiter(redis, circuit, LocalLimiter())

@@ -28,6 +28,9 @@ from konstruct.errors import BadInput, Misconfigured, Unavailable
 APP_ROLE = "konstruct_app"
 # Postgres's classes of errors that say nothing of the statement: connection, resources, shutdown, crash.
 _PASSING = ("08", "53", "57", "58", "40")
+# Of numbers and moments that are too large for their column; the driver says so of parameters by the first.
+_OUT_OF_RANGE = ("22000", "22003", "22008")
+_TOO_SLOW = "57014"
 # Of texts that hold what no text of Postgres can, which is NUL: as they are, and within JSON.
 _NO_TEXT = ("22021", "22P05")
 
@@ -54,10 +57,20 @@ def _refuse_closed(connection: DBAPIConnection, record: ConnectionPoolEntry, pro
 
 
 class Database:
-    def __init__(self, url: SecretStr, *, pool_size: int = 30, longest_wait: timedelta = timedelta(seconds=5)) -> None:
-        """``longest_wait``: for a connection, when all of the pool are in use."""
+    def __init__(
+        self,
+        url: SecretStr,
+        *,
+        pool_size: int = 30,
+        longest_wait: timedelta = timedelta(seconds=5),
+        longest_statement: timedelta | None = None,
+    ) -> None:
+        """``longest_wait``: for a connection, when all of the pool are in use. ``longest_statement``: where somebody
+        waits for it; Postgres ends one that takes longer."""
         parsed = make_url(url.get_secret_value()).set(drivername="postgresql+asyncpg")
         options = {"application_name": "konstruct", "jit": "off"}
+        if longest_statement is not None:
+            options["statement_timeout"] = str(int(longest_statement.total_seconds() * 1_000))
         if parsed.username != APP_ROLE:
             # One login may serve both migrations and product; the product then steps down to its own role.
             options["role"] = APP_ROLE
@@ -82,7 +95,7 @@ class Database:
 
         Raises:
             Unavailable: Postgres cannot be reached or is going down.
-            BadInput: a text was to be written, or looked for, that holds NUL.
+            BadInput: a text was to be written, or looked for, that holds NUL; or a number that is too large.
         """
         async with self._session(str(tenant_id)) as session:
             if snapshot:
@@ -115,10 +128,14 @@ class Database:
                     await statement(session)
         except DBAPIError as error:
             state = str(getattr(error.orig, "sqlstate", "") or "")
+            if state == _TOO_SLOW:
+                raise Unavailable("This took the database too long. Ask for less, such as fewer days.") from error
             if error.connection_invalidated or state[:2] in _PASSING:
                 raise Unavailable("The database does not answer.") from error
             if state in _NO_TEXT:
                 raise BadInput("It holds a character that cannot be kept, and cannot be seen: type it anew.") from error
+            if state in _OUT_OF_RANGE:
+                raise BadInput("It holds a number or a day that is too large to be kept, or looked for.") from error
             raise
         except (
             OSError,

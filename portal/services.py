@@ -5,7 +5,9 @@ The portal starts whatever is away or not yet set: its status page says what tha
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
 from functools import cached_property
+from typing import Final
 
 import aiohttp
 import structlog
@@ -41,6 +43,10 @@ from portal.watching import Watching
 log = structlog.get_logger(__name__)
 
 
+LONGEST_STATEMENT: Final = timedelta(seconds=25)
+"""Nobody waits longer for a page."""
+
+
 class Services:
     """Each raises Misconfigured with a sentence where the deployment lacks its setting."""
 
@@ -51,7 +57,8 @@ class Services:
 
     @cached_property
     def database(self) -> Database:
-        return Database(needed(self.settings.database_url, "KONSTRUCT_DATABASE_URL"))
+        url = needed(self.settings.database_url, "KONSTRUCT_DATABASE_URL")
+        return Database(url, longest_statement=LONGEST_STATEMENT)
 
     @cached_property
     def vault(self) -> Vault:

@@ -135,7 +135,7 @@ def router(access: Access, database: Database, client: Client, outside: Outside)
     async def export(caller: Annotated[Principal, reads], of: Annotated[Of, Query()]) -> Response:
         """As NDJSON, chain by chain; the last line is signed. `konstruct audit verify FILE` checks it without us."""
         signatures = Signatures(outside.settings.encryption_keys)
-        lines = handing_out.begun(_lines(database, caller, signatures, of.filters()))
+        lines = handing_out.begun(caller.tenant_id, _lines(database, caller, signatures, of.filters()))
         async with database.tenant_session(caller.tenant_id) as session:
             actor = await api_keys.actor_of(session, caller.key_id)
             trail.record(

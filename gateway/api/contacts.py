@@ -118,7 +118,7 @@ def router(access: Access, database: Database, vault: Vault) -> APIRouter:
     async def export(caller: Annotated[Principal, writes], contact_id: UUID) -> Response:
         """All that is held of the person, for themselves. One that ends before its last brace was cut off. It takes the
         scope to write, for it hands out all there is; that it did is noted."""
-        pieces = handing_out.begun(disclosing.export(database, vault, caller.tenant_id, contact_id))
+        pieces = handing_out.begun(caller.tenant_id, disclosing.export(database, vault, caller.tenant_id, contact_id))
         async with database.tenant_session(caller.tenant_id) as session:
             actor = await api_keys.actor_of(session, caller.key_id)
             await disclosing.note(session, vault, caller.tenant_id, contact_id, actor=actor)

@@ -12,7 +12,7 @@ from starlette.responses import StreamingResponse
 
 from gateway.api.access import Access
 from gateway.api.shapes import Given, Shown
-from konstruct import api_keys
+from konstruct import api_keys, handing_out
 from konstruct.api_keys import Principal
 from konstruct.db import Database
 from konstruct.record import exporting, listing, overview, timeline
@@ -190,7 +190,7 @@ def router(access: Access, database: Database, vault: Vault) -> APIRouter:
             actor = await api_keys.actor_of(session, caller.key_id)
         about = await exporting.begin(database, vault, caller.tenant_id, conversation_id, format, actor=actor)
         lines = exporting.lines(database, vault, caller.tenant_id, about, format)
-        return StreamingResponse(lines, media_type=exporting.MEDIA_TYPES[format])
+        return StreamingResponse(handing_out.begun(caller.tenant_id, lines), media_type=exporting.MEDIA_TYPES[format])
 
     return routes
 

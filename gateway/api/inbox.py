@@ -12,6 +12,7 @@ from gateway.api.shapes import Given, Shown
 from konstruct.api_keys import Principal
 from konstruct.connecting import overview
 from konstruct.db import Database
+from konstruct.sharing import one_of_few
 from konstruct.vault import Vault
 from konstruct.workbench import listing
 from konstruct.workbench.listing import Looked
@@ -88,7 +89,7 @@ def router(access: Access, database: Database, vault: Vault) -> APIRouter:
     async def show_inbox(
         caller: Annotated[Principal, access.needs("handoffs:read")], asking: Annotated[Asking, Query()]
     ) -> Inbox:
-        async with database.tenant_session(caller.tenant_id) as session:
+        async with one_of_few(caller.tenant_id), database.tenant_session(caller.tenant_id) as session:
             keys = {each.key: each.employee_id for each in await overview.employees(session)}
             asked = Asked(
                 view=asking.view,

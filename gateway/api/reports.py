@@ -13,7 +13,7 @@ from starlette.responses import StreamingResponse
 from gateway.api import shapes
 from gateway.api.access import Access
 from gateway.api.shapes import Given, Shown
-from konstruct import api_keys
+from konstruct import api_keys, handing_out
 from konstruct.api_keys import Principal
 from konstruct.db import Database
 from konstruct.reports import budgets, exporting, outcomes, periods, usage
@@ -22,6 +22,7 @@ from konstruct.reports.outcomes import Outcomes
 from konstruct.reports.periods import Period
 from konstruct.reports.sheets import MEDIA_TYPE
 from konstruct.reports.usage import Amount, By, Known, Narrowed, Report
+from konstruct.sharing import one_of_few
 from konstruct.tables.base import utc_now
 
 
@@ -247,7 +248,10 @@ def router(access: Access, database: Database) -> APIRouter:
     async def report_usage(
         caller: Annotated[Principal, access.needs("reports:read")], asked: Annotated[UsageAsked, Query()]
     ) -> UsageReport:
-        async with database.tenant_session(caller.tenant_id, snapshot=True) as session:
+        async with (
+            one_of_few(caller.tenant_id),
+            database.tenant_session(caller.tenant_id, snapshot=True) as session,
+        ):
             period, known, narrowed = await _understood(session, asked)
             return UsageReport.of(await usage.report(session, period, known, narrowed))
 
@@ -255,7 +259,10 @@ def router(access: Access, database: Database) -> APIRouter:
     async def export_usage(
         caller: Annotated[Principal, access.needs("reports:read")], asked: Annotated[SheetAsked, Query()]
     ) -> StreamingResponse:
-        async with database.tenant_session(caller.tenant_id, snapshot=True) as session:
+        async with (
+            one_of_few(caller.tenant_id),
+            database.tenant_session(caller.tenant_id, snapshot=True) as session,
+        ):
             period, known, narrowed = await _understood(session, asked)
             report = await usage.report(session, period, known, narrowed)
         return StreamingResponse(exporting.of_usage(report, asked.by), media_type=MEDIA_TYPE)
@@ -268,13 +275,16 @@ def router(access: Access, database: Database) -> APIRouter:
             period, known, narrowed = await _understood(session, asked)
         span = period.start, period.end
         lines = exporting.of_ledger(database, caller.tenant_id, known, span, period.zone, narrowed)
-        return StreamingResponse(lines, media_type=MEDIA_TYPE)
+        return StreamingResponse(handing_out.begun(caller.tenant_id, lines), media_type=MEDIA_TYPE)
 
     @routes.get("/reports/outcomes")
     async def report_outcomes(
         caller: Annotated[Principal, access.needs("reports:read")], asked: Annotated[Asked, Query()]
     ) -> OutcomesReport:
-        async with database.tenant_session(caller.tenant_id, snapshot=True) as session:
+        async with (
+            one_of_few(caller.tenant_id),
+            database.tenant_session(caller.tenant_id, snapshot=True) as session,
+        ):
             period, known, narrowed = await _understood(session, asked)
             return OutcomesReport.of(await outcomes.read(session, period, narrowed), known)
 
@@ -282,7 +292,10 @@ def router(access: Access, database: Database) -> APIRouter:
     async def export_outcomes(
         caller: Annotated[Principal, access.needs("reports:read")], asked: Annotated[Asked, Query()]
     ) -> StreamingResponse:
-        async with database.tenant_session(caller.tenant_id, snapshot=True) as session:
+        async with (
+            one_of_few(caller.tenant_id),
+            database.tenant_session(caller.tenant_id, snapshot=True) as session,
+        ):
             period, _, narrowed = await _understood(session, asked)
             found = await outcomes.read(session, period, narrowed)
         return StreamingResponse(exporting.of_outcomes(found), media_type=MEDIA_TYPE)

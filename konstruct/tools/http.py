@@ -13,14 +13,13 @@ from html import unescape
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlencode
 
-import jmespath
 from jmespath.exceptions import JMESPathError
 from pydantic import JsonValue, SecretStr
 
 from konstruct.errors import Misconfigured, ToolFailed
 from konstruct.log import redact
 from konstruct.source_ports import WebAnswer, WebRequest
-from konstruct.tools import schemas
+from konstruct.tools import masking, picking, schemas
 from konstruct.tools.http_definition import PLACEHOLDER, UNSTORABLE, Auth, HttpToolDefinition, names_in
 
 __all__ = ["Auth", "HttpToolDefinition", "request", "result"]
@@ -72,16 +71,18 @@ def request(
     return WebRequest(definition.method, f"{url}?{_query(query)}" if query else url, headers, content)
 
 
-def result(definition: HttpToolDefinition, answer: WebAnswer) -> JsonValue:
-    """What the model gets to see of an answer.
+def result(
+    definition: HttpToolDefinition, answer: WebAnswer, secrets: Mapping[str, SecretStr] | None = None
+) -> JsonValue:
+    """What the model gets to see of an answer. ``secrets`` stand in no complaint that is raised of it.
 
     Raises:
         ToolFailed: the service refused, or its answer is not what the definition expects.
     """
     if not 200 <= answer.status < 300:
-        said = _excerpt(answer)
+        said = _excerpt(answer, secrets or {})
         raise ToolFailed(f"The service answered {answer.status}{f': {said}' if said else ' and nothing more.'}")
-    value = _read(definition, answer)
+    value = _read(definition, answer, secrets or {})
     if definition.result is not None:
         value = _picked(definition, value)
     value = _clean(value)
@@ -182,7 +183,7 @@ def _secret_text(auth: Auth, secret: SecretStr | None) -> str:
     return f"Bearer {text}" if auth.kind == "bearer" else text
 
 
-def _read(definition: HttpToolDefinition, answer: WebAnswer) -> JsonValue:
+def _read(definition: HttpToolDefinition, answer: WebAnswer, secrets: Mapping[str, SecretStr]) -> JsonValue:
     media_type = _media_type(answer).get_content_type()
     expects_json = definition.result is not None or definition.result_schema is not None
     if not expects_json and not answer.content.strip():
@@ -191,21 +192,23 @@ def _read(definition: HttpToolDefinition, answer: WebAnswer) -> JsonValue:
         try:
             value: JsonValue = json.loads(answer.content, parse_constant=_refuse, parse_float=_finite)
         except (ValueError, RecursionError):
-            raise ToolFailed(f"The service's answer is no JSON: {_excerpt(answer) or 'it is empty.'}") from None
+            raise ToolFailed(
+                f"The service's answer is no JSON: {_excerpt(answer, secrets) or 'it is empty.'}"
+            ) from None
         return value
     if not media_type.startswith("text/") and "xml" not in media_type:
         raise ToolFailed(f"The service answered with {media_type[:80]}, which is no text.")
-    return _decoded(answer)[:LONGEST_TEXT]
+    return masking.masked(_decoded(answer), secrets)[:LONGEST_TEXT]
 
 
 def _picked(definition: HttpToolDefinition, value: JsonValue) -> JsonValue:
     wanted = definition.result
     try:
         if isinstance(wanted, str):
-            found = jmespath.search(wanted, value)
+            found = picking.search(wanted, value)
             is_there = found is not None
         else:
-            found = {name: jmespath.search(expression, value) for name, expression in (wanted or {}).items()}
+            found = {name: picking.search(expression, value) for name, expression in (wanted or {}).items()}
             is_there = any(item is not None for item in found.values())
     except (JMESPathError, ArithmeticError, TypeError, ValueError, RecursionError):
         raise ToolFailed(f"The service's answer cannot be read as this tool expects: it {_shape(value)}.") from None
@@ -233,9 +236,11 @@ def _clean(value: object, depth: int = 0) -> JsonValue:
     raise ToolFailed("What this tool makes of the service's answer is no JSON.")
 
 
-def _excerpt(answer: WebAnswer) -> str:
+def _excerpt(answer: WebAnswer, secrets: Mapping[str, SecretStr]) -> str:
     """The beginning of what a service said, as one line without markup."""
-    text = " ".join(unescape(_MARKUP.sub(" ", _decoded(answer)[: LONGEST_EXCERPT * 10])).split())
+    # Before anything is cut, or half of a secret would be left that nobody knows for one.
+    said = masking.masked(_decoded(answer), secrets)[: LONGEST_EXCERPT * 10]
+    text = " ".join(unescape(_MARKUP.sub(" ", said)).split())
     text = redact("".join(character for character in text if character.isprintable() and character != "\ufffd"))
     return text if len(text) <= LONGEST_EXCERPT else text[:LONGEST_EXCERPT] + "…"
 

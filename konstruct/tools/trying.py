@@ -124,17 +124,17 @@ async def _sent(
         tried,
         status=answer.status,
         media_type=answer.headers.get("content-type", "")[:100],
-        answer=shown(_text(answer)),
+        answer=shown(_text(answer, LONGEST_SHOWN + masking.longest(secrets)))[:LONGEST_SHOWN],
         seconds=time.monotonic() - began,
     )
     try:
-        result: JsonValue = masking.without(http.result(definition, answer), secrets)
+        result: JsonValue = masking.without(http.result(definition, answer, secrets), secrets)
         return replace(tried, result=results.as_text(result)[:LONGEST_SHOWN])
     except ToolFailed as error:
         return replace(tried, complaint=shown(str(error)), may_have_acted=acts and answer.status < 400)
 
 
-def _text(answer: WebAnswer) -> str:
+def _text(answer: WebAnswer, at_most: int) -> str:
     """Empty of what is no text."""
-    text = answer.content[: LONGEST_SHOWN * 4].decode("utf-8", "replace").replace("\0", "\ufffd")
-    return "" if text.count("\ufffd") > len(text) // 20 else text[:LONGEST_SHOWN]
+    text = answer.content[: at_most * 4].decode("utf-8", "replace").replace("\0", "\ufffd")
+    return "" if text.count("\ufffd") > len(text) // 20 else text[:at_most]

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
+from konstruct.sharing import one_of_few
 from portal.access import Member, may
 from portal.rendering import render
 from portal.search import FINDERS, MOST_OF_EACH
@@ -21,7 +22,8 @@ async def search(
 ) -> Response:
     words = q.strip()
     finders = [finder for finder in FINDERS if words and member.may(finder.permission)]
-    groups = [(finder.heading, await finder.find(services(request), member, words)) for finder in finders]
+    async with one_of_few(member.tenant_id):
+        groups = [(finder.heading, await finder.find(services(request), member, words)) for finder in finders]
     return render(
         request,
         "pages/search/found.html",

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 from urllib.parse import urlencode
 from uuid import UUID
@@ -54,8 +54,11 @@ def read(given: Given, time_zone: str, employees: Collection[str]) -> Read:
     for name in ("since", "until"):
         if name in said:
             try:
-                days[name] = datetime.strptime(said[name], "%Y-%m-%d").replace(tzinfo=zone)
-            except ValueError:
+                day = datetime.strptime(said[name], "%Y-%m-%d").replace(tzinfo=zone)
+                # The first and the last days of all lie outside of what can be reckoned with in some zones.
+                if day.astimezone(UTC) < day + timedelta(days=2):
+                    days[name] = day
+            except (ValueError, OverflowError):
                 mistakes[name] = NOT_A_DAY
     ids: dict[str, UUID] = {}
     for name in ("conversation", "contact"):

@@ -12,6 +12,7 @@ from konstruct import audit, tenant_settings
 from konstruct.audit import checks, exporting, finding
 from konstruct.designs import listing as designs
 from konstruct.errors import Mistakes
+from konstruct.sharing import one_of_few
 from portal import audit_actions, audit_words
 from portal.access import Member, may
 from portal.downloads import download
@@ -33,7 +34,8 @@ async def show(
     before: UUID | None = None,
     after: UUID | None = None,
 ) -> Response:
-    async with services(request).database.tenant_session(member.tenant_id) as session:
+    database = services(request).database
+    async with one_of_few(member.tenant_id), database.tenant_session(member.tenant_id) as session:
         names = await audit_words.names(session)
         wanted = await _read(session, given)
         page = finding.Page([], None, None)
@@ -74,7 +76,9 @@ async def export(request: Request, member: Annotated[Member, Depends(may("audit.
         wanted = await _read(session, given)
         if wanted.mistakes:
             raise Mistakes(wanted.mistakes)
-    answer = download(_lines(of, member, wanted), f"{member.tenant_slug}-audit.ndjson", "application/x-ndjson")
+    answer = download(
+        member.tenant_id, _lines(of, member, wanted), f"{member.tenant_slug}-audit.ndjson", "application/x-ndjson"
+    )
     async with of.database.tenant_session(member.tenant_id) as session:
         audit.record(
             session,

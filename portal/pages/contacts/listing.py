@@ -11,6 +11,7 @@ from starlette.responses import Response
 from konstruct import contact_book, erasing
 from konstruct.connecting import overview
 from konstruct.contact_book import Filters, Page, State
+from konstruct.sharing import one_of_few
 from portal import channel_words
 from portal.access import Member, may
 from portal.rendering import render
@@ -32,8 +33,8 @@ async def show(
     before: UUID | None = None,
     after: UUID | None = None,
 ) -> Response:
-    vault = services(request).vault
-    async with services(request).database.tenant_session(member.tenant_id) as session:
+    vault, database = services(request).vault, services(request).database
+    async with one_of_few(member.tenant_id), database.tenant_session(member.tenant_id) as session:
         channels = await titles(session)
         chosen = next((connection_id for connection_id in channels if str(connection_id) == channel), None)
         filters = Filters(q, chosen, state)

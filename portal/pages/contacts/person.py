@@ -73,7 +73,7 @@ async def export(request: Request, member: Editor, contact_id: UUID) -> Response
     """A POST, though it only reads: that it was handed out is noted."""
     of = services(request)
     pieces = disclosing.export(of.database, of.vault, member.tenant_id, contact_id)
-    answer = download(pieces, f"contact-{contact_id}.json", "application/json")
+    answer = download(member.tenant_id, pieces, f"contact-{contact_id}.json", "application/json")
     async with of.database.tenant_session(member.tenant_id) as session:
         await disclosing.note(session, of.vault, member.tenant_id, contact_id, actor=member.actor)
     return answer

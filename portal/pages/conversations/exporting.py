@@ -4,11 +4,12 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request
-from starlette.responses import StreamingResponse
+from starlette.responses import Response
 
 from konstruct.record import exporting
 from konstruct.record.exporting import Format
 from portal.access import Member, may
+from portal.downloads import download
 from portal.services import services
 
 router = APIRouter(prefix="/t/{tenant}/conversations/{conversation_id}")
@@ -20,7 +21,7 @@ async def export(
     member: Annotated[Member, Depends(may("conversations.export"))],
     conversation_id: UUID,
     format: Format = "json",
-) -> StreamingResponse:
+) -> Response:
     """Posted, since the trail takes note of it."""
     used = services(request)
     about = await exporting.begin(
@@ -28,8 +29,4 @@ async def export(
     )
     lines = exporting.lines(used.database, used.vault, member.tenant_id, about, format)
     name = f"conversation-{conversation_id}.{exporting.ENDINGS[format]}"
-    return StreamingResponse(
-        lines,
-        media_type=exporting.MEDIA_TYPES[format],
-        headers={"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"},
-    )
+    return download(member.tenant_id, lines, name, exporting.MEDIA_TYPES[format])

@@ -17,6 +17,7 @@ from konstruct.identity import id_in
 from konstruct.record import listing
 from konstruct.record.events import Mark
 from konstruct.record.listing import Filters, Owner, Rated
+from konstruct.sharing import one_of_few
 from portal import channel_words, record_words
 from portal.access import Member, may
 from portal.rendering import render
@@ -83,7 +84,7 @@ async def list_conversations(
     after: str = "",
 ) -> Response:
     used = services(request)
-    async with used.database.tenant_session(member.tenant_id) as session:
+    async with one_of_few(member.tenant_id), used.database.tenant_session(member.tenant_id) as session:
         employees = await channels.employees(session)
         every = await channels.every(session)
         found = await listing.page(

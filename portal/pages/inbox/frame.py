@@ -3,6 +3,8 @@
 Both addresses give the whole page, or, with ``part``, the one part that a browser takes over by itself.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
@@ -11,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
 from konstruct.errors import BadInput
+from konstruct.sharing import one_of_few
 from konstruct.workbench import listing, marks, pulse
 from portal import access, channel_words
 from portal.access import Member, may
@@ -28,7 +31,7 @@ _TEMPLATE: Final = "pages/inbox/inbox.html"
 
 @router.get("")
 async def nothing_open(request: Request, member: Reader, part: Part = "list") -> Response:
-    async with services(request).database.tenant_session(member.tenant_id) as session:
+    async with _room(request, member), services(request).database.tenant_session(member.tenant_id) as session:
         context = _where(request, member, None)
         if not is_partial(request) or part == "list":
             context |= await _list(request, member, session)
@@ -40,13 +43,23 @@ async def opened(
     request: Request, member: Reader, conversation_id: UUID, part: Part = "list", seen: int | None = None
 ) -> Response:
     """``seen``: up to where whoever looks had seen it when they opened it; a page that looks by itself says it."""
-    async with services(request).database.tenant_session(member.tenant_id) as session:
+    async with _room(request, member), services(request).database.tenant_session(member.tenant_id) as session:
         context = _where(request, member, conversation_id)
         if not is_partial(request) or part == "panes":
             context |= await _panes(request, member, session, conversation_id, seen)
         if not is_partial(request) or part == "list":
             context |= await _list(request, member, session)
     return render(request, _TEMPLATE, block=part, **context)
+
+
+@asynccontextmanager
+async def _room(request: Request, member: Member) -> AsyncIterator[None]:
+    """To look for words takes its time, and a connection."""
+    if not Filters.of(request).q:
+        yield
+        return
+    async with one_of_few(member.tenant_id):
+        yield
 
 
 def _where(request: Request, member: Member, conversation_id: UUID | None) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from starlette.responses import Response, StreamingResponse
 
 from konstruct.desk import people
 from konstruct.errors import Unavailable
+from konstruct.handoffs import finding
 from konstruct.workbench import marks
 from portal import access
 from portal.access import Member, may
@@ -48,6 +49,8 @@ async def note_presence(
     presence = services(request).presence
     if state != "gone":
         async with services(request).database.tenant_session(member.tenant_id) as session:
+            # Whoever looks at what is not there would take the room of those who look at what is.
+            await finding.be_there(session, conversation_id)
             await marks.looked(session, member.user_id, conversation_id)
     if presence is None:
         pass

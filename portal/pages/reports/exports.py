@@ -1,6 +1,6 @@
 """Reports as files: what is shown, and the rows of the ledger that it is made of."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response, StreamingResponse
@@ -9,7 +9,9 @@ from konstruct.errors import BadInput
 from konstruct.reports import exporting, outcomes, usage
 from konstruct.reports.periods import Period
 from konstruct.reports.sheets import MEDIA_TYPE
+from konstruct.sharing import one_of_few
 from portal import report_words
+from portal.downloads import download
 from portal.pages.reports.asking import Understood, understood
 from portal.pages.reports.usage import Reader, Wanted
 from portal.services import services
@@ -19,7 +21,10 @@ router = APIRouter(prefix="/t/{tenant}")
 
 @router.get("/usage/shown.csv")
 async def shown(request: Request, member: Reader, given: Wanted) -> Response:
-    async with services(request).database.tenant_session(member.tenant_id, snapshot=True) as session:
+    async with (
+        one_of_few(member.tenant_id),
+        services(request).database.tenant_session(member.tenant_id, snapshot=True) as session,
+    ):
         found = _certain(await understood(session, given))
         report = await usage.report(session, found.period, found.known, found.narrowed)
     by = given.sums
@@ -35,12 +40,15 @@ async def ledger(request: Request, member: Reader, given: Wanted) -> Response:
     period = found.period
     span = period.start, period.end
     lines = exporting.of_ledger(database, member.tenant_id, found.known, span, period.zone, found.narrowed)
-    return _file(lines, "model-calls", period)
+    return download(member.tenant_id, lines, _name("model-calls", period), MEDIA_TYPE)
 
 
 @router.get("/outcomes/shown.csv")
 async def outcomes_shown(request: Request, member: Reader, given: Wanted) -> Response:
-    async with services(request).database.tenant_session(member.tenant_id, snapshot=True) as session:
+    async with (
+        one_of_few(member.tenant_id),
+        services(request).database.tenant_session(member.tenant_id, snapshot=True) as session,
+    ):
         found = _certain(await understood(session, given))
         report = await outcomes.read(session, found.period, found.narrowed)
     return _file(exporting.of_outcomes(report), "outcomes", found.period)
@@ -53,8 +61,10 @@ def _certain(found: Understood) -> Understood:
     return found
 
 
-def _file(lines: Iterator[str] | AsyncIterator[str], name: str, period: Period) -> Response:
-    called = f"{name}-{period.first}-{period.last}.csv"
-    return StreamingResponse(
-        lines, media_type=MEDIA_TYPE, headers={"content-disposition": f'attachment; filename="{called}"'}
-    )
+def _name(name: str, period: Period) -> str:
+    return f"{name}-{period.first}-{period.last}.csv"
+
+
+def _file(lines: Iterator[str], name: str, period: Period) -> Response:
+    headers = {"content-disposition": f'attachment; filename="{_name(name, period)}"'}
+    return StreamingResponse(lines, media_type=MEDIA_TYPE, headers=headers)

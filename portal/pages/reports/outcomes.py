@@ -10,6 +10,7 @@ from konstruct.desk import people
 from konstruct.desk.people import Desk
 from konstruct.reports import outcomes
 from konstruct.reports.outcomes import Of, Outcomes
+from konstruct.sharing import one_of_few
 from portal import report_words
 from portal.pages.reports.asking import Understood, understood
 from portal.pages.reports.charts import Series, chart
@@ -38,7 +39,10 @@ _ALWAYS: Final = frozenset({"resolved", "handed_back", "nobody_came"})
 
 @router.get("")
 async def show(request: Request, member: Reader, given: Wanted) -> Response:
-    async with services(request).database.tenant_session(member.tenant_id, snapshot=True) as session:
+    async with (
+        one_of_few(member.tenant_id),
+        services(request).database.tenant_session(member.tenant_id, snapshot=True) as session,
+    ):
         found = await understood(session, given)
         report = await outcomes.read(session, found.period, found.narrowed)
         desk = await people.settings(session)

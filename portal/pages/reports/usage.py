@@ -13,6 +13,7 @@ from konstruct.reports import budgets, ledger, usage
 from konstruct.reports.budgets import Month
 from konstruct.reports.ledger import Place, Spent
 from konstruct.reports.usage import BYS, Report, Row
+from konstruct.sharing import one_of_few
 from konstruct.tables.base import utc_now
 from portal import report_words
 from portal.access import Member, may
@@ -32,7 +33,10 @@ DEAREST: Final = 5
 
 @router.get("")
 async def show(request: Request, member: Reader, given: Wanted) -> Response:
-    async with services(request).database.tenant_session(member.tenant_id, snapshot=True) as session:
+    async with (
+        one_of_few(member.tenant_id),
+        services(request).database.tenant_session(member.tenant_id, snapshot=True) as session,
+    ):
         found = await understood(session, given)
         report = await usage.report(session, found.period, found.known, found.narrowed)
         month = await budgets.month(session, utc_now())
@@ -82,7 +86,10 @@ async def conversations(
 ) -> Response:
     """``cost`` and ``before`` say where the page before ended."""
     after = Place(cost, before) if cost is not None and before is not None else None
-    async with services(request).database.tenant_session(member.tenant_id, snapshot=True) as session:
+    async with (
+        one_of_few(member.tenant_id),
+        services(request).database.tenant_session(member.tenant_id, snapshot=True) as session,
+    ):
         found = await understood(session, given)
         span = found.period.start, found.period.end
         spent = await ledger.costliest(session, *span, found.narrowed, limit=AT_ONCE + 1, after=after)

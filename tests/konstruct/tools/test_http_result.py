@@ -1,6 +1,7 @@
 """What a model is told of an answer, and what it is told when there is no good one."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -41,6 +42,23 @@ def told(
 )
 def test_what_is_kept_of_an_answer(wanted: JsonValue, found: JsonValue) -> None:
     assert told(ORDER, result=wanted) == found
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        "|".join(["[@,@][]"] * 40),
+        "|".join(["[@,@]"] * 60) + "|to_string(@)",
+        "|".join(["{a:@,b:@}"] * 50),
+        "|".join(["join('',[@,@])"] * 30),
+        "|".join(["[*]|[@,@]"] * 40),
+    ],
+)
+def test_no_expression_makes_more_of_an_answer_than_there_is_room_for(wanted: str) -> None:
+    began = time.monotonic()
+    with pytest.raises(ToolFailed, match="cannot be read as this tool expects"):
+        told("twenty characters, or more" if wanted.startswith("join") else ["a"], result=wanted)
+    assert time.monotonic() - began < 15
 
 
 def test_a_schema_holds_for_what_is_kept() -> None:

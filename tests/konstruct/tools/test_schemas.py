@@ -1,5 +1,6 @@
 """Whether a schema can be used, and what precisely is wrong with a model's arguments."""
 
+import time
 from typing import Any
 
 import pytest
@@ -75,6 +76,53 @@ def test_a_strangers_patterns_are_not_matched() -> None:
     assert isinstance(kept, dict)
     assert "pattern" not in str(kept)
     assert schemas.complaint(kept, dict.fromkeys("abc", "a" * 40 + "!")) is None
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"properties": {"a": {"type": "string", "pattern": r"^(\w+\s?)*$"}}},
+        {"properties": {"a": {"type": "string", "pattern": r"^(([a-z])+.)+[A-Z]([a-z])+$"}}},
+        {"propertyNames": {"pattern": r"^(\w+\s?)*$"}},
+        {"patternProperties": {r"^(\w+\s?)*$": {}}},
+        {"patternProperties": {r"^(\w+\s?)*$": {}}, "additionalProperties": False},
+    ],
+)
+def test_no_pattern_keeps_all_others_waiting(schema: dict[str, Any]) -> None:
+    """Whoever runs a business writes its tools, and all businesses share a process."""
+    schemas.check(schema)
+    long = "aaaaa " * 20_000 + "!"
+    began = time.monotonic()
+    assert schemas.complaint(schema, {"a": long, long: 1}) is not None
+    assert time.monotonic() - began < 5
+
+
+def test_patterns_of_names_let_pass_what_they_name_alone() -> None:
+    schema: dict[str, Any] = {
+        "properties": {"id": {}},
+        "patternProperties": {"^x-": {"type": "string"}},
+        "additionalProperties": False,
+    }
+    schemas.check(schema)
+    assert schemas.complaint(schema, {"id": 1, "x-a": "b"}) is None
+    assert "'y-a' was unexpected" in str(schemas.complaint(schema, {"id": 1, "y-a": "b"}))
+    assert "at $['x-a']: 1 is not of type 'string'" in str(schemas.complaint(schema, {"x-a": 1}))
+
+
+@pytest.mark.parametrize(
+    ("schema", "complaint"),
+    [
+        ({"properties": {"a": {"pattern": "(a{1,200}){1,200}"}}}, "repeats too often"),
+        ({"patternProperties": {"(a{1,200}){1,200}": {}}}, "repeats too often"),
+        (
+            {"allOf": [{"patternProperties": {"a": {}}}], "unevaluatedProperties": False},
+            "may not use patternProperties and unevaluatedProperties together",
+        ),
+    ],
+)
+def test_patterns_that_cannot_be_held_to_a_time_are_refused(schema: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(BadInput, match=complaint):
+        schemas.check(schema)
 
 
 def test_an_argument_that_is_called_pattern_stays_one() -> None:
