@@ -6,12 +6,10 @@ import re
 from collections.abc import AsyncIterator
 from uuid import UUID
 
-import httpx
 import pytest
 
 from konstruct.accounts.permissions import Role
 from konstruct.db import Database
-from konstruct.desk import people
 from konstruct.handoffs import entries, owning
 from konstruct.identity import new_id
 from konstruct.inbox import Accepted
@@ -20,48 +18,10 @@ from konstruct.tables import Handoff, HandoffEntry
 from konstruct.vault import Vault
 from tests.gateway.people import working
 from tests.portal.conftest import browser
+from tests.portal.visiting import Visitor, has_reply_box, toast
 from tests.support.handoffs import GRACE, LINUS, claim, conversation, hand_off, handoff_row, seat
-from tests.support.members import Enrolled, enrolled
+from tests.support.members import enrolled
 from tests.support.office import Office, open_office
-
-PART = {"hx-request": "true", "hx-request-type": "partial"}
-_TOAST = re.compile(r"data-toast-text>([^<]*)<")
-
-
-class Visitor:
-    """Somebody with a browser, in the inbox of one conversation."""
-
-    def __init__(self, client: httpx.AsyncClient, who: Enrolled, conversation_id: UUID) -> None:
-        self.client = client
-        self.who = who
-        self.base = f"/t/{who.slug}/inbox/{conversation_id}"
-
-    @property
-    def key(self) -> str:
-        return people.member_key(self.who.user_id)
-
-    async def look(self, **query: str) -> str:
-        page = await self.client.get(self.base, params=query)
-        assert page.status_code == 200, page.text
-        return page.text
-
-    async def act(self, what: str, *, is_script: bool = False, **fields: object) -> httpx.Response:
-        data = {name: str(value) for name, value in fields.items()}
-        return await self.client.post(f"{self.base}/{what}", data=data, headers=PART if is_script else {})
-
-    async def took(self, what: str, **fields: object) -> None:
-        """As a form without a script: it leads back to the conversation."""
-        answer = await self.act(what, is_script=False, **fields)
-        assert (answer.status_code, answer.headers["location"]) == (303, self.base), answer.text
-
-
-def toast(answer: httpx.Response) -> str:
-    [said] = _TOAST.findall(answer.text)
-    return html.unescape(said)
-
-
-def has_reply_box(page: str) -> bool:
-    return 'id="reply-text"' in page or '/reply"' in page
 
 
 @pytest.fixture
