@@ -105,7 +105,8 @@ class Watch:
             return replace(before, present=present, is_away=True)
 
     async def _look(self, before: Seen) -> Seen:
-        async with self._database.tenant_session(self._tenant_id) as session:
+        # All of one moment, so that what belongs together is told together.
+        async with self._database.tenant_session(self._tenant_id, snapshot=True) as session:
             of_list = await pulse.of_list(session)
             calls = before.calls if of_list == before.list else tuple(await pulse.calls(session))
             return Seen(

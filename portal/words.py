@@ -34,7 +34,7 @@ def seconds(long: float | None) -> str:
     if long is None:
         return "–"
     if long < 0.05:
-        return "at once"
+        return "0 s"
     if long < 10:
         return f"{long:.1f} s"
     if long < _MINUTE:

@@ -197,7 +197,7 @@ async def _wanted(session: AsyncSession, a: Furnished, b: Furnished) -> object:
 async def _write_where_they_wrote(session: AsyncSession, a: Furnished, b: Furnished) -> object:
     """Under the name of something that both wrote: ours is a repetition of our own, which it says it is."""
     written = await entries.write(
-        session, a.vault, (await handoff_of(a)).id, agent_of(a), "Not yours", Origin("api", "reply"), whole
+        session, a.vault, (await handoff_of(a)).id, agent_of(a), "Canary reply", Origin("api", "reply"), whole
     )
     return written.is_new or written.entry_ids == [(await entry_of(b, "reply")).id]
 

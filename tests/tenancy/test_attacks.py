@@ -293,6 +293,7 @@ async def test_look_ups_across_tenants_tell_ids_and_states_alone(
         "tenants_with_file_removals(integer)": (10_000,),
         "contacts_to_name(integer)": (10_000,),
         "tenants_with_retention(uuid,integer)": (UUID(int=0), 10_000),
+        "tenants_that_ask(uuid,integer)": (UUID(int=0), 10_000),
         "tenants_to_clear(integer)": None,
         "chunks_to_embed(text,integer)": ("local/another", 10_000),
         "chunks_backlog(text)": ("local/another",),
@@ -351,6 +352,8 @@ async def test_look_ups_across_tenants_tell_ids_and_states_alone(
     await administrator.execute("update tools set looked_at = null where tenant_id = $1", theirs.tenant_id)
     keeps = "update tenants set retention = $2::jsonb where id = $1"
     await administrator.execute(keeps, theirs.tenant_id, '{"messages": 3000}')
+    asks = """update tenants set satisfaction = '{"enabled": true}' where id = $1"""
+    await administrator.execute(asks, theirs.tenant_id)
     told = repr(due)
     for signature, arguments in known.items():
         if arguments is not None:

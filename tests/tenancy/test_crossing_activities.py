@@ -3,13 +3,11 @@
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
 import pytest
-from pydantic import JsonValue
 from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
 
@@ -58,7 +56,6 @@ from konstruct.db import Database
 from konstruct.errors import NotFound
 from konstruct.identity import new_id
 from konstruct.settings import Settings
-from konstruct.source_ports import McpResult, McpServer, McpTool
 from konstruct.vault import Vault
 from tests.support.doubles import (
     GivenEmbedders,
@@ -70,36 +67,13 @@ from tests.support.doubles import (
     ScriptedModel,
 )
 from tests.support.office import Furnished, open_office
-from tests.support.workshop import at_server, define, offered, tool_row
+from tests.support.workshop import at_server, define, tool_row
 from tests.tenancy.attempts_on_consults import consult_of
 from tests.tenancy.attempts_on_handoffs import agent_of, entry_of, handoff_of
 from tests.tenancy.attempts_on_tools import SERVER, call_of, token_of
 from tests.tenancy.attempts_over_the_api import approval_of
 from tests.tenancy.conftest import Snapshot
-
-
-@dataclass
-class RecordingMcp:
-    """Servers that offer to tell the token with which they are asked."""
-
-    asked: list[str] = field(default_factory=list)
-
-    async def tools(self, server: McpServer, *, time_limit: float) -> list[McpTool]:
-        self.asked.append(server.headers.get("Authorization", ""))
-        return [offered("told", server.headers.get("Authorization", ""))]
-
-    async def call(
-        self,
-        server: McpServer,
-        tool: str,
-        arguments: Mapping[str, JsonValue],
-        *,
-        time_limit: float,
-        most_bytes: int,
-        idempotency_key: str,
-    ) -> McpResult:
-        self.asked.append(server.headers.get("Authorization", ""))
-        return McpResult(text="Not yours", structured=None, is_error=False)
+from tests.tenancy.test_crossing_background import IN_THE_BACKGROUND, RecordingMcp
 
 
 async def _call_of(a: Furnished, b: Furnished) -> ToolCallRequest:
@@ -137,7 +111,7 @@ def acts(
 
 OF_ALL_TENANTS = {
     *("sweep", "seal", "claim_memory_work", "embed_memories", "start_syncs", "embed_chunks", "look_at_servers"),
-    *("let_go", "clear_tenants", "renew_tokens"),
+    *("let_go", "clear_tenants", "renew_tokens", "learn_names", "ask_for_ratings"),
 }
 OF_KNOWLEDGE = {"list_source", "read_documents", "fail_sync"}
 
@@ -355,6 +329,6 @@ def test_every_activity_of_a_tenant_is_tried() -> None:
     for module in pkgutil.iter_modules(activities.__path__, "activities."):
         for _, owner in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
             names |= {name for name, member in vars(owner).items() if hasattr(member, "__temporal_activity_definition")}
-    assert names - OF_ALL_TENANTS - OF_KNOWLEDGE - set(OF_TOOLS) == set(REQUESTS) | {
+    assert names - OF_ALL_TENANTS - OF_KNOWLEDGE - set(OF_TOOLS) - set(IN_THE_BACKGROUND) == set(REQUESTS) | {
         name for name, _ in OF_HANDOFFS.values()
     }

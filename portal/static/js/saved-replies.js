@@ -160,6 +160,8 @@ document.addEventListener("input", (event) => {
   const before = textarea.value.slice(0, textarea.selectionEnd);
   const typed = TYPED.exec(before);
   if (!typed || event.isComposing) {
+    // What is still being fetched for an earlier letter is not to open any more.
+    asked += 1;
     if (field === textarea) close();
     return;
   }
