@@ -103,6 +103,12 @@ async def desk(office: Office, page_as: PageAs) -> Desk:
 
 
 @pytest.mark.usefixtures("at_work")
+async def _lose(route: Route) -> None:
+    """It gets there, and the answer is lost."""
+    await route.fetch()
+    await route.abort()
+
+
 class TestWriting:
     async def test_by_keys_alone_from_taking_over_to_resolving(self, desk: Desk) -> None:
         page = await desk.open()
@@ -161,12 +167,7 @@ class TestWriting:
         await desk.owned()
         page = await desk.open()
 
-        async def lose(route: Route) -> None:
-            """It gets there, and the answer is lost."""
-            await route.fetch()
-            await route.abort()
-
-        await page.route("**/reply", lose)
+        await page.route("**/reply", _lose)
         await desk.box.fill("Did you get this?")
         await desk.box.press("Control+Enter")
         await expect(page.get_by_text("The portal does not answer.").first).to_be_visible()
@@ -180,15 +181,11 @@ class TestWriting:
         await desk.owned()
         page = await desk.open()
 
-        async def lose(route: Route) -> None:
-            await route.fetch()
-            await route.abort()
-
-        await page.route("**/reply", lose)
+        await page.route("**/reply", _lose)
         await desk.box.fill("On Monday.")
         await desk.box.press("Control+Enter")
         await expect(page.get_by_text("The portal does not answer.").first).to_be_visible()
-        await page.unroute("**/reply")
+        await page.unroute_all(behavior="ignoreErrors")
         # Also where the page was loaded anew meanwhile, it is known under which name it was sent.
         page.on("dialog", lambda dialog: dialog.accept())
         await desk.open()
@@ -206,15 +203,11 @@ class TestWriting:
         await desk.owned()
         page = await desk.open()
 
-        async def lose(route: Route) -> None:
-            await route.fetch()
-            await route.abort()
-
-        await page.route("**/reply", lose)
+        await page.route("**/reply", _lose)
         await desk.box.fill("Once.")
         await desk.box.press("Control+Enter")
         await expect(page.get_by_text("The portal does not answer.").first).to_be_visible()
-        await page.unroute("**/reply")
+        await page.unroute_all(behavior="ignoreErrors")
         page.on("dialog", lambda dialog: dialog.accept())
         await desk.open()
         await expect(desk.box).to_have_value("Once.")
