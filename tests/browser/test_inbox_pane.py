@@ -102,13 +102,13 @@ async def desk(office: Office, page_as: PageAs) -> Desk:
     return await seated(office, page_as)
 
 
-@pytest.mark.usefixtures("at_work")
 async def _lose(route: Route) -> None:
     """It gets there, and the answer is lost."""
     await route.fetch()
     await route.abort()
 
 
+@pytest.mark.usefixtures("at_work")
 class TestWriting:
     async def test_by_keys_alone_from_taking_over_to_resolving(self, desk: Desk) -> None:
         page = await desk.open()
