@@ -9,12 +9,12 @@ from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from konstruct.budgets import terms as budgets
+from konstruct.budgets.terms import Budgets
 from konstruct.connecting import overview
 from konstruct.connecting.overview import Seen
 from konstruct.designs import listing
 from konstruct.designs.listing import Listed
-from konstruct.reports import budgets
-from konstruct.reports.budgets import Budgets
 from konstruct.tables import (
     Approval,
     Conversation,

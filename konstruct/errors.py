@@ -8,10 +8,13 @@ KonstructError
   Conflict                somebody else holds it, or it has moved on             409
   Unauthentic             a signature or token that does not hold                401
   NotAllowed              one that holds, and is not for this                    403
+  OverPlan                more than the business' plan includes                402
   TooMany                 over a limit; says when to try again                   429, retryable
   Misconfigured           the deployment lacks something that it was asked for   500
   Unavailable             a part we need does not answer                         503, retryable
     ModelsUnavailable     every model of the chain was passed over
+      OverBudget          no model may be asked before the month's budget allows it
+    PaymentsUnavailable   Stripe does not answer; what was known of it holds
     EmbeddingUnavailable  the embedding model made no vectors
   ToolFailed              what a model asked a tool for; the sentence goes to it  422
   WebError                what came of a request to an address that somebody gave  502
@@ -28,6 +31,7 @@ KonstructError
     ConnectionDead        this connection's credentials are no longer good
     StreamingUnsupported  replies cannot be streamed there; they can be sent whole
     StreamEnded           the message takes no more of a stream; it can be replaced
+  PaymentsRefused         what Stripe was asked for cannot be; carries its code    502
   MailError               what comes of handing a mail to the mail server        502
     MailUnavailable       it may be tried again; it may have been sent already   retryable
     MailRefused           this mail, or any from us, will not be taken
@@ -76,6 +80,15 @@ class NotAllowed(KonstructError):
     status = 403
 
 
+class OverPlan(KonstructError):
+    status = 402
+
+    def __init__(self, message: str, what: str) -> None:
+        """``what``: the limit or the feature, as plans name it."""
+        super().__init__(message)
+        self.what = what
+
+
 class TooMany(KonstructError):
     status = 429
     retryable = True
@@ -96,6 +109,23 @@ class Unavailable(KonstructError):
 
 class ModelsUnavailable(Unavailable):
     """Every model of the chain was passed over; the turn is to be tried again later."""
+
+
+class OverBudget(ModelsUnavailable):
+    """Nothing was asked that costs anything: the rest of the month's budget does not hold it."""
+
+
+class PaymentsUnavailable(Unavailable):
+    """It may have happened all the same: what is asked again carries the same idempotency key."""
+
+
+class PaymentsRefused(KonstructError):
+    status = 502
+
+    def __init__(self, message: str, code: str) -> None:
+        """``code``: Stripe's own, for the record."""
+        super().__init__(message)
+        self.code = code
 
 
 class EmbeddingUnavailable(Unavailable):

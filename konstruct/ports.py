@@ -77,6 +77,10 @@ class ModelLink:
     """US dollars for a million tokens."""
     output_price: Decimal = Decimal(0)
     cached_price: Decimal = Decimal(0)
+    price_version: str | None = None
+    """Which price map these are from."""
+    is_price_assumed: bool = False
+    """No price map has the model: the deployment's setting says what it costs."""
     calls_tools: bool = True
     """One that cannot is never shown tools, and reads earlier calls and their results as text."""
     sees_images: bool = False

@@ -196,6 +196,24 @@ class Settings(BaseSettings):
         "and `title`.",
     )
 
+    stripe_secret_key: SecretStr | None = Field(
+        None, description="Stripe: secret key. Unset: nobody is billed, and no plan limits anything."
+    )
+    stripe_webhook_secret: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (),
+        description="Stripe: signing secret of the webhook (whsec_…); while it is replaced, the new and the old, "
+        "comma-separated. Without: no webhooks.",
+    )
+    stripe_api_url: str = Field(
+        "https://api.stripe.com", description="Stripe's API. Another address is for tests: live keys are refused there."
+    )
+    sales_email: str | None = Field(None, description="Where businesses ask for a plan that has no price.")
+    model_prices: dict[str, str] = Field(
+        {},
+        description="US dollars for a million tokens read/written of models that no price map has, as JSON: "
+        '`{"openai/our-vlm": "0.20/0.80", "*": "5/30"}`. `*` is for all others: “refuse” asks none of them.',
+    )
+
     web_allowed: CommaList = Field(
         (),
         description="What knowledge and tools may reach besides https on the public internet: host:port, or a network, "
@@ -232,7 +250,15 @@ class Settings(BaseSettings):
         return (self.portal_public_url or self.portal_url).rstrip("/")
 
     @field_validator(
-        *("encryption_keys", "default_models", "seeing_models", "web_allowed", "whatsapp_app_secret"), mode="before"
+        *(
+            "encryption_keys",
+            "default_models",
+            "seeing_models",
+            "web_allowed",
+            "whatsapp_app_secret",
+            "stripe_webhook_secret",
+        ),
+        mode="before",
     )
     @classmethod
     def _split_commas(cls, value: object) -> object:

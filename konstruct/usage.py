@@ -44,6 +44,8 @@ def record(
             error=call.error_kind,
             is_rehearsal=employee.number == REHEARSED,
             key_of="tenant" if call.is_own else "deployment",
+            price_version=call.price_version,
+            is_price_assumed=call.is_price_assumed,
             created_at=call.started_at,
         )
         for call in made

@@ -15,9 +15,10 @@ from gateway.api.access import Access
 from gateway.api.shapes import Given, Shown
 from konstruct import api_keys, handing_out
 from konstruct.api_keys import Principal
+from konstruct.budgets import terms as budgets
+from konstruct.budgets.terms import Month
 from konstruct.db import Database
-from konstruct.reports import budgets, exporting, outcomes, periods, usage
-from konstruct.reports.budgets import Month
+from konstruct.reports import exporting, outcomes, periods, usage
 from konstruct.reports.outcomes import Outcomes
 from konstruct.reports.periods import Period
 from konstruct.reports.sheets import MEDIA_TYPE

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final, Literal
+from uuid import UUID
 
 from konstruct.errors import ModelsUnavailable
 from konstruct.models import prices
@@ -86,6 +87,10 @@ class ModelCall:
     first_token_ms: int | None = None
     is_own: bool = False
     """Whether it was made with the tenant's own key."""
+    price_version: str | None = None
+    is_price_assumed: bool = False
+    hold_id: UUID | None = None
+    """What its budget holds for it, until its usage is recorded."""
 
 
 def _unheard(piece: str | None) -> None:
@@ -304,6 +309,8 @@ class _Call:
             latency_ms=round((now - started) * 1000),
             first_token_ms=None if self.first_token_at is None else round((self.first_token_at - started) * 1000),
             is_own=self.link.is_own,
+            price_version=self.link.price_version,
+            is_price_assumed=self.link.is_price_assumed,
         )
 
 

@@ -10,6 +10,16 @@ from konstruct.tables.accounts import (
     UserSession,
 )
 from konstruct.tables.audit import AuditEvent, AuditHead, AuditSeal, AuditSealLeaf
+from konstruct.tables.billing import (
+    BillingAccount,
+    BudgetHold,
+    BudgetMonth,
+    MeteredUsage,
+    PlanMonth,
+    PlanRow,
+    PriceMap,
+    ThresholdAlert,
+)
 from konstruct.tables.connecting import SlackAttempt, WhatsAppDraft
 from konstruct.tables.conversations import (
     Contact,
@@ -48,6 +58,9 @@ __all__ = [
     "AuditSeal",
     "AuditSealLeaf",
     "Authenticator",
+    "BillingAccount",
+    "BudgetHold",
+    "BudgetMonth",
     "CannedReply",
     "Connection",
     "Consult",
@@ -80,8 +93,12 @@ __all__ = [
     "Memory",
     "MemoryVector",
     "Message",
+    "MeteredUsage",
     "ModelKey",
     "Passkey",
+    "PlanMonth",
+    "PlanRow",
+    "PriceMap",
     "QuarantinedEvent",
     "QueuedMail",
     "Rating",
@@ -93,6 +110,7 @@ __all__ = [
     "Step",
     "Tenant",
     "TenantKey",
+    "ThresholdAlert",
     "Tool",
     "ToolCall",
     "Usage",

@@ -56,6 +56,10 @@ class Usage(Owned, table=True):
     """Whether it was made while a draft was tried out: it costs the same, and served nobody."""
     key_of: str = "deployment"
     """Whose key it was made with: the deployment's, or the tenant's own."""
+    price_version: str | None = None
+    """Which price map its cost is from."""
+    is_price_assumed: bool = False
+    """The model is in no price map: the deployment's setting says what it costs."""
     created_at: datetime = moment()
 
 

@@ -32,7 +32,7 @@ class Tenant(SQLModel, table=True):
     retention: dict[str, int] = document()
     """For how many days messages, files and memories are kept; what is not named is kept for good."""
     budgets: dict[str, Any] = document()
-    """US dollars for models in a calendar month: see ``konstruct.reports.budgets``."""
+    """US dollars for models in a calendar month: see ``konstruct.budgets.terms``."""
     satisfaction: dict[str, Any] = document()
     """Whether, when and how contacts are asked how they were helped: see ``konstruct.satisfaction``."""
     created_at: datetime = moment()
@@ -135,6 +135,8 @@ class ModelKey(Owned, table=True):
     refused_at: datetime | None = moment(optional=True)
     refused_why: str | None = None
     """Since when, and with which kind of error, the provider refuses it; gone once it takes it again."""
+    falls_back: bool = False
+    """Whether the deployment's key is asked where the provider refuses this one."""
 
 
 class RetentionRun(SQLModel, table=True):

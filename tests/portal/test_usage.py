@@ -13,8 +13,8 @@ from sqlmodel import col, select
 
 from konstruct import contacts
 from konstruct.accounts.permissions import Role
+from konstruct.budgets import terms as budgets
 from konstruct.db import Database
-from konstruct.reports import budgets
 from konstruct.tables import Conversation, Tenant, Usage
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault

@@ -6,8 +6,8 @@ from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
+from konstruct.budgets import terms as budgets
 from konstruct.identity import new_id
-from konstruct.reports import budgets
 from konstruct.tables import Conversation, Employee, Rating, Usage
 from konstruct.tables.base import utc_now
 from tests.support.members import Enrolled

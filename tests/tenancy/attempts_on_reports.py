@@ -7,8 +7,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.exc import NoResultFound
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from konstruct.reports import budgets, ledger, outcomes, periods, usage
-from konstruct.reports.budgets import Budgets
+from konstruct.budgets import terms as budgets
+from konstruct.budgets.terms import Budgets
+from konstruct.reports import ledger, outcomes, periods, usage
 from konstruct.reports.periods import Period
 from konstruct.reports.usage import Narrowed
 from konstruct.tables.base import utc_now

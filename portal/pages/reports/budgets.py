@@ -6,9 +6,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
+from konstruct.budgets import terms as budgets
 from konstruct.connecting import overview
 from konstruct.errors import Mistakes
-from konstruct.reports import budgets
 from konstruct.tables.base import utc_now
 from portal import report_words
 from portal.access import Member, may

@@ -9,8 +9,9 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from konstruct import naming
-from konstruct.reports import budgets, ledger, usage
-from konstruct.reports.budgets import Month
+from konstruct.budgets import terms as budgets
+from konstruct.budgets.terms import Month
+from konstruct.reports import ledger, usage
 from konstruct.reports.ledger import Place, Spent
 from konstruct.reports.usage import BYS, Report, Row
 from konstruct.sharing import one_of_few

@@ -1,0 +1,1 @@
+"""What businesses pay for, and what they get for it: plans, subscriptions as Stripe tells of them, and limits."""

@@ -1,0 +1,1 @@
+"""What a business may spend on models in a calendar month: held before each call, settled after it."""
