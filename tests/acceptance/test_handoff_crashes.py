@@ -74,11 +74,11 @@ async def test_while_it_answers(desk: Desk, victim: tuple[str, ...]) -> None:
     await kill_and_recover(desk.town, victim)
 
     await talk.say("And now?")
-    texts = await talk.heard(2, timeout=90)
+    # Where coming back took longer than a model may, the contact first reads that it does not answer.
+    await until(lambda: "Are you still there?" in " ".join(talk.texts()[1:]), timeout=90)
     await desk.owner(talk, "employee")
-    rest = " ".join([*texts[1:], *(await talk.heard_nothing_more_than(len(talk.texts())))[1:]])
-    assert rest.count("Are you still there?") <= 2
-    assert "Are you still there?" in rest
+    rest = " ".join((await talk.heard_nothing_more_than(len(talk.texts())))[1:])
+    assert 1 <= rest.count("Are you still there?") <= 2
 
 
 @killed
