@@ -10,8 +10,8 @@ LOCK := .venv/bin/uv pip compile --quiet --universal --generate-hashes --no-emit
 # servers of its own; those of one file stay together. The longest come first, as they stand. WORKERS=0 runs one by one.
 WORKERS ?= 3
 SIDE_BY_SIDE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
-# Recorded payloads of real channels are read where they are at hand.
-MARKERS := $(if $(KONSTRUCT_CORPORA),,-m "not corpora")
+# Recorded payloads of real channels are read where they are at hand, and Stripe itself is asked where there is a key.
+MARKERS := -m "$(if $(KONSTRUCT_CORPORA),,not corpora and) $(if $(KONSTRUCT_TEST_STRIPE_KEY),,not live_stripe and) True"
 
 .DEFAULT_GOAL := help
 .PHONY: help run environment lock format lint check test bench
@@ -53,7 +53,7 @@ lint: environment
 	.venv/bin/lint-imports
 
 check: lint ## format, lint, types, import contracts and the fast tests
-	$(VENV_PYTHON) -m pytest $(SIDE_BY_SIDE) -m "not stack and not corpora"
+	$(VENV_PYTHON) -m pytest $(SIDE_BY_SIDE) -m "not stack and not corpora and not live_stripe"
 
 test: lint ## everything, with real servers
 	$(VENV_PYTHON) -m pytest $(SIDE_BY_SIDE) $(MARKERS)
