@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from konstruct.budgets import terms as budgets
-from konstruct.budgets.terms import Budgets
 from konstruct.connecting import overview
 from konstruct.connecting.overview import Seen
 from konstruct.designs import listing
@@ -121,7 +120,7 @@ async def _knowledge(session: AsyncSession) -> AsyncIterator[Matter]:
 
 async def _budgets(session: AsyncSession) -> AsyncIterator[Matter]:
     """Those that are nearly or wholly used up; where there are none, the ledger is not asked."""
-    if await budgets.read(session) == Budgets():
+    if not (await budgets.read(session)).is_any:
         return
     month = await budgets.month(session, utc_now())
     for each in (month.business, *month.employees):

@@ -1,12 +1,12 @@
-"""What a business means to spend on models in a calendar month of its time zone, as a whole and for employees, and how
-far that is used up. Budgets warn: nothing is stopped by them.
+"""What a business means to spend on models in a calendar month of its time zone, as a whole and for employees, how far
+that is used up, and what is to happen once it is. ``holding`` is what keeps calls within it.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast, get_args
 from uuid import UUID
 
 from sqlalchemy import func
@@ -25,6 +25,11 @@ NEAR: Final = Decimal("0.8")
 MOST: Final = Decimal(10_000_000)
 _CENT: Final = Decimal("0.01")
 
+WhenSpent = Literal["people", "local", "pause"]
+"""What becomes of messages once a budget is spent: they are handed to people, answered by models that cost nothing, or
+wait until there is a budget again."""
+WHEN_SPENT: Final = get_args(WhenSpent)
+
 
 @dataclass(frozen=True)
 class Budgets:
@@ -32,12 +37,18 @@ class Budgets:
 
     business: Decimal | None = None
     employees: Mapping[str, Decimal] = field(default_factory=dict)
+    when_spent: WhenSpent = "people"
+
+    @property
+    def is_any(self) -> bool:
+        return self.business is not None or bool(self.employees)
 
     def content(self) -> dict[str, Any]:
         """As it is stored."""
         kept = {key: str(amount) for key, amount in sorted(self.employees.items())}
         business = {BUSINESS: str(self.business)} if self.business is not None else {}
-        return business | ({"employees": kept} if kept else {})
+        chosen = {"when_spent": self.when_spent} if self.when_spent != "people" else {}
+        return business | ({"employees": kept} if kept else {}) | chosen
 
 
 @dataclass(frozen=True)
@@ -103,13 +114,19 @@ async def month(session: AsyncSession, now: datetime) -> Month:
 
 
 async def change(session: AsyncSession, tenant_id: UUID, values: Mapping[str, str], *, actor: str) -> list[str]:
-    """``values``: what was written for ``business`` and for employees by their keys, empty where there is to be none;
-    what is left out has none either. Raises Mistakes, by the same names."""
+    """``values``: what was written for ``business`` and for employees by their keys (``employees.ada``), empty where
+    there is to be none; what is left out has none either. Without ``when_spent`` that stays as it is.
+    Raises Mistakes, by the same names."""
     tenant = await tenant_settings.locked(session, tenant_id)
+    chosen = values.get("when_spent", _of(tenant.budgets).when_spent)
     known = {each.key for each in await overview.employees(session)}
     mistakes: dict[str, str] = {}
     amounts: dict[str, Decimal] = {}
+    if chosen not in WHEN_SPENT:
+        mistakes["when_spent"] = f"Choose one of {', '.join(WHEN_SPENT)}."
     for name, written in values.items():
+        if name == "when_spent":
+            continue
         if name != BUSINESS and name.removeprefix("employees.") not in known:
             mistakes[name] = "There is no such employee."
         elif written.strip():
@@ -120,14 +137,15 @@ async def change(session: AsyncSession, tenant_id: UUID, values: Mapping[str, st
     if mistakes:
         raise Mistakes(mistakes)
     business = amounts.pop(BUSINESS, None)
-    kept = Budgets(business, {name.removeprefix("employees."): amount for name, amount in amounts.items()})
+    employees = {name.removeprefix("employees."): amount for name, amount in amounts.items()}
+    kept = Budgets(business, employees, cast(WhenSpent, chosen))
     return tenant_settings.put(session, tenant, {"budgets": kept.content()}, actor=actor)
 
 
 def _of(kept: Mapping[str, Any]) -> Budgets:
     business = kept.get(BUSINESS)
     employees = {key: Decimal(amount) for key, amount in kept.get("employees", {}).items()}
-    return Budgets(Decimal(business) if business is not None else None, employees)
+    return Budgets(Decimal(business) if business is not None else None, employees, kept.get("when_spent", "people"))
 
 
 def _dollars(written: str) -> Decimal:
