@@ -95,6 +95,7 @@ async def write(session: AsyncSession, sync: Sync, task: Task, content: Content)
         chunks = [] if document.duplicate_of else content.chunks
         await _replace(session, document, chunks)
         document.chunks, document.indexed_at = len(chunks), utc_now()
+        document.text_bytes = sum(len(chunk.text.encode()) for chunk in chunks)
     await _settle(session, row, document, "duplicate" if document.duplicate_of else "indexed")
     return outcome
 

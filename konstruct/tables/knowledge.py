@@ -79,6 +79,8 @@ class KnowledgeDocument(Owned, table=True):
     error: str | None = None
     """A sentence for the operator."""
     chunks: int = 0
+    text_bytes: int = Field(default=0, sa_type=BigInteger)
+    """Of these chunks together; plans limit it."""
     etag: str | None = None
     last_modified: str | None = None
     duplicate_of: UUID | None = None
