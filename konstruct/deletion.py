@@ -19,6 +19,9 @@ from konstruct.errors import NotFound
 from konstruct.tables import (
     ApiKey,
     AuditCheck,
+    BillingAccount,
+    BudgetHold,
+    BudgetMonth,
     CannedReply,
     Connection,
     Contact,
@@ -35,13 +38,16 @@ from konstruct.tables import (
     KnowledgeSource,
     Membership,
     Memory,
+    MeteredUsage,
     ModelKey,
+    PlanMonth,
     Rating,
     Rehearsal,
     RetentionRun,
     SlackAttempt,
     Step,
     TenantKey,
+    ThresholdAlert,
     Tool,
     WhatsAppDraft,
 )
@@ -53,6 +59,7 @@ _REMOVED: Final[tuple[type[SQLModel], ...]] = (
     *(Rehearsal, Memory, ConversationSummary, Step, Handoff, Judgement, Rating, ContactErasure),
     *(Connection, Employee, EmployeePicture, Tool, KnowledgeSource, ModelKey, ApiKey, TenantKey),
     *(Invitation, Membership, SlackAttempt, WhatsAppDraft, RetentionRun, CannedReply, AuditCheck),
+    *(BillingAccount, PlanMonth, BudgetMonth, BudgetHold, ThresholdAlert, MeteredUsage),
 )
 
 

@@ -19,7 +19,7 @@ DOCUMENTS = [CHECKOUT / "README.md", CHECKOUT / "AGENTS.md", *sorted((CHECKOUT /
 def settings_table() -> str:
     rows = ["| variable | what it sets | default |", "| --- | --- | --- |"]
     for name, field in Settings.model_fields.items():
-        default = {None: "", (): "", False: "no"}.get(field.default, f"`{field.default}`")
+        default = {"None": "", "()": "", "{}": "", "False": "no"}.get(str(field.default), f"`{field.default}`")
         rows.append(f"| `KONSTRUCT_{name.upper()}` | {field.description or ''} | {default} |")
     return "\n".join(rows)
 

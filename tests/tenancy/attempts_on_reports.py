@@ -78,7 +78,7 @@ ON_REPORTS: Final[dict[str, tuple[Attempt, object]]] = {
     "reports.ledger.costliest": (_costliest, False),
     "reports.outcomes.read": (_outcomes, False),
     "reports.periods.zone": (_zone, "UTC"),
-    "reports.budgets.read": (_budgets, False),
-    "reports.budgets.month": (_month, False),
-    "reports.budgets.change": (_change, NoResultFound),
+    "budgets.terms.read": (_budgets, False),
+    "budgets.terms.month": (_month, False),
+    "budgets.terms.change": (_change, NoResultFound),
 }

@@ -9,12 +9,19 @@ PREDICATE: Final = (
 """For tables of people, with their setting in place of the tenants'."""
 
 # Tables that belong to no tenant and no person. The product may write all but the first, and read none.
-OF_NOBODY: Final = ["alembic_version", "quarantined_events", "mails", "ceremonies"]
+OF_NOBODY: Final = ["alembic_version", "quarantined_events", "mails", "ceremonies", "stripe_events"]
+
+# The deployment's own: every tenant reads them, and what is of a tenant or a person never changes them.
+OF_ALL: Final = ["plans", "price_maps"]
+OF_ALL_PREDICATE: Final = (
+    "( SELECT ((NULLIF(current_setting('app.tenant_id'::text, true), ''::text) IS NULL)"
+    " AND (NULLIF(current_setting('app.user_id'::text, true), ''::text) IS NULL)))"
+)
 
 # Each says which tenant or person somebody is: they are what those are found by, and would mean nothing within one.
 UNIQUE_ACROSS_TENANTS: Final = [
     *["tenants(slug)", "connections(kind, account)", "api_keys(digest)", "invitations(digest)"],
-    *["users(email)", "user_sessions(digest)", "account_tokens(digest)"],
+    *["users(email)", "user_sessions(digest)", "account_tokens(digest)", "billing_accounts(customer_id)"],
     *["passkeys(credential_id)", "linked_accounts(issuer, subject)"],
 ]
 
@@ -47,6 +54,8 @@ REMOVABLE: Final = [
     "rehearsed_steps",
     *["users", "user_sessions", "user_devices", "account_tokens", "memberships", "invitations"],
     *["authenticators", "recovery_codes", "passkeys", "linked_accounts"],
+    *["billing_accounts", "plan_months", "budget_months", "budget_holds", "threshold_alerts", "metered_usage"],
+    "plans",
 ]
 
 # What look-ups may do besides reading: carry on what is of nobody, and clear up what opens nothing any more.
@@ -54,6 +63,7 @@ ROUTERS_OWN: Final = [
     *["quarantined_events DELETE", "mails UPDATE", "mails DELETE"],
     *["account_tokens DELETE", "user_sessions DELETE"],
     *["ceremonies INSERT", "ceremonies DELETE"],
+    *["stripe_events INSERT", "stripe_events UPDATE", "stripe_events DELETE"],
 ]
 
 # All that look-ups across tenants may read: ids, names of accounts, states and times. No content, no secret.
@@ -104,6 +114,9 @@ SEEN_ACROSS_TENANTS: Final = [
     *["quarantined_events.created_at", "quarantined_events.channel", "quarantined_events.body"],
     *["audit_heads.tenant_id", "audit_heads.is_moved", "audit_seals.tenant_id", "audit_seals.anchored_at"],
     "audit_seals.sealed_at",
+    *[f"stripe_events.{name}" for name in ("id", "type", "customer_id", "subscription_id", "created_at")],
+    *[f"stripe_events.{name}" for name in ("received_at", "handled_at", "outcome")],
+    *["billing_accounts.tenant_id", "billing_accounts.customer_id", "metered_usage.tenant_id", "metered_usage.state"],
 ]
 
 # The tables of tenants, and of people, with the column that says whose a row is. A partition is one more table: the row
@@ -138,7 +151,7 @@ _CHECKS: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
         where relkind in ('r', 'p') and relnamespace = 'public'::regnamespace
           and oid not in (select oid from owned) and relname <> all ($1)
         """,
-        (OF_NOBODY,),
+        ([*OF_NOBODY, *OF_ALL],),
     ),
     "has no forced row security": (
         _OWNED
@@ -146,10 +159,10 @@ _CHECKS: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
         select name from owned where not (relrowsecurity and relforcerowsecurity)
         union all
         select relname::text from pg_class
-        where relnamespace = 'public'::regnamespace and relname in ('quarantined_events', 'mails', 'ceremonies')
+        where relnamespace = 'public'::regnamespace and relname = any ($1)
           and not (relrowsecurity and relforcerowsecurity)
         """,
-        (),
+        (OF_NOBODY[1:],),
     ),
     "lacks a policy of both kinds for the product": (
         _OWNED
@@ -165,6 +178,13 @@ _CHECKS: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
         """,
         (PREDICATE,),
     ),
+    "is everybody's to change": (
+        """
+        select relname::text from pg_class
+        where relnamespace = 'public'::regnamespace and relname = any ($1) and not relrowsecurity
+        """,
+        (OF_ALL,),
+    ),
     "is a policy that nobody asked for": (
         _OWNED
         + """
@@ -173,6 +193,9 @@ _CHECKS: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
         where case
           when p.tablename = any ($4) and p.roles = '{konstruct_app}' then p.cmd <> 'INSERT'
           when p.tablename = any ($4) then p.roles <> '{konstruct_router}'
+          when p.tablename = any ($5) and p.roles = '{konstruct_app}' then
+            p.permissive <> 'PERMISSIVE' or case p.cmd when 'SELECT' then p.qual <> 'true' when 'ALL' then
+              p.qual is distinct from $6 or p.with_check is distinct from $6 else true end
           when p.roles = '{konstruct_router}' then p.cmd <> 'SELECT' and p.tablename || ' ' || p.cmd <> all ($3)
           when p.roles = '{konstruct_app}' or (p.roles = '{konstruct_auditor}' and o.name = any ($2)) then
             p.qual is distinct from replace(replace($1, '{}', o.tenant), 'app.tenant_id', o.whose)
@@ -180,7 +203,7 @@ _CHECKS: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {
           else true
         end
         """,
-        (PREDICATE, TRAIL, ROUTERS_OWN, OF_NOBODY),
+        (PREDICATE, TRAIL, ROUTERS_OWN, OF_NOBODY, OF_ALL, OF_ALL_PREDICATE),
     ),
     "may have rows of nobody": (
         _OWNED + "select name from owned where not attnotnull or atttypid <> 'uuid'::regtype",

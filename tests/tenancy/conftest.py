@@ -22,6 +22,7 @@ from tests.tenancy.attempts_on_factors import fortify
 from tests.tenancy.attempts_on_files import enclose
 from tests.tenancy.attempts_on_handoffs import staff
 from tests.tenancy.attempts_on_inbox import mark
+from tests.tenancy.attempts_on_money import bill
 from tests.tenancy.attempts_on_rehearsals import rehearse
 from tests.tenancy.attempts_on_reports import plan
 from tests.tenancy.attempts_on_settings import CANDIDATE, bring_key, note_run
@@ -92,6 +93,7 @@ async def equipped(office: Furnished) -> Furnished:
     await bring_key(office, Candidate("openai", SecretStr("sk-canary-of-openai")))
     await note_run(office)
     await put_down(office)
+    await bill(office)
     return office
 
 

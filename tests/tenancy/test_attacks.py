@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from konstruct.db import Database
 from konstruct.identity import new_id
 from konstruct.tables.base import utc_now
 from tests.support.office import Furnished
+from tests.tenancy.attempts_on_money import customer_of
 from tests.tenancy.conftest import Snapshot
 
 Columns = dict[str, str]
@@ -170,6 +172,10 @@ async def test_a_malformed_tenant_sees_nothing(product: Any, tenant_columns: Col
         "copy messages from '/dev/null'",
         "select * from quarantined_events",
         "select * from alembic_version",
+        "select * from stripe_events",
+        "insert into plans select 'mine', 9, name, content from plans limit 1",
+        "insert into price_maps values ('mine', 'mine', '{}')",
+        "delete from price_maps",
         "select * from memory_vectors_0",
         "update contact_keys set wrapped = ''",
         "update audit_events set actor = 'nobody'",
@@ -272,6 +278,14 @@ async def test_look_ups_across_tenants_tell_ids_and_states_alone(
     known = {
         "find_connection(text,text)": ("slack", theirs.account),
         "connections_of_business(text,text)": None,
+        "take_stripe_event(text,text,text,text,timestamp with time zone)": (
+            *(f"evt_{theirs.tenant_id.hex}", "invoice.paid", customer_of(theirs), None, utc_now()),
+        ),
+        "open_stripe_events(timestamp with time zone,integer)": (utc_now() + timedelta(hours=1), 10_000),
+        "settle_stripe_events(text[],text)": ([f"evt_{theirs.tenant_id.hex}"], "done"),
+        "forget_stripe_events()": (),
+        "tenants_with_customers(uuid,integer)": (UUID(int=0), 10_000),
+        "tenants_to_meter(uuid,integer)": (UUID(int=0), 10_000),
         "find_tenant(text)": (slug,),
         "find_api_key(bytea)": (digest,),
         "approvals_unsettled(integer)": (10_000,),

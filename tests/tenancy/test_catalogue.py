@@ -39,6 +39,18 @@ MISTAKES = {
         "alter table quarantined_events disable row level security",
         "quarantined_events has no forced row security",
     ),
+    "plans that a tenant changes": (
+        "alter table plans disable row level security",
+        "plans is everybody's to change",
+    ),
+    "prices that a tenant changes": (
+        "alter policy nobodys on price_maps using (true) with check (true)",
+        "price_maps.nobodys is a policy that nobody asked for",
+    ),
+    "webhooks that can be read": (
+        "grant select (customer_id) on stripe_events to konstruct_app",
+        "reads stripe_events is granted to the product or to everybody",
+    ),
     "a partition without row security": (
         "create table notes (tenant_id uuid, id uuid, primary key (tenant_id, id)) partition by hash (tenant_id);"
         "create table notes_0 partition of notes for values with (modulus 1, remainder 0);" + SECURED.format("notes"),

@@ -58,6 +58,7 @@ from tests.tenancy.attempts_on_handoffs import ON_HANDOFFS
 from tests.tenancy.attempts_on_inbox import ON_INBOX
 from tests.tenancy.attempts_on_knowledge import ON_KNOWLEDGE
 from tests.tenancy.attempts_on_memory import ON_MEMORY
+from tests.tenancy.attempts_on_money import ON_MONEY
 from tests.tenancy.attempts_on_offers import ON_OFFERS
 from tests.tenancy.attempts_on_onboarding import ON_ONBOARDING
 from tests.tenancy.attempts_on_rehearsals import ON_REHEARSALS
@@ -251,6 +252,7 @@ ATTEMPTS: dict[str, tuple[Attempt, object]] = {
     **ON_REPORTS,
     **ON_SATISFACTION,
     **ON_API,
+    **ON_MONEY,
 }
 
 

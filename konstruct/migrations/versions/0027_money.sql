@@ -136,7 +136,7 @@ create table stripe_events (
 );
 create index stripe_events_open on stripe_events (received_at) where handled_at is null;
 grant select, insert, update, delete on stripe_events to konstruct_router;
-grant select (tenant_id, customer_id, synced_at) on billing_accounts to konstruct_router;
+grant select (tenant_id, customer_id) on billing_accounts to konstruct_router;
 grant select (tenant_id, state) on metered_usage to konstruct_router;
 
 do $$
@@ -156,10 +156,23 @@ begin
     execute format('grant select, insert, update, delete on %I to konstruct_app', owned);
   end loop;
   foreach owned in array array['billing_accounts', 'metered_usage'] loop
-    execute format('create policy router on %I for select to konstruct_router using (true)', owned);
+    execute format('create policy look_up on %I for select to konstruct_router using (true)', owned);
+  end loop;
+  -- The deployment's own: every tenant reads them, and no transaction of a tenant's or a person's changes them. Their
+  -- owner, which migrations run as, is not held to that.
+  foreach owned in array array['plans', 'price_maps'] loop
+    execute format('alter table %I enable row level security', owned);
+    execute format('create policy known on %I for select to konstruct_app using (true)', owned);
+    execute format(
+      'create policy nobodys on %I to konstruct_app using (%s) with check (%2$s)', owned,
+      '(select nullif(current_setting(''app.tenant_id'', true), '''') is null and nullif(current_setting(''app.user_id'', true), '''') is null)');
   end loop;
 end
 $$;
+
+alter table stripe_events enable row level security;
+alter table stripe_events force row level security;
+create policy carry on stripe_events to konstruct_router using (true) with check (true);
 
 set local check_function_bodies = off;
 
@@ -196,6 +209,12 @@ create function settle_stripe_events(ids text[], how text)
     update public.stripe_events set handled_at = now(), outcome = how where id = any (ids) and handled_at is null
   $$;
 
+-- What Stripe tells of comes for some days at most; what was handled long ago says nothing any more.
+create function forget_stripe_events()
+  returns void
+  language sql security definer set search_path = pg_catalog, pg_temp
+  as $$ delete from public.stripe_events where handled_at < now() - interval '60 days' $$;
+
 -- Whose subscriptions are to be compared with what Stripe says.
 create function tenants_with_customers(after uuid, at_most integer)
   returns table (tenant_id uuid)
@@ -219,7 +238,7 @@ declare
 begin
   foreach made in array array['take_stripe_event(text, text, text, text, timestamptz)',
     'open_stripe_events(timestamptz, integer)', 'settle_stripe_events(text[], text)',
-    'tenants_with_customers(uuid, integer)', 'tenants_to_meter(uuid, integer)'] loop
+    'forget_stripe_events()', 'tenants_with_customers(uuid, integer)', 'tenants_to_meter(uuid, integer)'] loop
     execute format('revoke all on function %s from public', made);
     execute format('grant execute on function %s to konstruct_app', made);
     execute format('alter function %s owner to konstruct_router', made);

@@ -1,0 +1,76 @@
+"""What one tenant may try on what another pays and spends; ``test_crossing`` runs it."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from decimal import Decimal
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from konstruct.billing import entitlements, plans
+from konstruct.identity import new_id
+from konstruct.tables import BillingAccount, BudgetHold, BudgetMonth, MeteredUsage, PlanMonth, ThresholdAlert
+from konstruct.tables.base import utc_now
+from tests.support.office import Furnished
+
+Attempt = Callable[[AsyncSession, Furnished, Furnished], Awaitable[object]]
+
+
+def customer_of(office: Furnished) -> str:
+    return f"cus_canary_{office.tenant_id.hex}"
+
+
+async def bill(office: Furnished) -> None:
+    """A row in every table of money, on a plan that has no limits."""
+    now, tenant_id = utc_now(), office.tenant_id
+    month = now.date().replace(day=1)
+    async with office.session() as session:
+        session.add(
+            BillingAccount(
+                tenant_id=tenant_id,
+                plan="enterprise",
+                status="active",
+                customer_id=customer_of(office),
+                created_at=now,
+            )
+        )
+        session.add(PlanMonth(tenant_id=tenant_id, month=month, messages=1))
+        session.add(BudgetMonth(tenant_id=tenant_id, scope="business", month=month))
+        session.add(
+            BudgetHold(
+                tenant_id=tenant_id,
+                employee_id=office.employee_id,
+                month=month,
+                amount=Decimal(0),
+                created_at=now,
+                expires_at=now + timedelta(hours=1),
+            )
+        )
+        session.add(ThresholdAlert(tenant_id=tenant_id, what="plan:seats", month=month, percent=80, created_at=now))
+        session.add(
+            MeteredUsage(
+                tenant_id=tenant_id,
+                id=new_id(),
+                event_name="canary_tokens",
+                customer_id=customer_of(office),
+                value=1,
+                used_at=now,
+            )
+        )
+
+
+async def _entitlement(session: AsyncSession, a: Furnished, b: Furnished) -> object:
+    found = (await entitlements.of(session)).account
+    return found is not None and found.tenant_id == a.tenant_id
+
+
+async def _plans(session: AsyncSession, a: Furnished, b: Furnished) -> bool:
+    """Everybody's."""
+    return len(await plans.listed(session)) > 0
+
+
+ON_MONEY: Final[dict[str, tuple[Attempt, object]]] = {
+    "billing.entitlements.of": (_entitlement, True),
+    "billing.plans.listed": (_plans, True),
+    "billing.plans.by_key": (_plans, True),
+}
