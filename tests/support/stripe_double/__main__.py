@@ -1,7 +1,8 @@
 """The double as a process of its own: ``python -m tests.support.stripe_double --port 4242``.
 
-Its first line of output says, as JSON, where it is and with which keys. ``POST /double/advance?days=31`` moves its time,
-``/double/decline`` and ``/double/accept`` (``?customer=cus_…``) say what cards do, ``GET /double/events`` has all events.
+Its first line of output says, as JSON, where it is and with which keys. ``POST /double/advance?days=31`` moves its
+time, ``/double/decline`` and ``/double/accept`` (``?customer=cus_…``) say what cards do, ``GET /double/events`` has
+all events.
 """
 
 import argparse
@@ -17,9 +18,7 @@ from tests.support.stripe_double import StripeDouble
 
 def control(stripe: StripeDouble) -> list[web.RouteDef]:
     async def advance(request: web.Request) -> web.Response:
-        now = stripe.clock.advance(
-            days=float(request.query.get("days", 0)), hours=float(request.query.get("hours", 0))
-        )
+        now = stripe.clock.advance(days=float(request.query.get("days", 0)), hours=float(request.query.get("hours", 0)))
         return web.json_response({"now": now})
 
     async def decline(request: web.Request) -> web.Response:

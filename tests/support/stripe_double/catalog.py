@@ -2,9 +2,9 @@
 
 - https://docs.stripe.com/api/products, https://docs.stripe.com/api/prices: amounts are whole minor units; what a price
   costs never changes; a lookup key is of one price, and moves to another only with `transfer_lookup_key`.
-- https://docs.stripe.com/api/billing/meter and https://docs.stripe.com/api/billing/meter-event/create: an event's name is
-  a meter's, its customer exists, its value is a whole number, its time is not older than 35 days nor more than 5 minutes
-  ahead; the same identifier again within 24 hours is refused.
+- https://docs.stripe.com/api/billing/meter and https://docs.stripe.com/api/billing/meter-event/create: an event's name
+  is a meter's, its customer exists, its value is a whole number, its time is not older than 35 days nor more than 5
+  minutes ahead; the same identifier again within 24 hours is refused.
 """
 
 import re
@@ -97,14 +97,21 @@ def _add_price(world: World, product: str, given: Json) -> Json:
         raise Refusal(f"Invalid currency: {given['currency']}", param="currency")
     amount, exact = given.get("unit_amount"), given.get("unit_amount_decimal")
     if (amount is None) == (exact is None):
-        raise Refusal("Prices require an `unit_amount` or `unit_amount_decimal` parameter to be set.", param="unit_amount")
-    if exact is None:
-        exact = Decimal(amount)
+        raise Refusal(
+            "Prices require an `unit_amount` or `unit_amount_decimal` parameter to be set.", param="unit_amount"
+        )
+    exact = Decimal(str(exact if amount is None else amount))
     if exact < 0:
         raise Refusal("This value must be greater than or equal to 0.", param="unit_amount")
     recurring = given.get("recurring")
     if recurring:
-        recurring = {"interval_count": 1, "meter": None, "usage_type": "licensed", "trial_period_days": None, **recurring}
+        recurring = {
+            "interval_count": 1,
+            "meter": None,
+            "usage_type": "licensed",
+            "trial_period_days": None,
+            **recurring,
+        }
         if recurring["usage_type"] == "metered" and not recurring["meter"]:
             raise Refusal("Metered prices must be backed by a meter.", param="recurring[meter]")
         if recurring["meter"]:
@@ -163,7 +170,9 @@ def update_price(call: Call) -> Json:
 @endpoint("GET", "/v1/prices", "PriceListParams")
 def list_prices(call: Call) -> Json:
     given = call.params
-    found = [price for price in call.world.all_of("price") if _matches(price, given, "active", "product", "type", "currency")]
+    found = [
+        price for price in call.world.all_of("price") if _matches(price, given, "active", "product", "type", "currency")
+    ]
     if "lookup_keys" in given:
         if len(given["lookup_keys"]) > 10:
             raise Refusal("You may only specify up to 10 lookup keys.", param="lookup_keys")
@@ -254,7 +263,9 @@ def create_meter_event(call: Call) -> Json:
     now = world.now_of(customer)
     moment = given.get("timestamp", now)
     if not now - 35 * _DAY <= moment <= now + 300:
-        raise Refusal("The timestamp must be within the past 35 days or up to 5 minutes in the future.", param="timestamp")
+        raise Refusal(
+            "The timestamp must be within the past 35 days or up to 5 minutes in the future.", param="timestamp"
+        )
     identifier = given.get("identifier")
     if identifier and len(identifier) > 100:
         raise Refusal("Invalid string: it must be at most 100 characters long.", param="identifier")

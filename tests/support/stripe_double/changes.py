@@ -1,8 +1,8 @@
 """Changing what a running subscription is for: prices, quantities, its trial's end, and when it ends.
 
 - https://docs.stripe.com/billing/subscriptions/prorations: `create_prorations` puts them on the next invoice,
-  `always_invoice` on one of their own, `none` makes none. Another interval, or a paid price after a free one, begins a new
-  period and is invoiced at once.
+  `always_invoice` on one of their own, `none` makes none. Another interval, or a paid price after a free one, begins a
+  new period and is invoiced at once.
 - https://docs.stripe.com/billing/subscriptions/pending-updates: with `pending_if_incomplete` nothing changes before the
   payment went through. With `error_if_incomplete` nothing changes and the answer is the card's error.
 - https://docs.stripe.com/billing/subscriptions/cancel: at the end of the period, or at a moment.
@@ -29,7 +29,7 @@ from tests.support.stripe_double.world import World
 
 __all__ = ["DAY", "OF_ITEMS", "cancel_at", "cancel_at_period_end", "change_items", "check_pending", "first_failure"]
 
-OF_ITEMS: Final = ("items", "proration_behavior", "proration_date", "payment_behavior", "trial_end")
+OF_ITEMS: Final[tuple[str, ...]] = ("items", "proration_behavior", "proration_date", "payment_behavior", "trial_end")
 _WITH_PENDING: Final = frozenset(OF_ITEMS) | {"expand", "billing_cycle_anchor", "add_invoice_items", "trial_from_plan"}
 
 
@@ -155,13 +155,17 @@ def _same_currency(world: World, subscription: Json, given: str, param: str) -> 
     if not price["active"]:
         raise Refusal("The price specified is inactive. This field only accepts active prices.", param=param)
     if price["recurring"] is None or price["currency"] != subscription["currency"]:
-        raise Refusal(f"The price {given} cannot be combined with the currency or type of this subscription.", param=param)
+        raise Refusal(
+            f"The price {given} cannot be combined with the currency or type of this subscription.", param=param
+        )
     return price
 
 
 def _begins_period(before: list[Json], after: list[Json]) -> bool:
     def interval(items: list[Json]) -> set[tuple[str, int]]:
-        return {(each["price"]["recurring"]["interval"], each["price"]["recurring"]["interval_count"]) for each in items}
+        return {
+            (each["price"]["recurring"]["interval"], each["price"]["recurring"]["interval_count"]) for each in items
+        }
 
     def costs(items: list[Json]) -> bool:
         return any(price_for(each["price"], each.get("quantity", 1)) for each in items)
@@ -275,5 +279,3 @@ def cancel_at(world: World, subscription: Json, moment: int | str) -> None:
     subscription["canceled_at"] = now if moment else None
     reason = "cancellation_requested" if moment else None
     subscription["cancellation_details"] = subscription["cancellation_details"] | {"reason": reason}
-
-

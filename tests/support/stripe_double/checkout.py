@@ -1,8 +1,8 @@
 """Checkout Sessions for subscriptions: made by the API, completed by somebody on the hosted page.
 
-https://docs.stripe.com/api/checkout/sessions: prices are recurring and active; a customer or an e-mail address, not both;
-it expires after 24 hours, or between 30 minutes and that; the subscription exists once it was completed, its card is the
-subscription's own, and `success_url` has `{CHECKOUT_SESSION_ID}` filled in.
+https://docs.stripe.com/api/checkout/sessions: prices are recurring and active; a customer or an e-mail address, not
+both; it expires after 24 hours, or between 30 minutes and that; the subscription exists once it was completed, its
+card is the subscription's own, and `success_url` has `{CHECKOUT_SESSION_ID}` filled in.
 """
 
 from typing import Final
@@ -148,7 +148,9 @@ def retrieve(call: Call) -> Json:
 def expire_session(call: Call) -> Json:
     session = call.named("session", "checkout.session")
     if session["status"] != "open":
-        raise Refusal(f"Only Checkout Sessions with a status in [\"open\"] can be expired. This one is {session['status']}.")
+        raise Refusal(
+            f'Only Checkout Sessions with a status in ["open"] can be expired. This one is {session["status"]}.'
+        )
     expire(call.world, session)
     return session
 
@@ -206,4 +208,6 @@ def _must_work(world: World, session: Json, card: Json) -> None:
         raise declined(code)
 
 
-collection("/v1/checkout/sessions", "checkout.session", "checkout.SessionListParams", "customer", "subscription", "status")
+collection(
+    "/v1/checkout/sessions", "checkout.session", "checkout.SessionListParams", "customer", "subscription", "status"
+)

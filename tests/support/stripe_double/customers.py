@@ -198,7 +198,9 @@ def attach(world: World, method: Json, customer: str) -> Json:
     if code := DECLINES_AT_ONCE.get(method["_number"]):
         raise declined(code)
     if method["customer"] not in (None, customer):
-        raise Refusal("The payment method you provided has already been attached to a customer.", param="payment_method")
+        raise Refusal(
+            "The payment method you provided has already been attached to a customer.", param="payment_method"
+        )
     if method["customer"] is None:
         method["customer"] = customer
         world.emit("payment_method.attached", method)

@@ -1,7 +1,7 @@
 """Webhooks: each event posted, signed over its raw bytes; a test holds, reorders, repeats, forges or drops them.
 
-https://docs.stripe.com/webhooks: the header `Stripe-Signature` has the second it was signed and an HMAC-SHA256 of that and
-the body; any answer but 2xx is a failure; deliveries have no order, and one may come more than once.
+https://docs.stripe.com/webhooks: the header `Stripe-Signature` has the second it was signed and an HMAC-SHA256 of that
+and the body; any answer but 2xx is a failure; deliveries have no order, and one may come more than once.
 """
 
 import asyncio

@@ -73,17 +73,21 @@ class StripeDouble:
         return [*configured, *registered(self.world)]
 
     @asynccontextmanager
-    async def running(self, *, port: int = 0, routes: list[web.RouteDef] | None = None) -> AsyncIterator["StripeDouble"]:
+    async def running(
+        self, *, port: int = 0, routes: list[web.RouteDef] | None = None
+    ) -> AsyncIterator["StripeDouble"]:
         app = web.Application()
         app.router.add_routes([*CheckoutPages(self.world).routes(), *PortalPages(self.world).routes(), *(routes or [])])
         app.router.add_route("*", "/v1/{rest:.*}", self.api.handle)
         async with serve(app, port=port) as url:
             self.world.base_url = url
+            self._http = stripe.HTTPXClient()
             await self.webhooks.start()
             try:
                 yield self
             finally:
                 await self.webhooks.stop()
+                await self._http.close_async()  # type: ignore[no-untyped-call]
                 await self.api.stop()
 
     @property
@@ -99,17 +103,22 @@ class StripeDouble:
     def calls(self) -> list[Request]:
         return self.api.requests
 
-    def client(self, **options: Any) -> stripe.StripeClient:
+    def client(self, key: str | None = None, *, version: str = API_VERSION) -> stripe.StripeClient:
         """The official SDK's, against this."""
-        options = {"stripe_version": API_VERSION, "max_network_retries": 0} | options
         return stripe.StripeClient(
-            self.key, base_addresses={"api": self.url}, http_client=stripe.HTTPXClient(), **options
+            key or self.key,
+            base_addresses={"api": self.url},
+            http_client=self._http,
+            max_network_retries=0,
+            stripe_version=version,
         )
 
     def calls_of(self, path: str, method: str = "POST") -> list[Request]:
         return [call for call in self.calls if call.method == method and call.path == path]
 
-    async def wait_for_call(self, path: str, count: int = 1, *, method: str = "POST", timeout: float = 40) -> list[Request]:
+    async def wait_for_call(
+        self, path: str, count: int = 1, *, method: str = "POST", timeout: float = 40
+    ) -> list[Request]:
         """Those that were answered, once there are so many."""
 
         def answered() -> list[Request]:
@@ -141,7 +150,9 @@ class StripeDouble:
     def accept(self, customer: str) -> None:
         self.world.declined.pop(customer, None)
 
-    def complete_checkout(self, session: str, *, email: str = "ada@example.com", card: str = "4242424242424242") -> Json:
+    def complete_checkout(
+        self, session: str, *, email: str = "ada@example.com", card: str = "4242424242424242"
+    ) -> Json:
         """What filling in the page does, without a browser. Returns the subscription."""
         held = self.world.objects[session]
         number = card if checkout.needs_card(held) else None

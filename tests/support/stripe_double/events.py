@@ -35,7 +35,7 @@ def _is_in(event: Json, wanted: str, family: str) -> bool:
 
 
 def _is_between(moment: int, bounds: Json) -> bool:
-    return (
+    return bool(
         bounds.get("gte", moment) <= moment <= bounds.get("lte", moment)
         and moment > bounds.get("gt", moment - 1)
         and moment < bounds.get("lt", moment + 1)

@@ -1,9 +1,9 @@
 """What goes wrong on request, and what an idempotency key keeps.
 
-https://docs.stripe.com/api/idempotent_requests: the first answer to a POST is kept with its status, a 500 too, and given
-again for the same key and parameters with the header `Idempotent-Replayed`; other parameters are refused; what was
-refused before anything was done (a parameter, a limit, another request with the key under way) is not kept. Keys are at
-most 255 characters long and forgotten after 24 hours.
+https://docs.stripe.com/api/idempotent_requests: the first answer to a POST is kept with its status, a 500 too, and
+given again for the same key and parameters with the header `Idempotent-Replayed`; other parameters are refused; what
+was refused before anything was done (a parameter, a limit, another request with the key under way) is not kept. Keys
+are at most 255 characters long and forgotten after 24 hours.
 """
 
 import asyncio

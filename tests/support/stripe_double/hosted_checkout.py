@@ -1,7 +1,7 @@
 """Checkout's own page, and that of an invoice: what somebody fills in, and where it sends them.
 
-https://docs.stripe.com/payments/checkout/how-checkout-works: a session that was completed or expired takes nothing more;
-a card that is declined leaves the page open with the reason.
+https://docs.stripe.com/payments/checkout/how-checkout-works: a session that was completed or expired takes nothing
+more; a card that is declined leaves the page open with the reason.
 """
 
 from html import escape

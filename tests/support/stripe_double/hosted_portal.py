@@ -5,7 +5,7 @@ nothing but that flow, and after it what `after_completion` says:
 https://docs.stripe.com/customer-management/portal-deep-links
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from html import escape
 
@@ -17,6 +17,7 @@ from tests.support.stripe_double.customers import add_card, attach, default_card
 from tests.support.stripe_double.html import card_fields, each_period, error, money, number_of, page, redirect
 from tests.support.stripe_double.invoices import build
 from tests.support.stripe_double.paying import attempt
+from tests.support.stripe_double.schedules import release
 from tests.support.stripe_double.wire import Json, Refusal
 from tests.support.stripe_double.world import World
 
@@ -64,7 +65,7 @@ class Visit:
 
     def done(self) -> web.Response:
         """Where somebody comes after what they did."""
-        completion = self.flow["after_completion"] if self.flow else {"type": "portal_homepage"}
+        completion: Json = self.flow["after_completion"] if self.flow else {"type": "portal_homepage"}
         self.session["flow"] = None
         if completion["type"] == "redirect":
             return redirect(completion["redirect"]["return_url"])
@@ -98,7 +99,7 @@ class PortalPages:
 
     def _visit(
         self, show: Callable[[Visit, web.Request, Json], web.Response]
-    ) -> Callable[[web.Request], "object"]:
+    ) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def answer(request: web.Request) -> web.Response:
             session = self._world.objects.get(f"bps_{request.match_info['session']}")
             if session is None:
@@ -279,7 +280,7 @@ def _renew(visit: Visit, request: web.Request, form: Json) -> web.Response:
 def _keep(visit: Visit, request: web.Request, form: Json) -> web.Response:
     subscription = visit.subscription(request.match_info["subscription"])
     if request.method == "POST" and subscription["schedule"]:
-        portal.release(visit.world, visit.world.objects[subscription["schedule"]])
+        release(visit.world, visit.world.objects[subscription["schedule"]])
     return redirect(visit.root)
 
 

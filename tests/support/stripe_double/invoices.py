@@ -1,8 +1,8 @@
-"""What an invoice consists of: lines for periods to come, for use that was metered, and what a change in between is worth.
+"""What an invoice consists of: lines for periods to come, for metered use, and what a change in between is worth.
 
 - https://docs.stripe.com/api/invoices/object: an invoice's subscription is in `parent.subscription_details`.
-- https://docs.stripe.com/billing/subscriptions/prorations: to the second; the unused rest of the old price is given back,
-  the rest of the period at the new price is charged.
+- https://docs.stripe.com/billing/subscriptions/prorations: to the second; the unused rest of the old price is given
+  back, the rest of the period at the new price is charged.
 - https://docs.stripe.com/billing/customer/balance: what is more given back than charged stays with the customer as
   credit, and the next invoices use it up.
 """
@@ -36,7 +36,7 @@ def end_of_period(anchor: int, start: int, recurring: Json) -> int:
     Months keep the anchor's day, or take their last one where they have no such day:
     https://docs.stripe.com/billing/subscriptions/billing-cycle
     """
-    count = recurring["interval_count"]
+    count: int = recurring["interval_count"]
     if seconds := _SECONDS.get(recurring["interval"]):
         length = seconds * count
         return anchor + ((start - anchor) // length + 1) * length
@@ -134,9 +134,7 @@ def lines_for_use(world: World, subscription: Json, items: list[Json], *, until:
         meter = world.objects[price["recurring"]["meter"]]
         used = metered(world, meter, subscription["customer"], *period)
         amount = whole(price_for(price, used))
-        made.append(
-            line(world, subscription, item, amount, period, f"{used} × {_name(world, price)}", quantity=used)
-        )
+        made.append(line(world, subscription, item, amount, period, f"{used} × {_name(world, price)}", quantity=used))
     return made
 
 
@@ -153,9 +151,7 @@ def prorations(world: World, subscription: Json, item: Json, price: Json, quanti
         amount = whole(price_for(part, many) * rest) * sign
         described = f"{told} {_name(world, part)}"
         made.append(
-            line(
-                world, subscription, item, amount, (at, end), described, price=part, quantity=many, is_proration=True
-            )
+            line(world, subscription, item, amount, (at, end), described, price=part, quantity=many, is_proration=True)
         )
     return made
 

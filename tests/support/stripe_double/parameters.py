@@ -1,8 +1,8 @@
-"""Which parameters an endpoint takes, from the types that Stripe generates out of its OpenAPI description for the version.
+"""Which parameters an endpoint takes, from the types that Stripe generates out of its OpenAPI description.
 
-A name that is not among them is refused (`parameter_unknown`), a required one that is not there (`parameter_missing`), a
-word that is not one of an enumeration, a number that is none. https://docs.stripe.com/error-codes
-What passes comes back as what it is: numbers, truth values, lists, mappings.
+A name that is not among them is refused (`parameter_unknown`), a required one that is not there (`parameter_missing`),
+a word that is not one of an enumeration, a number that is none. https://docs.stripe.com/error-codes What passes comes
+back as what it is: numbers, truth values, lists, mappings.
 """
 
 import re
@@ -103,31 +103,38 @@ def _word(kinds: list[Any], value: str, path: str) -> Any:
     if int in kinds and re.fullmatch(r"-?\d{1,18}", value):
         return int(value)
     if Decimal in kinds or float in kinds:
-        try:
-            return Decimal(value)
-        except InvalidOperation:
-            raise _invalid(path, "Invalid decimal") from None
-    named = [word for word in literals if word]
-    if named:
+        return _decimal(value, path)
+    if named := [word for word in literals if word]:
         # Their types also allow any string, for words that a later version may have. This version has these.
         raise _invalid(path, f"Invalid {path}: must be one of {', '.join(named)}")
     if str in kinds:
-        # An empty string would unset what is there, and is refused where that is not foreseen.
-        if value == "":
-            raise Refusal(
-                f"You passed an empty string for '{path}'. We assume empty values are an attempt to unset a parameter;"
-                f" however '{path}' cannot be unset. You should remove '{path}' from your request or supply a non-empty"
-                " value.",
-                code="parameter_invalid_empty",
-                param=path,
-                is_before_execution=True,
-            )
-        return value
+        return _text(value, path)
     if int in kinds:
         raise _invalid(path, f"Invalid integer: {value}", "parameter_invalid_integer")
-    if bool in kinds:
-        raise _invalid(path, f"Invalid boolean: {value}")
-    raise _invalid(path, "Invalid object" if any(is_typeddict(each) for each in kinds) else "Invalid array")
+    raise _invalid(path, f"Invalid boolean: {value}" if bool in kinds else "Invalid object")
+
+
+def _decimal(value: str, path: str) -> Decimal:
+    try:
+        number = Decimal(value)
+    except InvalidOperation:
+        raise _invalid(path, "Invalid decimal") from None
+    if not number.is_finite():
+        raise _invalid(path, "Invalid decimal")
+    return number
+
+
+def _text(value: str, path: str) -> str:
+    """An empty string would unset what is there, and is refused where that is not foreseen."""
+    if value == "":
+        raise _invalid(
+            path,
+            f"You passed an empty string for '{path}'. We assume empty values are an attempt to unset a parameter;"
+            f" however '{path}' cannot be unset. You should remove '{path}' from your request or supply a non-empty"
+            " value.",
+            "parameter_invalid_empty",
+        )
+    return value
 
 
 def _invalid(path: str, message: str, code: str | None = None) -> Refusal:

@@ -2,7 +2,8 @@
 
 - https://docs.stripe.com/billing/invoices/subscription: the first invoice is final at once, a renewal's after an hour.
 - https://docs.stripe.com/billing/subscriptions/overview#subscription-statuses
-- https://docs.stripe.com/billing/revenue-recovery/smart-retries: what comes after the last attempt is the account's choice.
+- https://docs.stripe.com/billing/revenue-recovery/smart-retries: what comes after the last attempt is the account's
+  choice.
 - https://docs.stripe.com/billing/subscriptions/pending-updates: a change that waits for its payment, for 23 hours.
 """
 

@@ -3,10 +3,11 @@
 - https://docs.stripe.com/api/customer_portal/configurations: plans are products with prices of theirs; a change that is
   less, or of a shorter interval, can wait for the period's end; without a configuration of its own a session takes the
   default one, which is the first that is made here.
-- https://docs.stripe.com/api/customer_portal/sessions and https://docs.stripe.com/customer-management/portal-deep-links:
-  a flow is for a subscription of that customer, and for what the configuration allows.
-- https://docs.stripe.com/billing/subscriptions/billing-mode/compare: a cancellation here in flexible mode sets `cancel_at`
-  alone. In classic mode it sets `cancel_at_period_end` too.
+- https://docs.stripe.com/api/customer_portal/sessions and
+  https://docs.stripe.com/customer-management/portal-deep-links: a flow is for a subscription of that customer, and for
+  what the configuration allows.
+- https://docs.stripe.com/billing/subscriptions/billing-mode/compare: a cancellation here in flexible mode sets
+  `cancel_at` alone. In classic mode it sets `cancel_at_period_end` too.
 """
 
 from typing import Any
@@ -118,7 +119,7 @@ def _check_plans(world: World, section: Json) -> None:
                     f"The price {given} cannot be chosen in the portal: it must be active, recurring and licensed.",
                     param=f"{param}[prices]",
                 )
-            # https://docs.stripe.com/customer-management/configure-portal: prices of a product differ in their interval.
+            # Prices of a product differ in their interval: https://docs.stripe.com/customer-management/configure-portal
             kind = (product["id"], price["recurring"]["interval"], price["recurring"]["interval_count"])
             if kind in seen and seen[kind] != given:
                 raise Refusal("Prices of one product must have different billing intervals.", param=f"{param}[prices]")
@@ -251,15 +252,18 @@ def check_allowed(configuration: Json, subscription: Json, item: Json) -> None:
             "The subscription update is the same as the current subscription.",
             param="flow_data[subscription_update_confirm][items]",
         )
-    if item.get("quantity", held["quantity"]) != held["quantity"]:
-        if "quantity" not in section["default_allowed_updates"]:
-            raise Refusal("The quantity cannot be changed in this portal.")
+    is_another_quantity = item.get("quantity", held["quantity"]) != held["quantity"]
+    if is_another_quantity and "quantity" not in section["default_allowed_updates"]:
+        raise Refusal("The quantity cannot be changed in this portal.")
 
 
 def waits_for_period_end(world: World, configuration: Json, subscription: Json, item: Json) -> bool:
     held = next(each for each in subscription["items"]["data"] if each["id"] == item["id"])
     price = world.objects[item.get("price", held["price"]["id"])]
-    kinds = {each["type"] for each in configuration["features"]["subscription_update"]["schedule_at_period_end"]["conditions"]}
+    kinds = {
+        each["type"]
+        for each in configuration["features"]["subscription_update"]["schedule_at_period_end"]["conditions"]
+    }
     lengths = {"day": 1, "week": 7, "month": 30, "year": 365}
 
     def length(one: Json) -> int:
@@ -272,7 +276,7 @@ def waits_for_period_end(world: World, configuration: Json, subscription: Json, 
 
 
 def asked_change(configuration: Json, subscription: Json, item: Json) -> Json:
-    """A change as the portal asks for it: it is made only when it was paid, and without prorations where those are off."""
+    """A change as the portal asks for it: made only when it was paid, and without prorations where those are off."""
     section = configuration["features"]["subscription_update"]
     asked = {
         "items": [item],

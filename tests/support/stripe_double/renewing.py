@@ -1,7 +1,7 @@
-"""What time does to a subscription: trials end, periods begin, payments are tried again, what was announced comes true.
+"""What time does to a subscription: trials end, periods begin, payments are tried again, announcements come true.
 
-- https://docs.stripe.com/billing/subscriptions/trials#create-free-trials-without-payment: without a card a trial ends in
-  an invoice, a pause or a cancellation, as `trial_settings` says.
+- https://docs.stripe.com/billing/subscriptions/trials: without a card a trial ends in an invoice, a pause or a
+  cancellation, as `trial_settings` says.
 - https://docs.stripe.com/billing/subscriptions/overview: a renewal's invoice is a draft for an hour.
 - https://docs.stripe.com/api/events/types: `trial_will_end` comes three days before.
 """
@@ -21,14 +21,13 @@ from tests.support.stripe_double.paying import (
     draft,
     end,
     finalize,
-    subscription_of,
     void,
 )
 from tests.support.stripe_double.schedules import phase_items, release
 from tests.support.stripe_double.wire import Json, Refusal
 from tests.support.stripe_double.world import World
 
-Due = tuple[int, Callable[[], None]]
+Due = tuple[int, Callable[[], object]]
 _RUNNING = ("trialing", "active", "past_due", "unpaid")
 
 
@@ -194,7 +193,7 @@ def advance(world: World, clock: str | None, target: int) -> None:
 
 @endpoint("POST", "/v1/test_helpers/test_clocks/{clock}/advance", "test_helpers.TestClockAdvanceParams")
 def advance_clock(call: Call) -> Json:
-    """https://docs.stripe.com/api/test_clocks/advance: forward, by two intervals of the shortest subscription at most."""
+    """Forward, by at most two intervals of the shortest subscription: https://docs.stripe.com/api/test_clocks/advance"""
     world, clock = call.world, call.named("clock", "test_helpers.test_clock")
     target = call.params["frozen_time"]
     if target <= clock["frozen_time"]:
@@ -202,8 +201,7 @@ def advance_clock(call: Call) -> Json:
     limit = _furthest(world, clock)
     if target > limit:
         raise Refusal(
-            "The time can be advanced by at most two intervals of the shortest subscription, which is to"
-            f" {limit}.",
+            f"The time can be advanced by at most two intervals of the shortest subscription, which is to {limit}.",
             param="frozen_time",
         )
     before = dict(clock)

@@ -1,8 +1,9 @@
 """Subscription schedules: what a subscription changes to at the end of its period.
 
-https://docs.stripe.com/billing/subscriptions/subscription-schedules and https://docs.stripe.com/api/subscription_schedules:
-made from a subscription that runs, it has that as its first phase; phases follow each other without a gap; a subscription
-is of one schedule at most; after the last phase it is released, or the subscription canceled.
+https://docs.stripe.com/billing/subscriptions/subscription-schedules and
+https://docs.stripe.com/api/subscription_schedules: made from a subscription that runs, it has that as its first phase;
+phases follow each other without a gap; a subscription is of one schedule at most; after the last phase it is released,
+or the subscription canceled.
 """
 
 from tests.support.stripe_double.endpoints import Call, endpoint, retrieval
@@ -179,7 +180,9 @@ def _chain(world: World, schedule: Json, before: Json | None, phase: Json) -> No
 def _active(call: Call) -> Json:
     schedule = call.named("schedule", "subscription_schedule")
     if schedule["status"] not in ("active", "not_started"):
-        raise Refusal(f"You cannot update a subscription schedule that is currently in the `{schedule['status']}` status.")
+        raise Refusal(
+            f"You cannot update a subscription schedule that is currently in the `{schedule['status']}` status."
+        )
     return schedule
 
 

@@ -9,6 +9,8 @@ from urllib.parse import parse_qsl
 
 from aiohttp import web
 
+from tests.support.http import reset_connection
+
 # Each registers what it answers.
 from tests.support.stripe_double import checkout, events, portal, previews, subscriptions  # noqa: F401
 from tests.support.stripe_double.endpoints import Call, Endpoint, route
@@ -16,7 +18,6 @@ from tests.support.stripe_double.faults import Fault, Faults, Kept, Keys
 from tests.support.stripe_double.parameters import check
 from tests.support.stripe_double.wire import Json, Refusal, expand, shown, unfold
 from tests.support.stripe_double.world import API_VERSION, Asked, World
-from tests.support.http import reset_connection
 
 _BEARER = re.compile(r"Bearer (\S+)")
 
@@ -126,7 +127,9 @@ class Api:
             )
         if not secrets.compare_digest(given[1], self.key):
             raise Refusal(
-                f"Invalid API Key provided: {given[1][:8]}{'*' * 8}{given[1][-4:]}", status=401, is_before_execution=True
+                f"Invalid API Key provided: {given[1][:8]}{'*' * 8}{given[1][-4:]}",
+                status=401,
+                is_before_execution=True,
             )
         version = request.headers.get("Stripe-Version")
         if version != API_VERSION:

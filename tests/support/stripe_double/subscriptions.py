@@ -64,7 +64,9 @@ def begin(
     clock = customer["test_clock"]
     now = world.now(clock)
     if clock and len(world.all_of("subscription", customer=customer["id"])) >= _MOST_ON_A_CLOCK:
-        raise Refusal(f"A customer of a test clock can have at most {_MOST_ON_A_CLOCK} subscriptions.", param="customer")
+        raise Refusal(
+            f"A customer of a test clock can have at most {_MOST_ON_A_CLOCK} subscriptions.", param="customer"
+        )
     if len({price["currency"] for price, _ in wanted}) != 1:
         raise Refusal("All prices of a subscription must be in one currency.", param="items")
     anchor = trial_end or now
@@ -124,7 +126,12 @@ def begin(
         item["current_period_end"] = trial_end or end_of_period(anchor, now, item["price"]["recurring"])
     subscription["items"] = sublist(items, f"/v1/subscription_items?subscription={subscription['id']}")
     world.emit("customer.subscription.created", subscription)
-    bill(world, subscription, lines_for_period(world, subscription, items, is_free=bool(trial_end)), "subscription_create")
+    bill(
+        world,
+        subscription,
+        lines_for_period(world, subscription, items, is_free=bool(trial_end)),
+        "subscription_create",
+    )
     if trial_end and subscription["_is_warned"]:
         world.emit("customer.subscription.trial_will_end", subscription)
     return subscription
@@ -197,7 +204,7 @@ def _is_listed(subscription: Json, status: str | None) -> bool:
         case "all":
             return True
         case None:
-            return subscription["status"] != "canceled"
+            return bool(subscription["status"] != "canceled")
         case "ended":
             return subscription["status"] in _ENDED
     return bool(subscription["status"] == status)
@@ -228,7 +235,7 @@ def update(call: Call) -> Json:
         changes.check_pending(given)
     _check_cancellation(world, subscription, given)
     if "items" in given or "trial_end" in given:
-        asked = {name: given.pop(name) for name in changes.OF_ITEMS if name in given}
+        asked: Json = {name: given.pop(name) for name in changes.OF_ITEMS if name in given}
         changes.change_items(world, subscription, asked)
     for name in ("proration_behavior", "proration_date", "payment_behavior"):
         given.pop(name, None)

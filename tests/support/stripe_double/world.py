@@ -1,4 +1,4 @@
-"""What the pretended Stripe holds: objects as the API shows them, what time it is for each, and the events of all changes.
+"""What the pretended Stripe holds: objects as the API shows them, what time it is for each, and events of all changes.
 
 - Ids begin with what they are of; times are whole seconds: https://docs.stripe.com/api
 - Events keep the object as it was, and what of it was different before: https://docs.stripe.com/api/events/object
@@ -91,7 +91,7 @@ class World:
             del self._meant[clock]
 
     def add(self, prefix: str, kind: str, clock: str | None = None, *, is_long: bool = True, **fields: object) -> Json:
-        made = {
+        made: Json = {
             "id": f"{prefix}_{''.join(secrets.choice(_ALPHABET) for _ in range(24 if is_long else 14))}",
             "object": kind,
             "created": self.now(clock),
