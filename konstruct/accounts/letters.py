@@ -107,5 +107,31 @@ def invitation(to: str, inviter: str, business: str, role: str, link: str) -> Ma
     )
 
 
+def budget_crossed(to: str, whose: str, percent: int, spent: str, budget: str, then: str, where: str) -> Mail:
+    """``whose`` budget it is, as the rest of a sentence; ``then``: what happens from now on."""
+    share = "used up" if percent >= 100 else f"used to {percent}%"
+    return _letter(
+        to,
+        f"The month's budget of {whose} is {share}",
+        "Hello,",
+        f"models have cost {spent} this month, of the {budget} that are the month's budget of {whose}.",
+        then,
+        f"Usage and budgets: {where}",
+    )
+
+
+def plan_crossed(to: str, business: str, percent: int, used: str, then: str, where: str) -> Mail:
+    """``used``: how much of what, as the end of a sentence; ``then``: what happens from now on."""
+    share = "All" if percent >= 100 else f"{percent}%"
+    return _letter(
+        to,
+        f"{share} of what {business}'s plan includes this month is used",
+        "Hello,",
+        f"{business} has used {used}.",
+        then,
+        f"Plan and usage: {where}",
+    )
+
+
 def _letter(to: str, subject: str, *paragraphs: str) -> Mail:
     return Mail(new_id(), (to,), subject, "\n\n".join([*paragraphs, "Konstruct"]) + "\n")

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, Numeric, text
+from sqlalchemy import ARRAY, BigInteger, ForeignKeyConstraint, Index, Numeric, Uuid, text
 from sqlmodel import Field, SQLModel
 
 from konstruct.tables.base import Owned, document, moment
@@ -117,6 +117,10 @@ class ThresholdAlert(SQLModel, table=True):
     """``budget:`` and a scope, or ``plan:`` and a limit."""
     month: date = Field(primary_key=True)
     percent: int = Field(primary_key=True)
+    used: Decimal = Field(default=Decimal(0), sa_type=Numeric(20, 10))
+    """How much it was when they were told last: by it the same is known from what is crossed anew."""
+    seen_by: list[UUID] = Field(default_factory=list, sa_type=ARRAY(Uuid))
+    """Members who have looked at it since; the others have a badge."""
     created_at: datetime = moment()
 
 
