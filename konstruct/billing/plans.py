@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from konstruct.errors import BadInput
 from konstruct.tables import PlanRow
 
 Every = Literal["month", "year"]
@@ -85,6 +86,16 @@ async def by_key(session: AsyncSession, key: str) -> Plan:
     """The free one where there is none of this name (any more)."""
     rows = {row.key: row for row in await session.scalars(select(PlanRow).where(col(PlanRow.key).in_((key, FREE))))}
     return _plan(rows.get(key) or rows[FREE])
+
+
+def for_sale(offered: list[Plan], key: str, every: Every) -> Plan:
+    """Raises BadInput where there is no such plan, or it is not sold so."""
+    plan = next((each for each in offered if each.key == key), None)
+    if plan is None:
+        raise BadInput("There is no such plan.")
+    if every not in plan.prices:
+        raise BadInput(f"The plan {plan.name} cannot be paid by the {every}.")
+    return plan
 
 
 def of_price(plans: list[Plan], lookup_key: str | None) -> tuple[Plan, Every] | None:
