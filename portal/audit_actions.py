@@ -26,7 +26,7 @@ GROUPS: Final[Mapping[str, tuple[str, str]]] = {
     "tenant.": ("Business", "building-2"),
     "onboarding.": ("First steps", "rocket"),
     "api_key.": ("API keys", "key-round"),
-    "billing.": ("Plan and payment", "credit-card"),
+    "billing.": ("Plan and payment", "receipt"),
     "model_key.": ("Model keys", "key-round"),
     "retention.": ("Retention", "hourglass"),
     "audit.": ("The trail itself", "scroll-text"),

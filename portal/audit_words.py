@@ -19,7 +19,7 @@ _KINDS: Final[Mapping[str, tuple[str, str]]] = {
     "slack": ("Slack", "hash"),
     "slack-install": ("Slack, as the app was added", "hash"),
     "whatsapp": ("WhatsApp", "message-circle"),
-    "stripe": ("Stripe", "credit-card"),
+    "stripe": ("Stripe", "receipt"),
     "konstruct up": ("Konstruct, at its start", "server"),
     "runtime": ("Konstruct", "server"),
     "sweep": ("Konstruct, picking up", "server"),
