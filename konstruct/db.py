@@ -155,9 +155,15 @@ def among(column: Mapped[UUID] | Mapped[UUID | None], ids: Collection[UUID]) -> 
     return column == any_(literal(list(ids), ARRAY(Uuid)))
 
 
-def before_commit(session: AsyncSession, statement: Callable[[AsyncSession], Awaitable[None]]) -> None:
-    """Has it run when all else in this transaction is done, just before the commit; after an exception it does not."""
-    session.info.setdefault(_LAST_STATEMENTS, []).append(statement)
+def before_commit(
+    session: AsyncSession, statement: Callable[[AsyncSession], Awaitable[None]], *, is_first: bool = False
+) -> None:
+    """Has it run when all else in this transaction is done, just before the commit; after an exception it does not.
+
+    ``is_first``: ahead of what was to be run then, and not behind it.
+    """
+    last: list[Callable[[AsyncSession], Awaitable[None]]] = session.info.setdefault(_LAST_STATEMENTS, [])
+    last.insert(0 if is_first else len(last), statement)
 
 
 async def migrate(owner_url: SecretStr, *, to: str = "head") -> None:

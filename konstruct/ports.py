@@ -152,6 +152,37 @@ class Cooldowns(Protocol):
     async def warm(self, key: str) -> None: ...
 
 
+@dataclass(frozen=True)
+class Held:
+    """What one call may cost at most: so much of the budgets is left for it."""
+
+    hold_id: UUID | None
+    """None where no budget is concerned, and nothing is held."""
+    amount: Decimal
+    at: datetime
+    """When the call begins, by which its month is told."""
+
+
+class Purse(Protocol):
+    """What budgets have left for calls that are paid for. What is held is settled by whoever records the call."""
+
+    @property
+    def falls_to_free(self) -> bool:
+        """Whether models that cost nothing are to stand in for others once a budget is spent."""
+
+    async def hold(self, least: Decimal, most: Decimal, *, lasts: float, patience: float) -> Held:
+        """``most`` of US dollars, or what is left, if that is ``least``. Times are seconds.
+
+        Args:
+            lasts: The longest that the call takes.
+            patience: How long it is waited for others' calls to be settled, where what is held for them is in the way.
+
+        Raises:
+            OverBudget: Not even ``least`` is left.
+            ModelsUnavailable: It is, but for what is held for others.
+        """
+
+
 class Embedder(Protocol):
     """Texts to vectors of one model. Never retries; raises EmbeddingUnavailable and nothing else."""
 

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from konstruct import audit
+from konstruct.budgets import holding
 from konstruct.employees import REHEARSED
 from konstruct.model_keys import keeping as model_keys
 from konstruct.models import ModelCall
@@ -73,6 +74,7 @@ def record(
             latency_ms=call.latency_ms,
             key_of="tenant" if call.is_own else "deployment",
         )
+    holding.settle(session, employee.tenant_id, employee.employee_id, made)
     model_keys.note_after(session, made)
 
 

@@ -82,15 +82,22 @@ class Month:
     """Those with a budget or with costs: what is used up most first."""
 
 
+def read_kept(kept: Mapping[str, Any]) -> Budgets:
+    """As ``Tenant.budgets`` has them."""
+    business = kept.get(BUSINESS)
+    employees = {key: Decimal(amount) for key, amount in kept.get("employees", {}).items()}
+    return Budgets(Decimal(business) if business is not None else None, employees, kept.get("when_spent", "people"))
+
+
 async def read(session: AsyncSession) -> Budgets:
     """Of the session's tenant."""
-    return _of(await session.scalar(select(col(Tenant.budgets))) or {})
+    return read_kept(await session.scalar(select(col(Tenant.budgets))) or {})
 
 
 async def month(session: AsyncSession, now: datetime) -> Month:
     """How the session's tenant stands in the calendar month that is on."""
     tenant = (await session.scalars(select(Tenant))).one()
-    budgets, period = _of(tenant.budgets), periods.month(await periods.zone(session), now)
+    budgets, period = read_kept(tenant.budgets), periods.month(await periods.zone(session), now)
     query = (
         select(col(Usage.employee_id), func.sum(col(Usage.cost)), func.count().filter(col(Usage.cost).is_(None)))
         .where(col(Usage.created_at) >= period.start, col(Usage.created_at) < period.end)
@@ -118,7 +125,7 @@ async def change(session: AsyncSession, tenant_id: UUID, values: Mapping[str, st
     there is to be none; what is left out has none either. Without ``when_spent`` that stays as it is.
     Raises Mistakes, by the same names."""
     tenant = await tenant_settings.locked(session, tenant_id)
-    chosen = values.get("when_spent", _of(tenant.budgets).when_spent)
+    chosen = values.get("when_spent", read_kept(tenant.budgets).when_spent)
     known = {each.key for each in await overview.employees(session)}
     mistakes: dict[str, str] = {}
     amounts: dict[str, Decimal] = {}
@@ -140,12 +147,6 @@ async def change(session: AsyncSession, tenant_id: UUID, values: Mapping[str, st
     employees = {name.removeprefix("employees."): amount for name, amount in amounts.items()}
     kept = Budgets(business, employees, cast(WhenSpent, chosen))
     return tenant_settings.put(session, tenant, {"budgets": kept.content()}, actor=actor)
-
-
-def _of(kept: Mapping[str, Any]) -> Budgets:
-    business = kept.get(BUSINESS)
-    employees = {key: Decimal(amount) for key, amount in kept.get("employees", {}).items()}
-    return Budgets(Decimal(business) if business is not None else None, employees, kept.get("when_spent", "people"))
 
 
 def _dollars(written: str) -> Decimal:

@@ -77,7 +77,7 @@ class PlanMonth(SQLModel, table=True):
 
 
 class BudgetMonth(SQLModel, table=True):
-    """US dollars that a month's budget has spent, and holds for calls that are under way."""
+    """US dollars that were spent in a month, as the ledger has them; from when on somebody asked a budget in it."""
 
     __tablename__ = "budget_months"
     __table_args__ = (ForeignKeyConstraint(["tenant_id"], ["tenants.id"], ondelete="CASCADE"),)
@@ -87,7 +87,9 @@ class BudgetMonth(SQLModel, table=True):
     """``business``, or an employee's id."""
     month: date = Field(primary_key=True)
     spent: Decimal = Field(default=Decimal(0), sa_type=Numeric(20, 10))
-    held: Decimal = Field(default=Decimal(0), sa_type=Numeric(20, 10))
+    begins: datetime = moment()
+    ends: datetime = moment()
+    """Not in it. In the time zone that the tenant had then."""
 
 
 class BudgetHold(Owned, table=True):

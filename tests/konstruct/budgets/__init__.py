@@ -1,0 +1,1 @@
+"""Budgets of a month: what is held, counted and let go of."""
