@@ -201,3 +201,20 @@ async def test_the_link_of_one_customer_shows_nothing_of_another(stripe: StripeD
     answer = await visitor.goto(f"{url}/invoices/{other['latest_invoice']}/pay")
     assert answer is not None
     assert answer.status == 404
+
+
+async def test_a_change_in_the_portal_ends_the_trial(stripe: StripeDouble, visitor: Page) -> None:
+    held = await subscribed(stripe, (cheap := await a_price(stripe, 4900)).id, trial_period_days=14)
+    dear = await a_price(stripe, 19900)
+    await a_configuration(stripe, cheap, dear)
+    stripe.clock.advance(days=2)
+    await visitor.goto(await portal_of(stripe, held))
+    await visitor.get_by_role("link", name="Update subscription").click()
+    await visitor.get_by_label("Plan at 19900").check()
+    await visitor.get_by_role("button", name="Continue").click()
+    await expect(visitor.get_by_text("Amount due today $199.00")).to_be_visible()
+    await visitor.get_by_role("button", name="Confirm").click()
+    await expect(visitor.get_by_text("active")).to_be_visible()
+    after = stripe.get(held["id"])
+    assert (after["status"], after["trial_end"]) == ("active", stripe.clock.now)
+    assert stripe.get(after["latest_invoice"])["amount_paid"] == 19900

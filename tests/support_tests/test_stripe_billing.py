@@ -311,3 +311,72 @@ async def test_more_given_back_than_charged_is_credit(stripe: StripeDouble) -> N
     stripe.clock.advance_past_period(held["id"])
     assert (await look(stripe, held)).latest_invoice.amount_due == 0
     assert stripe.get(held["customer"])["balance"] == -10100
+
+
+@pytest.mark.parametrize(("behavior", "status"), [("void", "void"), ("keep_as_draft", "draft")])
+async def test_while_collection_is_paused_nothing_is_charged(stripe: StripeDouble, behavior: Any, status: str) -> None:
+    client = stripe.client()
+    held = await subscribed(stripe, (await a_price(stripe)).id)
+    [item] = held["items"]["data"]
+    resumes = item["current_period_end"] + 10 * DAY
+    await client.v1.subscriptions.update_async(
+        held["id"], {"pause_collection": {"behavior": behavior, "resumes_at": resumes}}
+    )
+    stripe.clock.advance_past_period(held["id"])
+    found = await look(stripe, held)
+    assert (found.status, found.latest_invoice.status) == ("active", status)
+    stripe.clock.advance_past_period(held["id"])
+    found = await look(stripe, held)
+    assert (found.pause_collection, found.latest_invoice.status) == (None, "paid")
+
+
+async def test_a_first_payment_that_fails_leaves_it_incomplete_for_a_day(stripe: StripeDouble) -> None:
+    client = stripe.client()
+    price = await a_price(stripe)
+    customer = await client.v1.customers.create_async({"payment_method": "pm_card_chargeCustomerFail"})
+    [card] = (await client.v1.customers.payment_methods.list_async(customer.id)).data
+    wanted: Any = {"customer": customer.id, "items": [{"price": price.id}], "default_payment_method": card.id}
+    with pytest.raises(sdk.CardError) as refused:
+        await client.v1.subscriptions.create_async(wanted | {"payment_behavior": "error_if_incomplete"})
+    assert (refused.value.http_status, refused.value.code) == (402, "card_declined")
+    made = await client.v1.subscriptions.create_async(wanted)
+    assert made.status == "incomplete"
+    stripe.clock.advance(hours=23)
+    assert stripe.get(made.id)["status"] == "incomplete_expired"
+
+
+async def test_prorations_may_wait_for_the_next_invoice(stripe: StripeDouble) -> None:
+    client = stripe.client()
+    held = await subscribed(stripe, (await a_price(stripe, 4900)).id)
+    dear = await a_price(stripe, 19900)
+    [item] = held["items"]["data"]
+    half = (item["current_period_end"] - item["current_period_start"]) // 2
+    stripe.clock.advance(seconds=half)
+    await client.v1.subscriptions.update_async(held["id"], {"items": [{"id": item["id"], "price": dear.id}]})
+    assert len(stripe.all("invoice")) == 1
+    preview = await client.v1.invoices.create_preview_async({"subscription": held["id"]})
+    stripe.clock.advance_past_period(held["id"])
+    found = await look(stripe, held)
+    assert [line.amount for line in found.latest_invoice.lines.data] == [-2450, 9950, 19900]
+    assert preview.amount_due == found.latest_invoice.amount_paid == 27400
+
+
+async def test_there_is_no_next_invoice_of_what_ends(stripe: StripeDouble) -> None:
+    client = stripe.client()
+    held = await subscribed(stripe, (await a_price(stripe)).id)
+    assert (await client.v1.invoices.create_preview_async({"subscription": held["id"]})).amount_due == 4900
+    await client.v1.subscriptions.update_async(held["id"], {"cancel_at_period_end": True})
+    with pytest.raises(sdk.InvalidRequestError) as refused:
+        await client.v1.invoices.create_preview_async({"subscription": held["id"]})
+    assert refused.value.code == "invoice_upcoming_none"
+
+
+async def test_a_canceled_subscription_stays_so(stripe: StripeDouble) -> None:
+    client = stripe.client()
+    held = await subscribed(stripe, (await a_price(stripe)).id)
+    assert (await client.v1.subscriptions.cancel_async(held["id"])).status == "canceled"
+    with pytest.raises(sdk.InvalidRequestError) as refused:
+        await client.v1.subscriptions.cancel_async(held["id"])
+    assert refused.value.code == "resource_missing"
+    stripe.clock.advance(days=100)
+    assert len(stripe.all("invoice")) == 1

@@ -1,13 +1,15 @@
 """How the Stripe double takes requests, driven by the official SDK: what it refuses, keeps, and breaks when told to."""
 
 import asyncio
+import json
+import sys
 from typing import Any
 
 import aiohttp
 import pytest
 import stripe as sdk
 
-from tests.support.stripe_double import API_VERSION, StripeDouble
+from tests.support.stripe_double import API_VERSION, StripeDouble, stripe_double
 from tests.support_tests.stripe_shop import a_price, a_session, subscribed
 
 
@@ -208,3 +210,36 @@ async def test_meter_events_count_once_for_an_identifier(stripe: StripeDouble) -
     with pytest.raises(sdk.InvalidRequestError, match="35 days"):
         await send("c", timestamp=stripe.clock.now - 36 * 86_400)
     assert stripe.meter_sum("cost", customer.id) == 12
+
+
+async def test_what_the_double_does_not_do_it_tells_of() -> None:
+    async def ask() -> None:
+        async with stripe_double() as stripe:
+            with pytest.raises(sdk.APIError):
+                await stripe.client().v1.customers.list_async({"created": 1})
+
+    with pytest.raises(ExceptionGroup) as told:
+        await ask()
+    assert "GET /v1/customers does not do ['created']" in str(told.value.exceptions[0])
+
+
+async def test_the_double_runs_as_a_process_of_its_own() -> None:
+    program = [sys.executable, "-m", "tests.support.stripe_double", "--key", "sk_test_by_hand"]
+    running = await asyncio.create_subprocess_exec(*program, stdout=asyncio.subprocess.PIPE)
+    try:
+        assert running.stdout is not None
+        async with asyncio.timeout(60):
+            told = json.loads(await running.stdout.readline())
+        http = sdk.HTTPXClient()
+        client = sdk.StripeClient(told["key"], base_addresses={"api": told["url"]}, http_client=http)
+        made = await client.v1.customers.create_async({"name": "Ada"})
+        async with aiohttp.ClientSession() as control:
+            async with control.post(f"{told['url']}/double/advance", params={"days": 2}) as answer:
+                assert (await answer.json())["now"] >= made.created + 2 * 86_400
+            async with control.get(f"{told['url']}/double/events") as answer:
+                assert [event["type"] for event in await answer.json()] == ["customer.created"]
+        await http.close_async()  # type: ignore[no-untyped-call]
+    finally:
+        running.terminate()
+        await running.wait()
+    assert running.returncode == 0

@@ -23,14 +23,15 @@ async def a_configuration(stripe: StripeDouble, *prices: sdk.Price, **more: Any)
             "schedule_at_period_end": {"conditions": [{"type": "decreasing_item_amount"}]},
         },
     }
-    return await stripe.client().v1.billing_portal.configurations.create_async({"features": {**features, **more}})
+    wanted: Any = {"features": features | more}
+    return await stripe.client().v1.billing_portal.configurations.create_async(wanted)
 
 
 async def test_a_configuration_offers_prices_of_its_products(stripe: StripeDouble) -> None:
     client = stripe.client()
     one, other = await a_price(stripe, 100), await a_price(stripe, 200)
+    plans: Any = [{"product": one.product, "prices": [other.id]}]
     with pytest.raises(sdk.InvalidRequestError, match="not one of the product"):
-        plans: Any = [{"product": one.product, "prices": [other.id]}]
         await a_configuration(
             stripe,
             subscription_update={"enabled": True, "default_allowed_updates": ["price"], "products": plans},

@@ -20,12 +20,19 @@ from tests.support.stripe_double.endpoints import Call, collection, endpoint
 from tests.support.stripe_double.invoices import price_for, whole
 from tests.support.stripe_double.renewing import expire
 from tests.support.stripe_double.subscriptions import begin, recurring_price, trial_end_of
-from tests.support.stripe_double.wire import Json, Refusal, sublist
+from tests.support.stripe_double.wire import Json, Refusal, listed, sublist
 from tests.support.stripe_double.world import World, merge_metadata
 
 _DAY: Final = 86_400
 _SHORTEST: Final = 1_800
-_FOR_SUBSCRIPTION: Final = ("trial_period_days", "trial_end", "trial_settings", "metadata", "description")
+_FOR_SUBSCRIPTION: Final = (
+    "trial_period_days",
+    "trial_end",
+    "trial_settings",
+    "metadata",
+    "description",
+    "billing_mode",
+)
 
 
 @endpoint("POST", "/v1/checkout/sessions", "checkout.SessionCreateParams")
@@ -123,11 +130,8 @@ def _lines(world: World, given: list[Json]) -> list[Json]:
     return lines
 
 
-def _with_lines(session: Json, paths: list[str]) -> Json:
-    """They are in an answer only when it is asked for them."""
-    if not any(path.startswith("line_items") for path in paths):
-        return session
-    lines = [
+def _shown_lines(session: Json) -> list[Json]:
+    return [
         {
             "object": "item",
             "amount_total": whole(price_for(each["price"], each["quantity"] or 0)),
@@ -136,12 +140,22 @@ def _with_lines(session: Json, paths: list[str]) -> Json:
         }
         for each in session["_lines"]
     ]
-    return {**session, "line_items": sublist(lines, f"/v1/checkout/sessions/{session['id']}/line_items")}
 
 
 @endpoint("GET", "/v1/checkout/sessions/{session}", "checkout.SessionRetrieveParams")
 def retrieve(call: Call) -> Json:
-    return _with_lines(call.named("session", "checkout.session"), call.params.get("expand", []))
+    """Its lines are in the answer only when it is asked for them."""
+    session = call.named("session", "checkout.session")
+    if not any(path.startswith("line_items") for path in call.params.get("expand", [])):
+        return session
+    lines = _shown_lines(session)
+    return {**session, "line_items": sublist(lines, f"/v1/checkout/sessions/{session['id']}/line_items")}
+
+
+@endpoint("GET", "/v1/checkout/sessions/{session}/line_items", "checkout.SessionListLineItemsParams")
+def list_line_items(call: Call) -> Json:
+    session = call.named("session", "checkout.session")
+    return listed(_shown_lines(session)[::-1], call.params, f"/v1/checkout/sessions/{session['id']}/line_items")
 
 
 @endpoint("POST", "/v1/checkout/sessions/{session}/expire", "checkout.SessionExpireParams")
@@ -165,6 +179,8 @@ def complete(world: World, session: Json, email: str, number: str | None, name: 
     Raises:
         Refusal: the card was declined.
     """
+    if session["status"] != "open":
+        raise Refusal(f"This Checkout Session is {session['status']}.")
     customer = world.objects.get(session["customer"] or "")
     clock = customer["test_clock"] if customer else None
     card = add_card(world, number, clock, name=name) if number else None

@@ -88,6 +88,8 @@ class StripeDouble:
             finally:
                 await self.webhooks.stop()
                 await self._http.close_async()  # type: ignore[no-untyped-call]
+            if self.api.crashes:
+                raise ExceptionGroup("requests that the double could not answer", self.api.crashes)
                 await self.api.stop()
 
     @property

@@ -2,13 +2,42 @@
 
 import importlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from tests.support.stripe_double.wire import Json, listed
 from tests.support.stripe_double.world import World
+
+
+class Params(dict[str, Any]):
+    """Notes which were looked at, so that the double never passes over one as if it had done what was asked for."""
+
+    def __init__(self, given: Json) -> None:
+        super().__init__(given)
+        self.unread = set(given)
+
+    def __getitem__(self, name: str) -> Any:
+        self.unread.discard(name)
+        return super().__getitem__(name)
+
+    def __contains__(self, name: object) -> bool:
+        self.unread.discard(str(name))
+        return super().__contains__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.unread.discard(name)
+        return super().get(name, default)
+
+    def keys(self) -> Any:
+        """For `dict(params)`: whoever takes them all looks at them all."""
+        self.unread.clear()
+        return super().keys()
+
+    def __iter__(self) -> Iterator[str]:
+        self.unread.clear()
+        return super().__iter__()
 
 
 @dataclass

@@ -215,7 +215,7 @@ def _confirm(visit: Visit, request: web.Request, form: Json) -> web.Response:
     subscription = visit.subscription(request.match_info["subscription"])
     [held, *_] = subscription["items"]["data"]
     item: Json = {"id": held["id"], "price": request.query.get("price", held["price"]["id"])}
-    if "quantity" in request.query:
+    if request.query.get("quantity", "").isdigit():
         item["quantity"] = int(request.query["quantity"])
     price = world.objects.get(item["price"])
     if price is None:

@@ -235,6 +235,12 @@ def update_invoice(call: Call) -> Json:
     return invoice
 
 
+@endpoint("GET", "/v1/invoices/{invoice}/lines", "InvoiceListLinesParams")
+def list_lines(call: Call) -> Json:
+    invoice = call.named("invoice", "invoice")
+    return listed(invoice["lines"]["data"][::-1], call.params, f"/v1/invoices/{invoice['id']}/lines")
+
+
 @endpoint("GET", "/v1/invoices", "InvoiceListParams")
 def list_invoices(call: Call) -> Json:
     given = call.params

@@ -13,12 +13,31 @@ from tests.support.http import reset_connection
 
 # Each registers what it answers.
 from tests.support.stripe_double import checkout, events, portal, previews, subscriptions  # noqa: F401
-from tests.support.stripe_double.endpoints import Call, Endpoint, route
+from tests.support.stripe_double.endpoints import Call, Endpoint, Params, route
 from tests.support.stripe_double.faults import Fault, Faults, Kept, Keys
 from tests.support.stripe_double.parameters import check
 from tests.support.stripe_double.wire import Json, Refusal, expand, shown, unfold
 from tests.support.stripe_double.world import API_VERSION, Asked, World
 
+_WITHOUT_EFFECT = frozenset(
+    {
+        "allow_promotion_codes",
+        "automatic_tax",
+        "billing_address_collection",
+        "branding_settings",
+        "consent_collection",
+        "custom_text",
+        "customer_update",
+        "expand",
+        "limit",
+        "locale",
+        "name_collection",
+        "payment_method_types",
+        "phone_number_collection",
+        "tax_id_collection",
+    }
+)
+"""Parameters for looks, languages and taxes, which the double has none of, and those that all endpoints take."""
 _BEARER = re.compile(r"Bearer (\S+)")
 
 
@@ -41,6 +60,7 @@ class Api:
     key: str
     faults: Faults = field(default_factory=Faults)
     keys: Keys = field(default_factory=Keys)
+    crashes: list[Exception] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     _serving: set[asyncio.Task[web.Response]] = field(default_factory=set)
@@ -151,12 +171,20 @@ class Api:
             if fault.status is not None:
                 return self._keep(kept, fault.status, fault.refusal().body())
         self.world.asked = Asked(request_id, noted.idempotency_key)
+        params = Params(noted.params)
         try:
-            answer = shown(found.handler(Call(self.world, noted.params, ids)))
+            answer = shown(found.handler(Call(self.world, params, ids)))
+            if unread := params.unread - _WITHOUT_EFFECT:
+                raise NotImplementedError(f"{request.method} {request.path} does not do {sorted(unread)}")
             expand(answer, noted.params.get("expand", []), self.world.objects)
             status = 200
         except Refusal as refusal:
             status, answer = refusal.status, refusal.body()
+        except Exception as problem:
+            # A fault of the double, which tells of it when it ends.
+            self._forget(kept)
+            self.crashes.append(problem)
+            raise
         finally:
             self.world.asked = Asked()
         if fault is not None and fault.when == "after" and fault.status is not None:

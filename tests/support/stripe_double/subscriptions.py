@@ -17,6 +17,8 @@ from tests.support.stripe_double.wire import Json, Refusal, listed, sublist
 from tests.support.stripe_double.world import World, merge_metadata
 
 _ENDED: Final = ("canceled", "incomplete_expired")
+_OF_BEGINNING: Final = ("billing_mode", "default_payment_method", "description", "metadata", "trial_settings")
+_SETTABLE: Final = ("default_payment_method", "description", "pause_collection", "payment_settings", "trial_settings")
 _MOST_ON_A_CLOCK: Final = 3
 
 
@@ -79,7 +81,7 @@ def begin(
         application=None,
         automatic_tax={"disabled_reason": None, "enabled": False, "liability": None},
         billing_cycle_anchor=anchor,
-        billing_mode=_billing_mode(world),
+        billing_mode=_billing_mode(given.get("billing_mode", {}).get("type", world.rules.billing_mode)),
         cancel_at=None,
         cancel_at_period_end=False,
         canceled_at=None,
@@ -137,8 +139,8 @@ def begin(
     return subscription
 
 
-def _billing_mode(world: World) -> Json:
-    if world.rules.billing_mode == "classic":
+def _billing_mode(kind: str) -> Json:
+    if kind == "classic":
         return {"flexible": None, "type": "classic"}
     return {"flexible": {"proration_discounts": "included"}, "type": "flexible"}
 
@@ -173,8 +175,12 @@ def create(call: Call) -> Json:
     if method := given.get("default_payment_method"):
         world.find("payment_method", method, param="default_payment_method")
     trial_end = trial_end_of(world, customer["test_clock"], given)
-    subscription = begin(world, customer, wanted, given=given, trial_end=trial_end)
-    if subscription["status"] == "incomplete" and given.get("payment_behavior") == "error_if_incomplete":
+    told: Json = {name: given[name] for name in _OF_BEGINNING if name in given}
+    subscription = begin(world, customer, wanted, given=told, trial_end=trial_end)
+    behavior = given.get("payment_behavior", "allow_incomplete")
+    if behavior == "default_incomplete":
+        raise NotImplementedError("a first payment that is confirmed by a script")
+    if subscription["status"] == "incomplete" and behavior == "error_if_incomplete":
         failure = changes.first_failure(world, subscription)
         end(world, subscription, "payment_failed")
         raise failure
@@ -270,6 +276,9 @@ def _set_fields(world: World, subscription: Json, given: Json) -> None:
     if "cancellation_details" in given:
         details = {name: value or None for name, value in given.pop("cancellation_details").items()}
         subscription["cancellation_details"] = subscription["cancellation_details"] | details
+    for name in given:
+        if name not in _SETTABLE:
+            raise NotImplementedError(f"{name} of a subscription cannot be changed here")
     settled: dict[str, Any] = {name: value if value != "" else None for name, value in given.items()}
     if settled.get("pause_collection"):
         settled["pause_collection"] = {"resumes_at": None, **settled["pause_collection"]}

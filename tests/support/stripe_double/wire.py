@@ -3,7 +3,7 @@
 - Form encoding, nested by brackets: https://docs.stripe.com/api
 - Errors, their types and codes: https://docs.stripe.com/api/errors and https://docs.stripe.com/error-codes
 - Pages of a list: https://docs.stripe.com/api/pagination
-- Expansion, at most four levels deep: https://docs.stripe.com/expand
+- Expansion, at most four levels deep, `data` of a list among them: https://docs.stripe.com/expand
 """
 
 import copy
@@ -108,8 +108,8 @@ def sublist(items: list[Json], url: str) -> Json:
 def expand(answer: Json, paths: Sequence[str], objects: Mapping[str, Json]) -> None:
     for path in paths:
         steps = path.split(".")
-        if len(steps) > DEEPEST_EXPANSION + steps.count("data"):
-            raise Refusal(f"You cannot expand more than {DEEPEST_EXPANSION} levels of a property ({path}).")
+        if len(steps) > DEEPEST_EXPANSION:
+            raise Refusal(f"You cannot expand more than {DEEPEST_EXPANSION} levels of a property. Property: {path}")
         _expand(answer, steps, path, objects)
 
 
