@@ -1,4 +1,5 @@
-"""Asking a chain of models until one answers, within a budget of time. No vendor, no database, no prompt text."""
+"""Asking a chain of models until one answers, within its time and, where there is a purse, its money. No vendor, no
+database, no prompt text."""
 
 import asyncio
 import hashlib
@@ -10,10 +11,11 @@ from decimal import Decimal
 from typing import Final, Literal
 from uuid import UUID
 
-from konstruct.errors import ModelsUnavailable
+from konstruct.errors import ModelsUnavailable, OverBudget
 from konstruct.models import prices
 from konstruct.models.calls import are_too_many, read_arguments
 from konstruct.models.context import count_calls, count_prompt, count_tokens, fit
+from konstruct.models.spending import Allowance, Spending
 from konstruct.ports import (
     ChatMessage,
     ChatModel,
@@ -21,6 +23,7 @@ from konstruct.ports import (
     Cooldowns,
     ModelCallError,
     ModelLink,
+    Purse,
     Tokens,
     ToolCall,
     ToolSpec,
@@ -52,6 +55,8 @@ LONGEST_COOL_DOWN: Final = timedelta(minutes=10)
 
 # Some models there refuse a request that shows them tools, and nothing tells which before they are asked.
 _MAY_TAKE_NO_TOOLS: Final = frozenset({"ollama"})
+
+SPENT: Final = "What is left of the month's budget for models does not hold this call."
 
 # A call that failed so was turned away before the model did any work.
 _NOT_BILLED: Final = frozenset({"refused", "rate_limited", "auth", "bad_request", "context", "server"})
@@ -108,6 +113,7 @@ async def ask(
     tools: Sequence[ToolSpec] = (),
     may_call: bool = True,
     hear: Callable[[str | None], None] = _unheard,
+    purse: Purse | None = None,
     first_token_timeout: float = FIRST_TOKEN_TIMEOUT,
     idle_timeout: float = IDLE_TIMEOUT,
 ) -> Answer:
@@ -120,19 +126,16 @@ async def ask(
     link's window. ``record`` is told of every call once, cancelled ones included; it must not raise.
     ``hear`` gets each piece of text as it comes, and None when all that was of no answer, because its link failed; it
     must not raise either.
-    Raises ModelsUnavailable when no link answered in time.
+    What a call may cost is held of ``purse`` before it is made, and a link for which too little is left is passed over;
+    from then on those that cost nothing are, too, unless they are to stand in for the others.
+    Raises ModelsUnavailable when no link answered in time; OverBudget when too little was left for one of them.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + budget
-    cooling = await cooldowns.cooling([cooldown_key(link) for link in links])
-    ready = [link for link in links if cooldown_key(link) not in cooling]
-    resting = [link for link in links if cooldown_key(link) in cooling]
-    if ready:
-        for link in resting:
-            record(ModelCall(link.name, link.provider, link.model, "skipped", datetime.now(UTC)))
-
+    ready, resting = await _apart(links, cooldowns, record)
     failures: list[str] = []
     tried: list[_Call] = []
+    spending = Spending(purse)
     for group in (ready, resting):
         waiting = list(group)
         while waiting and (left := deadline - loop.time()) > 0:
@@ -140,7 +143,13 @@ async def ask(
             share = left - len(waiting) * min(RESERVE, left / (len(waiting) + 1))
             shown = tools if link.calls_tools else ()
             prompt = fit(messages(link), link.context_window, link.max_output_tokens, shown)
-            call = _Call(link, prompt, shown, may_call and bool(shown), hear)
+            allowance = await spending.allow(link, prompt, shown, share)
+            if allowance is None:
+                failures.append(f"{link.name} (budget)")
+                record(ModelCall(link.name, link.provider, link.model, "skipped", datetime.now(UTC), "budget"))
+                continue
+            call = _Call(link, prompt, shown, may_call and bool(shown), hear, allowance)
+            share = min(share, deadline - loop.time())
             try:
                 answer = await call.run(model, record, share, first_token_timeout, idle_timeout)
             except ModelCallError as error:
@@ -158,7 +167,19 @@ async def ask(
                 return answer
     if insisting := [call.link.name for call in tried if call.insists]:
         return Answer("", insisting[0], "tool_calls")
-    raise ModelsUnavailable(_sentence(failures))
+    raise OverBudget(SPENT) if spending.is_over else ModelsUnavailable(_sentence(failures))
+
+
+async def _apart(
+    links: Sequence[ModelLink], cooldowns: Cooldowns, record: Callable[[ModelCall], None]
+) -> tuple[list[ModelLink], list[ModelLink]]:
+    """Those that are ready, and those that are cooling; the latter are skipped as long as there are others."""
+    cooling = await cooldowns.cooling([cooldown_key(link) for link in links])
+    ready = [link for link in links if cooldown_key(link) not in cooling]
+    resting = [link for link in links if cooldown_key(link) in cooling]
+    for link in resting if ready else ():
+        record(ModelCall(link.name, link.provider, link.model, "skipped", datetime.now(UTC)))
+    return ready, resting
 
 
 def cooldown_key(link: ModelLink) -> str:
@@ -189,7 +210,7 @@ class _Call:
     tools: Sequence[ToolSpec]
     may_call: bool
     hear: Callable[[str | None], None]
-    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    allowance: Allowance
     parts: list[str] = field(default_factory=list)
     length: int = 0
     tool_calls: tuple[ToolCall, ...] = ()
@@ -238,7 +259,7 @@ class _Call:
         pieces = model.stream(
             self.link,
             self.prompt,
-            max_tokens=self.link.max_output_tokens,
+            max_tokens=self.allowance.max_tokens,
             tools=self.tools,
             may_call=self.may_call,
         )
@@ -301,7 +322,7 @@ class _Call:
             provider=self.link.provider,
             model=self.link.model,
             outcome=outcome,
-            started_at=self.started_at,
+            started_at=self.allowance.begins_at,
             error_kind=error_kind,
             tokens=tokens,
             estimated=estimated,
@@ -311,6 +332,7 @@ class _Call:
             is_own=self.link.is_own,
             price_version=self.link.price_version,
             is_price_assumed=self.link.is_price_assumed,
+            hold_id=self.allowance.hold_id,
         )
 
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 from pydantic import SecretStr
 
 from konstruct.models import Answer, ModelCall, ask
-from konstruct.ports import ChatMessage, Completion, ModelCallError, ModelLink, Tokens, ToolSpec
+from konstruct.ports import ChatMessage, Completion, ModelCallError, ModelLink, Purse, Tokens, ToolSpec
 
 Script = Callable[[], AsyncGenerator[Completion, None]]
 
@@ -113,6 +113,7 @@ class Pool:
     messages: Sequence[ChatMessage] = tuple(PROMPT)
     tools: Sequence[ToolSpec] = ()
     may_call: bool = True
+    purse: Purse | None = None
 
     def __post_init__(self) -> None:
         self.model = ScriptedModel(self.scripts)
@@ -128,6 +129,7 @@ class Pool:
             tools=self.tools,
             may_call=self.may_call,
             hear=self.heard.append,
+            purse=self.purse,
             first_token_timeout=self.first_token_timeout,
             idle_timeout=self.idle_timeout,
         )
