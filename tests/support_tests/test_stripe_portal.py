@@ -6,7 +6,7 @@ import pytest
 import stripe as sdk
 
 from tests.support.stripe_double import StripeDouble
-from tests.support_tests.stripe_shop import a_price, subscribed
+from tests.support_tests.stripe_shop import a_price, a_session, subscribed
 
 
 async def a_configuration(stripe: StripeDouble, *prices: sdk.Price, **more: Any) -> sdk.billing_portal.Configuration:
@@ -99,3 +99,30 @@ async def test_a_flow_of_a_feature_that_is_off_is_refused(stripe: StripeDouble) 
     flow: Any = {"type": "subscription_cancel", "subscription_cancel": {"subscription": held["id"]}}
     with pytest.raises(sdk.InvalidRequestError, match="disabled in your portal configuration"):
         await client.v1.billing_portal.sessions.create_async({"customer": held["customer"], "flow_data": flow})
+
+
+async def test_plans_can_be_changed_only_where_cards_can(stripe: StripeDouble) -> None:
+    price = await a_price(stripe)
+    with pytest.raises(sdk.InvalidRequestError, match="while payment method update is disabled"):
+        await a_configuration(stripe, price, payment_method_update={"enabled": False})
+
+
+async def test_what_has_several_products_can_only_be_canceled_there(stripe: StripeDouble) -> None:
+    client = stripe.client()
+    meter = await client.v1.billing.meters.create_async(
+        {"display_name": "Cost", "event_name": "cost", "default_aggregation": {"formula": "sum"}}
+    )
+    use = await a_price(stripe, 1, {"interval": "month", "usage_type": "metered", "meter": meter.id})
+    base, dear = await a_price(stripe, 1000), await a_price(stripe, 2000)
+    await a_configuration(stripe, base, dear)
+    session = await a_session(stripe, base.id, line_items=[{"price": base.id, "quantity": 1}, {"price": use.id}])
+    held = stripe.complete_checkout(session.id)
+    items = [{"id": held["items"]["data"][0]["id"], "price": dear.id, "quantity": 1}]
+    change: Any = {
+        "type": "subscription_update_confirm",
+        "subscription_update_confirm": {"subscription": held["id"], "items": items},
+    }
+    with pytest.raises(sdk.InvalidRequestError, match="contains multiple products"):
+        await client.v1.billing_portal.sessions.create_async({"customer": held["customer"], "flow_data": change})
+    end: Any = {"type": "subscription_cancel", "subscription_cancel": {"subscription": held["id"]}}
+    await client.v1.billing_portal.sessions.create_async({"customer": held["customer"], "flow_data": end})

@@ -158,7 +158,7 @@ def _section(visit: Visit, subscription: Json) -> str:
         price = visit.world.objects[coming["items"][0]["price"]]
         parts.append(f"<p>Changes to {escape(visit.name(price))} on {day(coming['start_date'])}</p>")
         parts.append(f'<form method="post" action="{here}/keep"><button>Keep current plan</button></form>')
-    if visit.allows("subscription_update"):
+    elif visit.allows("subscription_update") and portal.can_change(subscription):
         parts.append(f'<p><a href="{here}/update">Update subscription</a></p>')
     if visit.allows("subscription_cancel"):
         parts.append(f'<p><a href="{here}/cancel">Cancel subscription</a></p>')

@@ -6,6 +6,9 @@
 - https://docs.stripe.com/api/customer_portal/sessions and
   https://docs.stripe.com/customer-management/portal-deep-links: a flow is for a subscription of that customer, and for
   what the configuration allows.
+- https://docs.stripe.com/customer-management/configure-portal: a subscription of several products (a metered one beside
+  the plan, say) can only be canceled here, not changed; plans can be changed only where cards can.
+- A flow to another plan while a change is to come already is put behind that, it does not replace it.
 - https://docs.stripe.com/billing/subscriptions/billing-mode/compare: a cancellation here in flexible mode sets
   `cancel_at` alone. In classic mode it sets `cancel_at_period_end` too.
 """
@@ -84,6 +87,8 @@ def _write(world: World, configuration: Json, given: Json) -> None:
     features = {name: dict(section) for name, section in configuration["features"].items()}
     for name, section in given.pop("features", {}).items():
         features[name] = features.get(name, {}) | {key: _read(value) for key, value in section.items()}
+    if features["subscription_update"]["enabled"] and not features["payment_method_update"]["enabled"]:
+        raise Refusal("Cannot enable subscription updates while payment method update is disabled.", param="features")
     _check_plans(world, features["subscription_update"])
     configuration["features"] = features
     merge_metadata(configuration, given.pop("metadata", None))
@@ -218,6 +223,10 @@ def _check_subscription(world: World, customer: Json, configuration: Json, wante
         )
     if subscription["status"] in ("canceled", "incomplete", "incomplete_expired"):
         raise Refusal(f"The subscription cannot be changed while it is {subscription['status']}.", param=param)
+    if kind != "subscription_cancel" and not can_change(subscription):
+        raise Refusal(
+            "The subscription update flow cannot be used when a subscription contains multiple products.", param=param
+        )
     if kind == "subscription_cancel" and subscription["cancel_at"]:
         raise Refusal("The subscription is already set to be canceled.", param=param)
     if kind != "subscription_update_confirm":
@@ -233,11 +242,15 @@ def _check_subscription(world: World, customer: Json, configuration: Json, wante
     check_allowed(configuration, subscription, item)
 
 
+def can_change(subscription: Json) -> bool:
+    return len(subscription["items"]["data"]) == 1
+
+
 def check_allowed(configuration: Json, subscription: Json, item: Json) -> None:
     """Whether the configuration lets somebody change to this."""
     section = configuration["features"]["subscription_update"]
-    if not section["enabled"]:
-        raise Refusal("Subscriptions cannot be changed in this portal.")
+    if not section["enabled"] or not can_change(subscription):
+        raise Refusal("This subscription cannot be changed in this portal.")
     held = next(each for each in subscription["items"]["data"] if each["id"] == item["id"])
     if item.get("price", held["price"]["id"]) != held["price"]["id"]:
         offered = {price for plan in section["products"] for price in plan["prices"]}

@@ -70,12 +70,11 @@ def current(schedule: Json) -> Json:
 
 
 def then(world: World, schedule: Json, items: list[Json]) -> None:
-    """A second phase: what it is after the period that runs."""
-    first = current(schedule)
+    """One more phase: what it is after those that are arranged."""
+    start = schedule["phases"][-1]["end_date"]
     recurring = world.objects[items[0]["price"]]["recurring"]
-    ends = end_of_period(first["end_date"], first["end_date"], recurring)
     with world.changing(schedule):
-        schedule["phases"] = [first, _phase(first["end_date"], ends, items, "none")]
+        schedule["phases"] = [*schedule["phases"], _phase(start, end_of_period(start, start, recurring), items, "none")]
 
 
 def phase_items(world: World, subscription: Json, now: int) -> None:
