@@ -78,10 +78,18 @@ async def latest_said(session: AsyncSession, conversation_id: UUID) -> str:
 
 
 def outgoing_notice(
-    conversation: Conversation, body: str, *, turn_id: UUID | None = None, confirms_opt_out: bool = False
+    conversation: Conversation,
+    body: str,
+    *,
+    turn_id: UUID | None = None,
+    confirms_opt_out: bool = False,
+    about: str | None = None,
 ) -> Message:
-    """A sentence of the product's own that waits to be sent. The conversation's row must be locked."""
-    detail = {"confirms": OPT_OUT} if confirms_opt_out else {}
+    """A sentence of the product's own that waits to be sent. The conversation's row must be locked.
+
+    ``about``: what it tells, so that it can be told whether that was said before.
+    """
+    detail = {"confirms": OPT_OUT} if confirms_opt_out else {"about": about} if about else {}
     return _outgoing(conversation, purpose="notice", author="system", turn_id=turn_id, body=body, detail=detail)
 
 

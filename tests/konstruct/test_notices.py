@@ -1,5 +1,6 @@
 """Sentences of the product's own: notices once a turn, notes once for what they tell of."""
 
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -9,7 +10,29 @@ from konstruct.conversations import Turn
 from konstruct.errors import NotFound
 from konstruct.identity import new_id
 from konstruct.inbox import Accepted
+from konstruct.tables import Message
 from tests.support.office import Office
+
+
+async def test_what_stays_as_it_is_is_said_once_a_day(office: Office, asked: Accepted) -> None:
+    async def add(turn_id: UUID, about: str = "budget") -> UUID | None:
+        async with office.session() as session:
+            return await notices.add_daily(session, asked.conversation_id, turn_id, about, "Later.")
+
+    turn_id = new_id()
+    first = await add(turn_id)
+    assert first is not None
+    assert await add(turn_id) == first
+    assert await add(new_id()) is None
+    assert await add(new_id(), "plan") is not None
+    async with office.session() as session:
+        message = await session.get_one(Message, (office.tenant_id, first))
+        message.created_at -= timedelta(hours=25)
+    later = await add(new_id())
+    assert later is not None
+    async with office.session() as session:
+        (await session.get_one(Message, (office.tenant_id, later))).state = "discarded"
+    assert await add(new_id()) is not None
 
 
 async def add_note(office: Office, asked: Accepted, text: str, external_id: str, contact: UUID) -> UUID | None:
