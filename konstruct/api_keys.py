@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from konstruct import audit
+from konstruct.billing import enforcing
 from konstruct.db import Database
 from konstruct.errors import BadInput, Conflict, NotFound, Unauthentic
 from konstruct.identity import TenantId, new_id
@@ -86,7 +87,9 @@ async def make(session: AsyncSession, tenant_id: UUID, name: str, scopes: Collec
     Raises:
         BadInput: the name or a scope cannot be one.
         Conflict: the name is taken. A revoked key keeps its own, for the audit trail names keys.
+        OverPlan: the API is not part of the tenant's plan.
     """
+    await enforcing.require_feature(session, "api")
     if not _NAME.fullmatch(name):
         raise BadInput("A key's name is made of lower-case letters, digits and hyphens, and begins with a letter.")
     if not scopes or not set(scopes) <= set(SCOPES):
@@ -112,7 +115,8 @@ async def make(session: AsyncSession, tenant_id: UUID, name: str, scopes: Collec
 
 
 async def find(database: Database, key: str) -> Principal:
-    """Raises Unauthentic for whatever is no key, or no longer one; it does not say which."""
+    """Raises Unauthentic for whatever is no key, or no longer one, and does not say which; OverPlan for one of a tenant
+    whose plan does not include the API."""
     row = None
     if _SHAPE.fullmatch(key):
         # By the digest of all of it: how long that takes says nothing of how much of a guess was right.
@@ -123,6 +127,9 @@ async def find(database: Database, key: str) -> Principal:
     if row.last_used_at is None or row.last_used_at < utc_now() - _USE_IS_NOTED_EVERY:
         async with database.tenant_session(row.tenant_id) as session:
             await session.execute(_USED, {"key_id": row.key_id, "now": utc_now()})
+    if row.is_billed:
+        async with database.tenant_session(row.tenant_id) as session:
+            await enforcing.require_feature(session, "api", adds=False)
     return Principal(row.tenant_id, row.key_id, frozenset(row.scopes))
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from konstruct import audit
+from konstruct.billing import allowances, enforcing
 from konstruct.db import Database
 from konstruct.errors import Conflict, NotFound
 from konstruct.identity import ConnectionId, TenantId
@@ -176,7 +177,9 @@ async def install(
     Raises:
         NotFound: the tenant has no such employee.
         Conflict: the account belongs to another tenant.
+        OverPlan: it would be one more than the tenant's plan includes.
     """
+    await enforcing.hold(session)
     taken = (await session.execute(_FOUND, {"kind": kind, "account": account})).one_or_none()
     if taken is not None and taken.tenant_id != tenant_id:
         raise held_elsewhere(kind)
@@ -184,6 +187,8 @@ async def install(
     if employee is None:
         raise NotFound(f"There is no employee {employee_key!r}.")
     connection = await _own(session, kind, account, taken.connection_id if taken else None)
+    if connection is None or connection.status == "disconnected":
+        await require_room(session, kind)
     if connection is None:
         connection = Connection(tenant_id=tenant_id, key=key, kind=kind, account=account, employee_id=employee.id)
         session.add(connection)
@@ -200,6 +205,14 @@ async def install(
         session, tenant_id=tenant_id, actor=actor, action="connection.installed", connection_id=str(connection.id)
     )
     return ConnectionId(connection.id)
+
+
+async def require_room(session: AsyncSession, kind: str) -> None:
+    """For one more account of this kind. Raises OverPlan."""
+    if kind == "whatsapp":
+        await enforcing.require_feature(session, "whatsapp")
+    if kind in allowances.ACCOUNTS:
+        await enforcing.require_room(session, "connections")
 
 
 def held_elsewhere(kind: str) -> Conflict:

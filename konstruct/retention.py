@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from konstruct import audit
+from konstruct.billing import enforcing
 from konstruct.db import Database, among
 from konstruct.errors import BadInput
 from konstruct.files import keeping
@@ -133,7 +134,7 @@ async def last_run(session: AsyncSession) -> Run | None:
 
 
 async def change(session: AsyncSession, tenant_id: UUID, periods: Periods, *, actor: str) -> bool:
-    """Whether it is something else than before. Raises BadInput for a time that is none."""
+    """Whether it is something else than before. Raises BadInput for a time that is none, and OverPlan."""
     for days in periods.content().values():
         if not LEAST_DAYS <= days <= MOST_DAYS:
             raise BadInput(f"Enter between {LEAST_DAYS} and {MOST_DAYS:,} days, or nothing for good.")
@@ -141,6 +142,8 @@ async def change(session: AsyncSession, tenant_id: UUID, periods: Periods, *, ac
     before = read(tenant.retention)
     if before == periods:
         return False
+    # Files and what is remembered go with the messages that they are of, if not before.
+    await enforcing.require_days(session, periods.messages, before.messages)
     tenant.retention = periods.content()
     audit.record(
         session,

@@ -12,7 +12,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from konstruct import audit, equipping, tenant_settings
+from konstruct import audit, connections, equipping, tenant_settings
+from konstruct.billing import enforcing
 from konstruct.changes import Change
 from konstruct.connections import SECRETS, slack_account
 from konstruct.db import Database
@@ -75,6 +76,7 @@ async def apply(
     Raises:
         BadInput: the manifest does not fit to what Slack or the database knows.
         Conflict: a channel account belongs to another tenant.
+        OverPlan: it is more than the tenant's plan includes.
     """
     accounts = await _accounts(manifest, identify)
     while True:
@@ -87,6 +89,7 @@ async def apply(
             elif not await run.create_tenant():
                 # Somebody else created it since we looked.
                 continue
+            await enforcing.hold(session)
             employees = await run.publish_employees()
             run.changes += await equipping.equip(session, vault, manifest, tenant_id, actor)
             await run.connect(accounts, employees)
@@ -207,6 +210,7 @@ class _Run:
         rows = await self._rows(Employee)
         for key, wanted in self.manifest.employees.items():
             if key not in rows:
+                await enforcing.require_room(self.session, "employees")
                 rows[key] = Employee(tenant_id=self.tenant_id, key=key)
                 self.session.add(rows[key])
                 await self.session.flush()
@@ -240,6 +244,8 @@ class _Run:
     ) -> Connection:
         connection = self._existing(rows, key, account)
         created = connection is None
+        if connection is None or connection.status == "disconnected":
+            await connections.require_room(self.session, account.kind)
         if connection is None:
             connection = Connection(
                 tenant_id=self.tenant_id, key=key, kind=account.kind, account=account.name, employee_id=employee_id

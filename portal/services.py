@@ -60,6 +60,11 @@ class Services:
         url = needed(self.settings.database_url, "KONSTRUCT_DATABASE_URL")
         return Database(url, longest_statement=LONGEST_STATEMENT)
 
+    @property
+    def bills(self) -> bool:
+        """Whether businesses pay here, and plans limit those that are founded."""
+        return self.settings.stripe_secret_key is not None
+
     @cached_property
     def vault(self) -> Vault:
         return Vault(self.settings.encryption_keys)

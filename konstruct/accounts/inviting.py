@@ -17,6 +17,7 @@ from konstruct.accounts.passwords import Passwords
 from konstruct.accounts.permissions import may_give
 from konstruct.accounts.signing_in import find_user
 from konstruct.accounts.team import By
+from konstruct.billing import enforcing
 from konstruct.db import Database
 from konstruct.errors import Conflict, NotAllowed, NotFound
 from konstruct.identity import TenantId, new_id
@@ -53,6 +54,7 @@ async def invite(
         BadInput: no address, or no role.
         NotAllowed: only owners invite owners.
         Conflict: they are in the team already, or there are too many open invitations.
+        OverPlan: the plan has no more seats.
     """
     email = fields.email(email)
     team.require_role(role)
@@ -66,6 +68,9 @@ async def invite(
     if len(open_ones) >= MOST_OPEN:
         raise Conflict(f"There are {MOST_OPEN} open invitations. Withdraw some first.")
     token, now = tokens.new_token(), utc_now()
+    # One that they had before comes to nothing, and with it its seat.
+    held = [each for each in open_ones if each.email == email and each.expires_at > now]
+    await enforcing.require_room(session, "seats", without=len(held))
     changes = {
         "role": role,
         "digest": tokens.digest(token),
@@ -130,7 +135,8 @@ async def open_link(database: Database, token: str) -> Invited:
 
 
 async def accept(database: Database, invited: Invited, user_id: UUID, email: str) -> None:
-    """Joins. Raises NotAllowed when the invitation is for another address, and NotFound when it is gone."""
+    """Joins. Raises NotAllowed when the invitation is for another address, NotFound when it is gone, and OverPlan when
+    there is no seat any more."""
     if email != invited.email:
         raise NotAllowed(
             f"This invitation is for {invited.email}, and you are signed in as {email}. Sign out, and open it again."
@@ -148,6 +154,7 @@ async def accept_anew(
         BadInput: for the name or the password.
         Conflict: the address has an account.
         NotFound: the invitation is gone.
+        OverPlan: there is no seat any more.
     """
     name = fields.name(name)
     await passwords.require_strong(password, (name, invited.email, invited.business))
@@ -169,6 +176,7 @@ async def accept_anew(
 
 
 async def _join(session: AsyncSession, invited: Invited, user_id: UUID) -> None:
+    await enforcing.hold(session)
     # What it says now counts, not what it said when the link was opened.
     query = (
         delete(Invitation)
@@ -178,6 +186,7 @@ async def _join(session: AsyncSession, invited: Invited, user_id: UUID) -> None:
     role = await session.scalar(query)
     if role is None:
         raise NotFound(_GONE)
+    await enforcing.require_seat(session)
     joined = await session.scalar(
         insert(Membership)
         .values(tenant_id=invited.tenant_id, user_id=user_id, role=role, created_at=utc_now())

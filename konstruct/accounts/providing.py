@@ -78,7 +78,7 @@ async def is_linked(database: Database, user_id: UUID, person: Identity) -> bool
 
 
 async def sign_up(
-    database: Database, newcomer: Newcomer, *, name: str, business: str | None, time_zone: str
+    database: Database, newcomer: Newcomer, *, name: str, business: str | None, time_zone: str, is_billed: bool = False
 ) -> tuple[UUID, str | None]:
     """Makes the account, and the tenant if there is to be one; returns the person's id and the tenant's slug.
 
@@ -103,6 +103,8 @@ async def sign_up(
         if made is None:
             raise Conflict("This address has an account already. Sign in instead.")
         await linked_accounts.link(session, user_id, newcomer.provider, identity)
-        slug = await businesses.create(session, tenant_id, user_id, business, zone) if business else None
+        slug = None
+        if business:
+            slug = await businesses.create(session, tenant_id, user_id, business, zone, is_billed=is_billed)
     log.info("account.signed_up", user_id=str(user_id), provider=newcomer.provider)
     return user_id, slug

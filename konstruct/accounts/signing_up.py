@@ -97,7 +97,13 @@ async def open_link(database: Database, token: str) -> Pending:
 
 
 async def confirm(
-    database: Database, passwords: Passwords, pending: Pending, *, browser: str | None, password: SecretStr | None
+    database: Database,
+    passwords: Passwords,
+    pending: Pending,
+    *,
+    browser: str | None,
+    password: SecretStr | None,
+    is_billed: bool = False,
 ) -> tuple[UUID, str]:
     """Makes the account and its first tenant; returns the person's id and the tenant's slug.
 
@@ -127,5 +133,7 @@ async def confirm(
         )
         if made is None:
             raise Conflict("This address has an account already. Sign in instead.")
-        slug = await businesses.create(session, tenant_id, user_id, pending.business, content["time_zone"])
+        slug = await businesses.create(
+            session, tenant_id, user_id, pending.business, content["time_zone"], is_billed=is_billed
+        )
     return user_id, slug

@@ -1,6 +1,6 @@
 """What a tenant may have just now: its plan's limits and features, as far as its subscription's state lets it."""
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -29,12 +29,22 @@ class Entitlement:
 
 async def of(session: AsyncSession, now: datetime | None = None) -> Entitlement:
     """Of the session's tenant."""
-    account = (await session.scalars(select(BillingAccount))).one_or_none()
-    stands = standing(account, now or utc_now())
+    return await given(session, (await session.scalars(select(BillingAccount))).one_or_none(), now)
+
+
+async def given(session: AsyncSession, account: BillingAccount | None, now: datetime | None = None) -> Entitlement:
+    """Of whose account was read together with something else; without one, nothing is asked."""
+    found = await plans.by_keys(session, (account.plan, FREE)) if account is not None else {}
+    return made(account, found, now or utc_now())
+
+
+def made(account: BillingAccount | None, found: Mapping[str, Plan], now: datetime) -> Entitlement:
+    """``found``: the account's plan, if there still is one of its name, and the free one."""
+    stands = standing(account, now)
     if account is None:
         return Entitlement(None, stands, None, UNLIMITED, frozenset(FEATURES))
-    plan = await plans.by_key(session, account.plan)
-    given = plan if stands.has_plan else await plans.by_key(session, FREE)
-    limits = Limits.model_validate({**given.limits.model_dump(), **account.overrides.get("limits", {})})
-    features = given.features | frozenset(account.overrides.get("features", ()))
+    plan = found.get(account.plan) or found[FREE]
+    holds = plan if stands.has_plan else found[FREE]
+    limits = Limits.model_validate({**holds.limits.model_dump(), **account.overrides.get("limits", {})})
+    features = holds.features | frozenset(account.overrides.get("features", ()))
     return Entitlement(account, stands, plan, limits, features)

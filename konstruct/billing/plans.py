@@ -1,6 +1,6 @@
 """Plans: what businesses may subscribe to, at which prices, and what each includes. They are rows, the same for all."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -84,8 +84,14 @@ async def listed(session: AsyncSession) -> list[Plan]:
 
 async def by_key(session: AsyncSession, key: str) -> Plan:
     """The free one where there is none of this name (any more)."""
-    rows = {row.key: row for row in await session.scalars(select(PlanRow).where(col(PlanRow.key).in_((key, FREE))))}
-    return _plan(rows.get(key) or rows[FREE])
+    found = await by_keys(session, (key, FREE))
+    return found.get(key) or found[FREE]
+
+
+async def by_keys(session: AsyncSession, keys: Collection[str]) -> dict[str, Plan]:
+    """Those that there are."""
+    rows = await session.scalars(select(PlanRow).where(col(PlanRow.key).in_(keys)))
+    return {row.key: _plan(row) for row in rows}
 
 
 def for_sale(offered: list[Plan], key: str, every: Every) -> Plan:

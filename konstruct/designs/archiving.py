@@ -3,6 +3,7 @@
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from konstruct import audit
+from konstruct.billing import enforcing
 from konstruct.designs import drafting, serving
 from konstruct.errors import Conflict
 from konstruct.tables import Employee
@@ -25,9 +26,11 @@ async def archive(session: AsyncSession, key: str, *, actor: str) -> None:
 
 
 async def restore(session: AsyncSession, key: str, *, actor: str) -> None:
-    """Restored a second time, nothing changes."""
+    """Restored a second time, nothing changes. Raises OverPlan."""
+    await enforcing.hold(session)
     employee = await drafting.locked(session, key)
     if employee.archived_at is not None:
+        await enforcing.require_room(session, "employees")
         employee.archived_at = None
         _record(session, employee, actor, "restored")
 

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from konstruct import audit
+from konstruct.billing import enforcing
 from konstruct.designs import checking, versions
 from konstruct.designs.content import Content, as_version, blank, changed, for_trail, of_version, tidy
 from konstruct.errors import BadInput, Conflict, NotFound
@@ -267,7 +268,7 @@ async def create(
 
     ``employee_id``: so that who asks twice is given one; it is their own to choose.
 
-    Raises BadInput without a name, and Conflict when there are too many.
+    Raises BadInput without a name, Conflict when there are too many, and OverPlan when the plan has no more.
     """
     content = tidy(given)
     if not content["name"]:
@@ -281,6 +282,7 @@ async def create(
     keys = {"new", *(await session.scalars(select(col(Employee.key))))}
     if len(keys) > MOST_EMPLOYEES:
         raise Conflict(f"There are {MOST_EMPLOYEES} employees, and there can be no more.")
+    await enforcing.require_room(session, "employees")
     employee = Employee(tenant_id=tenant_id, id=employee_id or new_id(), key=_free_key(content["name"], keys))
     session.add(employee)
     await session.flush()

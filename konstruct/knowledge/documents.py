@@ -13,6 +13,7 @@ from sqlalchemy.orm import defer
 from sqlmodel import col, select
 
 from konstruct import audit
+from konstruct.billing import enforcing
 from konstruct.db import among
 from konstruct.errors import BadInput, Conflict, NotFound
 from konstruct.identity import new_id
@@ -49,12 +50,16 @@ async def put(
     Raises:
         NotFound: there is no such source.
         BadInput: the source takes no files, or this is none that can be taken.
+        OverPlan: as much is known as the tenant's plan includes.
     """
     name = _checked(name, content)
     row = await _held_files(session, source_key)
     known = await session.scalar(_named(row.id, name))
     if known is not None and known.status != "failed" and await _is_same(session, known.id, content):
         return Put(known.id, "unchanged")
+    if known is None:
+        # How much text is in it is found when it is read; then it is judged again.
+        await enforcing.require_knowledge(session)
     document = known or KnowledgeDocument(tenant_id=tenant_id, id=new_id(), source_id=row.id, name=name, title=name)
     document.status, document.error = "waiting", None
     document.media_type, document.size = media_type, len(content)

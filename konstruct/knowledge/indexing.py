@@ -17,7 +17,9 @@ from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from konstruct.billing import enforcing
 from konstruct.db import among
+from konstruct.errors import OverPlan
 from konstruct.identity import new_id
 from konstruct.knowledge import syncs
 from konstruct.knowledge.chunking import Chunk, embeddable
@@ -82,6 +84,13 @@ async def write(session: AsyncSession, sync: Sync, task: Task, content: Content)
     digest = content.digest
     was_searched = document.chunks > 0
     is_same = document.digest == digest and document.title == title
+    original = await _original(session, document, digest)
+    chunks = [] if original else content.chunks
+    text_bytes = sum(len(chunk.text.encode()) for chunk in chunks)
+    try:
+        await enforcing.require_text(session, document.tenant_id, text_bytes - document.text_bytes)
+    except OverPlan as error:
+        return await _fail(session, row, document, str(error))
     document.title, document.media_type, document.size = title, content.media_type, content.size
     document.link = content.link or document.link
     document.etag, document.last_modified = content.etag, content.last_modified
@@ -89,13 +98,10 @@ async def write(session: AsyncSession, sync: Sync, task: Task, content: Content)
     if not (is_same and (was_searched or document.duplicate_of)):
         if was_searched and document.digest != digest:
             await syncs.read_again(session, row, [document.id])
-        document.digest = digest
-        document.duplicate_of = await _original(session, document)
-        outcome = "duplicate" if document.duplicate_of else "indexed"
-        chunks = [] if document.duplicate_of else content.chunks
+        document.digest, document.duplicate_of = digest, original
+        outcome = "duplicate" if original else "indexed"
         await _replace(session, document, chunks)
-        document.chunks, document.indexed_at = len(chunks), utc_now()
-        document.text_bytes = sum(len(chunk.text.encode()) for chunk in chunks)
+        document.chunks, document.text_bytes, document.indexed_at = len(chunks), text_bytes, utc_now()
     await _settle(session, row, document, "duplicate" if document.duplicate_of else "indexed")
     return outcome
 
@@ -126,7 +132,11 @@ async def fail(session: AsyncSession, sync: Sync, task: Task, reason: str) -> Ou
     document = await _open(session, task)
     if document is None:
         return "superseded"
-    # It is not known any more whether it still says the same as that.
+    return await _fail(session, row, document, reason)
+
+
+async def _fail(session: AsyncSession, row: KnowledgeSource, document: KnowledgeDocument, reason: str) -> Outcome:
+    # It is not known any more whether it still says the same as what is found of it.
     document.etag = document.last_modified = None
     await _settle(session, row, document, "failed", reason)
     return "failed"
@@ -148,7 +158,7 @@ async def _settle(
     await syncs.count_done(session, row)
 
 
-async def _original(session: AsyncSession, document: KnowledgeDocument) -> UUID | None:
+async def _original(session: AsyncSession, document: KnowledgeDocument, digest: bytes) -> UUID | None:
     """What is searched in its place: the first of the same source that says the same.
 
     Not of another source, which somebody else may write, and which an employee may not be allowed to search.
@@ -157,7 +167,7 @@ async def _original(session: AsyncSession, document: KnowledgeDocument) -> UUID 
         select(col(KnowledgeDocument.id))
         .where(
             col(KnowledgeDocument.source_id) == document.source_id,
-            col(KnowledgeDocument.digest) == document.digest,
+            col(KnowledgeDocument.digest) == digest,
             col(KnowledgeDocument.id) != document.id,
             col(KnowledgeDocument.chunks) > 0,
         )

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from konstruct import audit, tenant_settings
+from konstruct.billing import enforcing
 from konstruct.errors import BadInput, Conflict, NotFound
 from konstruct.identity import new_id
 from konstruct.tables import KnowledgeDocument, KnowledgeSource
@@ -60,6 +61,7 @@ async def put(session: AsyncSession, tenant_id: UUID, key: str, settings: Source
     Raises:
         BadInput: the key or a setting cannot be used.
         Conflict: the key is of a source of another kind.
+        OverPlan: as much is known as the tenant's plan includes.
     """
     check_settings(key, settings)
     wanted = {
@@ -95,6 +97,7 @@ async def put(session: AsyncSession, tenant_id: UUID, key: str, settings: Source
     for name, value in wanted.items():
         setattr(row, name, value)
     if was_removed:
+        await enforcing.require_knowledge(session)
         row.found = row.done = 0
         row.synced_at = row.sync_id = None
         turn(row, "idle")

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from konstruct import audit, models, ports
+from konstruct.billing import enforcing
 from konstruct.db import before_commit
 from konstruct.errors import NotFound
 from konstruct.identity import new_id
@@ -101,9 +102,10 @@ async def candidate(session: AsyncSession, vault: Vault, provider: Provider) -> 
 
 
 async def keep(session: AsyncSession, vault: Vault, tenant_id: UUID, tried: Candidate, *, actor: str) -> None:
-    """In the place of what was there. It was found to work just now: what does not is never kept."""
+    """In the place of what was there. It was found to work just now: what does not is never kept. Raises OverPlan."""
     # Two people may be at it; the later one replaces what the other has kept.
     await session.get_one(Tenant, tenant_id, with_for_update={"key_share": True})
+    await enforcing.require_feature(session, "own_keys")
     before = await session.scalar(
         delete(ModelKey).where(col(ModelKey.provider) == tried.provider).returning(col(ModelKey.fingerprint))
     )

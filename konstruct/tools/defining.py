@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from konstruct import audit
+from konstruct.billing import enforcing
 from konstruct.db import Database
 from konstruct.errors import BadInput, Conflict, NotFound
 from konstruct.source_ports import McpServer, McpTool
@@ -71,9 +72,12 @@ async def secrets(session: AsyncSession, vault: Vault, tool: Tool) -> dict[str, 
 async def put(
     session: AsyncSession, vault: Vault, tenant_id: UUID, key: str, definition: Definition, actor: str
 ) -> tuple[Tool, list[str] | None]:
-    """The tool, made or altered to be so, and the names of what was altered; None when it was made."""
+    """The tool, made or altered to be so, and the names of what was altered; None when it was made. Raises OverPlan
+    for one more where the plan includes none."""
     tool = await session.scalar(select(Tool).where(col(Tool.key) == key).with_for_update(key_share=True))
     is_new = tool is None
+    if tool is None or tool.status == "removed":
+        await enforcing.require_feature(session, "tools")
     if tool is None:
         tool = Tool(tenant_id=tenant_id, key=key, kind=definition.kind)
         session.add(tool)

@@ -12,10 +12,11 @@ from pydantic import JsonValue
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from konstruct.billing import entitlements
 from konstruct.desk import people
 from konstruct.desk.people import Person
 from konstruct.ports import ToolSpec
-from konstruct.tables import EmployeeVersion
+from konstruct.tables import BillingAccount, EmployeeVersion
 from konstruct.tables import Tool as ToolRow
 from konstruct.tools.builtin import (
     ASK_COLLEAGUE,
@@ -127,10 +128,16 @@ async def _rows(session: AsyncSession, names: Sequence[str]) -> dict[str, ToolRo
     if not names:
         return {}
     keys = {name.partition("/")[0] for name in names}
-    rows = await session.scalars(
-        select(ToolRow).where(col(ToolRow.key).in_(keys), col(ToolRow.status).in_(("active", "down")))
+    query = (
+        select(ToolRow, BillingAccount)
+        .outerjoin(BillingAccount, col(BillingAccount.tenant_id) == col(ToolRow.tenant_id))
+        .where(col(ToolRow.key).in_(keys), col(ToolRow.status).in_(("active", "down")))
     )
-    return {row.key: row for row in rows}
+    found = (await session.execute(query)).all()
+    if not found or "tools" not in (await entitlements.given(session, found[0][1])).features:
+        # They rest until the plan includes them again.
+        return {}
+    return {row.key: row for row, _ in found}
 
 
 def _builtin(name: str, version: EmployeeVersion, colleagues: Sequence[Person]) -> Tool | None:

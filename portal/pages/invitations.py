@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from konstruct.accounts import inviting, sessions, throttle
 from konstruct.accounts.inviting import Invited
-from konstruct.errors import BadInput, Conflict, NotAllowed, NotFound, TooMany
+from konstruct.errors import BadInput, Conflict, NotAllowed, NotFound, OverPlan, TooMany
 from portal import access
 from portal.access import Person, anybody, visitor
 from portal.entering import Text, let_in
@@ -45,8 +45,8 @@ async def accept(
     except BadInput as error:
         field = "password" if name.strip() and "assword" in str(error) else "name"
         return _page(request, token, invited, None, name, {field: str(error)}, 422)
-    except (Conflict, TooMany) as error:
-        return _page(request, token, invited, None, name, {"": str(error)}, error.status)
+    except (Conflict, TooMany, OverPlan) as error:
+        return _page(request, token, invited, person, name, {"": str(error)}, error.status)
     return await let_in(
         request,
         user_id,

@@ -88,6 +88,7 @@ async def sign_up(
             name=name,
             business=None if _is_invited(facts) else business,
             time_zone=time_zone,
+            is_billed=services(request).bills,
         )
     except BadInput as error:
         field = "business" if "business" in str(error) else "name"

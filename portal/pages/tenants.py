@@ -27,7 +27,7 @@ async def create(request: Request, person: Known, name: Text = "") -> Response:
     found = services(request)
     try:
         await throttle.business(found.limiter, person.user_id)
-        slug = await businesses.found(found.database, person.user_id, name, person.time_zone)
+        slug = await businesses.found(found.database, person.user_id, name, person.time_zone, is_billed=found.bills)
     except (BadInput, Conflict, TooMany) as error:
         return render(request, "pages/tenants/new.html", error.status, name=name, errors={"name": str(error)})
     return redirect(request, f"/t/{slug}/setup")

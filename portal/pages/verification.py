@@ -56,6 +56,7 @@ async def confirm(request: Request, token: Text = "", password: Text = "") -> Re
             pending,
             browser=request.cookies.get(BROWSER),
             password=SecretStr(password),
+            is_billed=found.bills,
         )
     except (Unauthentic, TooMany) as error:
         return _form(request, token, pending, {"password": str(error)}, 429 if isinstance(error, TooMany) else 422)

@@ -88,7 +88,7 @@ async def _make_link(session: AsyncSession, a: Furnished, b: Furnished) -> None:
 
 
 async def _create(session: AsyncSession, a: Furnished, b: Furnished) -> None:
-    await businesses.create(session, b.tenant_id, await _owner(b), "Not yours", "UTC")
+    await businesses.create(session, b.tenant_id, await _owner(b), "Not yours", "UTC", is_billed=False)
 
 
 async def _change_role(session: AsyncSession, a: Furnished, b: Furnished) -> None:

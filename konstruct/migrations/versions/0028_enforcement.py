@@ -1,4 +1,4 @@
-"""How much text documents have, which plans limit."""
+"""How much text documents have, and which API keys are of tenants that are billed."""
 
 from pathlib import Path
 
