@@ -1,5 +1,6 @@
 """Plans: what businesses may subscribe to, at which prices, and what each includes. They are rows, the same for all."""
 
+import re
 from collections.abc import Collection, Mapping
 from typing import Annotated, Final, Literal, get_args
 
@@ -60,6 +61,10 @@ class Metered(_Strict):
     lookup_key: str = Field(pattern="^[a-z0-9_]{3,60}$")
     unit_amount: str = Field(pattern=r"^\d{1,6}(\.\d{1,12})?$")
     """Minor units for a millionth of a US dollar that models cost: 0.00012 bills it with a fifth on top."""
+
+
+KEY: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+"""What plans are called."""
 
 
 class Plan(_Strict):

@@ -88,12 +88,12 @@ class _RulesFile(Section):
 
 def read(path: Path, environ: Mapping[str, str]) -> Manifest:
     """Raises BadInput with one line for each thing that is wrong."""
-    return parse(_text(path), str(path), environ)
+    return parse(text_of(path), str(path), environ)
 
 
 def read_rules(path: Path) -> list[Rule]:
     """Of a file that holds ``escalation`` as an employee does, and nothing else. Raises as ``read`` does."""
-    document = Document(_text(path), str(path))
+    document = Document(text_of(path), str(path))
     found: list[Rule] = []
     try:
         found = _RulesFile.model_validate(document.data).escalation
@@ -105,7 +105,8 @@ def read_rules(path: Path) -> list[Rule]:
     return found
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """Raises BadInput where it cannot be read, or is larger than a file of settings may be."""
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST_FILE + 1)
