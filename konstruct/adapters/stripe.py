@@ -111,11 +111,8 @@ class StripePayments:
         return (await self._calls.asked(self._v1.checkout.sessions.retrieve_async(session_id))).to_dict()
 
     async def look(self, customer_id: str) -> CustomerFacts:
-        customer = (
-            await self._calls.asked(
-                self._v1.customers.retrieve_async(customer_id, {"expand": ["invoice_settings.default_payment_method"]})
-            )
-        ).to_dict()
+        # Nothing of it is expanded: one that was deleted has nothing to expand.
+        customer = (await self._calls.asked(self._v1.customers.retrieve_async(customer_id))).to_dict()
         if customer.get("deleted"):
             return CustomerFacts(is_deleted=True, subscription=None, others=(), had_trial=False)
         ordered = facts.counting(await self._subscriptions(customer_id))
@@ -150,11 +147,20 @@ class StripePayments:
             unpaid = min([each.created async for each in page.auto_paging_iter() if each.attempted], default=None)
         return facts.subscription_facts(
             found,
-            card=facts.card_of(found, customer),
+            card=await self._card(found, customer),
             next_key=key,
             next_at=change[1] if change else None,
             unpaid_since=unpaid,
         )
+
+    async def _card(self, found: Json, customer: Json) -> Json | None:
+        """That which its invoices are charged to: its own, else the customer's."""
+        held = found.get("default_payment_method") or (customer.get("invoice_settings") or {}).get(
+            "default_payment_method"
+        )
+        if isinstance(held, str):
+            held = (await self._v1.payment_methods.retrieve_async(held)).to_dict()
+        return held.get("card") if isinstance(held, Mapping) else None
 
     async def preview_change(self, subscription_id: str, lookup_key: str, at: datetime) -> Preview:
         """What waits for the period's end costs nothing before, and neither does a change within a trial: ``at`` is

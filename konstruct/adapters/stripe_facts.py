@@ -82,13 +82,6 @@ def subscription_facts(
     )
 
 
-def card_of(subscription: Json, customer: Json) -> Json | None:
-    """The card that its invoices are charged to: its own, else the customer's."""
-    own = subscription.get("default_payment_method")
-    held = own or (customer.get("invoice_settings") or {}).get("default_payment_method")
-    return held.get("card") if isinstance(held, Mapping) else None
-
-
 def coming(subscription: Json) -> tuple[str, int] | None:
     """Which price it changes to by its schedule, by id, and when."""
     schedule = subscription.get("schedule")

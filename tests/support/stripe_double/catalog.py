@@ -142,10 +142,11 @@ def _add_price(world: World, product: str, given: Json) -> Json:
 
 
 def _take_lookup_key(world: World, given: Json, taker: Json | None = None) -> None:
+    is_transfer = given.get("transfer_lookup_key")
     for holder in world.all_of("price", lookup_key=given.get("lookup_key")) if given.get("lookup_key") else []:
         if holder is taker:
             continue
-        if not given.get("transfer_lookup_key"):
+        if not is_transfer:
             raise Refusal(
                 f"A price (`{holder['id']}`) already uses that lookup key. Use `transfer_lookup_key` to move it.",
                 code="resource_already_exists",
