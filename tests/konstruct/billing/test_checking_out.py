@@ -19,11 +19,11 @@ async def test_who_pays_has_the_plan_when_they_are_back(till: Till) -> None:
     account = await checking_out.done(till.database, till.payments, till.tenant_id, opened.id)
 
     [customer] = till.stripe.all("customer")
-    [session] = till.stripe.all("checkout.session")
+    [page] = till.stripe.all("checkout.session")
     assert (before.status, before.customer_id) == ("none", customer["id"])
     assert (customer["email"], customer["metadata"]) == (BUYER.email, {"konstruct_tenant": str(till.tenant_id)})
-    assert session["success_url"] == URLS.success
-    assert session["client_reference_id"] == str(till.tenant_id)
+    assert page["success_url"] == URLS.success
+    assert page["client_reference_id"] == str(till.tenant_id)
     assert (account.plan, account.status, account.billed_every) == ("starter", "trialing", "month")
     assert account.had_trial
     assert account.trial_ends_at is not None
