@@ -15,6 +15,7 @@ from activities.heartbeat import heartbeat
 from konstruct import approvals, consults, quarantine, temporal, unsettled
 from konstruct.audit import anchors, sealing
 from konstruct.audit.signing import Signatures
+from konstruct.billing import events, telling
 from konstruct.contracts.conversation import DELIVER_MESSAGE, SEND_NOTICE, DeliverMessage, SendNotice, Swept
 from konstruct.contracts.upkeep import Sealed
 from konstruct.db import Database
@@ -58,6 +59,7 @@ class Upkeep:
             signalled += await self._tell_approvals()
             signalled += await self._tell_handoffs()
             signalled += await self._tell_consults()
+            signalled += await self._tell_subscriptions()
             await self._removing.run(AT_MOST)
             await rooms.forget_old(self._database, AT_MOST)
         return Swept(signalled)
@@ -98,6 +100,20 @@ class Upkeep:
                 continue
             async with self._database.tenant_session(consult.tenant_id) as session:
                 await consults.note_swept(session, consult.consult_id)
+            told += 1
+        return told
+
+    async def _tell_subscriptions(self) -> int:
+        told = 0
+        for found in await events.unsettled(self._database, AT_MOST):
+            if found.tenant_id is None:
+                await events.settle_nobodys(self._database, found.ids)
+                continue
+            try:
+                await telling.start(self._client, found.tenant_id)
+            except Unavailable as error:
+                log.warning("sweep_failed", tenant_id=str(found.tenant_id), error=str(error))
+                continue
             told += 1
         return told
 

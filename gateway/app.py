@@ -9,7 +9,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from gateway import health, slack, slack_install, whatsapp
+from gateway import health, slack, slack_install, stripe, whatsapp
 from gateway.api import app as api
 from gateway.api.outside import opened
 from gateway.slack_events import SlackEvents
@@ -75,10 +75,13 @@ def build(settings: Settings) -> FastAPI:
             if settings.whatsapp_verify_token is not None:
                 heard = WhatsAppEvents(database, vault, limiter, client)
                 app.include_router(whatsapp.router(heard, settings.whatsapp_app_secret, settings.whatsapp_verify_token))
+            if settings.stripe_webhook_secret:
+                app.include_router(stripe.router(database, client, settings.stripe_webhook_secret))
             logger.info(
                 "gateway_ready",
                 slack=settings.slack_signing_secret is not None,
                 whatsapp=settings.whatsapp_verify_token is not None,
+                stripe=bool(settings.stripe_webhook_secret),
             )
             yield
 

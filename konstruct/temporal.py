@@ -48,13 +48,15 @@ UPKEEP = "upkeep"
 """Task queue of the sweeps, which must not wait behind conversations."""
 MEMORY = "memory"
 """Task queue of all that writes memory, for which conversations must not wait."""
+BILLING = "billing"
+"""Task queue of all that asks Stripe, for which nothing else must wait while Stripe is away."""
 KNOWLEDGE = "knowledge"
 """Task queue of all that fills the knowledge base, for which memory must not wait."""
 
 _ENCODING = b"binary/encrypted"
 _NONCE_BYTES = 12
 # A webhook must be answered within three seconds, whatever Temporal does; the sweep takes over from there.
-_SIGNAL_TIMEOUT = timedelta(seconds=1.5)
+SIGNAL_TIMEOUT = timedelta(seconds=1.5)
 # Whoever takes a conversation over waits for sends that are about to begin, and for a worker.
 _ACT_TIMEOUT = timedelta(seconds=20)
 _REFUSALS: dict[str | None, type[KonstructError]] = {
@@ -153,7 +155,7 @@ async def tell(client: Client, tenant_id: UUID, conversation_id: UUID, signal: s
     Raises:
         Unavailable: Temporal cannot be reached in time.
     """
-    async with _in_time():
+    async with in_time():
         await client.start_workflow(
             contracts.WORKFLOW,
             contracts.ConversationState(tenant_id, conversation_id),
@@ -163,7 +165,7 @@ async def tell(client: Client, tenant_id: UUID, conversation_id: UUID, signal: s
             start_signal=signal,
             start_signal_args=[content],
             priority=Priority(fairness_key=str(tenant_id)),
-            rpc_timeout=_SIGNAL_TIMEOUT,
+            rpc_timeout=SIGNAL_TIMEOUT,
         )
 
 
@@ -178,7 +180,7 @@ async def start_sync(client: Client, tenant_id: UUID, source_id: UUID) -> None:
     Raises:
         Unavailable: Temporal cannot be reached in time; then the sweep starts it later.
     """
-    async with _in_time():
+    async with in_time():
         await client.start_workflow(
             knowledge.SYNC_WORKFLOW,
             knowledge.SyncState(tenant_id, source_id),
@@ -186,7 +188,7 @@ async def start_sync(client: Client, tenant_id: UUID, source_id: UUID) -> None:
             task_queue=KNOWLEDGE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             priority=Priority(fairness_key=str(tenant_id)),
-            rpc_timeout=_SIGNAL_TIMEOUT,
+            rpc_timeout=SIGNAL_TIMEOUT,
         )
 
 
@@ -205,14 +207,14 @@ async def start_check(client: Client, tenant_id: UUID, check_id: UUID) -> None:
 
 
 async def _start(client: Client, kind: str, what: str, asked: upkeep.Asked) -> None:
-    async with _in_time():
+    async with in_time():
         await client.start_workflow(
             kind,
             asked,
             id=f"{what}:{asked.tenant_id}:{asked.id}",
             task_queue=UPKEEP,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            rpc_timeout=_SIGNAL_TIMEOUT,
+            rpc_timeout=SIGNAL_TIMEOUT,
         )
 
 
@@ -334,7 +336,7 @@ async def act(
 
 async def _wake(client: Client, tenant_id: UUID, kind: str, id: str, state: object, signal: str) -> None:
     """Signals a workflow that looks at the database for what is new, starting it if it does not run."""
-    async with _in_time():
+    async with in_time():
         await client.start_workflow(
             kind,
             state,
@@ -342,7 +344,7 @@ async def _wake(client: Client, tenant_id: UUID, kind: str, id: str, state: obje
             task_queue=CONVERSATIONS,
             start_signal=signal,
             priority=Priority(fairness_key=str(tenant_id)),
-            rpc_timeout=_SIGNAL_TIMEOUT,
+            rpc_timeout=SIGNAL_TIMEOUT,
         )
 
 
@@ -353,19 +355,20 @@ async def stop_turn(client: Client, tenant_id: UUID, conversation_id: UUID) -> N
         Unavailable: Temporal cannot be reached in time.
     """
     handle = client.get_workflow_handle(workflow_id(tenant_id, conversation_id))
-    async with _in_time():
+    async with in_time():
         try:
-            await handle.signal(contracts.STOP_TURN, rpc_timeout=_SIGNAL_TIMEOUT)
+            await handle.signal(contracts.STOP_TURN, rpc_timeout=SIGNAL_TIMEOUT)
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
 
 
 @asynccontextmanager
-async def _in_time() -> AsyncIterator[None]:
+async def in_time() -> AsyncIterator[None]:
+    """Raises Unavailable when what is said to Temporal takes longer than a webhook may wait."""
     try:
         # The call's own time limit does not hold while a lazy client still connects.
-        async with asyncio.timeout(_SIGNAL_TIMEOUT.total_seconds()):
+        async with asyncio.timeout(SIGNAL_TIMEOUT.total_seconds()):
             yield
     except (RPCError, RuntimeError, TimeoutError) as error:
         # A client that could not connect raises RuntimeError.

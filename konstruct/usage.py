@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from konstruct import audit
+from konstruct.billing import metering
 from konstruct.budgets import holding
 from konstruct.employees import REHEARSED
 from konstruct.model_keys import keeping as model_keys
@@ -25,7 +26,7 @@ def record(
     purpose: str = "reply",
 ) -> None:
     made = [call for call in calls if call.outcome != "skipped"]
-    session.add_all(
+    rows = [
         Usage(
             tenant_id=employee.tenant_id,
             conversation_id=conversation_id,
@@ -50,7 +51,9 @@ def record(
             created_at=call.started_at,
         )
         for call in made
-    )
+    ]
+    session.add_all(rows)
+    metering.put_down(session, rows)
     for call in made:
         audit.record(
             session,

@@ -238,6 +238,33 @@ READINGS_IN_A_RUN = 50
 SYNC_EVERY = timedelta(seconds=30)
 """How often it is looked for what is due; not how often a source is."""
 
+# Stripe may be away for long, and what was known holds. A history of its failures is not kept for longer than this.
+LOOKING_AT_STRIPE = ActivityOptions(
+    start_to_close_timeout=timedelta(minutes=5),
+    schedule_to_close_timeout=timedelta(days=1),
+    heartbeat_timeout=timedelta(seconds=10),
+    retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1)),
+)
+LOOK_AT_STRIPE_AGAIN_AFTER = timedelta(minutes=10)
+"""Where Stripe, or a defect, refused the look before; sooner when there is word of something new."""
+
+# Whatever a run did stays done, and is done again without harm.
+RECONCILING = ActivityOptions(
+    start_to_close_timeout=timedelta(hours=6),
+    heartbeat_timeout=timedelta(seconds=30),
+    retry_policy=RetryPolicy(initial_interval=timedelta(minutes=10), maximum_attempts=6),
+)
+RECONCILE_EVERY = timedelta(days=1)
+RECONCILE_AT = timedelta(hours=3)
+"""After midnight, in UTC."""
+
+METERING = ActivityOptions(
+    start_to_close_timeout=timedelta(minutes=10),
+    heartbeat_timeout=timedelta(seconds=30),
+    retry_policy=RetryPolicy(maximum_attempts=1),
+)
+METER_EVERY = timedelta(minutes=1)
+
 SILENCE_ENDS_AFTER = timedelta(days=1)
 """A conversation without a word for this long, and at most twice as long, completes; the next message starts it again,
 with its context."""

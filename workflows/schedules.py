@@ -51,6 +51,20 @@ async def schedule_knowledge(client: Client) -> None:
     await _schedule(client, "embed-knowledge", "EmbedKnowledgeWorkflow", temporal.KNOWLEDGE, policies.EMBED_EVERY)
 
 
+async def schedule_billing(client: Client) -> None:
+    await _schedule(client, "meter-usage", "MeterUsageWorkflow", temporal.BILLING, policies.METER_EVERY)
+    await _schedule(
+        client,
+        "reconcile-subscriptions",
+        "ReconcileSubscriptionsWorkflow",
+        temporal.BILLING,
+        policies.RECONCILE_EVERY,
+        offset=policies.RECONCILE_AT,
+        # One that was due while nobody worked is not left out.
+        catchup=policies.RECONCILE_EVERY,
+    )
+
+
 async def _schedule(
     client: Client,
     name: str,
@@ -60,13 +74,15 @@ async def _schedule(
     *,
     overlap: ScheduleOverlapPolicy = ScheduleOverlapPolicy.SKIP,
     execution_timeout: timedelta | None = None,
+    offset: timedelta | None = None,
+    catchup: timedelta = timedelta(minutes=1),
 ) -> None:
     wanted = Schedule(
         action=ScheduleActionStartWorkflow(
             workflow, id=name, task_queue=task_queue, execution_timeout=execution_timeout
         ),
-        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
-        policy=SchedulePolicy(overlap=overlap, catchup_window=timedelta(minutes=1)),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every, offset=offset)]),
+        policy=SchedulePolicy(overlap=overlap, catchup_window=catchup),
     )
     try:
         await client.create_schedule(name, wanted)

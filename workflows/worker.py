@@ -17,11 +17,11 @@ from pathlib import Path
 import structlog
 from temporalio.client import Client
 from temporalio.service import RPCError
-from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig, WorkerDeploymentVersion
 
 from activities.approving import Approving
 from activities.assisting import Assisting
 from activities.attending import Attending
+from activities.billing import Billing
 from activities.builtin_tools import BuiltinTools
 from activities.changing_owner import ChangingOwner
 from activities.checking import Checking
@@ -29,7 +29,6 @@ from activities.clearing import Clearing
 from activities.consulting import Consulting
 from activities.delivery import Delivery
 from activities.erasing import Erasing
-from activities.failures import FailureInterceptor
 from activities.fetching import Fetching, Removing
 from activities.ingesting import Ingesting
 from activities.locating import Locator
@@ -45,7 +44,7 @@ from activities.tool_servers import ToolServers
 from activities.tool_use import ToolUse
 from activities.upkeep import Sealing, Upkeep
 from konstruct import log, models, temporal
-from konstruct.adapters import file_store, guarded_http, mail, slack_oauth
+from konstruct.adapters import file_store, guarded_http, mail, slack_oauth, stripe
 from konstruct.adapters.console import ConsoleMessenger
 from konstruct.adapters.embedders import ConfiguredEmbedders
 from konstruct.adapters.litellm import LiteLLMChatModel, LiteLLMTranscriber
@@ -69,41 +68,19 @@ from konstruct.ports import ChatModel, Cooldowns, Embedders, Messenger
 from konstruct.settings import Settings, needed
 from konstruct.streaming import Streamer
 from konstruct.vault import Vault
-from workflows.approvals import ApprovalWorkflow
-from workflows.asked import CheckTrailWorkflow, EraseContactWorkflow
-from workflows.at_once import LocateQuestionWorkflow, LookAtServerWorkflow
-from workflows.consults import ConsultWorkflow
-from workflows.conversation import ConversationWorkflow
-from workflows.handoffs import HandoffWorkflow
-from workflows.ingestion import EmbedKnowledgeWorkflow, StartSyncsWorkflow, SyncSourceWorkflow
-from workflows.memory import EmbedWorkflow, RememberWorkflow
-from workflows.naming import LearnNamesWorkflow
-from workflows.renewal import RenewTokensWorkflow
-from workflows.retention import ClearTenantsWorkflow, RetentionWorkflow
-from workflows.sandbox import RUNNER
-from workflows.satisfaction import AskForRatingsWorkflow
-from workflows.schedules import schedule_knowledge, schedule_memory, schedule_upkeep
-from workflows.seal import SealWorkflow
-from workflows.servers import LookAtServersWorkflow
-from workflows.sweep import SweepWorkflow
-
-# Conversations that stay in memory between their turns; one that fell out costs a replay of at most fifty turns.
-CACHED_CONVERSATIONS = 1_000
-CALLS_AT_ONCE = 200
-# They wait for models most of the time.
-MEMORIES_AT_ONCE = 8
+from workflows.queues import (
+    Turns,
+    billing_worker,
+    conversations_worker,
+    knowledge_worker,
+    memory_worker,
+    upkeep_worker,
+)
+from workflows.schedules import schedule_billing, schedule_knowledge, schedule_memory, schedule_upkeep
 
 # A third of another process's share where there is not enough time, and all that is left over. With 10 it would be a
 # tenth, too little for signs of life: what is taken for dead is begun again and again.
 BACKGROUND_NICENESS = 5
-# Of each one document at a time is read.
-SOURCES_AT_ONCE = 8
-
-# Left unsaid, the SDK reads and hashes the code of every imported module, which takes seconds at each start.
-DEPLOYMENT = WorkerDeploymentConfig(
-    WorkerDeploymentVersion(deployment_name="konstruct", build_id="unversioned"), use_worker_versioning=False
-)
-
 logger = structlog.get_logger(__name__)
 
 
@@ -198,16 +175,22 @@ async def work(settings: Settings, *, until: asyncio.Event) -> None:
 
 async def work_in_background(settings: Settings, *, until: asyncio.Event) -> None:
     """Does what no reply waits for, until told to stop."""
-    async with opened_parts(settings) as parts, open_client(settings.web_allowed) as web:
+    async with AsyncExitStack() as stack:
+        parts = await stack.enter_async_context(opened_parts(settings))
+        web = await stack.enter_async_context(open_client(settings.web_allowed))
+        if (payments := stripe.opened(settings)) is not None:
+            stack.push_async_callback(payments.close)
         remembering = Remembering(settings, parts.database, parts.vault, parts.model, parts.cooldowns, parts.embedders)
         ingesting = Ingesting(settings, parts.database, parts.client, SafeWeb(web), SubprocessReader(), parts.embedders)
         clearing = Clearing(parts.database, parts.client, Removing(parts.database, file_store.opened(settings)))
         rating = Rating(parts.database, parts.vault, parts.client)
         await schedule_memory(parts.client)
         await schedule_knowledge(parts.client)
+        await schedule_billing(parts.client)
         async with (
             memory_worker(parts.client, remembering, Retaining(parts.database), clearing, rating),
             knowledge_worker(parts.client, ingesting),
+            billing_worker(parts.client, Billing(parts.database, payments)),
         ):
             await _at_work("background_worker_ready", settings, until)
 
@@ -217,132 +200,6 @@ async def _at_work(event: str, settings: Settings, until: asyncio.Event) -> None
     gc.freeze()
     logger.info(event, temporal=settings.temporal_address)
     await until.wait()
-
-
-@dataclass(frozen=True)
-class Turns:
-    """The activities of which turns are made."""
-
-    thinking: Thinking
-    delivery: Delivery
-    tool_use: ToolUse
-    approving: Approving
-    changing_owner: ChangingOwner
-    attending: Attending
-    assisting: Assisting
-    consulting: Consulting
-    fetching: Fetching
-
-
-def conversations_worker(client: Client, turns: Turns) -> Worker:
-    thinking, approving = turns.thinking, turns.approving
-    return Worker(
-        client,
-        task_queue=temporal.CONVERSATIONS,
-        workflows=[ConversationWorkflow, ApprovalWorkflow, HandoffWorkflow, ConsultWorkflow],
-        activities=[
-            thinking.think,
-            thinking.admit,
-            thinking.abandon,
-            turns.fetching.fetch_files,
-            turns.fetching.give_up_files,
-            turns.delivery.deliver,
-            turns.tool_use.call_tool,
-            turns.tool_use.give_up_call,
-            approving.announce_approval,
-            approving.settle_approval,
-            approving.report_approval,
-            turns.changing_owner.change_owner,
-            turns.attending.attend_handoff,
-            turns.assisting.pack_handoff,
-            turns.assisting.assist_agent,
-            turns.assisting.give_up_assisting,
-            turns.consulting.announce_consult,
-            turns.consulting.settle_consult,
-            turns.consulting.report_consult,
-        ],
-        workflow_runner=RUNNER,
-        interceptors=[FailureInterceptor()],
-        max_cached_workflows=CACHED_CONVERSATIONS,
-        max_concurrent_activities=CALLS_AT_ONCE,
-        workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
-        activity_task_poller_behavior=PollerBehaviorAutoscaling(),
-        # A dead worker's conversations are picked up by another this soon.
-        sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
-        graceful_shutdown_timeout=timedelta(seconds=5),
-        # By default a beat may come just a second before the server stops waiting for it, which a busy machine misses.
-        max_heartbeat_throttle_interval=timedelta(seconds=2),
-        deployment_config=DEPLOYMENT,
-    )
-
-
-def upkeep_worker(
-    client: Client,
-    upkeep: Upkeep,
-    sealing: Sealing,
-    servers: ToolServers,
-    renewing: Renewing,
-    checking: Checking,
-    erasing: Erasing,
-    questions: Questions,
-    naming: Naming,
-) -> Worker:
-    return Worker(
-        client,
-        task_queue=temporal.UPKEEP,
-        workflows=[
-            *(SweepWorkflow, SealWorkflow, LookAtServersWorkflow, RenewTokensWorkflow),
-            *(CheckTrailWorkflow, EraseContactWorkflow, LocateQuestionWorkflow, LookAtServerWorkflow),
-            LearnNamesWorkflow,
-        ],
-        activities=[
-            *(upkeep.sweep, sealing.seal, servers.look_at_servers, renewing.renew_tokens),
-            *(checking.check_trail, checking.give_up_check, erasing.erase_contact),
-            *(servers.look_at_server, questions.locate_question, naming.learn_names),
-        ],
-        workflow_runner=RUNNER,
-        interceptors=[FailureInterceptor()],
-        max_cached_workflows=10,
-        deployment_config=DEPLOYMENT,
-    )
-
-
-def memory_worker(
-    client: Client, remembering: Remembering, retaining: Retaining, clearing: Clearing, rating: Rating
-) -> Worker:
-    return Worker(
-        client,
-        task_queue=temporal.MEMORY,
-        workflows=[RememberWorkflow, EmbedWorkflow, RetentionWorkflow, ClearTenantsWorkflow, AskForRatingsWorkflow],
-        activities=[
-            *(remembering.claim_memory_work, remembering.remember, remembering.embed_memories),
-            *(retaining.let_go, clearing.clear_tenants, rating.ask_for_ratings),
-        ],
-        workflow_runner=RUNNER,
-        interceptors=[FailureInterceptor()],
-        max_cached_workflows=50,
-        max_concurrent_activities=MEMORIES_AT_ONCE,
-        graceful_shutdown_timeout=timedelta(seconds=5),
-        deployment_config=DEPLOYMENT,
-    )
-
-
-def knowledge_worker(client: Client, ingesting: Ingesting) -> Worker:
-    return Worker(
-        client,
-        task_queue=temporal.KNOWLEDGE,
-        workflows=[SyncSourceWorkflow, StartSyncsWorkflow, EmbedKnowledgeWorkflow],
-        activities=[
-            *(ingesting.start_syncs, ingesting.list_source, ingesting.read_documents, ingesting.fail_sync),
-            ingesting.embed_chunks,
-        ],
-        workflow_runner=RUNNER,
-        interceptors=[FailureInterceptor()],
-        max_cached_workflows=50,
-        max_concurrent_activities=SOURCES_AT_ONCE,
-        graceful_shutdown_timeout=timedelta(seconds=5),
-        deployment_config=DEPLOYMENT,
-    )
 
 
 async def reach_temporal(settings: Settings) -> Client:

@@ -142,6 +142,8 @@ class MeteredUsage(Owned, table=True):
     state: str = "waiting"
     problem: str | None = None
     used_at: datetime = moment()
+    tried_at: datetime | None = moment(optional=True)
+    """When it may first have arrived; Stripe knows what it counted already for a day."""
     settled_at: datetime | None = moment(optional=True)
 
 

@@ -23,7 +23,7 @@ from tests.support.members import Enrolled, enrolled
 from tests.support.office import Office, open_office
 from tests.support.service_double import ServiceDouble
 from tests.support.workshop import define, over_http
-from workflows.worker import knowledge_worker
+from workflows.queues import knowledge_worker
 
 pytestmark = pytest.mark.stack
 

@@ -7,9 +7,10 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from konstruct.billing import entitlements, plans
+from konstruct.billing import entitlements, events, metering, plans
+from konstruct.billing_ports import Event
 from konstruct.identity import new_id
-from konstruct.tables import BillingAccount, BudgetHold, BudgetMonth, MeteredUsage, PlanMonth, ThresholdAlert
+from konstruct.tables import BillingAccount, BudgetHold, BudgetMonth, MeteredUsage, PlanMonth, ThresholdAlert, Usage
 from konstruct.tables.base import utc_now
 from tests.support.office import Furnished
 
@@ -69,8 +70,41 @@ async def _plans(session: AsyncSession, a: Furnished, b: Furnished) -> bool:
     return len(await plans.listed(session)) > 0
 
 
+async def _put_down(session: AsyncSession, a: Furnished, b: Furnished) -> None:
+    """Ours is not billed by use, and theirs is not asked about."""
+    row = Usage(
+        tenant_id=b.tenant_id,
+        conversation_id=b.asked.conversation_id,
+        employee_id=b.employee_id,
+        turn_id=new_id(),
+        provider="openai",
+        model="gpt",
+        input_tokens=1,
+        output_tokens=1,
+        cached_tokens=0,
+        latency_ms=1,
+        cost=Decimal(1),
+        outcome="ok",
+    )
+    metering.put_down(session, [row])
+
+
+async def _now(session: AsyncSession, a: Furnished, b: Furnished) -> bool:
+    return await events.now(session) is not None
+
+
+async def _settle(session: AsyncSession, a: Furnished, b: Furnished) -> tuple[int, int]:
+    for office in (a, b):
+        event = Event(f"evt_{new_id().hex}", "invoice.paid", customer_of(office), None, utc_now())
+        await events.keep(a.database, event)
+    return await events.settle(session, await events.now(session)), await events.settle(session, utc_now())
+
+
 ON_MONEY: Final[dict[str, tuple[Attempt, object]]] = {
     "billing.entitlements.of": (_entitlement, True),
     "billing.plans.listed": (_plans, True),
     "billing.plans.by_key": (_plans, True),
+    "billing.events.now": (_now, True),
+    "billing.events.settle": (_settle, (1, 0)),
+    "billing.metering.put_down": (_put_down, None),
 }

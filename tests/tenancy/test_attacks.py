@@ -283,6 +283,8 @@ async def test_look_ups_across_tenants_tell_ids_and_states_alone(
         ),
         "open_stripe_events(timestamp with time zone,integer)": (utc_now() + timedelta(hours=1), 10_000),
         "settle_stripe_events(text[],text)": ([f"evt_{theirs.tenant_id.hex}"], "done"),
+        # Of the tenant whom the transaction is of; ``attempts_on_money`` tries it.
+        "settle_tenants_stripe_events(timestamp with time zone,text)": None,
         "forget_stripe_events()": (),
         "tenants_with_customers(uuid,integer)": (UUID(int=0), 10_000),
         "tenants_to_meter(uuid,integer)": (UUID(int=0), 10_000),

@@ -112,6 +112,7 @@ def acts(
 OF_ALL_TENANTS = {
     *("sweep", "seal", "claim_memory_work", "embed_memories", "start_syncs", "embed_chunks", "look_at_servers"),
     *("let_go", "clear_tenants", "renew_tokens", "learn_names", "ask_for_ratings"),
+    *("reconcile_subscriptions", "meter_usage"),
 }
 OF_KNOWLEDGE = {"list_source", "read_documents", "fail_sync"}
 

@@ -3,19 +3,23 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import pytest
 from pydantic import JsonValue, SecretStr
 from sqlmodel import select
 from temporalio.testing import ActivityEnvironment
 
+from activities.billing import Billing
 from activities.checking import Checking
 from activities.erasing import Erasing
 from activities.locating import Locator
 from activities.questions import Questions
 from activities.tool_servers import ToolServers
 from konstruct.audit.signing import Signatures
+from konstruct.billing import events
+from konstruct.billing_ports import CustomerFacts, Event, Payments, SubscriptionFacts
+from konstruct.contracts.billing import SubscriptionState
 from konstruct.contracts.knowledge import QuestionToLocate
 from konstruct.contracts.upkeep import Asked, ServerToLookAt
 from konstruct.db import Database
@@ -23,11 +27,13 @@ from konstruct.errors import Misconfigured, NotFound
 from konstruct.identity import new_id
 from konstruct.source_ports import McpResult, McpServer, McpTool
 from konstruct.tables import AuditCheck, ContactErasure, Tool
+from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
 from tests.conftest import ENCRYPTION_KEY
 from tests.support.doubles import GivenEmbedders, KeptWindows, NothingCools
 from tests.support.office import Furnished
 from tests.support.workshop import offered
+from tests.tenancy.attempts_on_money import customer_of
 from tests.tenancy.attempts_on_tools import SERVER
 from tests.tenancy.conftest import Snapshot
 
@@ -102,11 +108,37 @@ async def _look(database: Database, vault: Vault, a: Furnished, b: Furnished) ->
     assert not mcp.asked
 
 
+@dataclass
+class OneCustomer:
+    """A Stripe where everybody pays, and who it was asked about."""
+
+    asked: list[str] = field(default_factory=list)
+
+    async def look(self, customer_id: str) -> CustomerFacts:
+        self.asked.append(customer_id)
+        # Of a price that is in no plan, so that its plan stays what it is.
+        found = SubscriptionFacts("sub_1", "active", *([None] * 11))
+        return CustomerFacts(is_deleted=False, subscription=found, others=(), had_trial=False)
+
+
+async def _sync(database: Database, vault: Vault, a: Furnished, b: Furnished) -> None:
+    stripe = OneCustomer()
+    for office in (a, b):
+        event = Event(f"evt_{new_id().hex}", "invoice.paid", customer_of(office), None, utc_now())
+        await events.keep(database, event)
+    activity = Billing(database, cast(Payments, stripe)).sync_subscription
+    await ActivityEnvironment().run(activity, SubscriptionState(a.tenant_id))
+    assert stripe.asked == [customer_of(a)]
+    async with b.session() as theirs:
+        assert await events.settle(theirs, await events.now(theirs)) >= 1
+
+
 IN_THE_BACKGROUND: Final[dict[str, tuple[Attempt, type[Exception] | None]]] = {
     "erase_contact": (_erase, NotFound),
     "check_trail": (_check, NotFound),
     "give_up_check": (_give_up, NotFound),
     "locate_question": (_locate, Misconfigured),
+    "sync_subscription": (_sync, None),
     # One that is not there any more is nothing to look at.
     "look_at_server": (_look, None),
 }

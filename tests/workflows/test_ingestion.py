@@ -33,8 +33,8 @@ from tests.support.office import open_office
 from tests.support.website import open_website
 from workflows import policies
 from workflows.ingestion import StartSyncsWorkflow, SyncSourceWorkflow
+from workflows.queues import knowledge_worker
 from workflows.sandbox import RUNNER
-from workflows.worker import knowledge_worker
 
 
 @dataclass

@@ -104,6 +104,7 @@ create table metered_usage (
   state text not null default 'waiting' check (state in ('waiting', 'sent', 'refused')),
   problem text,
   used_at timestamptz not null,
+  tried_at timestamptz,
   settled_at timestamptz,
   primary key (tenant_id, id)
 );
@@ -135,6 +136,7 @@ create table stripe_events (
   outcome text
 );
 create index stripe_events_open on stripe_events (received_at) where handled_at is null;
+create index stripe_events_open_of on stripe_events (customer_id, received_at) where handled_at is null;
 grant select, insert, update, delete on stripe_events to konstruct_router;
 grant select (tenant_id, customer_id) on billing_accounts to konstruct_router;
 grant select (tenant_id, state) on metered_usage to konstruct_router;
@@ -192,14 +194,15 @@ create function take_stripe_event(event text, kind text, customer text, subscrip
   end
   $$;
 
--- Those that nobody has looked at for a while, with whose they are.
+-- Those that nobody has looked at for a while, by whose they are; null: nobody's of ours.
 create function open_stripe_events(before timestamptz, at_most integer)
-  returns table (id text, tenant_id uuid, subscription_id text)
+  returns table (tenant_id uuid, ids text[])
   language sql stable security definer set search_path = pg_catalog, pg_temp
   as $$
-    select e.id, a.tenant_id, e.subscription_id from public.stripe_events e
+    select a.tenant_id, array_agg(e.id) from public.stripe_events e
     left join public.billing_accounts a on a.customer_id = e.customer_id
-    where e.handled_at is null and e.received_at < before order by e.received_at limit at_most
+    where e.handled_at is null and e.received_at < before
+    group by a.tenant_id order by min(e.received_at) limit at_most
   $$;
 
 create function settle_stripe_events(ids text[], how text)
@@ -207,6 +210,21 @@ create function settle_stripe_events(ids text[], how text)
   language sql security definer set search_path = pg_catalog, pg_temp
   as $$
     update public.stripe_events set handled_at = now(), outcome = how where id = any (ids) and handled_at is null
+  $$;
+
+-- All that came of the customer of the transaction's tenant by then: whoever began to look at Stripe later saw it.
+create function settle_tenants_stripe_events(until timestamptz, how text)
+  returns integer
+  language sql security definer set search_path = pg_catalog, pg_temp
+  as $$
+    with settled as (
+      update public.stripe_events e set handled_at = now(), outcome = how
+      from public.billing_accounts a
+      where a.tenant_id = (select nullif(current_setting('app.tenant_id', true), '')::uuid)
+        and e.customer_id = a.customer_id and e.received_at <= until and e.handled_at is null
+      returning e.id
+    )
+    select count(*)::integer from settled
   $$;
 
 -- What Stripe tells of comes for some days at most; what was handled long ago says nothing any more.
@@ -238,7 +256,8 @@ declare
 begin
   foreach made in array array['take_stripe_event(text, text, text, text, timestamptz)',
     'open_stripe_events(timestamptz, integer)', 'settle_stripe_events(text[], text)',
-    'forget_stripe_events()', 'tenants_with_customers(uuid, integer)', 'tenants_to_meter(uuid, integer)'] loop
+    'settle_tenants_stripe_events(timestamptz, text)', 'forget_stripe_events()',
+    'tenants_with_customers(uuid, integer)', 'tenants_to_meter(uuid, integer)'] loop
     execute format('revoke all on function %s from public', made);
     execute format('grant execute on function %s to konstruct_app', made);
     execute format('alter function %s owner to konstruct_router', made);

@@ -1,0 +1,206 @@
+"""Which workflows and activities each queue's worker takes, and how much of them at once."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from temporalio.client import Client
+from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig, WorkerDeploymentVersion
+
+from activities.approving import Approving
+from activities.assisting import Assisting
+from activities.attending import Attending
+from activities.billing import Billing
+from activities.changing_owner import ChangingOwner
+from activities.checking import Checking
+from activities.clearing import Clearing
+from activities.consulting import Consulting
+from activities.delivery import Delivery
+from activities.erasing import Erasing
+from activities.failures import FailureInterceptor
+from activities.fetching import Fetching
+from activities.ingesting import Ingesting
+from activities.naming import Naming
+from activities.questions import Questions
+from activities.rating import Rating
+from activities.remembering import Remembering
+from activities.renewing import Renewing
+from activities.retaining import Retaining
+from activities.thinking import Thinking
+from activities.tool_servers import ToolServers
+from activities.tool_use import ToolUse
+from activities.upkeep import Sealing, Upkeep
+from konstruct import temporal
+from workflows.approvals import ApprovalWorkflow
+from workflows.asked import CheckTrailWorkflow, EraseContactWorkflow
+from workflows.at_once import LocateQuestionWorkflow, LookAtServerWorkflow
+from workflows.billing import MeterUsageWorkflow, ReconcileSubscriptionsWorkflow, SubscriptionWorkflow
+from workflows.consults import ConsultWorkflow
+from workflows.conversation import ConversationWorkflow
+from workflows.handoffs import HandoffWorkflow
+from workflows.ingestion import EmbedKnowledgeWorkflow, StartSyncsWorkflow, SyncSourceWorkflow
+from workflows.memory import EmbedWorkflow, RememberWorkflow
+from workflows.naming import LearnNamesWorkflow
+from workflows.renewal import RenewTokensWorkflow
+from workflows.retention import ClearTenantsWorkflow, RetentionWorkflow
+from workflows.sandbox import RUNNER
+from workflows.satisfaction import AskForRatingsWorkflow
+from workflows.seal import SealWorkflow
+from workflows.servers import LookAtServersWorkflow
+from workflows.sweep import SweepWorkflow
+
+# Conversations that stay in memory between their turns; one that fell out costs a replay of at most fifty turns.
+CACHED_CONVERSATIONS = 1_000
+CALLS_AT_ONCE = 200
+# They wait for models most of the time.
+MEMORIES_AT_ONCE = 8
+
+# Stripe takes a hundred requests a second, and people who wait for one come first.
+SUBSCRIPTIONS_AT_ONCE = 8
+# Of each one document at a time is read.
+SOURCES_AT_ONCE = 8
+
+# Left unsaid, the SDK reads and hashes the code of every imported module, which takes seconds at each start.
+DEPLOYMENT = WorkerDeploymentConfig(
+    WorkerDeploymentVersion(deployment_name="konstruct", build_id="unversioned"), use_worker_versioning=False
+)
+
+
+@dataclass(frozen=True)
+class Turns:
+    """The activities of which turns are made."""
+
+    thinking: Thinking
+    delivery: Delivery
+    tool_use: ToolUse
+    approving: Approving
+    changing_owner: ChangingOwner
+    attending: Attending
+    assisting: Assisting
+    consulting: Consulting
+    fetching: Fetching
+
+
+def conversations_worker(client: Client, turns: Turns) -> Worker:
+    thinking, approving = turns.thinking, turns.approving
+    return Worker(
+        client,
+        task_queue=temporal.CONVERSATIONS,
+        workflows=[ConversationWorkflow, ApprovalWorkflow, HandoffWorkflow, ConsultWorkflow],
+        activities=[
+            thinking.think,
+            thinking.admit,
+            thinking.abandon,
+            turns.fetching.fetch_files,
+            turns.fetching.give_up_files,
+            turns.delivery.deliver,
+            turns.tool_use.call_tool,
+            turns.tool_use.give_up_call,
+            approving.announce_approval,
+            approving.settle_approval,
+            approving.report_approval,
+            turns.changing_owner.change_owner,
+            turns.attending.attend_handoff,
+            turns.assisting.pack_handoff,
+            turns.assisting.assist_agent,
+            turns.assisting.give_up_assisting,
+            turns.consulting.announce_consult,
+            turns.consulting.settle_consult,
+            turns.consulting.report_consult,
+        ],
+        workflow_runner=RUNNER,
+        interceptors=[FailureInterceptor()],
+        max_cached_workflows=CACHED_CONVERSATIONS,
+        max_concurrent_activities=CALLS_AT_ONCE,
+        workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
+        activity_task_poller_behavior=PollerBehaviorAutoscaling(),
+        # A dead worker's conversations are picked up by another this soon.
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
+        graceful_shutdown_timeout=timedelta(seconds=5),
+        # By default a beat may come just a second before the server stops waiting for it, which a busy machine misses.
+        max_heartbeat_throttle_interval=timedelta(seconds=2),
+        deployment_config=DEPLOYMENT,
+    )
+
+
+def upkeep_worker(
+    client: Client,
+    upkeep: Upkeep,
+    sealing: Sealing,
+    servers: ToolServers,
+    renewing: Renewing,
+    checking: Checking,
+    erasing: Erasing,
+    questions: Questions,
+    naming: Naming,
+) -> Worker:
+    return Worker(
+        client,
+        task_queue=temporal.UPKEEP,
+        workflows=[
+            *(SweepWorkflow, SealWorkflow, LookAtServersWorkflow, RenewTokensWorkflow),
+            *(CheckTrailWorkflow, EraseContactWorkflow, LocateQuestionWorkflow, LookAtServerWorkflow),
+            LearnNamesWorkflow,
+        ],
+        activities=[
+            *(upkeep.sweep, sealing.seal, servers.look_at_servers, renewing.renew_tokens),
+            *(checking.check_trail, checking.give_up_check, erasing.erase_contact),
+            *(servers.look_at_server, questions.locate_question, naming.learn_names),
+        ],
+        workflow_runner=RUNNER,
+        interceptors=[FailureInterceptor()],
+        max_cached_workflows=10,
+        deployment_config=DEPLOYMENT,
+    )
+
+
+def memory_worker(
+    client: Client, remembering: Remembering, retaining: Retaining, clearing: Clearing, rating: Rating
+) -> Worker:
+    return Worker(
+        client,
+        task_queue=temporal.MEMORY,
+        workflows=[RememberWorkflow, EmbedWorkflow, RetentionWorkflow, ClearTenantsWorkflow, AskForRatingsWorkflow],
+        activities=[
+            *(remembering.claim_memory_work, remembering.remember, remembering.embed_memories),
+            *(retaining.let_go, clearing.clear_tenants, rating.ask_for_ratings),
+        ],
+        workflow_runner=RUNNER,
+        interceptors=[FailureInterceptor()],
+        max_cached_workflows=50,
+        max_concurrent_activities=MEMORIES_AT_ONCE,
+        graceful_shutdown_timeout=timedelta(seconds=5),
+        deployment_config=DEPLOYMENT,
+    )
+
+
+def knowledge_worker(client: Client, ingesting: Ingesting) -> Worker:
+    return Worker(
+        client,
+        task_queue=temporal.KNOWLEDGE,
+        workflows=[SyncSourceWorkflow, StartSyncsWorkflow, EmbedKnowledgeWorkflow],
+        activities=[
+            *(ingesting.start_syncs, ingesting.list_source, ingesting.read_documents, ingesting.fail_sync),
+            ingesting.embed_chunks,
+        ],
+        workflow_runner=RUNNER,
+        interceptors=[FailureInterceptor()],
+        max_cached_workflows=50,
+        max_concurrent_activities=SOURCES_AT_ONCE,
+        graceful_shutdown_timeout=timedelta(seconds=5),
+        deployment_config=DEPLOYMENT,
+    )
+
+
+def billing_worker(client: Client, billing: Billing) -> Worker:
+    return Worker(
+        client,
+        task_queue=temporal.BILLING,
+        workflows=[SubscriptionWorkflow, ReconcileSubscriptionsWorkflow, MeterUsageWorkflow],
+        activities=[billing.sync_subscription, billing.reconcile_subscriptions, billing.meter_usage],
+        workflow_runner=RUNNER,
+        interceptors=[FailureInterceptor()],
+        max_cached_workflows=50,
+        max_concurrent_activities=SUBSCRIPTIONS_AT_ONCE,
+        graceful_shutdown_timeout=timedelta(seconds=5),
+        deployment_config=DEPLOYMENT,
+    )
