@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from konstruct.budgets import terms as budgets
+from konstruct.budgets.terms import WhenSpent
 from konstruct.connecting import overview
 from konstruct.connecting.overview import Seen
 from konstruct.designs import listing
@@ -51,6 +52,8 @@ class Matter:
     connection: Seen | None = None
     percent: int = 0
     """How much of a budget is used."""
+    when_spent: WhenSpent = "people"
+    """What happens once it is."""
 
 
 async def matters(session: AsyncSession) -> list[Matter]:
@@ -125,7 +128,8 @@ async def _budgets(session: AsyncSession) -> AsyncIterator[Matter]:
     month = await budgets.month(session, utc_now())
     for each in (month.business, *month.employees):
         if each.share is not None and each.state in ("near", "over"):
-            yield Matter("budget", each.name if each.key else "", each.key or "", percent=int(each.share * 100))
+            name, key = (each.name, each.key) if each.key else ("", "")
+            yield Matter("budget", name, key, when_spent=month.when_spent, percent=int(each.share * 100))
 
 
 def _employees(every: list[Listed]) -> list[Matter]:

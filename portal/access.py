@@ -19,6 +19,7 @@ from starlette.routing import BaseRoute
 from konstruct.accounts import factors, permissions, sessions
 from konstruct.accounts.sessions import Client, Seat, SignedIn
 from konstruct.accounts.team import By
+from konstruct.budgets import alerts
 from konstruct.errors import Misconfigured, NotAllowed, Unauthentic
 from konstruct.identity import TenantId
 from portal.services import services
@@ -138,6 +139,10 @@ async def seated(request: Request, found: SignedIn, seat: Seat, permission: str)
         raise SecondFactorNeeded("This business asks everybody for a second factor.")
     if member.may("inbox.read") and request.method == "GET" and request.headers.get("hx-request") != "true":
         request.state.badges = {"inbox": await services(request).watching.waiting(member.tenant_id)}
+        if member.may("budgets.edit"):
+            async with services(request).database.tenant_session(member.tenant_id) as session:
+                told = await alerts.unseen(session, member.user_id)
+            request.state.badges |= {"usage": told.get("budget", 0), "billing": told.get("plan", 0)}
     if not member.may(permission):
         raise HTTPException(403)
     return member

@@ -9,6 +9,7 @@ from konstruct.connecting.overview import Seen
 from konstruct.model_keys.trying import NAMES
 from portal import channel_words
 from portal.access import Member
+from portal.report_words import THEN
 
 Tone = Literal["danger", "warning", "info"]
 
@@ -98,8 +99,8 @@ def _sentences(matter: Matter, member: Member) -> tuple[str, str, Tone, str]:
             return f"{count} of {name} could not be read", "Why stands beside each.", "warning", "book-open"
         case "budget":
             whose = f"The month's budget of {name}" if name else "The business's budget for the month"
-            says = "It stops nothing: employees go on answering."
-            is_over = matter.percent >= 100
+            is_over, then = matter.percent >= 100, THEN[matter.when_spent]
+            says = then if is_over else f"When it is used up: {then}"
             title = f"{whose} is used up" if is_over else f"{matter.percent}% of {whose[0].lower()}{whose[1:]} is used"
             return title, says, "danger" if is_over else "warning", "gauge"
         case "unpublished":

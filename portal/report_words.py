@@ -1,13 +1,13 @@
 """What stands in reports, in words: amounts, times, and how much more or less it is than before."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from konstruct.reports.periods import Period
-from konstruct.reports.usage import TESTS, By, Known
+from konstruct.reports.usage import ASSUMED, TESTS, UNKNOWN, UNLISTED, By, Known
 from portal import channel_words
 from portal.words import money as money
 from portal.words import seconds as seconds
@@ -18,6 +18,7 @@ TITLES: Final[Mapping[By, str]] = {
     "channel": "Channel",
     "purpose": "Purpose",
     "key": "Whose key",
+    "price": "Price list",
 }
 RANGES: Final = (
     ("7", "7 days"),
@@ -41,7 +42,39 @@ PURPOSES: Final[Mapping[str, str]] = {
     "speech": "Voice messages",
     TESTS: "Tests of drafts",
 }
+PRICES: Final[Mapping[str, str]] = {
+    ASSUMED: "Assumed: no list has the model",
+    UNKNOWN: "No known price",
+    UNLISTED: "No list noted",
+}
 KEYS: Final[Mapping[str, str]] = {"tenant": "Your own keys", "deployment": "This Konstruct's keys"}
+
+WHEN_SPENT: Final[Sequence[Mapping[str, Any]]] = (
+    {
+        "value": "people",
+        "title": "Hand over to people",
+        "text": "Whoever writes is told that a person will answer, and waits in the inbox.",
+        "icon": "users",
+    },
+    {
+        "value": "local",
+        "title": "Answer with models that cost nothing",
+        "text": "Employees go on with the local models of their lists; where there are none, people are asked.",
+        "icon": "bot",
+    },
+    {
+        "value": "pause",
+        "title": "Pause",
+        "text": "Whoever writes is told that an answer will take longer. Messages wait until there is a budget again.",
+        "icon": "clock",
+    },
+)
+THEN: Final[Mapping[str, str]] = {
+    "people": "Conversations are handed to people.",
+    "local": "Employees answer with models that cost nothing.",
+    "pause": "Messages wait until there is a budget again.",
+}
+"""What happens once a budget is spent."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +98,8 @@ def name(by: By, key: str, called: str, known: Known) -> str:
         return title if title == kind else f"{title} ({kind})"
     if by == "purpose":
         return PURPOSES.get(key, key)
+    if by == "price":
+        return PRICES.get(key) or f"List {key}"
     return KEYS.get(key, key) if by == "key" else called
 
 

@@ -6,7 +6,7 @@ The portal starts whatever is away or not yet set: its status page says what tha
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Final
 
 import aiohttp
@@ -29,6 +29,7 @@ from konstruct.adapters.web import SafeWeb, open_client
 from konstruct.adapters.whatsapp import WhatsAppMessenger
 from konstruct.adapters.whatsapp_accounts import GraphAccounts
 from konstruct.audit.signing import Signatures
+from konstruct.budgets import alerts
 from konstruct.db import Database
 from konstruct.errors import Misconfigured
 from konstruct.file_ports import FileStore
@@ -156,7 +157,8 @@ class Services:
     async def carry_mails(self) -> None:
         """Until it is cancelled. What a deployment lacks for it is said once, in the log."""
         try:
-            await mails.look_after(self.database, self.vault, mailer(self.settings), self.mail_is_due)
+            write = partial(alerts.write, self.database, self.vault, self.settings.portal_address)
+            await mails.look_after(self.database, self.vault, mailer(self.settings), self.mail_is_due, write)
         except Misconfigured as error:
             log.warning("mails_stay", error=str(error))
 

@@ -15,8 +15,9 @@ from gateway.api.access import Access
 from gateway.api.shapes import Given, Shown
 from konstruct import api_keys, handing_out
 from konstruct.api_keys import Principal
+from konstruct.budgets import alerts
 from konstruct.budgets import terms as budgets
-from konstruct.budgets.terms import Month
+from konstruct.budgets.terms import Month, WhenSpent
 from konstruct.db import Database
 from konstruct.reports import exporting, outcomes, periods, usage
 from konstruct.reports.outcomes import Outcomes
@@ -58,6 +59,8 @@ class Days(BaseModel):
 
 class Cost(Shown):
     cost: Decimal = Field(description="US dollars, exact, of the calls whose price is known.")
+    own: Decimal = Field(description="Of it, on the business's own keys, which their providers bill to the business.")
+    assumed: Decimal = Field(description="Of it, by assumed prices: no price list has the model.")
     calls: int
     unpriced: int = Field(description="Calls of which nobody knows the price; they are in no cost.")
     failed: int
@@ -90,6 +93,10 @@ class UsageReport(BaseModel):
     channel: list[CostRow]
     purpose: list[CostRow]
     key: list[CostRow] = Field(description="By whose key it was: the deployment's or the tenant's own.")
+    price: list[CostRow] = Field(
+        description="By the version of the price list; `assumed` where no list has the model, `unlisted` where none is"
+        " needed or none was noted, `unknown` where nobody knows the price."
+    )
 
     @classmethod
     def of(cls, report: Report) -> "UsageReport":
@@ -117,6 +124,7 @@ class UsageReport(BaseModel):
             channel=rows["channel"],
             purpose=rows["purpose"],
             key=rows["key"],
+            price=rows["price"],
         )
 
 
@@ -208,15 +216,22 @@ class OutcomesReport(BaseModel):
         )
 
 
+_CHOICES = (
+    "What becomes of messages once a budget is spent: people are asked, models answer that cost nothing, or they wait."
+)
+
+
 class Budgets(Given):
     """US dollars for a calendar month, as texts such as "49.50". What is left out or null has no budget."""
 
     business: str | None = None
     employees: dict[str, str | None] = Field(default_factory=dict, description="By the employees' keys.")
+    when_spent: WhenSpent | None = Field(None, description=f"{_CHOICES} As before where it is left out.")
 
 
 class Standing(Shown):
     spent: Decimal = Field(description="US dollars in this month so far.")
+    own: Decimal = Field(description="Of it, on the business's own keys. It counts as the rest does.")
     unpriced: int
     budget: Decimal | None
     state: Literal["none", "within", "near", "over"] = Field(description="near: 80% or more is used; over: all of it.")
@@ -227,9 +242,10 @@ class EmployeeStanding(Standing):
 
 
 class BudgetsShown(BaseModel):
-    """Budgets warn: nothing is stopped by them."""
+    """Owners and admins are told at 50%, 80% and 100%, once each. No call is made that a budget does not hold."""
 
     month: Days
+    when_spent: WhenSpent = Field(description=_CHOICES)
     business: Standing
     employees: list[EmployeeStanding] = Field(description="Those that have a budget or cost something.")
 
@@ -237,6 +253,7 @@ class BudgetsShown(BaseModel):
     def of(cls, month: Month) -> "BudgetsShown":
         return cls(
             month=Days.of(month.period),
+            when_spent=month.when_spent,
             business=Standing.model_validate(month.business),
             employees=[EmployeeStanding.model_validate(each) for each in month.employees],
         )
@@ -313,10 +330,13 @@ def router(access: Access, database: Database) -> APIRouter:
         given = await shapes.read(request, Budgets)
         values = {budgets.BUSINESS: given.business or ""}
         values |= {f"employees.{key}": amount or "" for key, amount in given.employees.items()}
+        if given.when_spent is not None:
+            values["when_spent"] = given.when_spent
         async with database.tenant_session(caller.tenant_id) as session:
             await budgets.change(
                 session, caller.tenant_id, values, actor=await api_keys.actor_of(session, caller.key_id)
             )
+            await alerts.look(session, utc_now())
             return BudgetsShown.of(await budgets.month(session, utc_now()))
 
     return routes

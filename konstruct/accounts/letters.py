@@ -107,14 +107,14 @@ def invitation(to: str, inviter: str, business: str, role: str, link: str) -> Ma
     )
 
 
-def budget_crossed(to: str, whose: str, percent: int, spent: str, budget: str, then: str, where: str) -> Mail:
-    """``whose`` budget it is, as the rest of a sentence; ``then``: what happens from now on."""
+def budget_crossed(to: str, whose: str, month: str, percent: int, spent: str, then: str, where: str) -> Mail:
+    """``spent``: how much of how much; ``then``: what happens once it is all."""
     share = "used up" if percent >= 100 else f"used to {percent}%"
     return _letter(
         to,
-        f"The month's budget of {whose} is {share}",
+        f"{whose}: the budget for {month} is {share}",
         "Hello,",
-        f"models have cost {spent} this month, of the {budget} that are the month's budget of {whose}.",
+        f"models have cost {spent} that {whose} may spend on them in {month}.",
         then,
         f"Usage and budgets: {where}",
     )
@@ -122,10 +122,10 @@ def budget_crossed(to: str, whose: str, percent: int, spent: str, budget: str, t
 
 def plan_crossed(to: str, business: str, percent: int, used: str, then: str, where: str) -> Mail:
     """``used``: how much of what, as the end of a sentence; ``then``: what happens from now on."""
-    share = "All" if percent >= 100 else f"{percent}%"
+    share = "all" if percent >= 100 else f"{percent}%"
     return _letter(
         to,
-        f"{share} of what {business}'s plan includes this month is used",
+        f"{business}: {share} of what the plan includes for the month is used",
         "Hello,",
         f"{business} has used {used}.",
         then,

@@ -6,7 +6,7 @@ Where no server is set they stay where they are for a day, and on the one-machin
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -98,10 +98,20 @@ async def forget_expired(database: Database) -> None:
         )
 
 
-async def look_after(database: Database, vault: Vault, mailer: Mailer | None, is_due: asyncio.Event) -> None:
-    """Carries mails, at once when ``is_due`` is set, and clears up; until it is cancelled."""
+async def look_after(
+    database: Database,
+    vault: Vault,
+    mailer: Mailer | None,
+    is_due: asyncio.Event,
+    write: Callable[[], Awaitable[None]],
+) -> None:
+    """Carries mails, at once when ``is_due`` is set, and clears up; until it is cancelled.
+
+    ``write``: puts mails down for what was only noted so far.
+    """
     while True:
         try:
+            await write()
             while mailer is not None and await carry(database, vault, mailer):
                 pass
             await forget_expired(database)

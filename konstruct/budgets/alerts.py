@@ -3,65 +3,69 @@ portal and by mail, once each, whatever runs at once.
 
 Once means: until what is crossed lies beyond all that was used when they were told, as it does after a budget was
 raised. One that was lowered, or taken away and set again, tells nothing twice.
+
+That something was crossed is a row, written in the transaction in which it was. Mails are put down by it afterwards, so
+that no call of a model waits for them, or fails with them.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
-from typing import Final
+from typing import Final, Literal
+from uuid import UUID
 
+import structlog
+from sqlalchemy import ColumnElement, Date, any_, cast, distinct, func, literal, not_, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from konstruct.accounts import letters, mails, team
 from konstruct.accounts.permissions import allows
+from konstruct.budgets import terms
+from konstruct.budgets.terms import BUSINESS, WhenSpent
 from konstruct.connecting import overview
+from konstruct.db import Database
 from konstruct.ports import Mail
 from konstruct.tables import Tenant, ThresholdAlert
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
 
-BUDGET: Final = "budget:"
-PLAN: Final = "plan:"
-PERCENTS: Final[Mapping[str, tuple[int, ...]]] = {BUDGET: (50, 80, 100), PLAN: (80, 100)}
+log = structlog.get_logger(__name__)
+
+Kind = Literal["budget", "plan"]
+
+PERCENTS: Final[Mapping[str, tuple[int, ...]]] = {"budget": (50, 80, 100), "plan": (80, 100)}
+_AT_ONCE: Final = 100
 
 _PLAN_SPENT: Final = (
     "Employees answer no further messages until the next month begins, or until you change the plan. People can go on"
     " answering, and nothing is lost."
 )
 _PLAN_NEAR: Final = "When all is used, employees answer no further messages until the next month, or a larger plan."
-_BUDGET_SPENT: Final = "What happens now is what was chosen beside the budget."
-_BUDGET_NEAR: Final = "When it is used up, what was chosen beside the budget happens."
+_THEN: Final[Mapping[WhenSpent, str]] = {
+    "people": "conversations are handed to people",
+    "local": "employees answer with models that cost nothing",
+    "pause": "messages wait",
+}
 
 
 async def cross(
-    session: AsyncSession,
-    vault: Vault,
-    site: str,
-    what: str,
-    month: date,
-    *,
-    used: Decimal | int,
-    most: Decimal | int,
+    session: AsyncSession, what: str, month: date, *, used: Decimal | int, most: Decimal | int
 ) -> int | None:
-    """Tells what was not told yet, and gives the highest part in percent that it told of. To be called as often as
+    """Notes what was not noted yet, and gives the highest part in percent that is new. To be called as often as
     ``used`` has grown, in the transaction in which it has; most calls find nothing to tell.
 
     Args:
-        site: The portal's address.
         what: ``budget:business``, ``budget:`` and an employee's id, or ``plan:`` and a limit.
         month: Its first day, in the tenant's time zone.
         most: The budget or limit. Where the rest of it holds nothing more, ``used`` is said to be as much.
     """
-    percents = PERCENTS[what[: what.index(":") + 1]]
+    percents = PERCENTS[what.partition(":")[0]]
     crossed = [percent for percent in percents if most > 0 and used * 100 >= most * percent]
-    if not crossed or not (told := await _told_anew(session, what, month, crossed, Decimal(used), Decimal(most))):
+    if not crossed:
         return None
-    percent = max(told)
-    for mail in await _letters(session, site, what, percent, used, most):
-        mails.put(session, vault, mail)
-    return percent
+    return max(await _told_anew(session, what, month, crossed, Decimal(used), Decimal(most)), default=None)
 
 
 async def _told_anew(
@@ -75,40 +79,106 @@ async def _told_anew(
     anew = [percent for percent in crossed if percent not in before or before[percent] * 100 < most * percent]
     if not anew:
         return []
-    tenant = (await session.scalars(select(Tenant))).one()
-    rows = [
-        {
-            "tenant_id": tenant.id,
-            "what": what,
-            "month": month,
-            "percent": percent,
-            "used": used,
-            "created_at": utc_now(),
-        }
-        for percent in anew
-    ]
-    tells = insert(ThresholdAlert).values(rows)
+    tenant_id = await session.scalar(select(col(Tenant.id)))
+    now = {"used": used, "most": most, "created_at": utc_now(), "seen_by": [], "mailed_at": None}
+    key = {"tenant_id": tenant_id, "what": what, "month": month}
+    tells = insert(ThresholdAlert).values([{**key, "percent": percent, **now} for percent in anew])
     tells = tells.on_conflict_do_update(
-        index_elements=["tenant_id", "what", "month", "percent"],
-        set_={"used": tells.excluded.used, "created_at": tells.excluded.created_at, "seen_by": []},
+        index_elements=[*key, "percent"],
+        set_=now,
         where=col(ThresholdAlert.used) * 100 < tells.excluded.percent * most,
     )
     return list(await session.scalars(tells.returning(col(ThresholdAlert.percent))))
 
 
-async def _letters(
-    session: AsyncSession, site: str, what: str, percent: int, used: Decimal | int, most: Decimal | int
-) -> list[Mail]:
-    """To each of those who may change what it is about."""
+async def look(session: AsyncSession, now: datetime) -> None:
+    """After budgets were changed: what was used before may be more than a part of what they are now."""
+    found = await terms.month(session, now)
+    ids = {each.key: each.employee_id for each in await overview.employees(session)}
+    for each in (found.business, *found.employees):
+        if each.budget is not None:
+            what = f"budget:{ids[each.key] if each.key else BUSINESS}"
+            await cross(session, what, found.period.first, used=each.spent, most=each.budget)
+
+
+async def write(database: Database, vault: Vault, site: str) -> None:
+    """Puts mails down for all that was crossed and nobody was mailed of. ``site``: the portal's address."""
+    after: UUID | None = None
+    while True:
+        async with database.system_session() as session:
+            query = text("select tenant_id from tenants_to_alert(cast(:after as uuid), :at_most)")
+            due = list(await session.scalars(query, {"after": after, "at_most": _AT_ONCE}))
+        for tenant_id in due:
+            try:
+                async with database.tenant_session(tenant_id) as session:
+                    await _write(session, vault, site)
+            except Exception:
+                # Whatever it was, the others are to be mailed, and this one is tried again.
+                log.exception("alerts.not_mailed", tenant_id=str(tenant_id))
+        if len(due) < _AT_ONCE:
+            return
+        after = due[-1]
+
+
+async def _write(session: AsyncSession, vault: Vault, site: str) -> None:
+    """Of each budget, what was crossed last, and of what was crossed in one go the highest part."""
+    waiting = select(ThresholdAlert).where(col(ThresholdAlert.mailed_at).is_(None))
+    waiting = waiting.order_by(col(ThresholdAlert.created_at), col(ThresholdAlert.percent))
+    # Another process may be at it: what it has is not waited for.
+    rows = list(await session.scalars(waiting.with_for_update(skip_locked=True)))
     tenant = (await session.scalars(select(Tenant))).one()
-    to = [member.email for member in await team.members(session) if allows(member.role, "budgets.edit")]
-    kind, _, key = what.partition(":")
-    if f"{kind}:" == PLAN:
-        told = f"{used:,} of the {most:,} {key.replace('_', ' ')} that its plan includes for this month"
-        then, where = _PLAN_SPENT if percent >= 100 else _PLAN_NEAR, f"{site}/t/{tenant.slug}/billing"
-        return [letters.plan_crossed(each, tenant.name, percent, told, then, where) for each in to]
+    when_spent = (await terms.read(session)).when_spent
     names = {str(each.employee_id): each.name for each in await overview.employees(session)}
-    whose, where = names.get(key, tenant.name), f"{site}/t/{tenant.slug}/usage#budgets"
-    spent, budget = f"${used:,.2f}", f"${most:,.2f}"
-    then = _BUDGET_SPENT if percent >= 100 else _BUDGET_NEAR
-    return [letters.budget_crossed(each, whose, percent, spent, budget, then, where) for each in to]
+    to = [member.email for member in await team.members(session) if allows(member.role, "budgets.edit")]
+    for row in {(row.what, row.month): row for row in rows}.values():
+        whose = names.get(row.what.partition(":")[2], tenant.name)
+        for each in to:
+            if row.what.startswith("plan:"):
+                letter = _of_plan(each, tenant.name, row, f"{site}/t/{tenant.slug}/billing")
+            else:
+                letter = _of_budget(each, whose, row, when_spent, f"{site}/t/{tenant.slug}/usage#budgets")
+            mails.put(session, vault, letter)
+    for row in rows:
+        row.mailed_at = utc_now()
+
+
+def _of_plan(to: str, business: str, row: ThresholdAlert, where: str) -> Mail:
+    what = row.what.partition(":")[2].replace("_", " ")
+    used = f"{row.used:,.0f} of the {row.most:,.0f} {what} that its plan includes for {row.month:%B}"
+    return letters.plan_crossed(
+        to, business, row.percent, used, _PLAN_SPENT if row.percent >= 100 else _PLAN_NEAR, where
+    )
+
+
+def _of_budget(to: str, whose: str, row: ThresholdAlert, when_spent: WhenSpent, where: str) -> Mail:
+    happens, until = _THEN[when_spent], "until the next month begins or the budget is raised"
+    then = f"From now on {happens}, {until}." if row.percent >= 100 else f"When it is used up, {happens}, {until}."
+    spent = f"${row.used:,.2f} of ${row.most:,.2f}"
+    return letters.budget_crossed(to, whose, f"{row.month:%B}", row.percent, spent, then, where)
+
+
+async def unseen(session: AsyncSession, user_id: UUID) -> dict[str, int]:
+    """Of how many things the member was told this month and has not looked since, by kinds."""
+    here = func.timezone(col(Tenant.time_zone), func.now())
+    kind = func.split_part(col(ThresholdAlert.what), ":", 1)
+    query = (
+        select(kind, func.count(distinct(col(ThresholdAlert.what))))
+        .join(Tenant, col(Tenant.id) == col(ThresholdAlert.tenant_id))
+        .where(col(ThresholdAlert.month) == cast(func.date_trunc("month", here), Date), _not_seen_by(user_id))
+        .group_by(kind)
+    )
+    return dict((await session.execute(query)).all())
+
+
+async def see(session: AsyncSession, kind: Kind, user_id: UUID) -> None:
+    """The member has looked at what was told of these."""
+    seen = (
+        update(ThresholdAlert)
+        .where(col(ThresholdAlert.what).startswith(f"{kind}:"), _not_seen_by(user_id))
+        .values(seen_by=func.array_append(col(ThresholdAlert.seen_by), user_id))
+    )
+    await session.execute(seen)
+
+
+def _not_seen_by(user_id: UUID) -> ColumnElement[bool]:
+    return not_(literal(user_id) == any_(col(ThresholdAlert.seen_by)))

@@ -59,6 +59,8 @@ class Standing:
     """The employee's; None for the whole business."""
     name: str
     spent: Decimal
+    own: Decimal
+    """Of it, what was asked with the business's own keys. It counts as the rest does."""
     unpriced: int
     """Calls besides, of which nobody knows the price."""
     budget: Decimal | None
@@ -80,6 +82,11 @@ class Month:
     business: Standing
     employees: Sequence[Standing]
     """Those with a budget or with costs: what is used up most first."""
+    when_spent: WhenSpent
+
+    @property
+    def has_budget(self) -> bool:
+        return any(each.budget is not None for each in (self.business, *self.employees))
 
 
 def read_kept(kept: Mapping[str, Any]) -> Budgets:
@@ -99,24 +106,33 @@ async def month(session: AsyncSession, now: datetime) -> Month:
     tenant = (await session.scalars(select(Tenant))).one()
     budgets, period = read_kept(tenant.budgets), periods.month(await periods.zone(session), now)
     query = (
-        select(col(Usage.employee_id), func.sum(col(Usage.cost)), func.count().filter(col(Usage.cost).is_(None)))
+        select(
+            col(Usage.employee_id),
+            func.sum(col(Usage.cost)),
+            func.sum(col(Usage.cost)).filter(col(Usage.key_of) == "tenant"),
+            func.count().filter(col(Usage.cost).is_(None)),
+        )
         .where(col(Usage.created_at) >= period.start, col(Usage.created_at) < period.end)
         .group_by(col(Usage.employee_id))
     )
-    spent: dict[UUID, tuple[Decimal, int]] = {
-        employee: (cost or Decimal(0), unpriced) for employee, cost, unpriced in await session.execute(query)
+    spent: dict[UUID, tuple[Decimal, Decimal, int]] = {
+        employee: (cost or Decimal(0), own or Decimal(0), unpriced)
+        for employee, cost, own, unpriced in await session.execute(query)
     }
+    nothing = (Decimal(0), Decimal(0), 0)
     standings = [
-        Standing(each.key, each.name, *spent.get(each.employee_id, (Decimal(0), 0)), budgets.employees.get(each.key))
+        Standing(each.key, each.name, *spent.get(each.employee_id, nothing), budgets.employees.get(each.key))
         for each in await overview.employees(session)
         if each.employee_id in spent or each.key in budgets.employees
     ]
-    total = sum((cost for cost, _ in spent.values()), Decimal(0))
-    unpriced = sum(count for _, count in spent.values())
+    total = sum((cost for cost, _, _ in spent.values()), Decimal(0))
+    own = sum((own for _, own, _ in spent.values()), Decimal(0))
+    unpriced = sum(count for _, _, count in spent.values())
     return Month(
         period,
-        Standing(None, tenant.name, total, unpriced, budgets.business),
+        Standing(None, tenant.name, total, own, unpriced, budgets.business),
         sorted(standings, key=lambda each: (each.budget is None, -(each.share or 0), -each.spent, each.name)),
+        budgets.when_spent,
     )
 
 

@@ -11,11 +11,14 @@ from konstruct.reports.outcomes import Of, Outcomes, Times
 from konstruct.reports.sheets import Cell, lines
 from konstruct.reports.usage import TESTS, Amount, By, Known, Narrowed, Report
 
-_AMOUNT = ("cost_usd", "calls", "calls_without_price", "failed_calls", "input_tokens", "cached_tokens", "output_tokens")
+_AMOUNT = (
+    *("cost_usd", "on_own_keys_usd", "by_assumed_prices_usd", "calls", "calls_without_price", "failed_calls"),
+    *("input_tokens", "cached_tokens", "output_tokens"),
+)
 _LEDGER = (
     *("id", "at", "conversation_id", "turn_id", "employee", "channel", "provider", "model", "purpose", "outcome"),
     *("error", "key_of", "is_test", "input_tokens", "cached_tokens", "output_tokens", "tokens_estimated"),
-    *("cost_usd", "latency_ms", "first_token_ms"),
+    *("cost_usd", "price_list", "price_assumed", "latency_ms", "first_token_ms"),
 )
 
 
@@ -64,7 +67,7 @@ async def of_ledger(
                 known.places[connection_id].key if connection_id in known.places and not row.is_rehearsal else TESTS,
                 *(row.provider, row.model, row.purpose, row.outcome, row.error, row.key_of, row.is_rehearsal),
                 *(row.input_tokens, row.cached_tokens, row.output_tokens, row.estimated),
-                *(row.cost, row.latency_ms, row.first_token_ms),
+                *(row.cost, row.price_version, row.is_price_assumed, row.latency_ms, row.first_token_ms),
             )
             for row, connection_id in batch
         )
@@ -73,7 +76,17 @@ async def of_ledger(
 def _amount(amount: Amount) -> tuple[Cell, ...]:
     # Where nothing of it has a price, its cost is not nothing.
     cost = amount.cost if amount.unpriced < amount.calls else None
-    return (cost, amount.calls, amount.unpriced, amount.failed, amount.input, amount.cached, amount.output)
+    return (
+        cost,
+        amount.own,
+        amount.assumed,
+        amount.calls,
+        amount.unpriced,
+        amount.failed,
+        amount.input,
+        amount.cached,
+        amount.output,
+    )
 
 
 def _times(name: str) -> tuple[str, ...]:

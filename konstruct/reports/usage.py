@@ -1,5 +1,5 @@
-"""What models cost in a period, added up by day and by whom, which model, through which channel, what for and with
-whose key. All of it is made of the same cells, so every way of adding them up comes to the same.
+"""What models cost in a period, added up by day and by whom, which model, through which channel, what for, with whose
+key and by which prices. All of it is made of the same cells, so every way of adding them up comes to the same.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, Final, Literal, get_args
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, DateTime, Label, Select, and_, func, literal, not_, tuple_
+from sqlalchemy import ARRAY, ColumnElement, DateTime, Label, Select, and_, case, func, literal, not_, tuple_
 from sqlalchemy import select as sql_select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped
@@ -20,10 +20,16 @@ from konstruct.errors import Mistakes
 from konstruct.reports.periods import Period
 from konstruct.tables import Connection, Conversation, Usage
 
-By = Literal["employee", "model", "channel", "purpose", "key"]
+By = Literal["employee", "model", "channel", "purpose", "key", "price"]
 BYS: Final[tuple[By, ...]] = get_args(By)
 TESTS: Final = "tests"
 """What is called so by channel and by purpose: drafts that were tried out. It cost as much as the rest."""
+ASSUMED: Final = "assumed"
+"""What is called so by price: no list has the model, and the deployment says what it costs. The others are called by
+their lists' versions."""
+UNKNOWN: Final = "unknown"
+UNLISTED: Final = "unlisted"
+"""What needs no list, such as models that cost nothing, or is from before lists were noted."""
 
 _PURPOSES: Final[Mapping[str, str]] = {
     "reply": "replies",
@@ -41,6 +47,10 @@ class Amount:
     """``cost`` is in US dollars, of the calls whose price is known; of ``unpriced`` ones nobody knows it."""
 
     cost: Decimal = Decimal(0)
+    own: Decimal = Decimal(0)
+    """Of it, what was asked with the business's own keys, which its provider bills to itself."""
+    assumed: Decimal = Decimal(0)
+    """Of it, what is by an assumed price: no list has the model."""
     calls: int = 0
     unpriced: int = 0
     failed: int = 0
@@ -56,6 +66,8 @@ class Amount:
     def __add__(self, other: "Amount") -> "Amount":
         return Amount(
             self.cost + other.cost,
+            self.own + other.own,
+            self.assumed + other.assumed,
             self.calls + other.calls,
             self.unpriced + other.unpriced,
             self.failed + other.failed,
@@ -207,6 +219,8 @@ OF_CONVERSATION: Final = and_(
 )
 AMOUNTS: Final[tuple[Label[Any], ...]] = (
     func.coalesce(func.sum(col(Usage.cost)), 0).label("cost"),
+    func.coalesce(func.sum(col(Usage.cost)).filter(col(Usage.key_of) == "tenant"), 0).label("own"),
+    func.coalesce(func.sum(col(Usage.cost)).filter(col(Usage.is_price_assumed)), 0).label("assumed"),
     func.count().label("calls"),
     func.count().filter(col(Usage.cost).is_(None)).label("unpriced"),
     func.count().filter(col(Usage.outcome) == "failed").label("failed"),
@@ -216,14 +230,20 @@ AMOUNTS: Final[tuple[Label[Any], ...]] = (
 )
 """The fields of an ``Amount``."""
 
+_PRICE: Final = case(
+    (col(Usage.is_price_assumed), ASSUMED),
+    (col(Usage.cost).is_(None), UNKNOWN),
+    else_=func.coalesce(col(Usage.price_version), UNLISTED),
+).label("price")
+
 _Sums = dict[str, list[Amount]]
 """By key, each with an amount for every bar."""
 
 
 def amount(row: Sequence[Any]) -> Amount:
     """Of the values of ``AMOUNTS``. Sums of whole numbers may come as decimals."""
-    cost, *counts = row
-    return Amount(cost, *map(int, counts))
+    cost, own, assumed, *counts = row
+    return Amount(cost, own, assumed, *map(int, counts))
 
 
 async def _sums(
@@ -252,6 +272,7 @@ def _in_all_ways(period: Period, narrowed: Narrowed) -> Select[Any]:
         col(Conversation.connection_id),
         col(Usage.purpose),
         col(Usage.key_of),
+        _PRICE,
     )
     one = (
         sql_select(bar, col(Usage.is_rehearsal), *of, *AMOUNTS)
@@ -261,9 +282,9 @@ def _in_all_ways(period: Period, narrowed: Narrowed) -> Select[Any]:
         .subquery()
         .c
     )
-    ways = (one.employee_id, one.model, one.connection_id, one.purpose, one.key_of)
+    ways = (one.employee_id, one.model, one.connection_id, one.purpose, one.key_of, one.price)
     # Tests have a name of their own by channel and by what for.
-    tests = (None, None, one.is_rehearsal, one.is_rehearsal, None)
+    tests = (None, None, one.is_rehearsal, one.is_rehearsal, None, None)
     sets = [
         tuple_(one.bar, way) if test is None else tuple_(one.bar, way, test)
         for way, test in zip(ways, tests, strict=True)

@@ -112,7 +112,10 @@ class ThresholdAlert(SQLModel, table=True):
     """That people were told how much of something is used up, once."""
 
     __tablename__ = "threshold_alerts"
-    __table_args__ = (ForeignKeyConstraint(["tenant_id"], ["tenants.id"], ondelete="CASCADE"),)
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id"], ["tenants.id"], ondelete="CASCADE"),
+        Index("threshold_alerts_to_mail", "tenant_id", postgresql_where=text("mailed_at is null")),
+    )
 
     tenant_id: UUID = Field(primary_key=True)
     what: str = Field(primary_key=True)
@@ -121,8 +124,11 @@ class ThresholdAlert(SQLModel, table=True):
     percent: int = Field(primary_key=True)
     used: Decimal = Field(default=Decimal(0), sa_type=Numeric(20, 10))
     """How much it was when they were told last: by it the same is known from what is crossed anew."""
+    most: Decimal = Field(default=Decimal(0), sa_type=Numeric(20, 10))
+    """The budget or limit then."""
     seen_by: list[UUID] = Field(default_factory=list, sa_type=ARRAY(Uuid))
     """Members who have looked at it since; the others have a badge."""
+    mailed_at: datetime | None = moment(optional=True)
     created_at: datetime = moment()
 
 

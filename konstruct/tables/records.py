@@ -28,6 +28,7 @@ class Usage(Owned, table=True):
             postgresql_include=[
                 *("conversation_id", "employee_id", "provider", "model", "purpose", "key_of", "is_rehearsal"),
                 *("outcome", "input_tokens", "output_tokens", "cached_tokens", "cost"),
+                *("price_version", "is_price_assumed"),
             ],
         ),
         Index("usage_of_turn", "tenant_id", "turn_id"),

@@ -104,6 +104,7 @@ async def test_budgets_are_set_whole_and_told_with_what_is_used(program: Program
     await program.call("PUT", "/budgets", {"employees": {"ada": None}})
     assert (await program.get("/budgets")).body["business"] | {"spent": ""} == {
         "spent": "",
+        "own": "0",
         "unpriced": 1,
         "budget": None,
         "state": "none",

@@ -265,7 +265,7 @@ class TestBudgets:
         page = await opened(portal, owner)
         assert "90.0% used" in page
         assert "Over budget" in page
-        assert "They stop nothing" in page
+        assert "Once a budget is spent: Conversations are handed to people." in page
         [event] = await office.events("tenant.changed")
         assert event.detail["before"] == {"budgets": {}}
         assert event.detail["after"] == {"budgets": {"business": "10.00", "employees": {"ada": "5.50"}}}

@@ -117,6 +117,7 @@ SEEN_ACROSS_TENANTS: Final = [
     *[f"stripe_events.{name}" for name in ("id", "type", "customer_id", "subscription_id", "created_at")],
     *[f"stripe_events.{name}" for name in ("received_at", "handled_at", "outcome")],
     *["billing_accounts.tenant_id", "billing_accounts.customer_id", "metered_usage.tenant_id", "metered_usage.state"],
+    *["threshold_alerts.tenant_id", "threshold_alerts.mailed_at"],
 ]
 
 # The tables of tenants, and of people, with the column that says whose a row is. A partition is one more table: the row

@@ -288,6 +288,7 @@ async def test_look_ups_across_tenants_tell_ids_and_states_alone(
         "forget_stripe_events()": (),
         "tenants_with_customers(uuid,integer)": (UUID(int=0), 10_000),
         "tenants_to_meter(uuid,integer)": (UUID(int=0), 10_000),
+        "tenants_to_alert(uuid,integer)": (UUID(int=0), 10_000),
         "find_tenant(text)": (slug,),
         "find_api_key(bytea)": (digest,),
         "approvals_unsettled(integer)": (10_000,),

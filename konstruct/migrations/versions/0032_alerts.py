@@ -1,6 +1,10 @@
-"""Alerts: how much was used when people were told, and who of them has seen it."""
+"""Alerts: how much was used when people were told, who has seen it, who is to be mailed. Reports: by which prices."""
 
+from pathlib import Path
+
+import asyncpg
 from alembic import op
+from sqlalchemy.util import await_only
 
 revision = "0032"
 down_revision = "0031"
@@ -9,7 +13,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.execute(
-        "alter table threshold_alerts add column used numeric(20, 10) not null default 0,"
-        " add column seen_by uuid[] not null default '{}'"
-    )
+    script = Path(__file__).with_suffix(".sql").read_text()
+    driver: asyncpg.Connection = op.get_bind().connection.driver_connection
+    await_only(driver.execute(script))

@@ -1,4 +1,4 @@
-"""What a business means to spend on models in a month."""
+"""What a business means to spend on models in a month, and what is to happen when it is spent."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
+from konstruct.budgets import alerts
 from konstruct.budgets import terms as budgets
 from konstruct.connecting import overview
 from konstruct.errors import Mistakes
@@ -25,6 +26,7 @@ async def show(request: Request, member: Editor) -> Response:
     async with services(request).database.tenant_session(member.tenant_id) as session:
         kept = await budgets.read(session)
     written = {f"employees.{key}": f"{amount:f}" for key, amount in kept.employees.items()}
+    written["when_spent"] = kept.when_spent
     if kept.business is not None:
         written[budgets.BUSINESS] = f"{kept.business:f}"
     return await _page(request, member, written)
@@ -32,17 +34,19 @@ async def show(request: Request, member: Editor) -> Response:
 
 @router.post("")
 async def change(request: Request, member: Editor) -> Response:
-    form = await request.form()
+    form, found = await request.form(), services(request)
     written = {
         name: value
         for name, value in form.items()
-        if isinstance(value, str) and (name == budgets.BUSINESS or name.startswith("employees."))
+        if isinstance(value, str) and (name in (budgets.BUSINESS, "when_spent") or name.startswith("employees."))
     }
     try:
-        async with services(request).database.tenant_session(member.tenant_id) as session:
+        async with found.database.tenant_session(member.tenant_id) as session:
             await budgets.change(session, member.tenant_id, written, actor=member.actor)
+            await alerts.look(session, utc_now())
     except Mistakes as mistakes:
         return await _page(request, member, written, mistakes.fields)
+    found.mail_is_due.set()
     return redirect(request, f"/t/{member.tenant_slug}/usage", toast=Toast("Budgets saved."))
 
 

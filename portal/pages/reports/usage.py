@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from konstruct import naming
+from konstruct.budgets import alerts
 from konstruct.budgets import terms as budgets
 from konstruct.budgets.terms import Month
 from konstruct.reports import ledger, usage
@@ -43,6 +44,7 @@ async def show(request: Request, member: Reader, given: Wanted) -> Response:
         month = await budgets.month(session, utc_now())
         dearest = await ledger.costliest(session, found.period.start, found.period.end, found.narrowed, limit=DEAREST)
         names = await naming.names(session, services(request).vault, {each.contact_id for each in dearest})
+    await _seen(request, member)
     by = given.sums
     rows = report.rows[by]
 
@@ -75,6 +77,15 @@ async def show(request: Request, member: Reader, given: Wanted) -> Response:
         errors=found.errors,
         words=report_words,
     )
+
+
+async def _seen(request: Request, member: Member) -> None:
+    """What this page shows needs no badge any more."""
+    badges = getattr(request.state, "badges", {})
+    if badges.get("usage"):
+        badges["usage"] = 0
+        async with services(request).database.tenant_session(member.tenant_id) as session:
+            await alerts.see(session, "budget", member.user_id)
 
 
 @router.get("/conversations")
@@ -142,6 +153,7 @@ def _cards(report: Report) -> list[dict[str, Any]]:
             "value": words.money(now.cost),
             "exact": f"{now.cost:f}",
             "delta": words.change(now.cost, before.cost, good="less"),
+            "note": f"{words.money(now.own)} of it on your own keys" if now.own else "",
         },
         {
             "title": "Tokens",

@@ -63,8 +63,8 @@ async def a_rehearsal(office: Office) -> Any:
 
 
 def test_amounts_are_added_field_by_field() -> None:
-    one = Amount(Decimal("0.1"), 1, 2, 3, 4, 5, 6)
-    assert one + one == Amount(Decimal("0.2"), 2, 4, 6, 8, 10, 12)
+    one = Amount(Decimal("0.1"), Decimal("0.05"), Decimal("0.02"), 1, 2, 3, 4, 5, 6)
+    assert one + one == Amount(Decimal("0.2"), Decimal("0.1"), Decimal("0.04"), 2, 4, 6, 8, 10, 12)
     assert one.tokens == 9
 
 
@@ -82,7 +82,7 @@ async def test_costs_are_summed_by_day_and_by_what_belongs_together(office: Offi
         a_call(office, two.conversation_id, at - timedelta(days=3), "7", employee_id=milo.id),
     )
     found = await reported(office)
-    assert found.total == Amount(Decimal("1.7500000001"), 4, 1, 1, 400, 80, 40)
+    assert found.total == Amount(Decimal("1.7500000001"), Decimal("0.5"), Decimal(0), 4, 1, 1, 400, 80, 40)
     assert (found.conversations, found.conversations_before) == (2, 1)
     assert found.before.cost == 7
     assert [str(bar.cost.normalize()) for bar in found.bars] == ["1E-10", "1.75", "0", "0", "0", "0", "0"]
@@ -95,10 +95,11 @@ async def test_costs_are_summed_by_day_and_by_what_belongs_together(office: Offi
         "channel": [("slack", Decimal("1.7500000001"), 4)],
         "purpose": [("judging", Decimal("1.25"), 1), ("replies", Decimal("0.5000000001"), 3)],
         "key": [("deployment", Decimal("1.2500000001"), 3), ("tenant", Decimal("0.5"), 1)],
+        "price": [("unlisted", Decimal("1.7500000001"), 3), ("unknown", Decimal(0), 1)],
     }
     assert [row.name for row in found.rows["employee"]] == ["Ada", "Milo"]
     [unpriced] = [row.amount for row in found.rows["model"] if row.key == "anthropic/unheard-of"]
-    assert unpriced == Amount(Decimal(0), 1, 1, 1, 100, 20, 10)
+    assert unpriced == Amount(calls=1, unpriced=1, failed=1, input=100, output=20, cached=10)
 
 
 async def test_tests_of_drafts_are_in_the_total_and_beside_the_rest(office: Office) -> None:
