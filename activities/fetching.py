@@ -125,7 +125,8 @@ class Fetching:
         finally:
             if calls:
                 async with self._database.tenant_session(task.tenant_id) as session:
-                    usage.record(session, found.employee, task.conversation_id, uuid4(), calls, "speech")
+                    priced = await self._opening.priced(session, calls)
+                    usage.record(session, found.employee, task.conversation_id, uuid4(), priced, "speech")
 
     async def _keep_same(self, task: Task, digest: str) -> bool:
         async with self._database.tenant_session(task.tenant_id) as session:

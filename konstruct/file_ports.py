@@ -1,6 +1,8 @@
 """Files that people send and are sent, as the core sees the places they lie in: Protocols. No implementation here."""
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Protocol
 
 from konstruct.ports import ChannelAccount
@@ -33,6 +35,14 @@ class FileStore(Protocol):
         """Nothing to delete is no error. Raises Unavailable."""
 
 
+@dataclass(frozen=True)
+class Heard:
+    text: str
+    """Empty where nothing is said."""
+    seconds: Decimal | None = None
+    """How long it took to say, where the provider tells."""
+
+
 class Transcriber(Protocol):
     """Speech to text. Never retries."""
 
@@ -40,8 +50,8 @@ class Transcriber(Protocol):
     def name(self) -> str:
         """``provider/model``."""
 
-    async def transcribe(self, name: str, media_type: str, content: bytes) -> str:
-        """Empty where nothing is said. Raises Unavailable (again later), BadInput (never), or Misconfigured (whatever
+    async def transcribe(self, name: str, media_type: str, content: bytes) -> Heard:
+        """Raises Unavailable (again later), BadInput (never), or Misconfigured (whatever
         is sent)."""
 
 

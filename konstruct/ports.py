@@ -89,6 +89,8 @@ class ModelLink:
     """Whether key and address are the tenant's own."""
     is_guarded: bool = False
     """Whether the tenant gave the address, which then is asked as all addresses are that somebody gave."""
+    is_substitute: bool = False
+    """It is asked only when the provider has just refused the tenant's own key for the same model."""
 
 
 @dataclass(frozen=True)

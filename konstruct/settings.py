@@ -25,6 +25,10 @@ STACK_FILE = "stack.json"
 
 CommaList = Annotated[tuple[str, ...], NoDecode]
 
+_NUMBER = r"\d{1,5}(\.\d{1,4})?"
+ModelPrice = Annotated[str, Field(pattern=rf"^({_NUMBER}(/{_NUMBER}){{1,2}}|{_NUMBER}/minute|refuse)$")]
+"""For a million tokens read, written and, where that is less, read from the provider's cache; or for speech."""
+
 
 _KNOWN_PROVIDERS = {
     "google": ("Google", "https://accounts.google.com"),
@@ -208,10 +212,11 @@ class Settings(BaseSettings):
         "https://api.stripe.com", description="Stripe's API. Another address is for tests: live keys are refused there."
     )
     sales_email: str | None = Field(None, description="Where businesses ask for a plan that has no price.")
-    model_prices: dict[str, str] = Field(
+    model_prices: dict[str, ModelPrice] = Field(
         {},
         description="US dollars for a million tokens read/written of models that no price map has, as JSON: "
-        '`{"openai/our-vlm": "0.20/0.80", "*": "5/30"}`. `*` is for all others: “refuse” asks none of them.',
+        '`{"openai/our-vlm": "0.20/0.80", "openai/our-whisper": "0.003/minute", "*": "5/30"}`. `*` is for all others: '
+        "“refuse” asks none of them. Unset: as dear as the dearest of their provider.",
     )
 
     web_allowed: CommaList = Field(
@@ -248,6 +253,14 @@ class Settings(BaseSettings):
     def portal_address(self) -> str:
         """Where people find the portal: what links in mails begin with. Without a slash at its end."""
         return (self.portal_public_url or self.portal_url).rstrip("/")
+
+    @field_validator("model_prices")
+    @classmethod
+    def _refuse_what_would_be_free_for_all(cls, value: dict[str, str]) -> dict[str, str]:
+        said = value.get("*", "refuse")
+        if said.endswith("/minute") or (said != "refuse" and not all(float(price) for price in said.split("/")[:2])):
+            raise ValueError("what any other model costs is two prices above nothing, such as 5/30, or refuse")
+        return value
 
     @field_validator(
         *(

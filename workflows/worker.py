@@ -141,7 +141,7 @@ async def work(settings: Settings, *, until: asyncio.Event) -> None:
         builtin = BuiltinTools(database, vault, parts.embedders, parts.cooldowns, client, files)
         speech = models.speech_link(settings)
         listens = LiteLLMTranscriber(speech) if speech else None
-        opening = Opening(SubprocessReader(), SubprocessPictures(), listens)
+        opening = Opening(SubprocessReader(), SubprocessPictures(), listens, settings.model_prices)
         upkeep = Upkeep(database, client, Removing(database, files))
         turns = Turns(
             Thinking(

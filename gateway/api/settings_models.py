@@ -31,6 +31,7 @@ class OwnKey(Shown):
     tested_at: datetime
     refused_at: datetime | None = Field(description="Since when the provider does not take it.")
     refused_why: str | None
+    falls_back: bool = Field(description="Whether the deployment's is asked where the provider refuses this one.")
 
 
 class OwnKeys(BaseModel):
@@ -39,8 +40,16 @@ class OwnKeys(BaseModel):
 
 
 class NewKey(Given):
-    api_key: Annotated[str, Field(max_length=1_000, description="Kept sealed. Ollama has none.")] = ""
+    api_key: Annotated[
+        str, Field(max_length=1_000, description="Kept sealed; left out: the one that is kept. Ollama has none.")
+    ] = ""
     base_url: Annotated[str, Field(max_length=1_000, description="Of a server of your own; Ollama needs one.")] = ""
+    falls_back: Annotated[
+        bool,
+        Field(
+            description="Lets the deployment's access stand in while the provider refuses yours; without an address."
+        ),
+    ] = False
 
 
 class Tested(BaseModel):
@@ -63,7 +72,9 @@ def router(access: Access, database: Database, vault: Vault, limiter: Limiter, o
     ) -> OwnKey:
         """Kept only when the provider has answered; it takes the place of the one before."""
         given = await shapes.read(request, NewKey)
-        candidate = keeping.typed(provider, given.api_key, given.base_url)
+        typed = keeping.typed(provider, given.api_key, given.base_url, falls_back=given.falls_back)
+        async with database.tenant_session(caller.tenant_id) as session:
+            candidate = await keeping.completed(session, vault, typed)
         if (trouble := await tried(caller, candidate)) is not None:
             raise Mistakes({trouble.field: trouble.sentence})
         async with database.tenant_session(caller.tenant_id) as session:

@@ -9,12 +9,14 @@ import logging
 import math
 import os
 from collections.abc import AsyncGenerator, Callable, Sequence
+from decimal import Decimal
 from typing import Any, Final, Literal
 
 import httpx
 
 from konstruct.adapters import openai_format
 from konstruct.errors import BadInput, EmbeddingUnavailable, Misconfigured, Unavailable
+from konstruct.file_ports import Heard
 from konstruct.models import EmbeddingLink, SpeechLink
 from konstruct.ports import ChatMessage, Completion, ModelCallError, ModelLink, Tokens, ToolSpec
 
@@ -82,6 +84,8 @@ DIMENSIONS: Final = range(8, 3_073)
 _PREFIXES: Final = {"nomic-embed-text": {"query": "search_query: ", "passage": "search_document: "}}
 
 # Kinds of recordings that OpenAI takes, by the endings that tell it.
+_LONGEST_RECORDING: Final = 86_400
+"""Seconds; whatever tells of more is mistaken."""
 _ENDINGS: Final = {
     "audio/ogg": "ogg",
     "audio/mpeg": "mp3",
@@ -212,7 +216,7 @@ class LiteLLMTranscriber:
     def name(self) -> str:
         return self._link.name
 
-    async def transcribe(self, name: str, media_type: str, content: bytes) -> str:
+    async def transcribe(self, name: str, media_type: str, content: bytes) -> Heard:
         """``name`` is not passed on: what kind of recording it is has to be told by an ending, and by no more."""
         ending = _ENDINGS.get(media_type)
         if ending is None:
@@ -229,7 +233,7 @@ class LiteLLMTranscriber:
                     num_retries=0,
                     max_retries=0,
                 )
-            return str(response.text or "")
+            return Heard(str(response.text or ""), _seconds(response.usage))
         except Exception as error:
             kind, told = failures.judged(error, answering=False)
         # Raised out here, so that litellm's own text, which holds addresses, is not chained to it.
@@ -237,6 +241,17 @@ class LiteLLMTranscriber:
         if kind == "auth":
             raise Misconfigured(sentence)
         raise BadInput(sentence) if kind in ("bad_request", "context") else Unavailable(sentence)
+
+
+def _seconds(usage: Any) -> Decimal | None:
+    """Models that are billed by tokens tell those of the sound instead, which are ten a second."""
+    try:
+        told = Decimal(str(usage.seconds)) if usage.type == "duration" else None
+        if told is None:
+            told = Decimal(int(usage.input_token_details.audio_tokens)) / 10
+    except (AttributeError, TypeError, ValueError, ArithmeticError):
+        return None
+    return told if told.is_finite() and 0 <= told < _LONGEST_RECORDING else None
 
 
 def _sendable(text: str) -> str:

@@ -1,7 +1,7 @@
 """The rows of tenants' own model keys, the chains of models that are made with them, and what is known of each."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
@@ -11,7 +11,7 @@ from sqlalchemy import delete, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from konstruct import audit, models, ports
+from konstruct import audit, models, ports, price_maps
 from konstruct.billing import enforcing
 from konstruct.db import before_commit
 from konstruct.errors import NotFound
@@ -42,13 +42,26 @@ class Candidate:
     api_key: SecretStr | None = field(repr=False)
     base_url: str | None = None
     """None: where the deployment asks this provider."""
+    falls_back: bool = False
+    """Whether the deployment's is asked where the provider refuses this one."""
 
 
-def typed(provider: Provider, api_key: str, base_url: str) -> Candidate:
+def typed(provider: Provider, api_key: str, base_url: str, *, falls_back: bool = False) -> Candidate:
     """As somebody gave it."""
     # Anthropic is asked at one address alone.
     address = base_url.strip().rstrip("/") or None if provider != "anthropic" else None
-    return Candidate(provider, SecretStr(api_key.strip()) if api_key.strip() else None, address)
+    return Candidate(provider, SecretStr(api_key.strip()) if api_key.strip() else None, address, falls_back)
+
+
+async def completed(session: AsyncSession, vault: Vault, given: Candidate) -> Candidate:
+    """With the key that is kept where none was typed: somebody means to change how it is used. Never for an address
+    other than the one it was kept for."""
+    if given.api_key is not None:
+        return given
+    row = await session.scalar(select(ModelKey).where(col(ModelKey.provider) == given.provider))
+    if row is None or row.base_url != given.base_url:
+        return given
+    return replace(given, api_key=await _opened(session, vault, row))
 
 
 @dataclass(frozen=True)
@@ -65,6 +78,7 @@ class Shown:
     tested_at: datetime
     refused_at: datetime | None
     refused_why: str | None
+    falls_back: bool
 
 
 async def shown(session: AsyncSession) -> list[Shown]:
@@ -79,26 +93,27 @@ async def access(session: AsyncSession, vault: Vault, settings: Settings) -> dic
     usual = {"anthropic": settings.anthropic_base_url, "openai": settings.openai_base_url}
     found: dict[str, Access] = {}
     for row in await session.scalars(select(ModelKey)):
-        key = NO_KEY
-        if row.sealed is not None:
-            key = (await vault.open(session, row.tenant_id, PURPOSE, row.id, row.sealed))["api_key"]
-        address = row.base_url or usual[row.provider]
-        found[row.provider] = Access(address, key, is_own=True, is_guarded=row.base_url is not None)
+        found[row.provider] = Access(
+            row.base_url or usual[row.provider],
+            await _opened(session, vault, row) or NO_KEY,
+            is_own=True,
+            is_guarded=row.base_url is not None,
+            falls_back=row.falls_back,
+            is_refused=row.refused_at is not None,
+        )
     return found
 
 
 async def chain(session: AsyncSession, vault: Vault, names: Sequence[str], settings: Settings) -> list[ports.ModelLink]:
-    """``models.chain`` with what the session's tenant has of its own. Raises as it does."""
-    return models.chain(names, settings, await access(session, vault, settings))
+    """``models.chain`` with what the session's tenant has of its own, at today's prices. Raises as it does."""
+    own = await access(session, vault, settings)
+    return models.chain(names, settings, own, await price_maps.current(session))
 
 
 async def candidate(session: AsyncSession, vault: Vault, provider: Provider) -> Candidate:
     """What is kept, to be tried once more. Raises NotFound when there is none."""
     row = await _row(session, provider)
-    key = None
-    if row.sealed is not None:
-        key = (await vault.open(session, row.tenant_id, PURPOSE, row.id, row.sealed))["api_key"]
-    return Candidate(provider, key, row.base_url)
+    return Candidate(provider, await _opened(session, vault, row), row.base_url, row.falls_back)
 
 
 async def keep(session: AsyncSession, vault: Vault, tenant_id: UUID, tried: Candidate, *, actor: str) -> None:
@@ -110,6 +125,7 @@ async def keep(session: AsyncSession, vault: Vault, tenant_id: UUID, tried: Cand
         delete(ModelKey).where(col(ModelKey.provider) == tried.provider).returning(col(ModelKey.fingerprint))
     )
     row = ModelKey(tenant_id=tenant_id, id=new_id(), provider=tried.provider, base_url=tried.base_url, created_by=actor)
+    row.falls_back = tried.falls_back
     if tried.api_key is not None:
         secret = tried.api_key.get_secret_value()
         row.sealed = await vault.seal(session, tenant_id, PURPOSE, row.id, {"api_key": tried.api_key})
@@ -125,6 +141,7 @@ async def keep(session: AsyncSession, vault: Vault, tenant_id: UUID, tried: Cand
         base_url=tried.base_url,
         fingerprint=row.fingerprint,
         before=before,
+        falls_back=row.falls_back,
     )
 
 
@@ -183,6 +200,13 @@ def note_after(session: AsyncSession, calls: Sequence[ModelCall]) -> None:
             )
 
     before_commit(session, note)
+
+
+async def _opened(session: AsyncSession, vault: Vault, row: ModelKey) -> SecretStr | None:
+    """None: it has none, as a server of Ollama."""
+    if row.sealed is None:
+        return None
+    return (await vault.open(session, row.tenant_id, PURPOSE, row.id, row.sealed))["api_key"]
 
 
 async def _row(session: AsyncSession, provider: Provider) -> ModelKey:

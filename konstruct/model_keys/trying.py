@@ -33,7 +33,7 @@ _GREETING: Final = [{"role": "user", "content": "Say yes."}]
 class Trouble:
     """Why access does not work: a sentence for whoever typed it in, and the field that it is about."""
 
-    field: Literal["api_key", "base_url"]
+    field: Literal["api_key", "base_url", "falls_back"]
     sentence: str
     is_refusal: bool = False
     """Whether the provider answered, and said no to the key; else nobody knows about the key."""
@@ -52,6 +52,8 @@ def misread(candidate: Candidate) -> Trouble | None:
         return Trouble("base_url", "Enter the address of your Ollama server, such as https://ollama.example.com.")
     if candidate.base_url is not None and not _is_address(candidate.base_url):
         return Trouble("base_url", "Enter an address that begins with https:// and ends before any question mark.")
+    if candidate.falls_back and candidate.base_url is not None:
+        return Trouble("falls_back", "Nobody else's server stands in for yours: leave one of the two out.")
     if candidate.provider == "ollama":
         return None
     key = candidate.api_key.get_secret_value() if candidate.api_key else ""

@@ -6,7 +6,16 @@ Reaches models through ``ports.ChatModel`` only; no vendor's SDK and no prompt t
 from konstruct.models.asking import Answer, ModelCall, ask
 from konstruct.models.calls import read_arguments
 from konstruct.models.context import count_tokens, fit
-from konstruct.models.links import Access, EmbeddingLink, SpeechLink, chain, embedding_link, providers, speech_link
+from konstruct.models.links import (
+    Access,
+    EmbeddingLink,
+    SpeechLink,
+    chain,
+    embedding_link,
+    providers,
+    refused,
+    speech_link,
+)
 
 __all__ = [
     "Access",
@@ -21,5 +30,6 @@ __all__ = [
     "fit",
     "providers",
     "read_arguments",
+    "refused",
     "speech_link",
 ]

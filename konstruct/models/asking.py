@@ -94,6 +94,8 @@ class ModelCall:
     """Whether it was made with the tenant's own key."""
     price_version: str | None = None
     is_price_assumed: bool = False
+    seconds: Decimal | None = None
+    """Of speech that was listened to."""
     hold_id: UUID | None = None
     """What its budget holds for it, until its usage is recorded."""
 
@@ -133,19 +135,18 @@ async def ask(
     loop = asyncio.get_running_loop()
     deadline = loop.time() + budget
     ready, resting = await _apart(links, cooldowns, record)
-    failures: list[str] = []
+    failures: list[tuple[str, str]] = []
     tried: list[_Call] = []
     spending = Spending(purse)
     for group in (ready, resting):
         waiting = list(group)
-        while waiting and (left := deadline - loop.time()) > 0:
-            link = waiting.pop(0)
+        while (link := _next(waiting, failures)) is not None and (left := deadline - loop.time()) > 0:
             share = left - len(waiting) * min(RESERVE, left / (len(waiting) + 1))
             shown = tools if link.calls_tools else ()
             prompt = fit(messages(link), link.context_window, link.max_output_tokens, shown)
             allowance = await spending.allow(link, prompt, shown, share)
             if allowance is None:
-                failures.append(f"{link.name} (budget)")
+                failures.append((link.name, "budget"))
                 record(ModelCall(link.name, link.provider, link.model, "skipped", datetime.now(UTC), "budget"))
                 continue
             call = _Call(link, prompt, shown, may_call and bool(shown), hear, allowance)
@@ -153,7 +154,7 @@ async def ask(
             try:
                 answer = await call.run(model, record, share, first_token_timeout, idle_timeout)
             except ModelCallError as error:
-                failures.append(f"{link.name} ({error.kind})")
+                failures.append((link.name, error.kind))
                 tried.append(call)
                 # A link that insists is well, and would do the same again after a rest.
                 await _cool(
@@ -195,10 +196,19 @@ async def _cool(cooldowns: Cooldowns, link: ModelLink, wanted: timedelta) -> Non
         await cooldowns.cool(cooldown_key(link), period)
 
 
-def _sentence(failures: Sequence[str]) -> str:
+def _next(waiting: list[ModelLink], failures: Sequence[tuple[str, str]]) -> ModelLink | None:
+    """The turn of what stands in for a tenant's own key comes only when the provider has just refused that one."""
+    while waiting:
+        link = waiting.pop(0)
+        if not link.is_substitute or (link.name, "auth") in failures:
+            return link
+    return None
+
+
+def _sentence(failures: Sequence[tuple[str, str]]) -> str:
     if not failures:
         return "No model could be asked: none is configured, or no time was left."
-    return f"No model answered: {', '.join(failures)}."
+    return f"No model answered: {', '.join(f'{name} ({kind})' for name, kind in failures)}."
 
 
 @dataclass

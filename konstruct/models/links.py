@@ -1,16 +1,20 @@
 """From the names that people write to links that can be called. Knows settings; calls nothing."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final, Literal, cast, get_args
 
+import structlog
 from pydantic import SecretStr
 
 from konstruct.errors import BadInput
 from konstruct.models import prices
+from konstruct.models.prices import Facts, PriceMap
 from konstruct.ports import ModelLink
 from konstruct.settings import Settings
+
+log = structlog.get_logger(__name__)
 
 Provider = Literal["anthropic", "openai", "ollama", "local"]
 PROVIDERS: Final = get_args(Provider)
@@ -68,21 +72,53 @@ class Access:
     """Whether it is a tenant's, and no deployment's."""
     is_guarded: bool = False
     """Whether the tenant gave the address, too."""
+    falls_back: bool = False
+    """Whether the deployment's is asked where the provider refuses this one."""
+    is_refused: bool = False
+    """Whether the provider refused it when it was last asked."""
 
 
 def chain(
-    names: Sequence[str], settings: Settings, own: Mapping[str, Access] = MappingProxyType({})
+    names: Sequence[str],
+    settings: Settings,
+    own: Mapping[str, Access] = MappingProxyType({}),
+    known: PriceMap = prices.PACKAGED,
 ) -> list[ModelLink]:
-    """The links for ``provider/model`` names, in order; what nobody has configured is left out.
+    """The links for ``provider/model`` names, in order; what nobody has configured is left out, and so is what the
+    deployment refuses for want of a price.
 
     Args:
-        own: a tenant's own access by providers. Where there is one the deployment's is never used, not even when the
-            provider refuses the tenant's: nobody pays for another without knowing.
+        own: a tenant's own access by providers. Where there is one the deployment's is not used: nobody pays for
+            another without knowing. Where it falls back, the deployment's link comes behind it, to be asked when the
+            provider refuses the tenant's key and for no other reason.
+        known: what models cost.
 
     Raises BadInput for a name that cannot be understood, configured or not.
     """
-    links = [_link(name, settings, own) for name in names or settings.default_models or DEFAULT_MODELS]
-    return [link for link in links if link is not None]
+    links: list[ModelLink] = []
+    for name in names or settings.default_models or DEFAULT_MODELS:
+        provider, model = _parts(name, example=DEFAULT_MODELS[0])
+        ours = _access(provider, settings)
+        first = own.get(provider) or ours
+        facts = prices.look_up(provider, model, known, settings.model_prices)
+        if first is None:
+            continue
+        if facts is None:
+            log.warning("model_has_no_price", model=name.strip())
+            continue
+        links.append(_link(name, provider, model, first, facts, settings))
+        if first.falls_back and ours is not None:
+            stands_in = _link(name, provider, model, ours, facts, settings)
+            links.append(replace(stands_in, is_substitute=not first.is_refused))
+    return links
+
+
+def refused(names: Sequence[str], settings: Settings, known: PriceMap = prices.PACKAGED) -> list[str]:
+    """Those of these names that the deployment does not let be asked, since nobody knows what they cost."""
+    parts = [(name, *_parts(name, example=DEFAULT_MODELS[0])) for name in names]
+    return [
+        name for name, provider, model in parts if prices.look_up(provider, model, known, settings.model_prices) is None
+    ]
 
 
 def embedding_link(name: str, settings: Settings) -> EmbeddingLink | None:
@@ -118,12 +154,8 @@ def providers(settings: Settings) -> set[str]:
     return {provider for provider in PROVIDERS if _access(provider, settings) is not None}
 
 
-def _link(name: str, settings: Settings, own: Mapping[str, Access]) -> ModelLink | None:
-    provider, model = _parts(name, example=DEFAULT_MODELS[0])
-    access = own.get(provider) or _access(provider, settings)
-    if access is None:
-        return None
-    facts = prices.look_up(provider, model)
+def _link(name: str, provider: Provider, model: str, access: Access, found: Facts, settings: Settings) -> ModelLink:
+    facts = found.model
     return ModelLink(
         name=name.strip(),
         provider=provider,
@@ -137,6 +169,8 @@ def _link(name: str, settings: Settings, own: Mapping[str, Access]) -> ModelLink
         input_price=facts.input,
         output_price=facts.output,
         cached_price=facts.cached,
+        price_version=found.version,
+        is_price_assumed=found.is_assumed,
         # The model that comes with the product was seen to call nothing whatever it was asked.
         calls_tools=provider != "local",
         sees_images=facts.sees or name.strip() in settings.seeing_models,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from temporalio.testing import ActivityEnvironment
@@ -22,9 +23,11 @@ from konstruct.errors import (
     Misconfigured,
     Unavailable,
 )
+from konstruct.file_ports import Heard
 from konstruct.files import keeping
 from konstruct.inbox import Accepted
 from konstruct.messages import SentFile
+from konstruct.models import prices
 from konstruct.tables import Connection, Conversation, File, FileRemoval, Message, Usage
 from konstruct.vault import Vault
 from tests.support.doubles import GivenFiles, KeptFiles
@@ -40,11 +43,12 @@ class Listener:
 
     hears: str | Exception = "I want my money back."
     name: str = "openai/whisper-1"
+    seconds: Decimal | None = Decimal(30)
 
-    async def transcribe(self, name: str, media_type: str, content: bytes) -> str:
+    async def transcribe(self, name: str, media_type: str, content: bytes) -> Heard:
         if isinstance(self.hears, Exception):
             raise self.hears
-        return self.hears
+        return Heard(self.hears, self.seconds)
 
 
 @pytest.fixture
@@ -184,11 +188,11 @@ async def test_voice_without_words_is_told(
 
 
 @pytest.mark.parametrize(
-    ("hears", "outcome", "error"),
+    ("hears", "outcome", "error", "cost"),
     [
-        ("Hello", "ok", None),
-        (BadInput("No speech."), "failed", "BadInput"),
-        (Misconfigured("No key."), "failed", "Misconfigured"),
+        ("Hello", "ok", None, Decimal("0.003")),
+        (BadInput("No speech."), "failed", "BadInput", 0),
+        (Misconfigured("No key."), "failed", "Misconfigured", 0),
     ],
 )
 async def test_what_a_model_listened_to_is_in_the_usage(
@@ -199,13 +203,24 @@ async def test_what_a_model_listened_to_is_in_the_usage(
     hears: str | Exception,
     outcome: str,
     error: str | None,
+    cost: Decimal,
 ) -> None:
     listener.hears = hears
     await fetch(fetching, office, await send(office, channel, VOICE, b"Words"))
     [used] = await office.rows(Usage)
     assert (used.provider, used.model, used.purpose) == ("openai", "whisper-1", "speech")
-    assert (used.outcome, used.error, used.input_tokens, used.cost) == (outcome, error, 0, None)
+    assert (used.outcome, used.error, used.input_tokens, used.cost) == (outcome, error, 0, cost)
+    assert (used.price_version, used.is_price_assumed, used.estimated) == (prices.VERSION, False, False)
     assert len(await office.events("model.called")) == 1
+
+
+async def test_speech_whose_length_nobody_tells_costs_what_it_can_be_at_most(
+    office: Office, fetching: Fetching, channel: GivenFiles, listener: Listener
+) -> None:
+    listener.seconds, listener.name = None, "openai/nobody-lists-this"
+    await fetch(fetching, office, await send(office, channel, VOICE.ljust(45_000, b"\1")))
+    [used] = await office.rows(Usage)
+    assert (used.cost, used.estimated, used.is_price_assumed) == (Decimal("0.006"), True, True)
 
 
 async def test_what_a_model_could_not_be_asked_for_is_in_the_usage_each_time(

@@ -17,7 +17,7 @@ from konstruct.settings import Settings
 from konstruct.tables import ModelKey, Usage
 from konstruct.vault import Vault
 from tests.support.doubles import GivenEmbedders, KeptWindows, NothingCools, RecordingMessenger, WordEmbedder
-from tests.support.model_doubles import ModelDoubles
+from tests.support.model_doubles import Behaviour, Fault, ModelDoubles
 from tests.support.office import Office, open_office
 
 OURS = {"anthropic": "sk-ant-deployment", "openai": "sk-deployment"}
@@ -93,3 +93,33 @@ async def test_one_that_is_refused_fails_its_link_alone_and_nobody_elses_takes_i
     assert await keys_used(office, thinking, doubles) == [("anthropic", OWN)]
     [key] = await office.rows(ModelKey)
     assert key.refused_at is None
+
+
+async def test_one_that_is_refused_has_ours_asked_in_its_place_where_the_tenant_wants_that(
+    office: Office, thinking: Thinking, doubles: ModelDoubles, vault: Vault
+) -> None:
+    own = Candidate("anthropic", SecretStr(OWN), falls_back=True)
+    async with office.session() as session:
+        await keeping.keep(session, vault, office.tenant_id, own, actor="user:ada")
+    assert await keys_used(office, thinking, doubles) == [("anthropic", OWN)]
+
+    doubles.keys["anthropic"] = [OURS["anthropic"]]
+    assert await keys_used(office, thinking, doubles) == [("anthropic", OWN), ("anthropic", OURS["anthropic"])]
+    rows = await office.rows(Usage)
+    assert sorted((row.outcome, row.key_of) for row in rows) == [
+        ("failed", "tenant"),
+        ("ok", "deployment"),
+        ("ok", "tenant"),
+    ]
+    [key] = await office.rows(ModelKey)
+    assert key.refused_at is not None
+
+
+async def test_trouble_that_is_no_refusal_never_spends_what_is_ours(
+    office: Office, thinking: Thinking, doubles: ModelDoubles, vault: Vault
+) -> None:
+    own = Candidate("anthropic", SecretStr(OWN), falls_back=True)
+    async with office.session() as session:
+        await keeping.keep(session, vault, office.tenant_id, own, actor="user:ada")
+    doubles.always("anthropic", Behaviour(fault=Fault.RATE_LIMITED))
+    assert await keys_used(office, thinking, doubles) == [("anthropic", OWN), ("openai", OURS["openai"])]

@@ -3,11 +3,11 @@
 from decimal import Decimal
 
 import pytest
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from konstruct import models
 from konstruct.errors import BadInput
-from konstruct.models import prices
+from konstruct.models import Access, prices
 from konstruct.ports import ModelLink, Tokens
 from konstruct.settings import Settings
 
@@ -129,8 +129,88 @@ def test_cost_is_exact_and_cached_tokens_have_their_own_price() -> None:
     assert cost == Decimal("0.000003") + Decimal("0.0003") + Decimal("0.000105")
 
 
-def test_the_cost_of_a_paid_model_that_is_not_listed_is_unknown_rather_than_nothing() -> None:
-    assert prices.cost(only("openai/gpt-99"), Tokens(10, 10)) is None
+def test_a_link_says_where_its_price_is_from() -> None:
+    link = only("openai/gpt-5.4-2026-03-05")
+    assert (link.price_version, link.is_price_assumed) == (prices.VERSION, False)
+
+
+@pytest.mark.parametrize("provider", prices.PAID)
+def test_a_paid_model_that_is_not_listed_is_as_dear_as_the_dearest_of_its_provider(provider: str) -> None:
+    link = only(f"{provider}/of-next-year")
+    listed = prices.MODELS[provider].values()
+    assert link.input_price == max(model.input for model in listed) > 0
+    assert link.output_price == max(model.output for model in listed) > 0
+    assert (link.price_version, link.is_price_assumed) == (prices.VERSION, True)
+    assert prices.cost(link, Tokens(10, 10))
+
+
+def test_the_deployment_says_what_models_cost_that_no_map_has() -> None:
+    settings = EVERYTHING.model_copy(
+        update={
+            "model_prices": {"openai/ours": "0.20/0.80", "openai/gpt-5.4": "1/1", "*": "5/30", "ollama/gpu": "1/2/0.5"}
+        }
+    )
+    cost = {
+        name: prices.cost(only(name, settings), Tokens(1_000_000, 1_000_000, 500_000))
+        for name in ("openai/ours", "openai/gpt-5.4", "anthropic/other", "ollama/gpu", "ollama/llama3.2")
+    }
+    assert cost == {
+        "openai/ours": 1,
+        "openai/gpt-5.4": Decimal("16.375"),
+        "anthropic/other": 35,
+        "ollama/gpu": Decimal("2.75"),
+        "ollama/llama3.2": 0,
+    }
+    assert only("openai/ours", settings).is_price_assumed
+    assert only("openai/ours", settings).price_version == prices.BY_SETTING
+
+
+def test_what_the_deployment_refuses_is_left_out_and_named() -> None:
+    settings = EVERYTHING.model_copy(update={"model_prices": {"*": "refuse", "openai/ours": "0/0"}})
+    names = ["openai/of-next-year", "openai/gpt-5.4", "anthropic/of-next-year", "ollama/llama3.2", "openai/ours"]
+    assert [link.name for link in models.chain(names, settings)] == ["openai/gpt-5.4", "ollama/llama3.2", "openai/ours"]
+    assert models.refused(names, settings) == ["openai/of-next-year", "anthropic/of-next-year"]
+    # Its own server's, which it says is free.
+    assert prices.cost(only("openai/ours", settings), Tokens(10, 10)) == 0
+
+
+@pytest.mark.parametrize(
+    "said", ["5", "5/30/1/1", "-1/2", "a/b", "1e9/2", "0.00001/1", "free", "NaN/1", "1/minute/2", "1/2 ", ""]
+)
+def test_a_price_that_is_none_is_no_setting(said: str) -> None:
+    with pytest.raises(ValidationError):
+        Settings(model_prices={"openai/x": said})
+
+
+@pytest.mark.parametrize("said", ["0/0", "0/5", "5/0", "0.006/minute"])
+def test_not_everything_can_be_for_nothing(said: str) -> None:
+    with pytest.raises(ValidationError):
+        Settings(model_prices={"*": said})
+
+
+def test_speech_is_priced_by_the_minute_and_never_for_nothing() -> None:
+    assert prices.speech_price("whisper-1").of(Decimal(90)) == Decimal("0.009")
+    assert prices.speech_price("whisper-1").of(Decimal("0.1")) == Decimal("0.00001")
+    unknown = prices.speech_price("nobody-lists-this")
+    assert (unknown.minute, unknown.is_assumed) == (Decimal("0.006"), True)
+    own = prices.speech_price("ours", by_setting={"openai/ours": "0.001/minute"})
+    assert (own.minute, own.version) == (Decimal("0.001"), prices.BY_SETTING)
+
+
+def own_access(**said: bool) -> dict[str, Access]:
+    return {"openai": Access("https://api.openai.com/v1", SecretStr("sk-own"), is_own=True, **said)}
+
+
+def test_the_deployments_key_comes_behind_the_tenants_own_only_where_that_is_wanted() -> None:
+    def keys(**said: bool) -> list[tuple[str, bool]]:
+        chain = models.chain(["openai/gpt-5.4"], EVERYTHING, own_access(**said))
+        return [(link.api_key.get_secret_value(), link.is_substitute) for link in chain]
+
+    assert keys() == [("sk-own", False)]
+    assert keys(falls_back=True) == [("sk-own", False), ("key-openai", True)]
+    # While it is known to be refused, the other need not wait for that to happen again.
+    assert keys(falls_back=True, is_refused=True) == [("sk-own", False), ("key-openai", False)]
+    assert keys(is_refused=True) == [("sk-own", False)]
 
 
 def test_a_model_of_ollama_costs_nothing() -> None:

@@ -52,13 +52,15 @@ async def keep(
     provider: str,
     api_key: Annotated[str, Form()] = "",
     base_url: Annotated[str, Form()] = "",
+    falls_back: Annotated[str, Form()] = "",
 ) -> Response:
-    known = _known(provider)
-    given = keeping.typed(known, api_key, base_url)
+    known, reached = _known(provider), services(request)
+    given = keeping.typed(known, api_key, base_url, falls_back=bool(falls_back))
+    async with reached.database.tenant_session(member.tenant_id) as session:
+        given = await keeping.completed(session, reached.vault, given)
     # What somebody typed is kept in the form, but for the key.
     if (trouble := await _try(request, member, given)) is not None:
-        return await _form(request, member, known, trouble, base_url)
-    reached = services(request)
+        return await _form(request, member, known, trouble, base_url, falls_back=bool(falls_back))
     async with reached.database.tenant_session(member.tenant_id) as session:
         await keeping.keep(session, reached.vault, member.tenant_id, given, actor=member.actor)
     toast = Toast(f"{NAMES[known]} works, and is asked with your own access from now on.")
@@ -128,7 +130,13 @@ def _name_of(actor: str, people: Mapping[str, str]) -> str:
 
 
 async def _form(
-    request: Request, member: Member, provider: Provider, trouble: Trouble | None = None, base_url: str | None = None
+    request: Request,
+    member: Member,
+    provider: Provider,
+    trouble: Trouble | None = None,
+    base_url: str | None = None,
+    *,
+    falls_back: bool = False,
 ) -> Response:
     [card] = [card for card in await _cards(request, member) if card.provider == provider]
     return render(
@@ -137,6 +145,7 @@ async def _form(
         422 if trouble else 200,
         card=card,
         base_url=card.own.base_url if base_url is None and card.own else base_url,
+        falls_back=card.own.falls_back if base_url is None and card.own else falls_back,
         errors={trouble.field: trouble.sentence} if trouble else {},
     )
 

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import AsyncIterator
+from decimal import Decimal
 
 import pytest
 from pydantic import SecretStr
@@ -9,6 +10,7 @@ from pydantic import SecretStr
 from konstruct import models
 from konstruct.adapters.litellm import LiteLLMTranscriber
 from konstruct.errors import BadInput, Misconfigured, Unavailable
+from konstruct.file_ports import Heard
 from konstruct.settings import Settings
 from tests.support.model_doubles import Behaviour, Fault, ModelDoubles
 
@@ -35,7 +37,7 @@ def transcriber(doubles: ModelDoubles, key: str = "sk-1") -> LiteLLMTranscriber:
 async def test_a_recording_is_written_down(doubles: ModelDoubles) -> None:
     doubles.transcriptions.next("openai", Behaviour(lambda _: "Where is my order?"))
     said = await transcriber(doubles).transcribe("Canary of a name.ogg", "audio/ogg", OGG)
-    assert said == "Where is my order?"
+    assert said == Heard("Where is my order?", Decimal(7))
     [call] = doubles.transcriptions.calls
     assert (call.model, call.key) == ("whisper-1", "sk-1")
     sent = {"name": "voice.ogg", "type": "audio/ogg", "content": base64.b64encode(OGG).decode()}

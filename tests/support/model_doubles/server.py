@@ -115,7 +115,7 @@ class ModelDoubles(Script):
             if refusal := speech.refusal(call.body):
                 return web.json_response(WIRES["openai"].error(Fault.CONTEXT_EXCEEDED, refusal), status=400)
             call.outcome = "answered"
-            return web.json_response({"text": behaviour.answer([])})
+            return web.json_response({"text": behaviour.answer([]), "usage": {"type": "duration", "seconds": 7}})
 
     async def _answer(self, http: web.Request, call: ModelCall, wire: Wire, behaviour: Behaviour) -> web.StreamResponse:
         if behaviour.fault is Fault.HANG_BEFORE_HEADERS:
