@@ -8,7 +8,7 @@ from activities.escalating import Watch
 from konstruct.contracts.conversation import Thought, ToolCallToMake
 from konstruct.conversations import Turn
 from konstruct.knowledge.citing import Source
-from konstruct.ports import Image, ModelLink, ToolCall
+from konstruct.ports import Image, ModelLink, Purse, ToolCall
 from konstruct.rehearsals.steps import Thought as Seen
 from konstruct.scope import Verdict
 from konstruct.tools.builtin import SEND_FILE
@@ -31,6 +31,8 @@ class Begun:
     """That a model which sees any is shown, by their files."""
     seen: Seen | None = None
     """In a rehearsal: what is noted of this step, while it is thought."""
+    purse: Purse | None = None
+    """Of which calls are paid, where there are budgets."""
 
     @property
     def may_stream(self) -> bool:
@@ -62,6 +64,8 @@ class Answered:
     """It was answered without a model, outside the employee's hours."""
     turned_down: Verdict | None = None
     """Why it was answered without a model, as what the connection is not for."""
+    is_put_off: bool = False
+    """It is not answered now, but once there is a budget again."""
 
 
 def to_use_tools(kept: Kept) -> Thought:

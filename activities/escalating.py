@@ -26,7 +26,7 @@ from konstruct.escalation.wishes import asks_for_human
 from konstruct.handoffs import owning
 from konstruct.handoffs.owning import Wish
 from konstruct.models import ModelCall
-from konstruct.ports import ChatModel, Cooldowns, ModelLink
+from konstruct.ports import ChatModel, Cooldowns, ModelLink, Purse
 from konstruct.rehearsals import pretending
 from konstruct.tools import calls as calls_
 from konstruct.tools import registry
@@ -134,21 +134,21 @@ class Escalating:
 
     @asynccontextmanager
     async def beside(
-        self, request: ThinkRequest, turn: Turn, watch: Watch, calls: list[ModelCall]
+        self, request: ThinkRequest, turn: Turn, watch: Watch, calls: list[ModelCall], purse: Purse | None
     ) -> AsyncIterator[Judge]:
         """The judge reads what was asked while the answer is thought of; where it is to read the answer, too, both at
-        once afterwards. ``calls``: the judge's own."""
+        once afterwards. ``calls``: the judge's own. It is done without where ``purse`` does not hold enough."""
         of_answer = bool(watch.links) and firing.judges_answer(watch.rules)
         reading = None
         if watch.links and watch.judgement is None and not of_answer:
-            reading = asyncio.create_task(self._judge(request, turn, watch, None, calls))
+            reading = asyncio.create_task(self._judge(request, turn, watch, None, calls, purse))
 
         async def judge(draft: str | None, made: Sequence[ModelCall]) -> Watch:
             found = None
             if reading is not None:
                 found = await reading
             elif watch.links and (watch.judgement is None or (draft is not None and of_answer)):
-                found = await self._judge(request, turn, watch, draft, calls)
+                found = await self._judge(request, turn, watch, draft, calls, purse)
             return watch.fires(
                 _known(watch, found), sum((call.cost or Decimal(0) for call in (*made, *calls)), Decimal(0))
             )
@@ -162,7 +162,13 @@ class Escalating:
                 await asyncio.wait([reading])
 
     async def _judge(
-        self, request: ThinkRequest, turn: Turn, watch: Watch, draft: str | None, calls: list[ModelCall]
+        self,
+        request: ThinkRequest,
+        turn: Turn,
+        watch: Watch,
+        draft: str | None,
+        calls: list[ModelCall],
+        purse: Purse | None,
     ) -> Judgement | None:
         """None where no judge can be understood."""
         topics = rules.topics(watch.rules)
@@ -171,7 +177,7 @@ class Escalating:
         )
         try:
             answer = await models.ask(
-                self._model, watch.links, lambda _: prompt, self._cooldowns, calls.append, JUDGE_SECONDS
+                self._model, watch.links, lambda _: prompt, self._cooldowns, calls.append, JUDGE_SECONDS, purse=purse
             )
         except ModelsUnavailable:
             found = None

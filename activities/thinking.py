@@ -20,7 +20,9 @@ from activities.recalling import LONGEST_QUESTION, Recalling
 from activities.scoping import Scoping
 from activities.status import thinking_shown
 from activities.streaming import Live, Streaming
+from activities.unpaid import Unpaid, put_off
 from konstruct import approvals, audit, conversations, models, notices, prompting, usage, window, withdrawing
+from konstruct.budgets import holding
 from konstruct.contracts.conversation import (
     AbandonRequest,
     AdmitRequest,
@@ -32,7 +34,7 @@ from konstruct.contracts.handoffs import OwnerState
 from konstruct.conversations import HandedOff, Turn
 from konstruct.db import Database
 from konstruct.employees import Caps
-from konstruct.errors import ModelsUnavailable
+from konstruct.errors import ModelsUnavailable, OverBudget
 from konstruct.file_ports import FileStore
 from konstruct.files import keeping
 from konstruct.knowledge.citing import Source, cite
@@ -88,6 +90,7 @@ class Thinking:
         self._looking = Looking(database, vault, files)
         self._streaming = Streaming(database, vault, streamers)
         self._escalating = Escalating(vault, model, cooldowns)
+        self._unpaid = Unpaid(settings, database, vault)
 
     @activity.defn(name="think")
     async def think(self, request: ThinkRequest) -> Thought:
@@ -111,7 +114,7 @@ class Thinking:
             async with self._streaming.live(request, turn, begun.steps, may_stream=begun.may_stream) as live:
                 async with (
                     thinking_shown(self._messengers[turn.account.kind], turn.account, turn.thread) as status,
-                    self._escalating.beside(request, turn, begun.watch, judge_calls) as judge,
+                    self._escalating.beside(request, turn, begun.watch, judge_calls, begun.purse) as judge,
                 ):
                     recalled = await self._recalling.recall(request, turn)
                     answer, watch = await self._answer(request, begun, recalled, calls, judge, live)
@@ -152,7 +155,7 @@ class Thinking:
                 return Thought("files")
             if turn.awaits_files:
                 await keeping.give_up(session, request.conversation_id)
-            await self._end_before(session, request, turn)
+            await withdrawing.end_before(session, turn, request.turn_id)
             begun = await self._prepare(session, request, turn)
             if begun.watch.fired is not None:
                 await self._escalating.keep(session, request, begun.watch)
@@ -161,14 +164,6 @@ class Thinking:
         if turn.window is not None and (copy := window.dump(turn.window)) is not None:
             await self._windows.put(*where, copy)
         return replace(begun, pictures=await self._looking.look(request.tenant_id, turn))
-
-    async def _end_before(self, session: AsyncSession, request: ThinkRequest, turn: Turn) -> None:
-        """A turn that this one takes over before it was answered: what it asked for is asked for anew, if at all."""
-        before = turn.before
-        if before is None or before == request.turn_id or not (turn.employee.tools or turn.employee.escalation):
-            return
-        if not await conversations.stored_reply(session, before):
-            await withdrawing.cancel_turn(session, before, by="a newer message")
 
     async def _prepare(self, session: AsyncSession, request: ThinkRequest, turn: Turn) -> Begun:
         toolbox = await registry.toolbox(session, turn.employee) if turn.employee.tools else {}
@@ -183,7 +178,8 @@ class Thinking:
             caps, spent = Caps.of(turn.employee), await usage.spent(session, request.turn_id)
             may_call &= request.step < caps.steps and spent < caps.cost and not proposing.is_stuck(steps)
         watch, seen = rehearsing.watched(turn, watch, steps), rehearsing.begin(turn, request)
-        return Begun(turn, toolbox, watch, chain, steps, may_call, released, seen=seen)
+        purse = holding.purse(self._database, request.tenant_id, turn.employee.employee_id, turn.budgets)
+        return Begun(turn, toolbox, watch, chain, steps, may_call, released, seen=seen, purse=purse)
 
     async def _passages(self, request: ThinkRequest, begun: Begun) -> list[Source]:
         """Looked for beforehand where the model at hand cannot call a tool to do so."""
@@ -214,7 +210,7 @@ class Thinking:
             else:
                 thought, outcome = await self._finish(session, request, begun, answer)
             turn = begun.turn
-            if outcome != "turn.superseded":
+            if outcome not in ("turn.superseded", "turn.put_off"):
                 await self._escalating.keep(session, request, begun.watch)
             await rehearsing.keep(session, self._vault, request, begun, recalled, answer)
             usage.record(session, turn.employee, request.conversation_id, request.turn_id, calls)
@@ -248,12 +244,14 @@ class Thinking:
         texts = [*begun.released, HELD_BACK if begun.watch.holds_back else answer.text]
         parts = [part for text in texts if text for part in self._messengers[turn.account.kind].split(text)]
         # Without parts it only finds out whether the turn is still this one.
-        stored = [] if begun.watch.hands_off or begun.watch.holds_back else parts
+        stored = [] if begun.watch.hands_off or begun.watch.holds_back or answer.is_put_off else parts
         finished = await conversations.finish_turn(*where, stored, step=request.step, through_seq=turn.asked_seqs[-1])
         await self._streaming.take_over(session, request, finished, parts, answer.shown)
         if finished.outcome != "stored":
             decision = finished.outcome if finished.outcome != "stored_before" else "reply"
             return Thought(decision, finished.reply_ids), "turn.superseded"
+        if answer.is_put_off:
+            return await put_off(session, request, turn), "turn.put_off"
         is_foreign = answer.turned_down is not None
         await self._scoping.offer_person(session, request.conversation_id, turn, finished.reply_ids, always=is_foreign)
         reply_ids = finished.reply_ids
@@ -313,14 +311,22 @@ class Thinking:
     ) -> tuple[Answered, Watch]:
         if begun.released and not begun.turn.asked:
             return Answered("", ""), begun.watch
+
+        async def ask(begun: Begun) -> Answered:
+            return await self._ask(begun, recalled, await self._passages(request, begun), calls, live)
+
         try:
-            answer = await self._ask(begun, recalled, await self._passages(request, begun), calls, live)
-        except ModelsUnavailable:
+            answer = await ask(begun)
+        except ModelsUnavailable as error:
             # People can come all the same, where a rule says so.
             watch = await judge(None, calls)
-            if not watch.hands_off:
+            if watch.hands_off:
+                return Answered("", ""), watch
+            if not isinstance(error, OverBudget):
                 raise
-            return Answered("", ""), watch
+            answer, watch = await self._unpaid.instead(request, begun, watch, ask)
+            if watch.hands_off or answer.is_put_off:
+                return answer, watch
         return answer, await judge(None if answer.calls else answer.text, calls)
 
     async def _ask(
@@ -353,6 +359,7 @@ class Thinking:
             tools=specs,
             may_call=begun.may_call,
             hear=live.hear,
+            purse=begun.purse,
         )
         shown = await live.finish()
         if answer.tool_calls and begun.may_call:

@@ -9,9 +9,9 @@ States of an outbound message: ``pending``, ``sending`` (the channel may have it
 All functions that change a conversation lock its row first.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from sqlalchemy import DateTime, Uuid, and_, bindparam, case, exists, func, or_, update
@@ -81,6 +81,8 @@ class Turn:
     rehearsal: Rehearsal | None = None
     """What is tried out here, if it is no contact that is answered."""
     time_zone: str = "UTC"
+    budgets: Mapping[str, Any] = field(default_factory=dict)
+    """As the tenant keeps them: see ``konstruct.budgets``."""
     before: UUID | None = field(default=None, compare=False)
     """The turn that was the conversation's until now: an earlier one, or this one."""
 
@@ -232,6 +234,7 @@ async def begin_turn(
         tenant_name=found.tenant.name,
         tenant_models=tuple(found.tenant.models),
         time_zone=found.tenant.time_zone,
+        budgets=found.tenant.budgets,
         employee=found.employee,
         account=found.account,
         thread=found.thread,

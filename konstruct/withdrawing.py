@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from konstruct import audit, streams
-from konstruct.conversations import changed
+from konstruct.conversations import Turn, changed, stored_reply
 from konstruct.tables import Approval, Consult, Conversation, Handoff, Message, ToolCall
 from konstruct.tables.base import utc_now
 
@@ -45,6 +45,15 @@ async def abandon(session: AsyncSession, conversation_id: UUID, message_ids: Seq
         messages=[str(message_id) for message_id in message_ids],
     )
     return turn_ids
+
+
+async def end_before(session: AsyncSession, turn: Turn, turn_id: UUID) -> None:
+    """A turn that this one takes over before it was answered: what it asked for is asked for anew, if at all."""
+    before = turn.before
+    if before is None or before == turn_id or not (turn.employee.tools or turn.employee.escalation):
+        return
+    if not await stored_reply(session, before):
+        await cancel_turn(session, before, by="a newer message")
 
 
 async def withdraw(session: AsyncSession, contact_ids: Sequence[UUID]) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from konstruct import tenant_settings
+from konstruct import tenant_settings, unsettled
 from konstruct.connecting import overview
 from konstruct.errors import Mistakes
 from konstruct.reports import periods
@@ -162,7 +162,10 @@ async def change(session: AsyncSession, tenant_id: UUID, values: Mapping[str, st
     business = amounts.pop(BUSINESS, None)
     employees = {name.removeprefix("employees."): amount for name, amount in amounts.items()}
     kept = Budgets(business, employees, cast(WhenSpent, chosen))
-    return tenant_settings.put(session, tenant, {"budgets": kept.content()}, actor=actor)
+    changed = tenant_settings.put(session, tenant, {"budgets": kept.content()}, actor=actor)
+    if changed:
+        await unsettled.take_up(session)
+    return changed
 
 
 def _dollars(written: str) -> Decimal:

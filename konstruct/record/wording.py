@@ -30,6 +30,7 @@ _TURNS: Final[Mapping[str, str]] = {
     "turn.held_back": "The answer waits for a person's yes",
     "turn.away": "It is outside of the employee's hours: its away reply was sent",
     "turn.out_of_scope": "Turned down without a model, as what the connection is not for",
+    "turn.put_off": "Put off, since the month's budget for models is used up",
     "turn.delayed": "No model answered: it is tried again, later each time",
     "turn.stopped": "A person stopped the turn",
     "turn.failed": "No answer could be given for too long",

@@ -10,8 +10,8 @@ from konstruct.budgets import holding
 from konstruct.errors import ModelsUnavailable, OverBudget
 from konstruct.inbox import Accepted
 from konstruct.tables import BudgetHold, BudgetMonth, Tenant
-from tests.konstruct.budgets.months import NOW, hold, holds, ledger, pay, plan, purse, spent
 from tests.support.crowds import statements
+from tests.support.months import NOW, hold, holds, ledger, pay, plan, purse, spent
 from tests.support.office import Office, hire
 
 

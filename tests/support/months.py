@@ -16,6 +16,7 @@ from konstruct.inbox import Accepted
 from konstruct.models import ModelCall
 from konstruct.ports import Held
 from konstruct.tables import BudgetHold, BudgetMonth, Tenant, Usage
+from konstruct.tables.base import utc_now
 from tests.support.office import Office
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
@@ -57,6 +58,12 @@ async def pay(
     async with office.session() as session:
         employee = await employees.serving(session, asked.conversation_id)
         usage.record(session, employee, asked.conversation_id, new_id(), [call])
+
+
+async def spend_all(office: Office, asked: Accepted, **budgets: str) -> None:
+    """Of this month's budget a millionth of a dollar is left."""
+    await plan(office, **({"business": "5"} | budgets))
+    await pay(office, asked, "4.999999", at=utc_now())
 
 
 async def spent(office: Office) -> Mapping[str, Decimal]:
