@@ -296,6 +296,10 @@ async def test_a_test_clock_moves_its_own_customers_alone(stripe: StripeDouble) 
     assert (await client.v1.test_helpers.test_clocks.retrieve_async(clock.id)).status == "ready"
     assert len(stripe.all("invoice", customer=customer.id)) == 2
     assert len(stripe.all("invoice", customer=other["customer"])) == 1
+    for _ in range(2):
+        await client.v1.customers.create_async({"test_clock": clock.id})
+    with pytest.raises(sdk.InvalidRequestError, match="at most 3 customers"):
+        await client.v1.customers.create_async({"test_clock": clock.id})
     for wrong in (ends, ends + 100 * DAY):
         with pytest.raises(sdk.InvalidRequestError):
             await client.v1.test_helpers.test_clocks.advance_async(clock.id, {"frozen_time": wrong})

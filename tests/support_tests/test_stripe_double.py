@@ -172,6 +172,8 @@ async def test_expansion_goes_where_there_is_something(stripe: StripeDouble) -> 
     assert found.default_payment_method.card.last4 == "4242"  # type: ignore[union-attr]
     listed = await client.v1.subscriptions.list_async({"customer": held["customer"], "expand": ["data.latest_invoice"]})
     assert listed.data[0].latest_invoice.amount_paid == 4900  # type: ignore[union-attr]
+    with pytest.raises(sdk.InvalidRequestError, match="more than 4 levels"):
+        await client.v1.subscriptions.list_async({"expand": ["data.items.data.price.product"]})
     with pytest.raises(sdk.InvalidRequestError, match="cannot be expanded"):
         await client.v1.subscriptions.retrieve_async(held["id"], {"expand": ["nothing"]})
 
