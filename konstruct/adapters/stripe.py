@@ -1,8 +1,9 @@
 """``billing_ports.Payments`` over Stripe's own SDK. Amounts stay the integers that they are there."""
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 from uuid import UUID
 
 import stripe
@@ -34,6 +35,22 @@ CONFIGURATION: Final = ("konstruct", "plans")
 _PAGE: Final = 100
 
 
+P = ParamSpec("P")
+T = TypeVar("T")
+Method = Callable[Concatenate["StripePayments", P], Coroutine[Any, Any, T]]
+
+
+def _translated(method: Method[P, T]) -> Method[P, T]:
+    """What is read from an answer that is none of Stripe's fails as the call would."""
+
+    @functools.wraps(method)
+    async def call(self: "StripePayments", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        async with self._calls.translated():
+            return await method(self, *args, **kwargs)
+
+    return call
+
+
 class StripePayments:
     """Every method says what it asks for in Stripe's own words; what may be done twice without harm is said as well."""
 
@@ -44,6 +61,7 @@ class StripePayments:
     async def close(self) -> None:
         await self._calls.close()
 
+    @_translated
     async def make_customer(self, tenant_id: UUID, name: str, email: str, *, attempt: str) -> str:
         """One too many has no subscription, and costs nothing."""
         params: stripe.params.CustomerCreateParams = {
@@ -54,6 +72,7 @@ class StripePayments:
         made = await self._calls.made(attempt, params, lambda options: self._v1.customers.create_async(params, options))
         return made.id
 
+    @_translated
     async def open_checkout(
         self,
         customer_id: str,
@@ -88,6 +107,7 @@ class StripePayments:
             raise PaymentsRefused("Stripe opened no page to pay at. Try again.", "no_page")
         return Hosted(made.id, made.url)
 
+    @_translated
     async def close_checkout(self, session_id: str) -> None:
         if (await self._session(session_id))["status"] != "open":
             return
@@ -102,6 +122,7 @@ class StripePayments:
             if (await self._session(session_id))["status"] == "open":
                 raise
 
+    @_translated
     async def checkout(self, session_id: str) -> CheckoutFacts:
         found = await self._session(session_id)
         customer = facts.id_of(found.get("customer"))
@@ -110,14 +131,14 @@ class StripePayments:
     async def _session(self, session_id: str) -> Json:
         return (await self._calls.asked(self._v1.checkout.sessions.retrieve_async(session_id))).to_dict()
 
+    @_translated
     async def look(self, customer_id: str) -> CustomerFacts:
         # Nothing of it is expanded: one that was deleted has nothing to expand.
         customer = (await self._calls.asked(self._v1.customers.retrieve_async(customer_id))).to_dict()
         if customer.get("deleted"):
             return CustomerFacts(is_deleted=True, subscription=None, others=(), had_trial=False)
         ordered = facts.counting(await self._subscriptions(customer_id))
-        async with self._calls.translated():
-            chosen = await self._facts(ordered[0], customer) if ordered else None
+        chosen = await self._facts(ordered[0], customer) if ordered else None
         return CustomerFacts(
             is_deleted=False,
             subscription=chosen,
@@ -126,16 +147,15 @@ class StripePayments:
         )
 
     async def _subscriptions(self, customer_id: str) -> list[Json]:
-        async with self._calls.translated():
-            page = await self._v1.subscriptions.list_async(
-                {
-                    "customer": customer_id,
-                    "status": "all",
-                    "limit": _PAGE,
-                    "expand": ["data.latest_invoice", "data.default_payment_method", "data.schedule"],
-                }
-            )
-            return [each.to_dict() async for each in page.auto_paging_iter()]
+        page = await self._v1.subscriptions.list_async(
+            {
+                "customer": customer_id,
+                "status": "all",
+                "limit": _PAGE,
+                "expand": ["data.latest_invoice", "data.default_payment_method", "data.schedule"],
+            }
+        )
+        return [each.to_dict() async for each in page.auto_paging_iter()]
 
     async def _facts(self, found: Json, customer: Json) -> SubscriptionFacts:
         change, unpaid = facts.coming(found), None
@@ -162,6 +182,7 @@ class StripePayments:
             held = (await self._v1.payment_methods.retrieve_async(held)).to_dict()
         return held.get("card") if isinstance(held, Mapping) else None
 
+    @_translated
     async def preview_change(self, subscription_id: str, lookup_key: str, at: datetime) -> Preview:
         """What waits for the period's end costs nothing before, and neither does a change within a trial: ``at`` is
         then when it is made."""
@@ -188,6 +209,7 @@ class StripePayments:
         invoice = await self._calls.asked(self._v1.invoices.create_preview_async(params))
         return facts.preview(invoice.to_dict(), at)
 
+    @_translated
     async def next_invoice(self, subscription_id: str) -> Preview | None:
         found = await self._subscription(subscription_id)
         if found["status"] not in facts.LIVE:
@@ -201,6 +223,7 @@ class StripePayments:
         ends = min(item["current_period_end"] for item in found["items"]["data"])
         return facts.preview(invoice.to_dict(), facts.certain(ends))
 
+    @_translated
     async def open_portal(self, customer_id: str, *, return_url: str, flow: Flow | None, attempt: str) -> Hosted:
         params: PortalParams = {
             "customer": customer_id,
@@ -216,11 +239,10 @@ class StripePayments:
 
     async def _configuration(self) -> str:
         name, value = CONFIGURATION
-        async with self._calls.translated():
-            page = await self._v1.billing_portal.configurations.list_async({"active": True, "limit": _PAGE})
-            async for each in page.auto_paging_iter():
-                if (each.to_dict().get("metadata") or {}).get(name) == value:
-                    return each.id
+        page = await self._v1.billing_portal.configurations.list_async({"active": True, "limit": _PAGE})
+        async for each in page.auto_paging_iter():
+            if (each.to_dict().get("metadata") or {}).get(name) == value:
+                return each.id
         raise PaymentsRefused(
             "Stripe's portal is not set up for this deployment yet: run `konstruct billing sync`.", "no_configuration"
         )
@@ -249,6 +271,7 @@ class StripePayments:
                 raise ValueError(f"A flow of this kind needs more: {flow}")
         return then
 
+    @_translated
     async def resume(self, subscription_id: str, *, attempt: str) -> None:
         """Done twice, it changes nothing the second time."""
         found = await self._subscription(subscription_id, expand="schedule")
@@ -275,12 +298,12 @@ class StripePayments:
             lambda options: self._v1.subscriptions.update_async(subscription_id, change, options),
         )
 
+    @_translated
     async def invoices(self, customer_id: str, *, at_most: int = 24) -> list[InvoiceFacts]:
         page = await self._calls.asked(
             self._v1.invoices.list_async({"customer": customer_id, "limit": min(at_most, _PAGE)})
         )
-        async with self._calls.translated():
-            return [facts.invoice_facts(each.to_dict()) for each in page.data]
+        return [facts.invoice_facts(each.to_dict()) for each in page.data]
 
     async def meter(self, event_name: str, customer_id: str, value: int, *, identifier: UUID, at: datetime) -> None:
         """Stripe knows an identifier again for at least a day, and takes moments of the last 35 days."""

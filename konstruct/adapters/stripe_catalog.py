@@ -19,7 +19,7 @@ from stripe.params.billing_portal import ConfigurationCreateParams
 from konstruct.adapters.stripe import CONFIGURATION
 from konstruct.adapters.stripe_calls import StripeCalls
 from konstruct.adapters.stripe_facts import KEPT_LOOKUP_KEY, Json, id_of
-from konstruct.billing.plans import Plan
+from konstruct.billing.plans import EVERY, Plan
 from konstruct.errors import PaymentsRefused
 
 _CONTENT: Final = "konstruct_content"
@@ -222,7 +222,8 @@ def _prices(plan: Plan) -> list[_Wanted]:
             amount=Decimal(price.amount),
             interval=every,
         )
-        for every, price in plan.prices.items()
+        for every in EVERY
+        if (price := plan.prices.get(every)) is not None
     ]
     if plan.metered is not None:
         found.append(

@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
 
 from konstruct import audit
 from konstruct.billing import plans, subscriptions
@@ -16,10 +18,14 @@ from konstruct.tables.base import utc_now
 
 async def enroll(session: AsyncSession, tenant_id: UUID, *, actor: str) -> bool:
     """From now on it has a plan, at first the free one, and its limits. False where it had one."""
-    if await subscriptions.locked(session) is not None:
+    made = await session.scalar(
+        insert(BillingAccount)
+        .values(tenant_id=tenant_id, overrides={}, detail={}, created_at=utc_now())
+        .on_conflict_do_nothing()
+        .returning(col(BillingAccount.tenant_id))
+    )
+    if made is None:
         return False
-    session.add(BillingAccount(tenant_id=tenant_id, created_at=utc_now()))
-    await session.flush()
     audit.record(session, tenant_id=tenant_id, actor=actor, action="billing.enrolled")
     return True
 

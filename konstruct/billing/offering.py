@@ -32,6 +32,7 @@ def shown(offered: list[Plan]) -> str:
     for plan in offered:
         found = plan.model_dump(mode="json", exclude={"key"})
         found["features"] = sorted(found["features"])
+        found["prices"] = {every: found["prices"][every] for every in plans.EVERY if every in found["prices"]}
         content[plan.key] = found
     out = io.StringIO()
     yaml = YAML()

@@ -12,6 +12,7 @@ from konstruct.errors import BadInput
 from konstruct.tables import PlanRow
 
 Every = Literal["month", "year"]
+EVERY: Final[tuple[Every, ...]] = get_args(Every)
 Limit = Literal["employees", "connections", "messages", "seats", "knowledge_mb", "retention_days"]
 LIMITS: Final[tuple[Limit, ...]] = get_args(Limit)
 Feature = Literal["whatsapp", "tools", "own_keys", "api", "audit_export"]

@@ -84,7 +84,7 @@ class Keys:
         """
         if len(key) > _LONGEST_KEY:
             raise Refusal("Idempotency keys are at most 255 characters long.", is_before_execution=True)
-        asked = json.dumps([method, path, params], sort_keys=True)
+        asked = json.dumps([method, path, params], sort_keys=True, default=str)
         held = self.kept.get(key)
         if held is None or held.since <= now - _KEPT_SECONDS:
             self.kept[key] = Kept(asked, now)
