@@ -16,6 +16,7 @@ from temporalio.client import WorkflowHistory
 from temporalio.testing import WorkflowEnvironment
 
 from konstruct.contracts.conversation import Delivered, Thought
+from tests.workflows import looks
 from tests.workflows.conftest import Conversation, Stage, playing
 from tests.workflows.states import STATES
 from workflows import policies
@@ -115,6 +116,12 @@ async def _record_scenes(names: set[str]) -> None:
                 await scene(conversation, stage)
                 await conversation.handle.result()
                 _keep(scene.__name__, await conversation.first_run.fetch_history())
+        for of_stripe in looks.SCENES:
+            if of_stripe.__name__ not in names:
+                continue
+            async with looks.looking(environment, looks.Looks()) as subscription:
+                looked = await of_stripe(subscription)
+                _keep(of_stripe.__name__, await looked.fetch_history())
 
 
 async def _record_states(names: set[str]) -> None:
@@ -143,6 +150,6 @@ async def main(names: set[str]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(set(sys.argv[1:]) or {recorded.__name__ for recorded in (*SCENES, *STATES)}))
+    asyncio.run(main(set(sys.argv[1:]) or {recorded.__name__ for recorded in (*SCENES, *looks.SCENES, *STATES)}))
     # Without the interpreter's clean-up, in which Temporal's threads can abort a finished process.
     os._exit(0)
