@@ -24,7 +24,7 @@ create function hold_of_budget(
         select of_tenant, s.scope, of_month, since, until, coalesce((select sum(u.cost) from usage u
             where u.tenant_id = of_tenant and u.created_at >= since and u.created_at < until
               and (s.scope = 'business' or u.employee_id = of_employee)), 0)
-          from unnest(scopes) s(scope)
+          from unnest(scopes) s(scope) order by s.scope -- As rows are locked everywhere: else two would wait for each other.
         on conflict (tenant_id, scope, month) do update
           set begins = excluded.begins, ends = excluded.ends, spent = excluded.spent
           where budget_months.begins <> excluded.begins or budget_months.ends <> excluded.ends;
