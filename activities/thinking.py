@@ -17,6 +17,7 @@ from activities.librarian import Librarian
 from activities.locating import Locator
 from activities.looking import Looking
 from activities.recalling import LONGEST_QUESTION, Recalling
+from activities.resting import left_to_people
 from activities.scoping import Scoping
 from activities.status import thinking_shown
 from activities.streaming import Live, Streaming
@@ -161,6 +162,8 @@ class Thinking:
                 await self._escalating.keep(session, request, begun.watch)
                 await rehearsing.keep(session, self._vault, request, begun)
                 return await self._escalating.hand_off(session, request, turn, begun.watch.fired)
+            if (rested := await left_to_people(session, request, begun)) is not None:
+                return rested
         if turn.window is not None and (copy := window.dump(turn.window)) is not None:
             await self._windows.put(*where, copy)
         return replace(begun, pictures=await self._looking.look(request.tenant_id, turn))

@@ -29,6 +29,7 @@ from konstruct.messages import latest_said, outgoing_reply
 from konstruct.ports import ChannelAccount, Thread
 from konstruct.said import Said
 from konstruct.tables import (
+    BillingAccount,
     Connection,
     Contact,
     ContactKey,
@@ -83,6 +84,8 @@ class Turn:
     time_zone: str = "UTC"
     budgets: Mapping[str, Any] = field(default_factory=dict)
     """As the tenant keeps them: see ``konstruct.budgets``."""
+    plan: BillingAccount | None = field(default=None, compare=False)
+    """By which it is known whether it may be answered; None where nothing limits that."""
     before: UUID | None = field(default=None, compare=False)
     """The turn that was the conversation's until now: an earlier one, or this one."""
 
@@ -173,12 +176,13 @@ _LOCKED = (
 )
 _WHEREABOUTS = (
     select(Conversation, Tenant, EmployeeVersion, Connection)
-    .add_columns(col(Contact.external_id), Rehearsal)
+    .add_columns(col(Contact.external_id), Rehearsal, BillingAccount)
     .select_from(Conversation)
     .join(Tenant, col(Tenant.id) == col(Conversation.tenant_id))
     .join(Employee, col(Employee.id) == col(Conversation.employee_id))
     .outerjoin(EmployeeVersion, employees.IS_PUBLISHED)
     .outerjoin(Rehearsal, employees.IS_REHEARSED)
+    .outerjoin(BillingAccount, col(BillingAccount.tenant_id) == col(Conversation.tenant_id))
     .join(Connection, col(Connection.id) == col(Conversation.connection_id))
     .join(Contact, col(Contact.id) == col(Conversation.contact_id))
     .where(col(Conversation.id) == bindparam("conversation_id"))
@@ -235,6 +239,7 @@ async def begin_turn(
         tenant_models=tuple(found.tenant.models),
         time_zone=found.tenant.time_zone,
         budgets=found.tenant.budgets,
+        plan=found.plan,
         employee=found.employee,
         account=found.account,
         thread=found.thread,
@@ -370,6 +375,8 @@ class Whereabouts:
     account: ChannelAccount
     thread: Thread
     rehearsal: Rehearsal | None = None
+    plan: BillingAccount | None = None
+    """What the tenant pays for; None where it is not billed."""
 
 
 async def whereabouts(session: AsyncSession, vault: Vault, conversation_id: UUID) -> Whereabouts:
@@ -377,13 +384,14 @@ async def whereabouts(session: AsyncSession, vault: Vault, conversation_id: UUID
     row = (await session.execute(_WHEREABOUTS, {"conversation_id": conversation_id})).one_or_none()
     if row is None:
         raise NotFound("There is no such conversation.")
-    conversation, tenant, published, connection, contact_external_id, rehearsal = row
+    conversation, tenant, published, connection, contact_external_id, rehearsal, account = row
     latest = await latest_said(session, conversation_id) if CHANNELS[connection.kind].reply_window else ""
     return Whereabouts(
         conversation=conversation,
         tenant=tenant,
         employee=employees.answering(published, rehearsal),
         rehearsal=rehearsal,
+        plan=account,
         account=await unsealed(session, vault, connection),
         thread=Thread(conversation.channel, conversation.root, contact_external_id, latest),
     )

@@ -12,6 +12,7 @@ from sqlmodel import col, select
 
 from konstruct import aliases, audit, connections, consent, limits, memory, messages, naming, reply_window
 from konstruct.aliases import Names
+from konstruct.billing import asking
 from konstruct.connections import ConnectionRef
 from konstruct.db import Database
 from konstruct.errors import Unavailable
@@ -22,6 +23,7 @@ from konstruct.satisfaction import answering
 from konstruct.scope import sentences
 from konstruct.scope.stopping import opts_out
 from konstruct.tables import (
+    BillingAccount,
     Connection,
     Contact,
     ContactKey,
@@ -30,7 +32,7 @@ from konstruct.tables import (
     Tenant,
 )
 from konstruct.tables.base import utc_now
-from konstruct.vault import ContactCipher, Vault
+from konstruct.vault import Vault
 
 REMEMBER_AFTER = timedelta(seconds=2)
 """What was said is remembered this long after it was settled, along with what else was said until then."""
@@ -44,7 +46,11 @@ class _RenamedMeanwhile(Exception):
 
 
 # Statements of every message are built once: building one takes longer than running it.
-_LIMITS = select(Tenant.limits).where(col(Tenant.id) == bindparam("tenant_id"))
+_LIMITS = (
+    select(col(Tenant.limits), col(Tenant.time_zone), col(BillingAccount.tenant_id).is_not(None))
+    .outerjoin(BillingAccount, col(BillingAccount.tenant_id) == col(Tenant.id))
+    .where(col(Tenant.id) == bindparam("tenant_id"))
+)
 _REPEATED = (
     select(Message.id)
     .where(col(Message.connection_id) == bindparam("connection_id"))
@@ -145,7 +151,9 @@ async def accept(
         Unavailable: the database does not answer; nothing was kept, and the sender must send again.
     """
     async with database.tenant_session(connection.tenant_id) as session:
-        configured = (await session.execute(_LIMITS, {"tenant_id": connection.tenant_id})).scalar_one()
+        of_tenant = await session.execute(_LIMITS, {"tenant_id": connection.tenant_id})
+        configured, time_zone, is_billed = of_tenant.one()
+    counts_in = time_zone if is_billed and not inbound.is_rehearsal else None
     of_whom = (connection.tenant_id, connection.connection_id, inbound.contact_external_id)
     buckets = limits.buckets(configured, *of_whom, is_rehearsal=inbound.is_rehearsal)
     verdict = await limiter.check(f"{connection.connection_id}:{inbound.external_id}", buckets)
@@ -153,7 +161,7 @@ async def accept(
     for _ in range(RENAMED_AT_MOST):
         with suppress(_RenamedMeanwhile):
             async with database.tenant_session(connection.tenant_id) as session:
-                return await _store(session, vault, connection, inbound, verdict, limit_of)
+                return await _store(session, vault, connection, inbound, verdict, limit_of, counts_in)
     raise Unavailable("The contact is being renamed; the message may come again.")
 
 
@@ -164,7 +172,9 @@ async def _store(
     inbound: Inbound,
     verdict: Verdict,
     limit_of: dict[str, Limit],
+    counts_in: str | None,
 ) -> Accepted:
+    """``counts_in``: in whose months the plan counts what employees are asked; None where nothing counts it."""
     if inbound.names is None:
         contact_id = await _contact(session, connection, inbound.contact_external_id)
     else:
@@ -190,7 +200,7 @@ async def _store(
         if wrapped
         else await vault.cipher(session, connection.tenant_id, contact_id)
     )
-    await _name(session, vault, cipher, connection, inbound, *of_name)
+    await naming.hear(session, vault, connection.tenant_id, cipher, inbound.name, *of_name, can_ask=inbound.tells_name)
     message_id, now = new_id(), utc_now()
     said_at = min(inbound.sent_at or now, now)
     conversation.contact_said_at = max(conversation.contact_said_at or said_at, said_at)
@@ -233,6 +243,7 @@ async def _store(
         notice = _refuse(session, conversation, message, verdict, limit_of)
     if notice is not None:
         session.add(notice)
+    await asking.count(session, message, counts_in, now)
     notice_id = notice.id if notice is not None else rated.thanks_id if rated is not None else None
     return Accepted(
         ConversationId(conversation.id),
@@ -243,23 +254,6 @@ async def _store(
         handoff_id=conversation.handoff_id if is_passed and rated is None else None,
         released_ids=tuple(MessageId(each) for each in released),
     )
-
-
-async def _name(
-    session: AsyncSession,
-    vault: Vault,
-    cipher: ContactCipher,
-    connection: ConnectionRef,
-    inbound: Inbound,
-    sealed_name: bytes | None,
-    named_at: datetime | None,
-    name_due_at: datetime | None,
-) -> None:
-    """Takes down who they say they are, where that is new, or has the channel asked."""
-    if inbound.tells_name and naming.is_to_be_asked(named_at, name_due_at):
-        await naming.want(session, cipher.contact_id)
-    elif not naming.is_known(cipher, cipher.contact_id, sealed_name, inbound.name):
-        await naming.learn(session, vault, connection.tenant_id, cipher, inbound.name)
 
 
 async def _heed(

@@ -127,6 +127,25 @@ async def find(
     return list(dict.fromkeys(found))[:at_most]
 
 
+async def hear(
+    session: AsyncSession,
+    vault: Vault,
+    tenant_id: UUID,
+    cipher: ContactCipher,
+    given: str,
+    sealed_name: bytes | None,
+    named_at: datetime | None,
+    name_due_at: datetime | None,
+    *,
+    can_ask: bool,
+) -> None:
+    """Takes down what came along with a message of theirs, where that is new, or has the channel asked."""
+    if can_ask and is_to_be_asked(named_at, name_due_at):
+        await want(session, cipher.contact_id)
+    elif not is_known(cipher, cipher.contact_id, sealed_name, given):
+        await learn(session, vault, tenant_id, cipher, given)
+
+
 def is_known(cipher: ContactCipher, contact_id: UUID, sealed_name: bytes | None, given: str) -> bool:
     """Whether the name that came along is the one that is kept already, or none."""
     cleaned = clean(given)

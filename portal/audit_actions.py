@@ -174,6 +174,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "turn.held_back": "held an answer back",
     "turn.out_of_scope": "turned down what it is not for",
     "turn.put_off": "puts an answer off, as the budget is used up",
+    "turn.rested": "left it to people, for the plan includes no more",
     "turn.stopped": "stopped an answer",
     "turn.superseded": "left an answer, for more was said",
     "turn.used_tools": "used tools",

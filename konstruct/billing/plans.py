@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Mapping
-from typing import Annotated, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -119,5 +119,10 @@ def of_price(plans: list[Plan], lookup_key: str | None) -> tuple[Plan, Every] | 
     return None
 
 
+def of_row(key: str, name: str, content: Mapping[str, Any]) -> Plan:
+    """As it is stored."""
+    return Plan.model_validate({"key": key, "name": name, **content})
+
+
 def _plan(row: PlanRow) -> Plan:
-    return Plan.model_validate({"key": row.key, "name": row.name, **row.content})
+    return of_row(row.key, row.name, row.content)

@@ -29,6 +29,7 @@ _TURNS: Final[Mapping[str, str]] = {
     "turn.handed_off": "The turn ended with the hand-off",
     "turn.held_back": "The answer waits for a person's yes",
     "turn.away": "It is outside of the employee's hours: its away reply was sent",
+    "turn.rested": "Left to people: the plan includes no more",
     "turn.out_of_scope": "Turned down without a model, as what the connection is not for",
     "turn.put_off": "Put off, since the month's budget for models is used up",
     "turn.delayed": "No model answered: it is tried again, later each time",
