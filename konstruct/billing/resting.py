@@ -19,6 +19,7 @@ from konstruct.billing.allowances import IS_ACCOUNT, IS_EMPLOYED
 from konstruct.billing.asking import OF_MONTH
 from konstruct.billing.entitlements import Entitlement
 from konstruct.billing.plans import FREE
+from konstruct.budgets import alerts
 from konstruct.tables import BillingAccount, Connection, Employee
 from konstruct.tables.base import utc_now
 
@@ -66,7 +67,7 @@ class Resting:
 
 async def why(session: AsyncSession, account: BillingAccount, asked: Asked, now: datetime | None = None) -> Why | None:
     """Why what contacts ask in this turn is left to people; None where it is to be answered. ``account``: of the
-    session's tenant."""
+    session's tenant. Notes, too, where so much of the month's messages is used up that owners are to be told."""
     now = now or utc_now()
     month = allowances.month_of(ZoneInfo(asked.time_zone), now)
     of_turn = {"employee": asked.employee_id, "connection": asked.connection_id, "turn": asked.turn_id}
@@ -75,6 +76,8 @@ async def why(session: AsyncSession, account: BillingAccount, asked: Asked, now:
     found = {key: plans.of_row(key, row["name"], row["content"]) for key, row in facts.plans.items()}
     entitled = entitlements.made(account, found, now)
     limits = entitled.limits
+    if limits.messages is not None:
+        await alerts.cross(session, "plan:messages", month, used=facts.asked or 0, most=limits.messages)
     if facts.kind == "whatsapp" and not _has_numbers(entitled):
         return "whatsapp"
     older = facts.accounts if _has_numbers(entitled) else facts.workspaces

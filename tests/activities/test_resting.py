@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event, update
+from sqlalchemy import event, select, update
 from sqlmodel import col
 
 from activities.thinking import Thinking
@@ -16,7 +16,7 @@ from konstruct.handoffs import owning
 from konstruct.handoffs.owning import Agent
 from konstruct.identity import new_id
 from konstruct.scope.sentences import SENTENCES
-from konstruct.tables import Connection, Employee, Message
+from konstruct.tables import Connection, Employee, Message, ThresholdAlert
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
 from tests.activities.escalations import rule, rules
@@ -85,6 +85,21 @@ async def test_the_contact_hears_it_once_a_day_in_a_conversation_and_people_have
     said = await office.messages("inbound")
     assert {each.state for each in said} == {"passed"}
     assert [each.body for each in said] == ["Hello?", "Anybody?", "And here?", "Tomorrow?"]
+
+
+async def test_that_most_messages_are_used_is_noted_once_each(
+    office: Office, database: Database, thinking: Thinking
+) -> None:
+    await bill(database, office.tenant_id, limits={"messages": 5})
+    noted = []
+    for number in range(7):
+        await Turn(office, thinking, await office.say(root=f"{number}.0")).think()
+        async with office.session() as session:
+            rows = await session.scalars(select(ThresholdAlert).order_by(col(ThresholdAlert.percent)))
+            noted.append([(row.what, row.percent, int(row.used)) for row in rows])
+
+    near, spent = ("plan:messages", 80, 4), ("plan:messages", 100, 5)
+    assert noted == [[], [], [], [near], [near, spent], [near, spent], [near, spent]]
 
 
 async def test_it_is_said_in_the_contacts_language(office: Office, database: Database, thinking: Thinking) -> None:
