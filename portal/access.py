@@ -19,6 +19,7 @@ from starlette.routing import BaseRoute
 from konstruct.accounts import factors, permissions, sessions
 from konstruct.accounts.sessions import Client, Seat, SignedIn
 from konstruct.accounts.team import By
+from konstruct.billing import entitlements
 from konstruct.budgets import alerts
 from konstruct.errors import Misconfigured, NotAllowed, Unauthentic
 from konstruct.identity import TenantId
@@ -139,10 +140,13 @@ async def seated(request: Request, found: SignedIn, seat: Seat, permission: str)
         raise SecondFactorNeeded("This business asks everybody for a second factor.")
     if member.may("inbox.read") and request.method == "GET" and request.headers.get("hx-request") != "true":
         request.state.badges = {"inbox": await services(request).watching.waiting(member.tenant_id)}
-        if member.may("budgets.edit"):
-            async with services(request).database.tenant_session(member.tenant_id) as session:
-                told = await alerts.unseen(session, member.user_id)
-            request.state.badges |= {"usage": told.get("budget", 0), "billing": told.get("plan", 0)}
+    if member.may("billing.read") and request.headers.get("hx-request") != "true":
+        async with services(request).database.tenant_session(member.tenant_id) as session:
+            # Stands on every page, for whoever can put right what it says.
+            request.state.entitled = await entitlements.of(session)
+            told = await alerts.unseen(session, member.user_id) if member.may("budgets.edit") else {}
+        badges = getattr(request.state, "badges", {})
+        request.state.badges = badges | {"usage": told.get("budget", 0), "billing": told.get("plan", 0)}
     if not member.may(permission):
         raise HTTPException(403)
     return member

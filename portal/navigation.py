@@ -46,6 +46,8 @@ class LinkGroup:
     links: Sequence[Link]
 
 
+BILLING: Final = Place("Billing", "billing", "credit-card", "billing.read", jump="b")
+"""Only where a business is billed."""
 TENANT: Final[Sequence[Group]] = (
     Group(
         None,
@@ -78,6 +80,7 @@ TENANT: Final[Sequence[Group]] = (
         "Account",
         (
             Place("Team", "team", "users", "team.read", jump="t"),
+            BILLING,
             Place("Settings", "settings", "settings", "settings.read", jump="s"),
         ),
     ),
@@ -94,13 +97,18 @@ PERSONAL: Final[Sequence[Group]] = (
 )
 
 
-def of_tenant(member: Member, path: str, badges: Mapping[str, int]) -> list[LinkGroup]:
+def of_tenant(member: Member, path: str, badges: Mapping[str, int], *, is_billed: bool) -> list[LinkGroup]:
     """What this member may see, with the place where they are marked. ``badges``: how much waits, by a place's path."""
     base = f"/t/{member.tenant_slug}"
     return _links(
         [
             Group(
-                group.title, [place for place in group.places if not place.permission or member.may(place.permission)]
+                group.title,
+                [
+                    place
+                    for place in group.places
+                    if (not place.permission or member.may(place.permission)) and (is_billed or place != BILLING)
+                ],
             )
             for group in TENANT
         ],

@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from konstruct.tables.base import utc_now
-from portal import navigation, settings_sections
+from portal import billing_words, navigation, settings_sections
 
 MACROS: Final = ("icons", "buttons", "forms", "data", "surfaces", "dialogs", "moving")
 TOAST_COOKIE: Final = "__Host-konstruct-toast"
@@ -34,6 +34,8 @@ class Toast:
     kind: Kind = "success"
     undo: str | None = None
     """A path of the portal's own; the button Undo posts to it, with what is in its query as the form's fields."""
+    see: tuple[str, str] | None = None
+    """What a link in it is called, and the path of the portal's own that it leads to. Not kept over a redirect."""
 
 
 def _static(name: str) -> str:
@@ -165,8 +167,19 @@ def _surroundings(request: Request) -> dict[str, Any]:
     member = getattr(request.state, "member", None)
     person = member or getattr(request.state, "person", None)
     path = request.url.path
+    entitled = getattr(request.state, "entitled", None)
+    is_billed = entitled is not None and entitled.account is not None
     if member is not None:
-        places = navigation.of_tenant(member, path, getattr(request.state, "badges", {}))
+        places = navigation.of_tenant(member, path, getattr(request.state, "badges", {}), is_billed=is_billed)
     else:
         places = navigation.of_person(person, path) if person is not None else []
-    return {"request": request, "person": person, "member": member, "places": places, "errors": {}, "crumbs": ()}
+    notice = billing_words.notice(entitled, utc_now()) if entitled is not None else None
+    return {
+        "request": request,
+        "person": person,
+        "member": member,
+        "places": places,
+        "notice": notice,
+        "errors": {},
+        "crumbs": (),
+    }

@@ -29,6 +29,7 @@ from konstruct.adapters.web import SafeWeb, open_client
 from konstruct.adapters.whatsapp import WhatsAppMessenger
 from konstruct.adapters.whatsapp_accounts import GraphAccounts
 from konstruct.audit.signing import Signatures
+from konstruct.billing_ports import Payments
 from konstruct.budgets import alerts
 from konstruct.db import Database
 from konstruct.errors import Misconfigured
@@ -111,6 +112,11 @@ class Services:
             "whatsapp": WhatsAppMessenger(self.http, self.settings.graph_api_url),
             "console": ConsoleMessenger(),
         }
+
+    @cached_property
+    def payments(self) -> Payments | None:
+        """None where nobody is billed."""
+        return None
 
     @cached_property
     def file_store(self) -> FileStore:

@@ -43,6 +43,8 @@ PERMISSIONS: Final[Mapping[str, frozenset[Role]]] = {
     "keys.edit": _MANAGERS,
     "api_keys.read": _MANAGERS,
     "api_keys.edit": _MANAGERS,
+    "billing.read": _MANAGERS,
+    "billing.edit": _OWNERS,
     "team.read": _EVERYBODY,
     "team.edit": _MANAGERS,
     "team.owners": _OWNERS,
@@ -50,7 +52,7 @@ PERMISSIONS: Final[Mapping[str, frozenset[Role]]] = {
 }
 
 DESCRIPTIONS: Final[Mapping[Role, str]] = {
-    "owner": "Everything, including other owners and deleting the business.",
+    "owner": "Everything, including what is paid for, other owners and deleting the business.",
     "admin": "Employees, channels, settings, keys and the team.",
     "agent": "Takes conversations over from employees; sees how they are set up.",
     "viewer": "Looks, and changes nothing.",

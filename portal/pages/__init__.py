@@ -12,6 +12,7 @@ from portal.pages import (
     approvals,
     audit,
     authenticator,
+    billing,
     channels,
     channels_slack,
     channels_whatsapp,
@@ -75,5 +76,5 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     api.router,
     files.router,
     *(inbox.router, conversations.router, approvals.router, contacts.router),
-    *(knowledge.router, tools.router, reports.router, audit.router),
+    *(knowledge.router, tools.router, reports.router, audit.router, billing.router),
 )

@@ -1,0 +1,103 @@
+"""The page of billing: the plan and its state, what is used, all plans beside each other; and the invoices, from Stripe."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from konstruct.billing import allowances, entitlements, plans
+from konstruct.billing.entitlements import Entitlement
+from konstruct.billing.plans import FREE, Every, Plan
+from konstruct.billing.standing import LIVE
+from konstruct.billing_ports import InvoiceFacts, Preview
+from konstruct.errors import PaymentsRefused, PaymentsUnavailable
+from portal import billing_words
+from portal.access import Member, may
+from portal.rendering import render
+from portal.services import services
+
+router = APIRouter(prefix="/t/{tenant}/billing")
+
+Reader = Annotated[Member, Depends(may("billing.read"))]
+Offer = Literal["current", "upgrade", "downgrade", "every", "trial", "subscribe", "cancel", "talk", "none"]
+
+
+@dataclass(frozen=True)
+class Offered:
+    plan: Plan
+    offer: Offer
+    """What its button does."""
+
+
+@router.get("")
+async def show(request: Request, member: Reader, every: str = "") -> Response:
+    here = services(request)
+    async with here.database.tenant_session(member.tenant_id) as session:
+        entitled = await entitlements.of(session)
+        used = await allowances.of(session, entitled)
+        listed = await plans.listed(session)
+    account = entitled.account
+    chosen: Every = "year" if (every or (account and account.billed_every)) == "year" else "month"
+    return render(
+        request,
+        "pages/billing/billing.html",
+        entitled=entitled,
+        account=account,
+        used=used,
+        every=chosen,
+        offers=[Offered(plan, _offer(plan, chosen, entitled, listed)) for plan in listed],
+        by_key={plan.key: plan for plan in listed},
+        is_live=account is not None and account.status in LIVE,
+        can_pay=here.payments is not None,
+        sales_email=here.settings.sales_email,
+        words=billing_words,
+    )
+
+
+@router.get("/invoices")
+async def invoices(request: Request, member: Reader) -> Response:
+    here = services(request)
+    async with here.database.tenant_session(member.tenant_id) as session:
+        account = (await entitlements.of(session)).account
+    found: list[InvoiceFacts] = []
+    coming: Preview | None = None
+    problem = None
+    if here.payments is not None and account is not None and account.customer_id is not None:
+        try:
+            found = await here.payments.invoices(account.customer_id)
+            if account.subscription_id is not None and account.status in LIVE:
+                coming = await here.payments.next_invoice(account.subscription_id)
+        except (PaymentsUnavailable, PaymentsRefused) as error:
+            problem = str(error)
+    return render(
+        request,
+        "pages/billing/invoices.html",
+        block="part",
+        found=found,
+        coming=coming,
+        problem=problem,
+        words=billing_words,
+    )
+
+
+def _offer(plan: Plan, every: Every, entitled: Entitlement, listed: list[Plan]) -> Offer:
+    account = entitled.account
+    if account is None:
+        return "none"
+    is_live = account.status in LIVE
+    if plan.key == (account.plan if is_live else FREE):
+        return "every" if is_live and every in plan.prices and account.billed_every != every else "current"
+    if plan.on_request:
+        return "talk"
+    if not is_live:
+        if every not in plan.prices:
+            return "none"
+        return "trial" if plan.trial_days and not account.had_trial else "subscribe"
+    if plan.key == FREE:
+        return "none" if account.ends_at is not None else "cancel"
+    if every not in plan.prices:
+        return "none"
+    order = [each.key for each in listed]
+    is_more = account.plan not in order or order.index(plan.key) > order.index(account.plan)
+    return "upgrade" if is_more else "downgrade"
