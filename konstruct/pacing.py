@@ -29,6 +29,8 @@ WHATSAPP_CHECKS: Final = Pace(
 )
 """Each asks Meta up to seven times."""
 
+STRIPE: Final = Pace("stripe", Limit(60, timedelta(minutes=10)), "Stripe was asked very often just now.")
+
 
 async def count(limiter: Limiter, tenant_id: UUID, pace: Pace) -> None:
     """Counts one. Raises TooMany with what the pace says, and when it may be done again."""

@@ -157,7 +157,7 @@ def most(limit: Limit, number: int | None) -> str:
         case "knowledge_mb":
             return "Unlimited knowledge" if number is None else f"{_bytes(number * MEGABYTE)} of knowledge"
         case "retention_days":
-            return "Messages are kept for as long as you say" if number is None else f"Messages are kept {days(number)}"
+            return "Messages kept as long as you say" if number is None else f"Messages kept for {days(number)}"
 
 
 def includes(plan: Plan) -> Sequence[tuple[str, bool]]:
@@ -174,8 +174,52 @@ def used(of: Allowance) -> str:
     return shown(of.used or 0) if of.most is None else f"{shown(of.used or 0)} of {shown(of.most)}"
 
 
+def strain(of: Allowance) -> tuple[str, Tone] | None:
+    """The badge of what comes near its limit. Of messages the last is the end; the last seat is just taken."""
+    if of.is_over:
+        return "More than the plan has", "danger" if of.percent is not None else "warning"
+    if of.is_full:
+        return ("Used up", "danger") if of.limit == "messages" else ("All in use", "warning")
+    return (f"{of.percent}% used", "warning") if of.is_near else None
+
+
 def tone(of: Allowance) -> str:
-    return "over" if of.is_full else "near" if of.is_near else ""
+    """Of its bar."""
+    said = strain(of)
+    return "" if said is None else "over" if said[1] == "danger" else "near"
+
+
+def lost(used: Sequence[Allowance], entitled: Entitlement, plan: Plan) -> list[str]:
+    """What a tenant has now and this plan does not include."""
+    found = []
+    for each in used:
+        limit = plan.limits.of(each.limit)
+        if each.limit in ("messages", "retention_days") or limit is None or each.used is None:
+            continue
+        counted = limit * MEGABYTE if each.limit == "knowledge_mb" else limit
+        if each.used > counted:
+            shown = _bytes if each.limit == "knowledge_mb" else _count
+            found.append(f"{LIMIT_TITLES[each.limit]}: {shown(each.used)} now, {shown(counted)} then.")
+    gone = [FEATURE_TITLES[each] for each in FEATURES if each in entitled.features - plan.features]
+    return [*found, *([f"{', '.join(gone)}."] if gone else [])]
+
+
+def changed(before: BillingAccount | None, now: Entitlement) -> str | None:
+    """What somebody did at Stripe, as far as it can be told by what is different."""
+    after = now.account
+    if before is None or after is None or now.plan is None:
+        return None
+    if (before.plan, before.billed_every) != (after.plan, after.billed_every):
+        return f"{now.plan.name} holds from now on."
+    if after.next_plan is not None and after.next_plan != before.next_plan:
+        return "The plan changes when the period ends. Until then everything stays."
+    if after.ends_at is not None and before.ends_at is None:
+        return f"{now.plan.name} ends with its period. Until then everything stays."
+    if before.ends_at is not None and after.ends_at is None:
+        return f"{now.plan.name} goes on."
+    if before.status in ("past_due", "unpaid") and after.status == "active":
+        return "Thank you, it is paid. Everything is as before."
+    return "The card was changed." if before.detail.get("card") != after.detail.get("card") else None
 
 
 def days(number: int) -> str:
@@ -185,10 +229,11 @@ def days(number: int) -> str:
 
 
 def card(account: BillingAccount) -> str | None:
-    brand, last4 = account.detail.get("card_brand"), account.detail.get("card_last4")
-    if not last4:
+    found = account.detail.get("card")
+    if not found:
         return None
-    return f"{_CARDS.get(str(brand), str(brand).capitalize())} ending in {last4}"
+    brand = str(found.get("brand"))
+    return f"{_CARDS.get(brand, brand.capitalize())} ending in {found.get('last4')}"
 
 
 def _count(number: int) -> str:

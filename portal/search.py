@@ -6,6 +6,7 @@ from typing import Final
 
 from konstruct import contact_book
 from konstruct.accounts import team
+from konstruct.billing import entitlements
 from konstruct.connecting import overview
 from konstruct.designs import listing
 from konstruct.knowledge import sources
@@ -17,6 +18,11 @@ from portal.services import Services
 from portal.settings_sections import SECTIONS
 
 MOST_OF_EACH: Final = 6
+_BILLING: Final = (
+    ("Plans", "#plans", "upgrade downgrade subscription price trial billing"),
+    ("Usage against the plan's limits", "#used", "limits quota billing"),
+    ("Invoices", "/invoices", "payment receipts billing"),
+)
 
 
 @dataclass(frozen=True)
@@ -121,6 +127,17 @@ async def _settings(services: Services, member: Member, words: str) -> Sequence[
     ][:MOST_OF_EACH]
 
 
+async def _billing(services: Services, member: Member, words: str) -> Sequence[Found]:
+    async with services.database.tenant_session(member.tenant_id) as session:
+        is_billed = (await entitlements.of(session)).account is not None
+    at = f"/t/{member.tenant_slug}/billing"
+    return [
+        Found(title, at + path, "credit-card", "Billing")
+        for title, path, keywords in _BILLING
+        if is_billed and _is_called(words, title, keywords)
+    ]
+
+
 FINDERS: Final[list[Finder]] = [
     Finder("Employees", "employees.read", _employees),
     Finder("Channels", "channels.read", _channels),
@@ -128,6 +145,7 @@ FINDERS: Final[list[Finder]] = [
     Finder("Conversations", "inbox.read", _conversations),
     Finder("Knowledge", "knowledge.read", _sources),
     Finder("Tools", "tools.read", _tools),
+    Finder("Billing", "billing.read", _billing),
     Finder("Settings", "settings.read", _settings),
     Finder("Team", "team.read", _members),
 ]

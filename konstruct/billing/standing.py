@@ -12,9 +12,6 @@ Banner = Literal["", "trial", "past_due", "restricted", "ending", "ended", "paus
 GRACE: Final = timedelta(days=7)
 """For so long after the invoice that was not paid, everything goes on."""
 
-LIVE: Final = frozenset({"trialing", "active", "past_due", "unpaid", "paused"})
-"""Statuses of a subscription that is there to be changed or cancelled: no other is bought beside it."""
-
 
 @dataclass(frozen=True)
 class Standing:

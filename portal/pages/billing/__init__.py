@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from portal.pages.billing import overview
+from portal.pages.billing import changing, overview, returning
 
 router = APIRouter()
-for part in (overview,):
+for part in (overview, changing, returning):
     router.include_router(part.router)

@@ -1,7 +1,7 @@
-"""The page of billing: the plan and its state, what is used, all plans beside each other; and the invoices, from Stripe."""
+"""The page of billing: the plan and its state, what is used, all plans beside each other; and invoices, from Stripe."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
@@ -9,15 +9,18 @@ from starlette.responses import Response
 from konstruct.billing import allowances, entitlements, plans
 from konstruct.billing.entitlements import Entitlement
 from konstruct.billing.plans import FREE, Every, Plan
-from konstruct.billing.standing import LIVE
+from konstruct.billing.subscriptions import LIVE
 from konstruct.billing_ports import InvoiceFacts, Preview
 from konstruct.errors import PaymentsRefused, PaymentsUnavailable
 from portal import billing_words
 from portal.access import Member, may
-from portal.rendering import render
+from portal.rendering import is_partial, render
 from portal.services import services
 
 router = APIRouter(prefix="/t/{tenant}/billing")
+
+_FIRST: Final = 5
+"""So many invoices stand beside the plan."""
 
 Reader = Annotated[Member, Depends(may("billing.read"))]
 Offer = Literal["current", "upgrade", "downgrade", "every", "trial", "subscribe", "cancel", "talk", "none"]
@@ -74,6 +77,7 @@ async def invoices(request: Request, member: Reader) -> Response:
         request,
         "pages/billing/invoices.html",
         block="part",
+        shown=_FIRST if is_partial(request) else len(found),
         found=found,
         coming=coming,
         problem=problem,
