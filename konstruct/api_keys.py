@@ -27,6 +27,7 @@ Scope = Literal[
     "approvals:read",
     "approvals:decide",
     "audit:read",
+    "billing:read",
     "channels:read",
     "channels:write",
     "contacts:read",

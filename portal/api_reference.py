@@ -27,6 +27,7 @@ SECTIONS: Final[Mapping[str, tuple[str, str]]] = {
     "attention": ("What needs somebody", "Who waits, what is broken, and what is not published."),
     "audit": ("Audit trail", "Who did what, when; and whether the trail is whole."),
     "settings": ("Settings", "The business itself: models, limits, the desk, how long things are kept."),
+    "billing": ("Billing", "The plan, how much of it is used, and invoices. What is paid for is changed by people."),
     "team": ("Team", "Who is in it and who is invited. A key does what an admin may, and nothing to owners."),
 }
 """Title and introduction of each tag, in the order in which they are shown."""

@@ -63,6 +63,7 @@ GROUPS: Final[Sequence[Group]] = (
             "channels:write": "Connect channels, say who serves them, disconnect them",
             "settings:read": "See the settings of the business",
             "settings:write": "Change the settings of the business, and its own model keys",
+            "billing:read": "See the plan, what of it is used, and invoices",
             "team:read": "See the team",
             "team:write": "Invite people, change roles, remove people; never owners",
         },

@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import Final
 
 from konstruct.billing.allowances import MEGABYTE, Allowance
-
 from konstruct.billing.entitlements import Entitlement
 from konstruct.billing.plans import FEATURES, LIMITS, Every, Feature, Limit, Plan
 from konstruct.billing.standing import GRACE

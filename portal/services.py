@@ -18,7 +18,7 @@ from konstruct import temporal
 from konstruct.accounts import mails, oidc
 from konstruct.accounts.oidc import Provider
 from konstruct.accounts.passwords import Passwords
-from konstruct.adapters import file_store, slack_oauth
+from konstruct.adapters import file_store, slack_oauth, stripe
 from konstruct.adapters.console import ConsoleMessenger
 from konstruct.adapters.mail import mailer
 from konstruct.adapters.presence import RedisPresence
@@ -115,8 +115,11 @@ class Services:
 
     @cached_property
     def payments(self) -> Payments | None:
-        """None where nobody is billed."""
-        return None
+        """Stripe; None where nobody is billed."""
+        opened = stripe.opened(self.settings)
+        if opened is not None:
+            self._to_close.append(opened.close)
+        return opened
 
     @cached_property
     def file_store(self) -> FileStore:

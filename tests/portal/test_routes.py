@@ -225,7 +225,7 @@ async def test_what_is_delicate_asks_who_has_been_here_for_long(
     assert asked
 
 
-@pytest.mark.parametrize("permission", ["team.edit", "keys.edit", "api_keys.edit"])
+@pytest.mark.parametrize("permission", ["team.edit", "keys.edit", "api_keys.edit", "billing.edit"])
 def test_what_opens_doors_to_others_is_changed_only_by_who_was_just_confirmed(guard: Guard, permission: str) -> None:
     """And whatever of them is not safe asks for it, whichever page it is on."""
     lax = [
