@@ -11,9 +11,11 @@ from konstruct.billing.entitlements import Entitlement
 from konstruct.billing.plans import FREE, Every, Plan
 from konstruct.billing.subscriptions import LIVE
 from konstruct.billing_ports import InvoiceFacts, Preview
+from konstruct.budgets import alerts
 from konstruct.errors import PaymentsRefused, PaymentsUnavailable
 from portal import billing_words
 from portal.access import Member, may
+from portal.pages.billing.changing import let_forms_lead_to_stripe
 from portal.rendering import is_partial, render
 from portal.services import services
 
@@ -40,7 +42,13 @@ async def show(request: Request, member: Reader, every: str = "") -> Response:
         entitled = await entitlements.of(session)
         used = await allowances.of(session, entitled)
         listed = await plans.listed(session)
+        if (badges := getattr(request.state, "badges", {})).get("billing"):
+            # What this page shows needs no badge any more.
+            badges["billing"] = 0
+            await alerts.see(session, "plan", member.user_id)
     account = entitled.account
+    if here.payments is not None:
+        let_forms_lead_to_stripe(request)
     chosen: Every = "year" if (every or (account and account.billed_every)) == "year" else "month"
     return render(
         request,
