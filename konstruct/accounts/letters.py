@@ -107,17 +107,11 @@ def invitation(to: str, inviter: str, business: str, role: str, link: str) -> Ma
     )
 
 
-def budget_crossed(to: str, whose: str, month: str, percent: int, spent: str, then: str, where: str) -> Mail:
-    """``spent``: how much of how much; ``then``: what happens once it is all."""
+def budget_crossed(to: str, whose: str, month: str, percent: int, told: str, then: str, where: str) -> Mail:
+    """``told``: of what how much is spent, as the rest of a sentence; ``then``: what happens once it is all."""
     share = "used up" if percent >= 100 else f"used to {percent}%"
-    return _letter(
-        to,
-        f"{whose}: the budget for {month} is {share}",
-        "Hello,",
-        f"models have cost {spent} that {whose} may spend on them in {month}.",
-        then,
-        f"Usage and budgets: {where}",
-    )
+    subject = f"{whose}: the budget for {month} is {share}"
+    return _letter(to, subject, "Hello,", f"{told}.", then, f"Usage and budgets: {where}")
 
 
 def plan_crossed(to: str, business: str, percent: int, used: str, then: str, where: str) -> Mail:

@@ -15,7 +15,7 @@ from typing import Final, Literal
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnElement, Date, any_, cast, distinct, func, literal, not_, text, update
+from sqlalchemy import ColumnElement, Date, any_, cast, distinct, func, literal, not_, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
@@ -95,10 +95,11 @@ async def look(session: AsyncSession, now: datetime) -> None:
     """After budgets were changed: what was used before may be more than a part of what they are now."""
     found = await terms.month(session, now)
     ids = {each.key: each.employee_id for each in await overview.employees(session)}
-    for each in (found.business, *found.employees):
+    scopes = {str(ids[each.key]) if each.key else BUSINESS: each for each in (found.business, *found.employees)}
+    # In the order in which everybody tells, so that nobody waits for who waits for him.
+    for scope, each in sorted(scopes.items()):
         if each.budget is not None:
-            what = f"budget:{ids[each.key] if each.key else BUSINESS}"
-            await cross(session, what, found.period.first, used=each.spent, most=each.budget)
+            await cross(session, f"budget:{scope}", found.period.first, used=each.spent, most=each.budget)
 
 
 async def write(database: Database, vault: Vault, site: str) -> None:
@@ -152,9 +153,14 @@ def _of_plan(to: str, business: str, row: ThresholdAlert, where: str) -> Mail:
 
 def _of_budget(to: str, whose: str, row: ThresholdAlert, when_spent: WhenSpent, where: str) -> Mail:
     happens, until = _THEN[when_spent], "until the next month begins or the budget is raised"
-    then = f"From now on {happens}, {until}." if row.percent >= 100 else f"When it is used up, {happens}, {until}."
-    spent = f"${row.used:,.2f} of ${row.most:,.2f}"
-    return letters.budget_crossed(to, whose, f"{row.month:%B}", row.percent, spent, then, where)
+    month, most = f"{row.month:%B}", f"${row.most:,.2f} that {whose} may spend"
+    if row.percent >= 100:
+        told = f"of the {most} on models in {month} too little is left for another call"
+        then = f"From now on {happens}, {until}."
+    else:
+        told = f"models have cost ${row.used:,.2f} of the {most} on them in {month}"
+        then = f"When it is used up, {happens}, {until}."
+    return letters.budget_crossed(to, whose, month, row.percent, told, then, where)
 
 
 async def unseen(session: AsyncSession, user_id: UUID) -> dict[str, int]:
@@ -172,12 +178,10 @@ async def unseen(session: AsyncSession, user_id: UUID) -> dict[str, int]:
 
 async def see(session: AsyncSession, kind: Kind, user_id: UUID) -> None:
     """The member has looked at what was told of these."""
-    seen = (
-        update(ThresholdAlert)
-        .where(col(ThresholdAlert.what).startswith(f"{kind}:"), _not_seen_by(user_id))
-        .values(seen_by=func.array_append(col(ThresholdAlert.seen_by), user_id))
-    )
-    await session.execute(seen)
+    new = select(ThresholdAlert).where(col(ThresholdAlert.what).startswith(f"{kind}:"), _not_seen_by(user_id))
+    # What is being told anew is not waited for, and is new.
+    for row in await session.scalars(new.with_for_update(skip_locked=True)):
+        row.seen_by = [*row.seen_by, user_id]
 
 
 def _not_seen_by(user_id: UUID) -> ColumnElement[bool]:

@@ -21,15 +21,15 @@ from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from konstruct.budgets import terms
-from konstruct.budgets.terms import Budgets, WhenSpent
+from konstruct.budgets import alerts, terms
+from konstruct.budgets.terms import BUSINESS, Budgets, WhenSpent
 from konstruct.db import Database, before_commit
 from konstruct.errors import ModelsUnavailable, OverBudget
 from konstruct.identity import new_id
 from konstruct.models import ModelCall
 from konstruct.ports import Held
 from konstruct.reports import periods
-from konstruct.tables import Employee, Tenant
+from konstruct.tables import BudgetMonth, Employee, Tenant
 from konstruct.tables.base import utc_now
 
 FIRST_LOOK_AFTER: Final = 0.05
@@ -122,7 +122,8 @@ class MonthlyPurse:
             kept, zone, key = (await session.execute(_TERMS, {"employee_id": self.employee_id})).one()
             budgets = terms.read_kept(kept)
             alone = budgets.employees.get(key) if key is not None else None
-            if budgets.business is None and alone is None:
+            found = {BUSINESS: budgets.business, str(self.employee_id): alone}
+            if not any(found.values()):
                 return Held(None, most, now)
             month = periods.month(ZoneInfo(zone), now)
             values = {
@@ -140,6 +141,8 @@ class MonthlyPurse:
                 "lasts": timedelta(seconds=lasts) + MAY_BE_LATE,
             }
             held, rest = (await session.execute(_HOLD, values)).one()
+            if held is None and rest < least:
+                await _tell_too_little(session, month.first, found, least)
         if held is not None:
             return Held(hold_id, held, now)
         if rest < least:
@@ -183,4 +186,31 @@ async def _settle(session: AsyncSession, tenant_id: UUID, employee_id: UUID, cal
         "costs": [call.cost or Decimal(0) for call in calls],
         "holds": [call.hold_id for call in calls if call.hold_id is not None],
     }
-    return [Spent(*row) for row in await session.execute(_SETTLE, values)]
+    spent = [Spent(*row) for row in await session.execute(_SETTLE, values)]
+    if spent:
+        kept, _, key = (await session.execute(_TERMS, {"employee_id": employee_id})).one()
+        budgets = terms.read_kept(kept)
+        await _tell(session, {BUSINESS: budgets.business, str(employee_id): budgets.employees.get(key)}, spent)
+    return spent
+
+
+async def _tell_too_little(
+    session: AsyncSession, month: date, found: Mapping[str, Decimal | None], least: Decimal
+) -> None:
+    """A budget that holds no call any more is used up for whoever is to be told of it, to the last cent or not."""
+    kept = select(col(BudgetMonth.scope), col(BudgetMonth.spent)).where(
+        col(BudgetMonth.month) == month, col(BudgetMonth.scope).in_(found)
+    )
+    used_up = [
+        Spent(scope, month, most)
+        for scope, spent in await session.execute(kept)
+        if (most := found[scope]) is not None and most - spent < least
+    ]
+    await _tell(session, found, used_up)
+
+
+async def _tell(session: AsyncSession, found: Mapping[str, Decimal | None], spent: Sequence[Spent]) -> None:
+    # In the order in which everybody tells, so that nobody waits for who waits for him.
+    for each in sorted(spent, key=lambda each: (each.month, each.scope)):
+        if (most := found[each.scope]) is not None:
+            await alerts.cross(session, f"budget:{each.scope}", each.month, used=each.amount, most=most)

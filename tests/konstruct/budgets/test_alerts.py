@@ -103,7 +103,7 @@ async def test_owners_and_admins_are_mailed_and_nobody_else(office: Office, owne
     for who in (owner, admin):
         [(subject, text)] = await mailed(office, who)
         assert subject == "Ada: the budget for November is used to 80%"
-        assert "$4.50 of $5.00" in text
+        assert "models have cost $4.50 of the $5.00 that Ada may spend on them in November." in text
         assert f"{SITE}/t/{owner.slug}/usage#budgets" in text
     for other in (agent, viewer, stranger):
         assert await mailed(office, other) == []
@@ -142,7 +142,7 @@ async def test_a_budget_that_is_set_below_what_was_spent_is_told_of(office: Offi
     await change(office, business="100")
     assert await mailed(office, owner) == []
     await change(office, business="10", when_spent="local", **{"employees.ada": "9"})
-    (whole, near), (one, spent) = await mailed(office, owner)
+    (one, spent), (whole, near) = sorted(await mailed(office, owner), reverse=True)
     assert whole.endswith("is used to 80%")
     assert "When it is used up, employees answer with models that cost nothing" in near
     assert one.startswith("Ada: the budget for ")
@@ -168,7 +168,7 @@ async def test_what_was_crossed_last_is_told(office: Office, owner: Enrolled) ->
     await cross(office, "16", "20")
     [(subject, text)] = await mailed(office, owner)
     assert "used to 80%" in subject
-    assert "$16.00 of $20.00" in text
+    assert "$16.00 of the $20.00" in text
 
 
 async def test_many_processes_write_each_mail_once(office: Office, owner: Enrolled) -> None:
