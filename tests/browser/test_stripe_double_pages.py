@@ -72,6 +72,13 @@ async def test_back_leads_back_and_nothing_happened(stripe: StripeDouble, visito
     await visitor.get_by_role("link", name="Back").click()
     await visitor.wait_for_url(f"{stripe.url}/double/back")
     assert stripe.get(session.id)["status"] == "open"
+    gone = await a_session(stripe, (await a_price(stripe)).id)
+    await stripe.client().v1.customers.delete_async(str(gone.customer))
+    await visitor.goto(gone.url or "")
+    await visitor.get_by_label("Email").fill("ada@example.com")
+    await fill_card(visitor, "4242424242424242")
+    await visitor.get_by_role("button", name="Subscribe").click()
+    await expect(visitor.get_by_role("alert")).to_contain_text("No such customer")
     await stripe.client().v1.checkout.sessions.expire_async(session.id)
     await visitor.goto(session.url or "")
     await expect(visitor.get_by_text("has expired")).to_be_visible()
@@ -218,3 +225,26 @@ async def test_a_change_in_the_portal_ends_the_trial(stripe: StripeDouble, visit
     after = stripe.get(held["id"])
     assert (after["status"], after["trial_end"]) == ("active", stripe.clock.now)
     assert stripe.get(after["latest_invoice"])["amount_paid"] == 19900
+
+
+async def test_a_second_flow_to_a_cheaper_plan_is_put_behind_the_first(stripe: StripeDouble, visitor: Page) -> None:
+    least, cheap, dear = [await a_price(stripe, amount) for amount in (900, 4900, 19900)]
+    held = await subscribed(stripe, dear.id)
+    await a_configuration(stripe, least, cheap, dear)
+    for price in (cheap, least):
+        items = [{"id": held["items"]["data"][0]["id"], "price": price.id, "quantity": 1}]
+        flow = {
+            "type": "subscription_update_confirm",
+            "subscription_update_confirm": {"subscription": held["id"], "items": items},
+        }
+        await visitor.goto(await portal_of(stripe, held, flow_data=flow))
+        await visitor.get_by_role("button", name="Confirm").click()
+        await expect(visitor.get_by_text("Changes to Plan at 4900 on")).to_be_visible()
+    # Its home offers to keep the plan, and nothing else, while a change is to come.
+    await expect(visitor.get_by_role("link", name="Update subscription")).to_have_count(0)
+    paid = []
+    for _ in range(3):
+        stripe.clock.advance_past_period(held["id"])
+        paid.append(stripe.get(stripe.get(held["id"])["latest_invoice"])["amount_paid"])
+    assert paid == [4900, 900, 900]
+    assert stripe.get(held["id"])["schedule"] is None

@@ -59,6 +59,10 @@ async def test_a_session_needs_a_configuration_and_a_customer(stripe: StripeDoub
     await a_configuration(stripe, await a_price(stripe))
     with pytest.raises(sdk.InvalidRequestError, match="No such customer"):
         await client.v1.billing_portal.sessions.create_async({"customer": "cus_none"})
+    with pytest.raises(sdk.InvalidRequestError, match="Not a valid URL"):
+        await client.v1.billing_portal.sessions.create_async(
+            {"customer": customer.id, "return_url": "javascript:alert(1)"}
+        )
     made = await client.v1.billing_portal.sessions.create_async(
         {"customer": customer.id, "return_url": "https://shop.example/billing"}
     )

@@ -20,7 +20,7 @@ from tests.support.stripe_double.endpoints import Call, collection, endpoint
 from tests.support.stripe_double.invoices import price_for, whole
 from tests.support.stripe_double.renewing import expire
 from tests.support.stripe_double.subscriptions import begin, recurring_price, trial_end_of
-from tests.support.stripe_double.wire import Json, Refusal, listed, sublist
+from tests.support.stripe_double.wire import Json, Refusal, check_url, listed, missing, sublist
 from tests.support.stripe_double.world import World, merge_metadata
 
 _DAY: Final = 86_400
@@ -45,7 +45,8 @@ def create(call: Call) -> Json:
     for name in ("success_url", "line_items"):
         if not given.get(name):
             raise Refusal(f"Missing required param: {name}.", code="parameter_missing", param=name)
-    _check_urls(given, "success_url", "cancel_url")
+    for name in ("success_url", "cancel_url"):
+        check_url(given.get(name), name)
     if "customer" in given and "customer_email" in given:
         raise Refusal("You may only specify one of these parameters: customer, customer_email.", param="customer")
     customer = customer_of(world, given["customer"]) if "customer" in given else None
@@ -106,12 +107,6 @@ def create(call: Call) -> Json:
     session["url"] = f"{world.base_url}/c/pay/{session['id']}"
     merge_metadata(session, given.get("metadata"))
     return session
-
-
-def _check_urls(given: Json, *names: str) -> None:
-    for name in names:
-        if name in given and not given[name].startswith(("http://", "https://")):
-            raise Refusal("Not a valid URL", code="url_invalid", param=name)
 
 
 def _lines(world: World, given: list[Json]) -> list[Json]:
@@ -182,6 +177,8 @@ def complete(world: World, session: Json, email: str, number: str | None, name: 
     if session["status"] != "open":
         raise Refusal(f"This Checkout Session is {session['status']}.")
     customer = world.objects.get(session["customer"] or "")
+    if customer and customer.get("deleted"):
+        raise missing("customer", customer["id"], param="customer")
     clock = customer["test_clock"] if customer else None
     card = add_card(world, number, clock, name=name) if number else None
     if card is not None:

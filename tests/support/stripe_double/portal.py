@@ -21,7 +21,7 @@ from tests.support.stripe_double.endpoints import Call, endpoint, retrieval
 from tests.support.stripe_double.invoices import price_for
 from tests.support.stripe_double.paying import end
 from tests.support.stripe_double.schedules import current, from_subscription, release, then
-from tests.support.stripe_double.wire import Json, Refusal, listed
+from tests.support.stripe_double.wire import Json, Refusal, check_url, listed
 from tests.support.stripe_double.world import World, merge_metadata
 
 _SECTIONS: dict[str, Json] = {
@@ -146,8 +146,7 @@ def create_session(call: Call) -> Json:
     customer = customer_of(world, given["customer"])
     configuration = _configuration(world, given.get("configuration"))
     return_url = given.get("return_url", configuration["default_return_url"])
-    if return_url and not return_url.startswith(("http://", "https://")):
-        raise Refusal("Not a valid URL", code="url_invalid", param="return_url")
+    check_url(return_url, "return_url")
     session = world.add(
         "bps",
         "billing_portal.session",
@@ -206,11 +205,13 @@ def _flow(world: World, customer: Json, configuration: Json, given: Json) -> Jso
 
 
 def _completion(given: Json) -> Json:
-    completion = {"hosted_confirmation": None, "redirect": None, "type": "portal_homepage"}
+    completion: Json = {"hosted_confirmation": None, "redirect": None, "type": "portal_homepage"}
     completion |= given.get("after_completion", {})
     if completion["type"] == "redirect" and completion["redirect"] is None:
         param = "flow_data[after_completion][redirect]"
         raise Refusal(f"Missing required param: {param}.", code="parameter_missing", param=param)
+    if completion["redirect"] is not None:
+        check_url(completion["redirect"]["return_url"], "flow_data[after_completion][redirect][return_url]")
     return completion
 
 

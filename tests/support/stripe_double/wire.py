@@ -43,6 +43,11 @@ def missing(kind: str, given: object, *, param: str = "id", status: int = 400) -
     return Refusal(f"No such {kind}: '{given}'", status=status, code="resource_missing", param=param)
 
 
+def check_url(given: str | None, param: str) -> None:
+    if given and not given.startswith(("http://", "https://")):
+        raise Refusal("Not a valid URL", code="url_invalid", param=param)
+
+
 def unfold(pairs: Iterable[tuple[str, str]]) -> Json:
     """``items[0][price]=x`` and ``expand[]=y`` as what they stand for."""
     found: Json = {}
