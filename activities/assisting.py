@@ -11,10 +11,11 @@ from temporalio import activity
 
 from activities.heartbeat import heartbeat
 from konstruct import conversations, models, usage
+from konstruct.budgets import holding
 from konstruct.contracts.handoffs import AssistRequest, HandoffState
 from konstruct.conversations import Whereabouts
 from konstruct.db import Database
-from konstruct.errors import ModelsUnavailable
+from konstruct.errors import ModelsUnavailable, OverBudget
 from konstruct.handoffs import asking, cards, entries, owning
 from konstruct.handoffs import packet as packet_
 from konstruct.model_keys import keeping as model_keys
@@ -26,6 +27,10 @@ from konstruct.vault import Vault
 BUDGET_SECONDS: Final = 90.0
 PACKET_SECONDS: Final = 30.0
 """People look at the card meanwhile."""
+
+UNPAID: Final = (
+    "The month's budget for models is used up, so no model was asked. Write it yourself, or have the budget raised."
+)
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +53,10 @@ class Assisting:
                 packet = await packet_.read(session, self._vault, state.handoff_id)
                 found = await conversations.whereabouts(session, self._vault, packet.handoff.conversation_id)
             prompt = asking.packet_prompt(packet, found.employee.name, found.tenant.name)
-            answer = await self._ask(found, prompt, "packet", PACKET_SECONDS)
+            try:
+                answer = await self._ask(found, prompt, "packet", PACKET_SECONDS)
+            except OverBudget:
+                answer = None
             written = asking.excerpt(packet) if answer is None else asking.read_packet(answer)
             async with self._database.tenant_session(state.tenant_id) as session:
                 _, handoff = await owning.locked(session, state.handoff_id)
@@ -69,11 +77,15 @@ class Assisting:
                 agent = await owning.name(session, entry.agent)
             kind: Literal["draft", "summary"] = "draft" if entry.kind == "draft" else "summary"
             prompt = asking.help_prompt(packet, kind, agent, found.employee.name, found.tenant.name)
-            text = await self._ask(found, prompt, "assist", BUDGET_SECONDS)
+            why = ""
+            try:
+                text = await self._ask(found, prompt, "assist", BUDGET_SECONDS)
+            except OverBudget:
+                text, why = None, UNPAID
             if text is None and kind == "summary":
                 text = asking.excerpt(packet).summary
             async with self._database.tenant_session(request.tenant_id) as session:
-                await entries.fill(session, self._vault, request.entry_id, text)
+                await entries.fill(session, self._vault, request.entry_id, text, why)
 
     @activity.defn(name="give_up_assisting")
     async def give_up_assisting(self, request: AssistRequest) -> None:
@@ -84,7 +96,7 @@ class Assisting:
     async def _ask(
         self, found: Whereabouts, prompt: Sequence[ChatMessage], purpose: Literal["packet", "assist"], budget: float
     ) -> str | None:
-        """None when no model that is up to it answers."""
+        """None when no model that is up to it answers. Raises OverBudget."""
         names = found.employee.models or tuple(found.tenant.models)
         async with self._database.tenant_session(found.tenant.id) as session:
             chain = await model_keys.chain(session, self._vault, names, self._settings)
@@ -92,8 +104,13 @@ class Assisting:
         if not links:
             return None
         calls: list[ModelCall] = []
+        purse = holding.purse(self._database, found.tenant.id, found.employee.employee_id, found.tenant.budgets)
         try:
-            answer = await models.ask(self._model, links, lambda _: prompt, self._cooldowns, calls.append, budget)
+            answer = await models.ask(
+                self._model, links, lambda _: prompt, self._cooldowns, calls.append, budget, purse=purse
+            )
+        except OverBudget:
+            raise
         except ModelsUnavailable as error:
             log.warning("no_model_for_people", conversation_id=str(found.conversation.id), reason=str(error))
             return None

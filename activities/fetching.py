@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import Mapping
 from datetime import timedelta
+from decimal import Decimal
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -12,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
 from activities.heartbeat import heartbeat
-from activities.opening import Opened, Opening
+from activities.opening import Afford, Opened, Opening
 from konstruct import connections, conversations, usage
+from konstruct.budgets import holding
 from konstruct.connecting import renewing
 from konstruct.contracts.conversation import FetchFilesRequest
 from konstruct.conversations import Whereabouts
@@ -30,11 +32,16 @@ from konstruct.file_ports import FileSource, FileStore
 from konstruct.files import keeping, kinds
 from konstruct.files.keeping import CONTENT, Content, Task
 from konstruct.models import ModelCall
-from konstruct.ports import ChannelAccount
+from konstruct.ports import ChannelAccount, Held
 from konstruct.vault import Vault
 
 TIME_LIMIT: Final = timedelta(seconds=60)
 """For one file to come."""
+
+LISTENS_WITHIN: Final = 180.0
+"""Seconds, with all that an attempt does besides."""
+PATIENCE: Final = 10.0
+"""Seconds that others' calls are waited for which a budget holds what is left for."""
 
 AT_ONCE: Final = 8
 """Files that one process holds in memory."""
@@ -121,12 +128,25 @@ class Fetching:
     async def _open(self, found: Whereabouts, task: Task, content: bytes) -> Opened:
         calls: list[ModelCall] = []
         try:
-            return await self._opening.open(task.sent, content, calls.append)
+            return await self._opening.open(task.sent, content, calls.append, self._affording(found))
         finally:
             if calls:
                 async with self._database.tenant_session(task.tenant_id) as session:
                     priced = await self._opening.priced(session, calls)
                     usage.record(session, found.employee, task.conversation_id, uuid4(), priced, "speech")
+
+    def _affording(self, found: Whereabouts) -> Afford | None:
+        purse = holding.purse(self._database, found.tenant.id, found.employee.employee_id, found.tenant.budgets)
+        if purse is None:
+            return None
+
+        async def afford(seconds: Decimal) -> Held:
+            async with self._database.tenant_session(found.tenant.id) as session:
+                price = await self._opening.price(session)
+            amount = price.of(seconds) if price is not None else Decimal(0)
+            return await purse.hold(amount, amount, lasts=LISTENS_WITHIN, patience=PATIENCE)
+
+        return afford
 
     async def _keep_same(self, task: Task, digest: str) -> bool:
         async with self._database.tenant_session(task.tenant_id) as session:

@@ -1,7 +1,7 @@
 """What becomes of a file's content: a small picture, the beginning of a document's text, or what is said in it."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from types import MappingProxyType
@@ -11,12 +11,13 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from konstruct import price_maps
-from konstruct.errors import BadInput, KonstructError, Misconfigured, Unreadable
+from konstruct.errors import BadInput, KonstructError, Misconfigured, OverBudget, Unreadable
 from konstruct.file_ports import PictureReader, Transcriber
 from konstruct.files import kinds
 from konstruct.messages import SentFile
 from konstruct.models import ModelCall, prices
 from konstruct.models.prices import SpeechPrice
+from konstruct.ports import Held
 from konstruct.source_ports import DocumentReader, ReadDocument
 from konstruct.tables.base import utc_now
 
@@ -28,6 +29,10 @@ LONGEST_TRANSCRIPT: Final = 20_000
 _FEWEST_BYTES_A_SECOND: Final = 750
 NOBODY_LISTENS: Final = "voice messages cannot be listened to here"
 CUT: Final = "\n[… the rest of the document is left out …]"
+
+
+Afford = Callable[[Decimal], Awaitable[Held]]
+"""Holds what it costs to listen for so many seconds. Raises as ``Purse.hold`` does."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +58,11 @@ class Opening:
         self._transcriber = transcriber
         self._by_setting = by_setting
 
-    async def open(self, sent: SentFile, content: bytes, record: Callable[[ModelCall], None]) -> Opened:
+    async def open(
+        self, sent: SentFile, content: bytes, record: Callable[[ModelCall], None], afford: Afford | None = None
+    ) -> Opened:
         """By what it is, whatever it is called. ``record``: is told of each call of a model, whatever becomes of it.
+        What ``afford`` does not hold enough for is kept as it is, for people to listen to.
 
         Raises:
             Unreadable: with what is to be read after “could not be opened:”.
@@ -69,7 +77,7 @@ class Opening:
         if kind == "picture":
             return Opened("image/jpeg", await self._pictures.small(content))
         if kind == "voice":
-            return Opened(media_type, content, await self._transcript(sent, media_type, content, record))
+            return Opened(media_type, content, await self._transcript(sent, media_type, content, record, afford))
         read = await self._documents.read(content, name=sent.name, media_type=sent.media_type)
         return Opened(read.media_type, content, _text(read))
 
@@ -96,12 +104,20 @@ class Opening:
         ]
 
     async def _transcript(
-        self, sent: SentFile, media_type: str, content: bytes, record: Callable[[ModelCall], None]
+        self,
+        sent: SentFile,
+        media_type: str,
+        content: bytes,
+        record: Callable[[ModelCall], None],
+        afford: Afford | None,
     ) -> str:
         if self._transcriber is None:
             raise Unreadable(NOBODY_LISTENS)
         try:
-            said = await _heard(self._transcriber, sent, media_type, content, record)
+            held = await afford(at_most_seconds(content)) if afford is not None else None
+            said = await _heard(self._transcriber, sent, media_type, content, record, held)
+        except OverBudget:
+            return ""
         except BadInput as error:
             raise Unreadable("it could not be understood as speech") from error
         except Misconfigured as error:
@@ -113,9 +129,14 @@ class Opening:
 
 
 async def _heard(
-    transcriber: Transcriber, sent: SentFile, media_type: str, content: bytes, record: Callable[[ModelCall], None]
+    transcriber: Transcriber,
+    sent: SentFile,
+    media_type: str,
+    content: bytes,
+    record: Callable[[ModelCall], None],
+    held: Held | None,
 ) -> str:
-    started_at, began = utc_now(), time.monotonic()
+    started_at, began = held.at if held else utc_now(), time.monotonic()
     outcome: Literal["ok", "failed", "cancelled"] = "cancelled"
     error_kind = None
     seconds, is_ours = at_most_seconds(content), True
@@ -140,6 +161,7 @@ async def _heard(
                 seconds=seconds,
                 estimated=is_ours,
                 latency_ms=int((time.monotonic() - began) * 1000),
+                hold_id=held.hold_id if held else None,
             )
         )
 

@@ -14,9 +14,10 @@ from temporalio import activity
 from activities.embedding import Kind, embed_waiting
 from activities.heartbeat import heartbeat
 from konstruct import audit, memory, models, usage
+from konstruct.budgets import holding
 from konstruct.contracts.memory import Embedded, MemoryWork, RememberRequest
 from konstruct.db import Database
-from konstruct.errors import ModelsUnavailable
+from konstruct.errors import ModelsUnavailable, OverBudget
 from konstruct.memory import Question, digest, due, work
 from konstruct.memory.digest import Findings, Labelled, Said, Unreadable
 from konstruct.memory.due import Work
@@ -39,6 +40,8 @@ CONTACTS_AT_ONCE: Final = 4
 """Of one conversation, for whom a model is asked at the same time."""
 MODELS_DOWN_FOR: Final = timedelta(minutes=1)
 """After this the models are asked again."""
+UNPAID_FOR: Final = timedelta(hours=1)
+"""After this they are, where no budget was left for them. Meanwhile what was said is kept, and found by its words."""
 
 log = structlog.get_logger(__name__)
 
@@ -97,7 +100,7 @@ class Remembering:
                 is_all = await self._summarise(opened)
             except ModelsUnavailable as error:
                 log.warning("memory_delayed", conversation_id=str(request.conversation_id), reason=str(error))
-                due_at = utc_now() + MODELS_DOWN_FOR
+                due_at = utc_now() + (UNPAID_FOR if isinstance(error, OverBudget) else MODELS_DOWN_FOR)
             async with self._database.tenant_session(request.tenant_id) as session:
                 await due.close_work(session, opened, due_at, is_all=is_all)
 
@@ -235,9 +238,11 @@ class Remembering:
         self, opened: Work, links: list[ModelLink], prompt: Sequence[ChatMessage], purpose: Literal["facts", "summary"]
     ) -> str:
         calls: list[ModelCall] = []
+        employee_id = opened.employee.employee_id
+        purse = holding.purse(self._database, opened.conversation.tenant_id, employee_id, opened.tenant.budgets)
         try:
             answer = await models.ask(
-                self._model, links, lambda _: prompt, self._cooldowns, calls.append, BUDGET_SECONDS
+                self._model, links, lambda _: prompt, self._cooldowns, calls.append, BUDGET_SECONDS, purse=purse
             )
         finally:
             async with self._database.tenant_session(opened.conversation.tenant_id) as session:

@@ -166,7 +166,7 @@ async def next_posts(session: AsyncSession, vault: Vault, handoff: Handoff, desk
         posts.append(Post(shown, entry.posting_at is not None, entry_id=entry.id, is_refusal=True))
     for entry in await _unposted(session, handoff):
         author = desk.name_of(entry.agent)
-        text = entries.opened(entry, cipher) if entry.state == "kept" else "No model could write this just now."
+        text = entries.opened(entry, cipher) or "No model could write this just now."
         kind: Any = entry.kind if entry.state == "kept" else "system"
         shown = DeskEntry(entry.id, author if kind == entry.kind else KONSTRUCT, text, kind, entry.created_at)
         posts.append(Post(shown, entry.posting_at is not None, entry_id=entry.id))

@@ -160,14 +160,15 @@ async def ask(
     return entry.id
 
 
-async def fill(session: AsyncSession, vault: Vault, entry_id: UUID, text: str | None) -> None:
-    """What a model wrote for it; None when none could. The first stands."""
+async def fill(session: AsyncSession, vault: Vault, entry_id: UUID, text: str | None, why: str = "") -> None:
+    """What a model wrote for it; None when none could, with a sentence that says ``why``, where that is known. The
+    first stands."""
     entry = await get(session, entry_id)
     cipher = (await vault.ciphers(session, [entry.contact_id])).get(entry.contact_id)
     if entry.state != "wanted" or cipher is None:
         return
     entry.state = "kept" if text else "failed"
-    entry.sealed = cipher.seal(ENTRY, entry.id, text) if text else None
+    entry.sealed = cipher.seal(ENTRY, entry.id, text or why) if text or why else None
 
 
 async def of_handoff(session: AsyncSession, handoff_id: UUID) -> list[HandoffEntry]:

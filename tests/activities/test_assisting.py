@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 from temporalio.testing import ActivityEnvironment
 
-from activities.assisting import Assisting
+from activities.assisting import UNPAID, Assisting
 from konstruct import contacts
 from konstruct.contracts.handoffs import AssistRequest, HandoffState
 from konstruct.db import Database
@@ -23,6 +23,7 @@ from konstruct.tables import Usage
 from konstruct.vault import Vault
 from tests.support.doubles import NothingCools, ScriptedModel
 from tests.support.handoffs import GRACE, an_origin, entry_row, hand_back, handoff_row, note, owned, seat, write
+from tests.support.months import holds, ledger, plan, spend_all, spent
 from tests.support.office import Office
 from tests.support.workshop import set_tenant
 
@@ -232,3 +233,25 @@ class TestDraftsAndSummaries:
         await hand_back(office, handoff_id)
         assert await assist(assisting, office, entry_id) == ("kept", "In time")
         assert (await entry_row(office, entry_id)).posted_at is None
+
+
+async def test_where_no_budget_is_left_it_says_so_and_a_summary_is_an_excerpt(
+    office: Office, asked: Accepted, handoff_id: UUID, assisting: Assisting, model: ScriptedModel
+) -> None:
+    await spend_all(office, asked)
+    assert await assist(assisting, office, await want(office, handoff_id)) == ("failed", UNPAID)
+    state, summary = await assist(assisting, office, await want(office, handoff_id, "summary"))
+    assert (state, "bells" in summary) == ("kept", True)
+    written = await pack(assisting, office, handoff_id)
+    assert "bells" in written.summary
+    assert model.prompts == []
+
+
+async def test_what_is_written_for_people_is_counted(
+    office: Office, handoff_id: UUID, assisting: Assisting, model: ScriptedModel
+) -> None:
+    await plan(office, business="5")
+    model.script("Dear friend")
+    assert (await assist(assisting, office, await want(office, handoff_id)))[0] == "kept"
+    assert await holds(office) == []
+    assert (await spent(office))["business"] == await ledger(office) > 0

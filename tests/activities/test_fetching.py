@@ -31,6 +31,7 @@ from konstruct.models import prices
 from konstruct.tables import Connection, Conversation, File, FileRemoval, Message, Usage
 from konstruct.vault import Vault
 from tests.support.doubles import GivenFiles, KeptFiles
+from tests.support.months import holds, ledger, plan, spend_all, spent
 from tests.support.office import REFUSING, Office
 from tests.support.pictures import picture, size_of
 
@@ -173,6 +174,27 @@ async def test_voice_that_nobody_can_listen_to_is_told(
     await fetch(deaf, office, asked)
     assert [file.error for file in await office.rows(File)] == ["voice messages cannot be listened to here"]
     assert store.kept == {}
+
+
+async def test_voice_for_which_no_budget_is_left_is_kept_for_people(
+    office: Office, fetching: Fetching, channel: GivenFiles, listener: Listener, store: KeptFiles
+) -> None:
+    asked = await send(office, channel, VOICE)
+    await spend_all(office, asked)
+    await fetch(fetching, office, asked)
+    [file] = await office.rows(File)
+    assert (file.state, file.media_type, file.sealed_text) == ("kept", "audio/ogg", None)
+    assert len(store.kept) == 1
+    assert len(await office.rows(Usage)) == 1
+
+
+async def test_what_listening_costs_is_held_before_and_counted_after(
+    office: Office, fetching: Fetching, channel: GivenFiles
+) -> None:
+    await plan(office, business="5")
+    await fetch(fetching, office, await send(office, channel, VOICE))
+    assert await holds(office) == []
+    assert (await spent(office))["business"] == await ledger(office) > 0
 
 
 @pytest.mark.parametrize(

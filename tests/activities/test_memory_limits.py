@@ -1,5 +1,8 @@
 """What memory must not do: mix people, bring back what was forgotten, hold up or spoil a reply, cost without end."""
 
+from datetime import timedelta
+from decimal import Decimal
+
 import asyncpg
 import pytest
 from pydantic import SecretStr
@@ -19,9 +22,11 @@ from konstruct.memory import due, work
 from konstruct.memory.digest import LONGEST_LINE, LONGEST_SUMMARY
 from konstruct.ports import ModelCallError
 from konstruct.tables import Conversation, Memory, MemoryVector
+from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
 from tests.activities.memories import NO_FACTS, finds, remember, scripted_by, shown, summaries_of, whole
 from tests.support.doubles import GivenEmbedders, KeptWindows, NothingWarms, RecordingMessenger, ScriptedModel
+from tests.support.months import holds, ledger, plan, spend_all, spent
 from tests.support.office import Office
 
 
@@ -214,3 +219,22 @@ async def test_the_next_turn_finds_the_window_in_the_cache(
         await ActivityEnvironment().run(delivery.deliver, request)
         said = [each.text for each in turn.said]
     assert said == ["Line 0", "Answer 0", "Line 1", "Answer 1", "Line 2"]
+
+
+async def test_memory_waits_for_a_budget_and_loses_nothing(
+    office: Office, remembering: Remembering, model: ScriptedModel
+) -> None:
+    asked = await office.exchange("My daughter is called Mia.", "Mia is a lovely name.")
+    await spend_all(office, asked)
+    await remember(remembering, office, asked)
+    assert model.prompts == []
+    [conversation] = await office.conversations()
+    assert conversation.memory_due_at is not None
+    assert conversation.memory_due_at > utc_now() + timedelta(minutes=50)
+    assert {each.kind for each in await office.rows(Memory)} == {"said"}
+    await plan(office, business="6")
+    model.script(finds({"text": "The daughter is called Mia.", "source": "N1"}))
+    await remember(remembering, office, asked)
+    assert {each.kind for each in await office.rows(Memory)} == {"said", "fact"}
+    assert await holds(office) == []
+    assert (await spent(office))["business"] == await ledger(office) > Decimal("4.999999")
