@@ -9,6 +9,8 @@ from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from konstruct.billing import allowances, entitlements, resting
+from konstruct.billing.allowances import Allowance
 from konstruct.budgets import terms as budgets
 from konstruct.budgets.terms import WhenSpent
 from konstruct.connecting import overview
@@ -35,6 +37,9 @@ Kind = Literal[
     "knowledge_documents",
     "tool",
     "budget",
+    "messages",
+    "resting_employees",
+    "resting_connections",
     "unpublished",
     "draft",
 ]
@@ -51,7 +56,7 @@ class Matter:
     reason: str | None = None
     connection: Seen | None = None
     percent: int = 0
-    """How much of a budget is used."""
+    """How much of a budget, or of the month's messages, is used."""
     when_spent: WhenSpent = "people"
     """What happens once it is."""
 
@@ -64,6 +69,7 @@ async def matters(session: AsyncSession) -> list[Matter]:
         *[matter async for matter in _refused(session)],
         *[matter async for matter in _knowledge(session)],
         *[matter async for matter in _budgets(session)],
+        *[matter async for matter in _plan(session)],
         *_employees(await listing.employees(session)),
     ]
 
@@ -130,6 +136,22 @@ async def _budgets(session: AsyncSession) -> AsyncIterator[Matter]:
         if each.share is not None and each.state in ("near", "over"):
             name, key = (each.name, each.key) if each.key else ("", "")
             yield Matter("budget", name, key, when_spent=month.when_spent, percent=int(each.share * 100))
+
+
+async def _plan(session: AsyncSession) -> AsyncIterator[Matter]:
+    """What the tenant's plan includes no more of. Of one that is not billed nothing else is asked."""
+    entitled = await entitlements.of(session)
+    if entitled.account is None:
+        return
+    used = await allowances.used(session, "messages", utc_now())
+    messages = Allowance("messages", used, allowances.most(entitled, "messages"))
+    if messages.is_near or messages.is_full:
+        yield Matter("messages", percent=messages.percent or 0)
+    rests = await resting.now(session, entitled)
+    if rests.employees:
+        yield Matter("resting_employees", count=len(rests.employees))
+    if rests.connections:
+        yield Matter("resting_connections", count=len(rests.connections))
 
 
 def _employees(every: list[Listed]) -> list[Matter]:

@@ -1,10 +1,11 @@
 """What needs somebody, in words: what is the matter, and the page where it is put right."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
-from konstruct.attention import Matter
+from konstruct.attention import Kind, Matter
 from konstruct.connecting.overview import Seen
 from konstruct.model_keys.trying import NAMES
 from portal import channel_words
@@ -26,29 +27,31 @@ class Told:
     act: str = ""
 
 
+_PLACES: Final[Mapping[Kind, tuple[str | None, str, str]]] = {
+    "handoffs": ("inbox.read", "inbox", "Open the inbox"),
+    "approvals": ("approvals.read", "approvals", "Open"),
+    "model_key": ("keys.edit", "settings/models", "Replace key"),
+    "knowledge_source": ("knowledge.read", "knowledge/{key}", "Open"),
+    "knowledge_documents": ("knowledge.read", "knowledge/{key}?state=failed", "Show them"),
+    "tool": ("tools.read", "tools/{key}", "Open"),
+    "budget": (None, "usage#budgets", "Open"),
+    "messages": ("billing.read", "billing", "See plans"),
+    "resting_employees": ("billing.read", "billing", "See plans"),
+    "resting_connections": ("billing.read", "billing", "See plans"),
+    "unpublished": (None, "employees/{key}", "Open"),
+    "draft": (None, "employees/{key}", "Open"),
+}
+"""Who may put it right, where, and what they press. Connections have their own page."""
+
+
 def tell(matter: Matter, member: Member) -> Told:
     if matter.connection is not None:
         return _connection(matter.connection, member)
     base = f"/t/{member.tenant_slug}"
     title, says, tone, icon = _sentences(matter, member)
-    href, act = None, ""
-    if matter.kind == "handoffs" and member.may("inbox.read"):
-        href, act = f"{base}/inbox", "Open the inbox"
-    elif matter.kind == "approvals" and member.may("approvals.read"):
-        href, act = f"{base}/approvals", "Open"
-    elif matter.kind in ("draft", "unpublished"):
-        href, act = f"{base}/employees/{matter.key}", "Open"
-    elif matter.kind == "model_key" and member.may("keys.edit"):
-        href, act = f"{base}/settings/models", "Replace key"
-    elif matter.kind == "budget":
-        href, act = f"{base}/usage#budgets", "Open"
-    elif matter.kind == "tool" and member.may("tools.read"):
-        href, act = f"{base}/tools/{matter.key}", "Open"
-    elif matter.kind == "knowledge_source" and member.may("knowledge.read"):
-        href, act = f"{base}/knowledge/{matter.key}", "Open"
-    elif matter.kind == "knowledge_documents" and member.may("knowledge.read"):
-        href, act = f"{base}/knowledge/{matter.key}?state=failed", "Show them"
-    return Told(title, says, tone, icon, matter.since, href, act)
+    permission, path, act = _PLACES[matter.kind]
+    href = f"{base}/{path.format(key=matter.key)}" if permission is None or member.may(permission) else None
+    return Told(title, says, tone, icon, matter.since, href, act if href else "")
 
 
 def _connection(seen: Seen, member: Member) -> Told:
@@ -103,7 +106,24 @@ def _sentences(matter: Matter, member: Member) -> tuple[str, str, Tone, str]:
             says = then if is_over else f"When it is used up: {then}"
             title = f"{whose} is used up" if is_over else f"{matter.percent}% of {whose[0].lower()}{whose[1:]} is used"
             return title, says, "danger" if is_over else "warning", "gauge"
+        case "messages" | "resting_employees" | "resting_connections":
+            return _of_plan(matter)
         case "unpublished":
             return f"{name} was never published", "Nobody is answered by it until then.", "info", "bot"
         case _:
             return f"{name} has changes that are not published", "Contacts meet what it was before.", "info", "bot"
+
+
+def _of_plan(matter: Matter) -> tuple[str, str, Tone, str]:
+    many, is_over = matter.count, matter.percent >= 100
+    if matter.kind == "resting_employees":
+        title = "One employee rests" if many == 1 else f"{many} employees rest"
+        return title, "Your plan includes fewer. Archive some, or choose a larger plan.", "warning", "bot"
+    if matter.kind == "resting_connections":
+        title = "One channel rests" if many == 1 else f"{many} channels rest"
+        says = "Your plan does not include as many. Employees answer nobody there; people can."
+        return title, says, "warning", "plug"
+    title = "The month's messages are used up" if is_over else f"{matter.percent}% of the month's messages are used"
+    then = "Contacts are told that people can read what they write. " if is_over else ""
+    says = f"{then}A larger plan includes more, and next month they begin anew."
+    return title, says, "danger" if is_over else "warning", "message-circle"

@@ -21,7 +21,9 @@ class Matter(BaseModel):
     count: int
     since: datetime | None
     reason: str | None
-    percent: int = Field(description="How much of a budget is used, where it is about one.")
+    percent: int = Field(
+        description="How much of a budget, or of the month's messages, is used, where it is about them."
+    )
     channel: Channel | None = Field(description="Where it is about one.")
 
 

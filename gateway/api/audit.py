@@ -19,6 +19,7 @@ from konstruct import audit as trail
 from konstruct.api_keys import Principal
 from konstruct.audit import Filters, checks, exporting, finding
 from konstruct.audit.signing import Signatures
+from konstruct.billing import enforcing
 from konstruct.db import Database
 from konstruct.errors import Unavailable
 from konstruct.tables import AuditCheck, AuditEvent
@@ -135,6 +136,8 @@ def router(access: Access, database: Database, client: Client, outside: Outside)
     async def export(caller: Annotated[Principal, reads], of: Annotated[Of, Query()]) -> Response:
         """As NDJSON, chain by chain; the last line is signed. `konstruct audit verify FILE` checks it without us."""
         signatures = Signatures(outside.settings.encryption_keys)
+        async with database.tenant_session(caller.tenant_id) as session:
+            await enforcing.require_feature(session, "audit_export", adds=False)
         lines = handing_out.begun(caller.tenant_id, _lines(database, caller, signatures, of.filters()))
         async with database.tenant_session(caller.tenant_id) as session:
             actor = await api_keys.actor_of(session, caller.key_id)

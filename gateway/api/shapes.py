@@ -53,6 +53,7 @@ class Problem(BaseModel):
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     401: {"model": Problem, "description": "There is no key in the request, or none that is valid."},
+    402: {"model": Problem, "description": "The tenant's plan does not include it; the sentence says what would."},
     403: {"model": Problem, "description": "The key lacks the scope."},
     404: {"model": Problem, "description": "The tenant has no such thing."},
     409: {"model": Problem, "description": "It is not as the request takes it to be."},

@@ -85,7 +85,7 @@ async def test_no_row_is_put_into_another_tenant(
         # A column that the database works out by itself may not even be named.
         given = await product.fetchval(
             "select string_agg(attname, ', ' order by attnum) from pg_attribute"
-            " where attrelid = $1::regclass and attnum > 0 and attgenerated = ''",
+            " where attrelid = $1::regclass and attnum > 0 and not attisdropped and attgenerated = ''",
             table,
         )
         copy = (

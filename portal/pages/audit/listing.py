@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from konstruct import audit, tenant_settings
 from konstruct.audit import checks, exporting, finding
+from konstruct.billing import enforcing
 from konstruct.designs import listing as designs
 from konstruct.errors import Mistakes
 from konstruct.sharing import one_of_few
@@ -73,6 +74,7 @@ async def export(request: Request, member: Annotated[Member, Depends(may("audit.
     form = await request.form()
     given = Given(**{name: str(form.get(name, "")) for name in Given.__dataclass_fields__})
     async with of.database.tenant_session(member.tenant_id) as session:
+        await enforcing.require_feature(session, "audit_export", adds=False)
         wanted = await _read(session, given)
         if wanted.mistakes:
             raise Mistakes(wanted.mistakes)
