@@ -144,7 +144,7 @@ class Fetching:
             async with self._database.tenant_session(found.tenant.id) as session:
                 price = await self._opening.price(session)
             amount = price.of(seconds) if price is not None else Decimal(0)
-            return await purse.hold(amount, amount, lasts=LISTENS_WITHIN, patience=PATIENCE)
+            return await purse.hold(amount, amount, amount, lasts=LISTENS_WITHIN, patience=PATIENCE)
 
         return afford
 

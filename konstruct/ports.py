@@ -172,12 +172,14 @@ class Purse(Protocol):
     def falls_to_free(self) -> bool:
         """Whether models that cost nothing are to stand in for others once a budget is spent."""
 
-    async def hold(self, least: Decimal, most: Decimal, *, lasts: float, patience: float) -> Held:
-        """``most`` of US dollars, or what is left, if that is ``least``. Times are seconds.
+    async def hold(self, least: Decimal, enough: Decimal, most: Decimal, *, lasts: float, patience: float) -> Held:
+        """``most`` of US dollars; where that is not left ``enough``, or all that is left, if that is ``least``. Times
+        are seconds.
 
         Args:
             lasts: The longest that the call takes.
-            patience: How long it is waited for others' calls to be settled, where what is held for them is in the way.
+            patience: How long it is waited for others' calls to be settled, where what is held for them is in the way
+                of what is enough.
 
         Raises:
             OverBudget: Not even ``least`` is left.

@@ -48,8 +48,8 @@ _TERMS = (
 )
 _HOLD = sql(
     "select held, rest from hold_of_budget(:tenant, :employee, cast(:month as date), :begins, :ends,"
-    " cast(:business as numeric), cast(:alone as numeric), cast(:least as numeric), cast(:most as numeric),"
-    " :is_patient, :hold, cast(:lasts as interval))"
+    " cast(:business as numeric), cast(:alone as numeric), cast(:least as numeric), cast(:enough as numeric),"
+    " cast(:most as numeric), :is_patient, :hold, cast(:lasts as interval))"
 )
 _SETTLE = sql(
     "select scope, month, spent from settle_budgets(:tenant, :employee, cast(:happened as timestamptz[]),"
@@ -87,9 +87,10 @@ class MonthlyPurse:
     def falls_to_free(self) -> bool:
         return self.when_spent == "local"
 
-    async def hold(self, least: Decimal, most: Decimal, *, lasts: float, patience: float) -> Held:
+    async def hold(self, least: Decimal, enough: Decimal, most: Decimal, *, lasts: float, patience: float) -> Held:
         end = asyncio.get_running_loop().time() + patience
-        held = await self._try(least, most, lasts, is_patient=patience > 0)
+        wanted = {"least": least, "enough": enough, "most": most, "lasts": timedelta(seconds=lasts) + MAY_BE_LATE}
+        held = await self._try(wanted, is_patient=patience > 0)
         if held is not None:
             return held
         # One after the other, so that many who wait ask the database no more often than one does.
@@ -99,15 +100,15 @@ class MonthlyPurse:
         except TimeoutError:
             raise ModelsUnavailable(HELD_BY_OTHERS) from None
         try:
-            return await self._wait(least, most, lasts, end)
+            return await self._wait(wanted, end)
         finally:
             self._line.release()
 
-    async def _wait(self, least: Decimal, most: Decimal, lasts: float, end: float) -> Held:
+    async def _wait(self, wanted: Mapping[str, Any], end: float) -> Held:
         pause = FIRST_LOOK_AFTER
         while True:
             left = end - asyncio.get_running_loop().time()
-            held = await self._try(least, most, lasts, is_patient=left > 0)
+            held = await self._try(wanted, is_patient=left > 0)
             if held is not None:
                 return held
             if left <= 0:
@@ -115,8 +116,9 @@ class MonthlyPurse:
             await asyncio.sleep(min(left, pause))
             pause = min(2 * pause, LAST_LOOK_AFTER)
 
-    async def _try(self, least: Decimal, most: Decimal, lasts: float, *, is_patient: bool) -> Held | None:
+    async def _try(self, wanted: Mapping[str, Any], *, is_patient: bool) -> Held | None:
         """None where others' holds stand in the way. Raises OverBudget."""
+        least, most = wanted["least"], wanted["most"]
         now, hold_id = self.now(), new_id()
         async with self.database.tenant_session(self.tenant_id) as session:
             kept, zone, key = (await session.execute(_TERMS, {"employee_id": self.employee_id})).one()
@@ -134,11 +136,9 @@ class MonthlyPurse:
                 "ends": month.end,
                 "business": budgets.business,
                 "alone": alone,
-                "least": least,
-                "most": most,
                 "is_patient": is_patient,
                 "hold": hold_id,
-                "lasts": timedelta(seconds=lasts) + MAY_BE_LATE,
+                **wanted,
             }
             held, rest = (await session.execute(_HOLD, values)).one()
             if held is None and rest < least:

@@ -20,6 +20,8 @@ MARGIN: Final = Decimal("1.25")
 """By which a prompt may have more tokens than we count, which errs upwards for most of what people write already."""
 LEAST_ANSWER: Final = 400
 """Tokens: with less room than that, a model is not asked, since hardly an answer would be whole."""
+AMPLE_ANSWER: Final = 2_048
+"""Tokens: hardly any answer of a chat is longer, so nobody waits for others to be given more."""
 _EXACT: Final = Decimal("0.0000000001")
 
 
@@ -37,6 +39,10 @@ class Estimate:
     @property
     def least(self) -> Decimal:
         return self._with(min(self.link.max_output_tokens, LEAST_ANSWER))
+
+    @property
+    def enough(self) -> Decimal:
+        return self._with(min(self.link.max_output_tokens, AMPLE_ANSWER))
 
     def tokens_for(self, amount: Decimal) -> int:
         """How long an answer may be that costs no more than this, with its prompt."""
@@ -86,7 +92,7 @@ class Spending:
         cost = estimate(link, prompt, tools)
         patience = min(share * WAITING_SHARE, LONGEST_WAIT)
         try:
-            held = await self.purse.hold(cost.least, cost.most, lasts=share, patience=patience)
+            held = await self.purse.hold(cost.least, cost.enough, cost.most, lasts=share, patience=patience)
         except OverBudget:
             self.is_over = True
             return None

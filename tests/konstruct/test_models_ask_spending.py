@@ -11,7 +11,7 @@ from konstruct.errors import ModelsUnavailable, OverBudget
 from konstruct.identity import new_id
 from konstruct.models import Answer
 from konstruct.models.context import count_prompt
-from konstruct.models.spending import LEAST_ANSWER, MARGIN
+from konstruct.models.spending import AMPLE_ANSWER, LEAST_ANSWER, MARGIN
 from konstruct.ports import Held, ModelCallError
 from tests.konstruct.model_pool import PROMPT, A, B, Pool, fails, link, says
 
@@ -29,11 +29,11 @@ class Given:
     left: Decimal
     falls_to_free: bool = False
     is_held_by_others: bool = False
-    asked: list[tuple[Decimal, Decimal, float, float]] = field(default_factory=list)
+    asked: list[tuple[Decimal, Decimal, Decimal, float, float]] = field(default_factory=list)
     holds: list[UUID] = field(default_factory=list)
 
-    async def hold(self, least: Decimal, most: Decimal, *, lasts: float, patience: float) -> Held:
-        self.asked.append((least, most, lasts, patience))
+    async def hold(self, least: Decimal, enough: Decimal, most: Decimal, *, lasts: float, patience: float) -> Held:
+        self.asked.append((least, enough, most, lasts, patience))
         if self.is_held_by_others:
             raise ModelsUnavailable("Later.")
         if self.left < least:
@@ -50,15 +50,24 @@ async def test_what_a_call_may_cost_at_most_is_held_before_it_is_made() -> None:
     purse = Given(Decimal(1))
     pool = Pool({A.name: says("Hello!")}, purse=purse)
     assert await pool.ask() == Answer("Hello!", A.name, "stop")
-    [(least, most, lasts, patience)] = purse.asked
+    [(least, enough, most, lasts, patience)] = purse.asked
     tokens = count_prompt(PROMPT)
-    assert most == dollars(tokens, A.max_output_tokens)
+    assert enough == most == dollars(tokens, A.max_output_tokens)
     assert least == dollars(tokens, LEAST_ANSWER)
     assert 0 < patience < lasts <= pool.budget
     [call] = pool.calls
     assert [call.hold_id] == purse.holds
     assert call.started_at == BEGAN
     assert pool.model.prompts[0][2] == A.max_output_tokens
+
+
+async def test_nobody_waits_for_more_than_nearly_any_answer_takes() -> None:
+    purse = Given(Decimal(1))
+    long = replace(A, context_window=100_000, max_output_tokens=8_192)
+    await Pool({A.name: says("Hello!")}, links=(long,), purse=purse).ask()
+    [(least, enough, most, _, _)] = purse.asked
+    tokens = count_prompt(PROMPT)
+    assert [least, enough, most] == [dollars(tokens, answer) for answer in (LEAST_ANSWER, AMPLE_ANSWER, 8_192)]
 
 
 async def test_an_answer_may_be_as_long_as_what_is_left_allows() -> None:

@@ -41,8 +41,12 @@ async def purse(office: Office, now: datetime = NOW, employee_id: UUID | None = 
     return made
 
 
-async def hold(from_purse: MonthlyPurse, most: str, least: str | None = None, patience: float = 0) -> Held:
-    return await from_purse.hold(Decimal(least or most), Decimal(most), lasts=60, patience=patience)
+async def hold(
+    from_purse: MonthlyPurse, most: str, *, enough: str | None = None, least: str | None = None, patience: float = 0
+) -> Held:
+    """Where nothing else is said, nothing less will do."""
+    wanted = (Decimal(least or enough or most), Decimal(enough or most), Decimal(most))
+    return await from_purse.hold(*wanted, lasts=60, patience=patience)
 
 
 async def pay(

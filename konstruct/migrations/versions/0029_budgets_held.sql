@@ -2,13 +2,13 @@
 -- it begins and ends in the time zone that it was made with: what a call cost is of the month in which it began.
 alter table budget_months drop column held, add column begins timestamptz not null, add column ends timestamptz not null;
 
--- Holds for a call what it may cost at most, or, where that does not fit into what is left, as much as is left, if that is
--- `at_least`. Without a budget, `of_business` or `of_employee_alone` is null. `held` is null where nothing was held; `rest` is
--- what would be left if no other call were under way. Others' holds are waited out by a patient caller, who is given less
--- than `at_most` only where waiting would not bring it.
+-- Holds for a call what it may cost at most, or, where that does not fit into what is left, what is enough for nearly any;
+-- or else all that is left, if that is `at_least`. Without a budget, `of_business` or `of_employee_alone` is null. `held` is
+-- null where nothing was held; `rest` is what would be left if no other call were under way. Others' holds are waited out by
+-- a patient caller, who is given less than enough only where waiting would not bring it.
 create function hold_of_budget(
     of_tenant uuid, of_employee uuid, of_month date, since timestamptz, until timestamptz, of_business numeric,
-    of_employee_alone numeric, at_least numeric, at_most numeric, is_patient boolean, hold uuid, lasts interval)
+    of_employee_alone numeric, at_least numeric, enough numeric, at_most numeric, is_patient boolean, hold uuid, lasts interval)
   returns table (held numeric, rest numeric)
   language plpgsql
   as $$
@@ -40,7 +40,9 @@ create function hold_of_budget(
       where m.tenant_id = of_tenant and m.month = of_month and each.budget is not null;
     if room >= at_most then
       held := at_most;
-    elsif room >= at_least and (rest < at_most or not is_patient) then
+    elsif room >= enough then
+      held := enough;
+    elsif room >= at_least and (rest < enough or not is_patient) then
       held := room;
     end if;
     if held is not null then
@@ -75,9 +77,9 @@ create function settle_budgets(of_tenant uuid, of_employee uuid, happened timest
   end
   $$;
 
-revoke all on function hold_of_budget(uuid, uuid, date, timestamptz, timestamptz, numeric, numeric, numeric, numeric,
+revoke all on function hold_of_budget(uuid, uuid, date, timestamptz, timestamptz, numeric, numeric, numeric, numeric, numeric,
   boolean, uuid, interval) from public;
 revoke all on function settle_budgets(uuid, uuid, timestamptz[], numeric[], uuid[]) from public;
-grant execute on function hold_of_budget(uuid, uuid, date, timestamptz, timestamptz, numeric, numeric, numeric, numeric,
+grant execute on function hold_of_budget(uuid, uuid, date, timestamptz, timestamptz, numeric, numeric, numeric, numeric, numeric,
   boolean, uuid, interval) to konstruct_app;
 grant execute on function settle_budgets(uuid, uuid, timestamptz[], numeric[], uuid[]) to konstruct_app;

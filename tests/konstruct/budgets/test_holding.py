@@ -72,6 +72,14 @@ async def test_a_call_whose_patience_ends_takes_what_is_left(office: Office) -> 
     assert (await hold(mine, "0.50", least="0.05", patience=0.2)).amount == Decimal("0.10")
 
 
+async def test_where_not_all_is_left_what_is_enough_leaves_the_rest_to_others(office: Office) -> None:
+    await plan(office, business="1")
+    mine = await purse(office)
+    assert (await hold(mine, "0.60", enough="0.15", least="0.05")).amount == Decimal("0.60")
+    amounts = [(await hold(mine, "0.60", enough="0.15", least="0.05")).amount for _ in range(3)]
+    assert amounts == [Decimal("0.15"), Decimal("0.15"), Decimal("0.10")]
+
+
 async def test_the_tighter_of_two_budgets_decides(office: Office, asked: Accepted) -> None:
     async with office.session() as session:
         bob = await hire(session, office.tenant_id, "bob", "Bob")
