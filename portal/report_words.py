@@ -53,19 +53,19 @@ WHEN_SPENT: Final[Sequence[Mapping[str, Any]]] = (
     {
         "value": "people",
         "title": "Hand over to people",
-        "text": "Whoever writes is told that a person will answer, and waits in the inbox.",
+        "text": "As where an escalation rule fires: the conversation waits in the inbox for somebody to take it.",
         "icon": "users",
     },
     {
         "value": "local",
         "title": "Answer with models that cost nothing",
-        "text": "Employees go on with the local models of their lists; where there are none, people are asked.",
+        "text": "Employees go on with models such as local ones. Where there is none, messages wait.",
         "icon": "bot",
     },
     {
         "value": "pause",
         "title": "Pause",
-        "text": "Whoever writes is told that an answer will take longer. Messages wait until there is a budget again.",
+        "text": "Whoever writes is told that an answer takes longer. Messages wait until there is a budget again.",
         "icon": "clock",
     },
 )

@@ -15,6 +15,7 @@ from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
 from tests.browser.checking import check_page, run
 from tests.browser.conftest import PageAs
+from tests.support.members import enrolled
 from tests.support.showroom import Showroom, furnish
 
 pytestmark = pytest.mark.stack
@@ -72,7 +73,7 @@ async def test_the_dashboards_sums_are_those_of_the_ledger(page_as: PageAs, room
         await page.goto(f"/t/{room.owner.slug}/usage?by={by}")
         assert await exact(page, 'section[aria-label="Total cost"]') == [ledger]
         assert await exact(page, 'section[aria-label="Model calls"]') == [calls]
-        *parts, total = await exact(page, "#rows")
+        *parts, total = await exact(page, "#rows td:first-of-type")
         assert total == ledger
         assert sum(parts) == ledger
     await page.goto(f"/t/{room.owner.slug}/usage/conversations")
@@ -141,13 +142,27 @@ async def test_budgets_are_set_and_warn(page_as: PageAs, room: Showroom) -> None
     await expect(page.get_by_role("alert")).to_contain_text("Write dollars, such as 300 or 49.50.")
     await check_page(page)
     await page.get_by_label("US dollars a month").fill("0.02")
+    await page.get_by_label("Pause").check()
     await page.get_by_role("button", name="Save budgets").click()
     await expect(page.locator("#toaster")).to_contain_text("Budgets saved.")
     whole = page.locator("#budgets li", has_text="The whole business")
     await expect(whole).to_contain_text("Over budget")
     await expect(whole.get_by_role("progressbar")).to_have_attribute("value", "0.02")
-    await page.goto(f"/t/{room.owner.slug}/home")
+    await expect(page.locator("#budgets")).to_contain_text("Messages wait until there is a budget again.")
+    badge = page.locator(".sidebar-rail").get_by_role("link", name="Usage & cost").locator(".place-badge")
+    await expect(badge).to_have_count(0)
+    # What this member has seen by saving it is new to others.
+    other = await enrolled(room.rich.database, room.rich.vault, "admin", room.rich.tenant_id)
+    page = await page_as(other)
+    await page.goto(f"/t/{other.slug}/home")
     await expect(page.get_by_text("The business's budget for the month is used up")).to_be_visible()
+    place = page.get_by_role("link", name="Usage & cost new").first
+    await expect(place).to_contain_text("2")
+    await check_page(page)
+    await place.click()
+    await expect(page.locator("#budgets")).to_contain_text("Over budget")
+    await page.goto(f"/t/{other.slug}/home")
+    await expect(page.locator(".place-badge:visible", has_text="new")).to_have_count(0)
 
 
 async def test_sheets_are_downloaded(page_as: PageAs, room: Showroom) -> None:

@@ -12,7 +12,9 @@ from sqlalchemy import func
 from sqlmodel import col, select
 
 from konstruct import contacts
+from konstruct.accounts import mails
 from konstruct.accounts.permissions import Role
+from konstruct.budgets import alerts
 from konstruct.budgets import terms as budgets
 from konstruct.db import Database
 from konstruct.tables import Conversation, Tenant, Usage
@@ -24,6 +26,7 @@ from tests.support.members import Enrolled, enrolled
 from tests.support.office import Office, hire, open_office
 
 _DATA = re.compile(r'<data value="([^"]*)"')
+_BADGE = '<span class="sr-only"> new</span>'
 _ROWS = re.compile(r"<tr[^>]*>(.*?)</tr>", re.DOTALL)
 
 
@@ -89,7 +92,7 @@ async def test_the_sums_are_those_of_the_ledger_to_the_last_digit(
         ledger = await session.scalar(select(func.sum(col(Usage.cost))).where(col(Usage.created_at) > since))
     assert ledger == Decimal("13.6234567891")
     assert Decimal(card(page, "Total cost")) == ledger
-    for by in ("employee", "model", "channel", "purpose", "key"):
+    for by in ("employee", "model", "channel", "purpose", "key", "price"):
         told = rows(await opened(portal, owner, f"usage?by={by}"), "rows")
         *parts, total = [Decimal(amounts[0]) for amounts in told]
         assert sum(parts) == total == ledger, by
@@ -252,7 +255,59 @@ async def test_amounts_of_all_sizes_can_be_read(
     assert Decimal(card(page, "Total cost")) == Decimal(cost)
 
 
+async def test_what_own_keys_paid_for_and_what_is_assumed_stand_apart(
+    portal: httpx.AsyncClient, office: Office, owner: Enrolled
+) -> None:
+    asked, now = await office.say(), utc_now()
+    await write_down(
+        office,
+        a_call(office, asked.conversation_id, now, "1.25", key_of="tenant", price_version="2026-11-20"),
+        a_call(office, asked.conversation_id, now, "2.5", provider="openai", model="new", is_price_assumed=True),
+        a_call(office, asked.conversation_id, now, "0.0000000001", provider="openai", price_version="2026-10-01"),
+    )
+    page = await opened(portal, owner, "usage?by=model")
+    assert "$1.25 of it on your own keys" in page
+    assert "$2.50 of it is by assumed prices" in page
+    assert [amounts[1] for amounts in rows(page, "rows")] == ["0", "1.2500000000", "0", "1.2500000000"]
+    assert page.count(">assumed</span>") == 1
+    assert '<data value="1.2500000000">$1.25</data> of it on your own keys' in page
+    lists = await opened(portal, owner, "usage?by=price")
+    assert [name for name in ("List 2026-11-20", "List 2026-10-01", "Assumed: no list") if name in lists] == [
+        *("List 2026-11-20", "List 2026-10-01", "Assumed: no list"),
+    ]
+    sheet = (await portal.get(f"/t/{owner.slug}/usage/ledger.csv?range=7")).content.decode("utf-8-sig")
+    told = {(row["price_list"], row["price_assumed"]) for row in csv.DictReader(io.StringIO(sheet))}
+    assert told == {("2026-11-20", "no"), ("", "yes"), ("2026-10-01", "no")}
+
+
 class TestBudgets:
+    async def test_what_is_crossed_is_told_by_a_badge_until_it_was_seen_and_by_mail(
+        self, portal: httpx.AsyncClient, office: Office, owner: Enrolled
+    ) -> None:
+        viewer = await member(office, "viewer")
+        asked = await office.say()
+        await write_down(office, a_call(office, asked.conversation_id, utc_now(), "9"))
+        sign_in(portal, owner)
+        await portal.post(f"/t/{owner.slug}/usage/budgets", data={"business": "10", "when_spent": "pause"})
+        assert _BADGE in await opened(portal, owner, "home")
+        assert _BADGE not in await opened(portal, viewer, "home")
+        assert "Messages wait until there is a budget again." in await opened(portal, owner)
+        assert _BADGE not in await opened(portal, owner, "home")
+        await alerts.write(office.database, office.vault, "https://portal.example")
+        kept = [each for each in await mails.kept(office.database, office.vault, 500) if each.to == owner.email]
+        assert [("used to 80%" in mail.subject, "messages wait" in mail.text) for mail in kept] == [(True, True)]
+
+    async def test_what_happens_then_is_chosen_and_kept(
+        self, portal: httpx.AsyncClient, office: Office, owner: Enrolled
+    ) -> None:
+        assert re.search(r'value="people"[^>]* checked', await opened(portal, owner, "usage/budgets"))
+        answer = await portal.post(f"/t/{owner.slug}/usage/budgets", data={"business": "10", "when_spent": "local"})
+        assert answer.status_code == 303
+        assert re.search(r'value="local"[^>]* checked', await opened(portal, owner, "usage/budgets"))
+        answer = await portal.post(f"/t/{owner.slug}/usage/budgets", data={"business": "10", "when_spent": "panic"})
+        assert answer.status_code == 422
+        assert "Choose one of" in answer.text
+
     async def test_what_is_set_is_shown_with_how_far_it_is_used(
         self, portal: httpx.AsyncClient, office: Office, owner: Enrolled
     ) -> None:
@@ -266,6 +321,7 @@ class TestBudgets:
         assert "90.0% used" in page
         assert "Over budget" in page
         assert "Once a budget is spent: Conversations are handed to people." in page
+        assert "Conversations are handed to people." in await opened(portal, owner, "home")
         [event] = await office.events("tenant.changed")
         assert event.detail["before"] == {"budgets": {}}
         assert event.detail["after"] == {"budgets": {"business": "10.00", "employees": {"ada": "5.50"}}}

@@ -1,12 +1,14 @@
 """What one tenant may try on another's usage, cost and outcomes; ``test_crossing`` runs it."""
 
 from collections.abc import Awaitable, Callable
+from datetime import date
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.exc import NoResultFound
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from konstruct.budgets import alerts
 from konstruct.budgets import terms as budgets
 from konstruct.budgets.terms import Budgets
 from konstruct.reports import ledger, outcomes, periods, usage
@@ -66,9 +68,32 @@ async def _change(session: AsyncSession, a: Furnished, b: Furnished) -> object:
     return await budgets.change(session, b.tenant_id, {"business": "1"}, actor="a")
 
 
+ALERT: Final = ("budget:business", date(2020, 1, 1))
+
+
+async def _unseen(session: AsyncSession, a: Furnished, b: Furnished) -> object:
+    """None of ours are of a budget."""
+    return (await alerts.unseen(session, b.employee_id)).get("budget")
+
+
+async def _see(session: AsyncSession, a: Furnished, b: Furnished) -> None:
+    await alerts.see(session, "budget", b.employee_id)
+
+
+async def _cross(session: AsyncSession, a: Furnished, b: Furnished) -> object:
+    """It is new here, though the other was told of the same already."""
+    return await alerts.cross(session, *ALERT, used=9, most=10)
+
+
+async def _look(session: AsyncSession, a: Furnished, b: Furnished) -> None:
+    await alerts.look(session, utc_now())
+
+
 async def plan(office: Furnished) -> None:
     async with office.session() as session:
         await budgets.change(session, office.tenant_id, {"business": "12.34"}, actor="test")
+        await alerts.cross(session, *ALERT, used=9, most=10)
+        await alerts.cross(session, ALERT[0], utc_now().date().replace(day=1), used=9, most=10)
 
 
 ON_REPORTS: Final[dict[str, tuple[Attempt, object]]] = {
@@ -78,6 +103,10 @@ ON_REPORTS: Final[dict[str, tuple[Attempt, object]]] = {
     "reports.ledger.costliest": (_costliest, False),
     "reports.outcomes.read": (_outcomes, False),
     "reports.periods.zone": (_zone, "UTC"),
+    "budgets.alerts.unseen": (_unseen, None),
+    "budgets.alerts.see": (_see, None),
+    "budgets.alerts.cross": (_cross, 80),
+    "budgets.alerts.look": (_look, None),
     "budgets.terms.read": (_budgets, False),
     "budgets.terms.month": (_month, False),
     "budgets.terms.change": (_change, NoResultFound),

@@ -34,10 +34,10 @@ def stacked(
 
 
 def chart(
-    period: Period, series: Sequence[Series], *, unit: str, line: tuple[str, float] | None = None, href: str = ""
+    period: Period, series: Sequence[Series], *, unit: str, line: tuple[str, Decimal] | None = None, href: str = ""
 ) -> dict[str, Any]:
-    """As ``js/reports.js`` draws it. ``line``: a name and where it lies; ``href``: where bars lead, with ``from`` and
-    ``to`` and, of a series, what is in it."""
+    """As ``js/reports.js`` draws it: numbers are exact texts, and become points of a picture there. ``line``: a name
+    and where it lies; ``href``: where bars lead, with ``from`` and ``to`` and, of a series, what is in it."""
     places = range(len(period.cuts))
     return {
         "unit": unit,
@@ -48,10 +48,10 @@ def chart(
                 "name": each.name,
                 "key": each.key,
                 "isRest": each.is_rest,
-                "values": [float(exact) for exact in each.exact],
+                "values": [f"{exact:f}" for exact in each.exact],
             }
             for each in series
         ],
-        "line": {"name": line[0], "value": line[1]} if line else None,
+        "line": {"name": line[0], "value": f"{line[1]:f}"} if line else None,
         "href": href,
     }

@@ -130,7 +130,7 @@ def _more(given: Asked, spent: Sequence[Spent]) -> str | None:
     return f"{query}{'&' if query else '?'}cost={last.amount.cost:f}&before={last.conversation_id}"
 
 
-def _line(found: Understood, report: Report, month: Month) -> tuple[str, float] | None:
+def _line(found: Understood, report: Report, month: Month) -> tuple[str, Decimal] | None:
     """A month's budget, were it spent in even parts, where bars are days and it is of all that they show."""
     narrowed = found.narrowed
     if report.period.step != "day" or narrowed.model or narrowed.connection_id or narrowed.tests:
@@ -141,7 +141,7 @@ def _line(found: Understood, report: Report, month: Month) -> tuple[str, float] 
         budget = next((each.budget for each in month.employees if each.key == key), None)
     if budget is None:
         return None
-    return "Budget, in even parts", float(budget / month.period.days)
+    return "Budget, in even parts", budget / month.period.days
 
 
 def _cards(report: Report) -> list[dict[str, Any]]:
