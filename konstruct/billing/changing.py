@@ -35,7 +35,7 @@ async def preview(
 
     Raises:
         BadInput: there is no such plan, or it has no price, or it is this one.
-        Conflict: there is no subscription.
+        Conflict: there is no subscription, or it is not changed by customers.
         PaymentsUnavailable, PaymentsRefused
     """
     account, key = await _asked(database, tenant_id, plan_key, every)
@@ -129,7 +129,11 @@ async def _asked(database: Database, tenant_id: UUID, plan_key: str, every: Ever
     async with database.tenant_session(tenant_id) as session:
         account = subscriptions.billed((await session.scalars(select(BillingAccount))).one_or_none())
         plan = plans.for_sale(await plans.listed(session), plan_key, every)
+        current = await plans.by_key(session, account.plan)
     _subscription(account)
+    if plan.metered or current.metered:
+        # Stripe's portal changes subscriptions of one price alone.
+        raise Conflict("A plan that bills models by use is changed by whoever runs this service: write to them.")
     if (account.plan, account.billed_every) == (plan_key, every):
         raise BadInput("This is the plan that the business has already.")
     return account, plan.prices[every].lookup_key

@@ -2,10 +2,13 @@
 
 import pytest
 from aiohttp import ClientSession
+from pydantic import SecretStr
 
-from konstruct.billing import changing
+from konstruct.adapters.stripe_calls import StripeCalls
+from konstruct.adapters.stripe_catalog import StripeCatalog
+from konstruct.billing import changing, offering, plans
 from konstruct.billing.changing import Visit
-from konstruct.billing.plans import Every
+from konstruct.billing.plans import Every, Metered
 from konstruct.billing_ports import Hosted
 from konstruct.db import Database
 from konstruct.errors import BadInput, Conflict
@@ -154,6 +157,34 @@ async def test_what_comes_next_and_what_was_paid(till: Till) -> None:
     await press((await visit(till, "cancel")).url)
     await till.sync()
     assert await changing.next_invoice(till.database, till.payments, till.tenant_id) is None
+
+
+async def test_what_bills_by_use_is_not_changed_here(till: Till) -> None:
+    """Stripe's portal does not change a subscription that has more than one price."""
+    async with till.database.system_session() as session:
+        before = await plans.listed(session)
+    more = Metered(event_name="konstruct_models", lookup_key="konstruct_pro_models", unit_amount="0.00012")
+    with_use = [plan.model_copy(update={"metered": more}) if plan.key == "pro" else plan for plan in before]
+    try:
+        await offering.replace(till.database, with_use)
+        calls = StripeCalls(SecretStr(till.stripe.key), till.stripe.url)
+        await StripeCatalog(calls).sync(with_use, is_check=False)
+        await calls.close()
+        account = await till.subscribe("pro")
+        [subscription] = till.stripe.all("subscription")
+        assert [item["price"]["lookup_key"] for item in subscription["items"]["data"]] == [
+            "konstruct_pro_month",
+            "konstruct_pro_models",
+        ]
+        assert (account.plan, account.billed_every) == ("pro", "month")
+        with pytest.raises(Conflict, match="bills models by use"):
+            await changing.preview(till.database, till.payments, till.tenant_id, "starter", "month")
+        with pytest.raises(Conflict, match="bills models by use"):
+            await visit(till, "change", "starter", "month")
+        await press((await visit(till, "cancel")).url)
+        assert (await till.sync()).ends_at == account.period_end
+    finally:
+        await offering.replace(till.database, before)
 
 
 async def test_what_is_no_change_is_told_before_stripe_is_asked(till: Till, database: Database, vault: Vault) -> None:
