@@ -1,5 +1,6 @@
 """`konstruct billing`, as an operator runs it beside a Stripe double."""
 
+import re
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -14,10 +15,12 @@ from konstruct.errors import BadInput
 from konstruct.settings import Settings
 from konstruct.vault import Vault
 from tests.acceptance.processes import environment
-from tests.support.commands import Outcome, konstruct
+from tests.support.commands import CHECKOUT, Outcome, konstruct
 from tests.support.members import enrolled
 from tests.support.stripe_double import StripeDouble, stripe_double
 from tests.support.till import Till, open_payments
+
+GUIDE = (CHECKOUT / "docs" / "billing.md").read_text()
 
 
 @dataclass(frozen=True)
@@ -212,6 +215,26 @@ def test_what_is_wrong_with_a_file_is_said_with_its_place(text: str, said: str, 
     with pytest.raises(BadInput) as wrong:
         offering.read(file)
     assert said in str(wrong.value)
+
+
+async def test_the_commands_of_the_guide_do_what_it_says(desk: Desk, database: Database, vault: Vault) -> None:
+    owner = await enrolled(database, vault)
+    commands = [
+        line.partition("#")[0].split()[2:]
+        for line in GUIDE.splitlines()
+        if line.strip().startswith("konstruct billing ")
+    ]
+    assert len(commands) == 9
+    for command in commands:
+        done = await desk.billing(*(owner.slug if word == "acme" else word for word in command))
+        assert done.status == 0, (command, done)
+
+
+def test_the_guide_shows_a_plan_as_it_is_read(tmp_path: Path) -> None:
+    [example] = re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)
+    file = tmp_path / "plans.yaml"
+    file.write_text(example + PLAN.format(key="free", more=""))
+    assert [plan.key for plan in offering.read(file)] == ["starter", "free"]
 
 
 async def test_without_a_key_nothing_is_asked(desk: Desk, tmp_path: Path) -> None:

@@ -83,15 +83,15 @@ async def place(request: pytest.FixtureRequest, database: Database, vault: Vault
     async with stripe_double() as double:
         key, url = (double.key, double.url) if request.param == "double" else (KEY, STRIPE)
         assert not key.startswith(("sk_live", "rk_live")), "KONSTRUCT_TEST_STRIPE_KEY must be a key of the test mode"
-        client = sdk.StripeClient(
-            key, stripe_version=API_VERSION, base_addresses={"api": url}, http_client=sdk.HTTPXClient()
-        )
+        http = sdk.HTTPXClient()
+        client = sdk.StripeClient(key, stripe_version=API_VERSION, base_addresses={"api": url}, http_client=http)
         calls = StripeCalls(SecretStr(key), url)
         async with database.system_session() as session:
             offered = await plans.listed(session)
         await StripeCatalog(calls).sync(offered, is_check=False)
         yield Place(client, calls, StripePayments(calls), offered, database, await billed_tenant(database, vault))
         await calls.close()
+        await http.close_async()  # type: ignore[no-untyped-call]
 
 
 @pytest.fixture
