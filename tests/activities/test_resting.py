@@ -15,6 +15,7 @@ from konstruct.db import Database
 from konstruct.handoffs import owning
 from konstruct.handoffs.owning import Agent
 from konstruct.identity import new_id
+from konstruct.outgoing import Send
 from konstruct.scope.sentences import SENTENCES
 from konstruct.tables import Connection, Employee, Message, ThresholdAlert
 from konstruct.tables.base import utc_now
@@ -69,7 +70,9 @@ async def test_the_contact_hears_it_once_a_day_in_a_conversation_and_people_have
 ) -> None:
     await bill(database, office.tenant_id, limits={"messages": 0})
     first = await office.say("Hello?")
-    assert await Turn(office, thinking, first).answer() == KEPT
+    [notice] = (await Turn(office, thinking, first).think()).reply_ids
+    assert (await office.message(notice)).body == KEPT
+    assert isinstance(await office.begin_send(first, notice), Send)
     again = await office.say("Anybody?")
     thought = await Turn(office, thinking, again).think()
     assert (thought.decision, thought.reply_ids) == ("nothing", [])
