@@ -3,13 +3,11 @@
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from decimal import Decimal
-from typing import Final, get_args
+from typing import Final
 
-from sqlalchemy.exc import DBAPIError, NoResultFound
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from konstruct.billing import allowances, enforcing, entitlements, events, founding, metering, plans, resting
-from konstruct.billing.resting import Asked
+from konstruct.billing import entitlements, events, metering, plans
 from konstruct.billing_ports import Event
 from konstruct.identity import new_id
 from konstruct.tables import BillingAccount, BudgetHold, BudgetMonth, MeteredUsage, PlanMonth, ThresholdAlert, Usage
@@ -102,44 +100,10 @@ async def _settle(session: AsyncSession, a: Furnished, b: Furnished) -> tuple[in
     return await events.settle(session, await events.now(session)), await events.settle(session, utc_now())
 
 
-async def _allowances(session: AsyncSession, a: Furnished, b: Furnished) -> int | None:
-    """Ours alone."""
-    found = await allowances.of(session, await entitlements.of(session))
-    return next(each.used for each in found if each.limit == "connections")
-
-
-async def _rests(session: AsyncSession, a: Furnished, b: Furnished) -> bool:
-    found = await resting.now(session, await entitlements.of(session))
-    return b.employee_id in found.employees or b.connection_id in found.connections
-
-
-async def _why(session: AsyncSession, a: Furnished, b: Furnished) -> object:
-    """What is theirs is not there to be judged by our plan."""
-    account = (await entitlements.of(session)).account
-    assert account is not None
-    return await resting.why(session, account, Asked(b.employee_id, b.connection_id, new_id(), "UTC"))
-
-
-async def _room(session: AsyncSession, a: Furnished, b: Furnished) -> None:
-    """For ours, however much the other has."""
-    for limit in get_args(enforcing.Counted):
-        await enforcing.require_room(session, limit)
-
-
-async def _open_account(session: AsyncSession, a: Furnished, b: Furnished) -> None:
-    founding.open_account(session, b.tenant_id)
-    await session.flush()
-
-
 ON_MONEY: Final[dict[str, tuple[Attempt, object]]] = {
     "billing.entitlements.of": (_entitlement, True),
     "billing.plans.listed": (_plans, True),
     "billing.plans.by_key": (_plans, True),
-    "billing.allowances.of": (_allowances, 1),
-    "billing.enforcing.require_room": (_room, None),
-    "billing.founding.open_account": (_open_account, DBAPIError),
-    "billing.resting.now": (_rests, False),
-    "billing.resting.why": (_why, NoResultFound),
     "billing.events.now": (_now, True),
     "billing.events.settle": (_settle, (1, 0)),
     "billing.metering.put_down": (_put_down, None),

@@ -61,6 +61,7 @@ from tests.tenancy.attempts_on_memory import ON_MEMORY
 from tests.tenancy.attempts_on_money import ON_MONEY
 from tests.tenancy.attempts_on_offers import ON_OFFERS
 from tests.tenancy.attempts_on_onboarding import ON_ONBOARDING
+from tests.tenancy.attempts_on_plans import ON_PLANS
 from tests.tenancy.attempts_on_rehearsals import ON_REHEARSALS
 from tests.tenancy.attempts_on_reports import ON_REPORTS
 from tests.tenancy.attempts_on_satisfaction import ON_SATISFACTION
@@ -253,6 +254,7 @@ ATTEMPTS: dict[str, tuple[Attempt, object]] = {
     **ON_SATISFACTION,
     **ON_API,
     **ON_MONEY,
+    **ON_PLANS,
 }
 
 
