@@ -3,13 +3,20 @@ contact, without which nothing that is kept of the contact can be read.
 
 A sealed value names its tenant, purpose and row inside the ciphertext, so that a value copied to another place does
 not open there.
+
+A tenant's data key may be replaced at any time (``konstruct.rekeying``). So whoever seals reads it in the transaction
+that keeps what is sealed, with a lock that keeps it from being replaced before that is committed; whoever opens may go
+by what is remembered, and looks again where that does not fit. Digests are made with the tenant's first key for good,
+as what is looked up by them could not be found under another; it opens nothing any more once it was replaced.
 """
 
 import base64
+import hashlib
 import hmac
 import json
 import os
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
@@ -27,6 +34,7 @@ from konstruct.tables import ContactKey, TenantKey
 from konstruct.tables.base import utc_now
 
 _NONCE_BYTES: Final = 12
+_MADE_HERE: Final = "tenants whose key is made in this transaction"
 _CONTACT = "contact"
 _KEYS_OF = select(ContactKey).where(col(ContactKey.contact_id).in_(bindparam("contact_ids", expanding=True)))
 
@@ -74,6 +82,30 @@ class ContactCipher:
         return f"{self._place}|{purpose}|{row_id}".encode()
 
 
+@dataclass(frozen=True)
+class DataKeys:
+    """A tenant's, unwrapped. Never logged."""
+
+    current: bytes
+    previous: bytes | None = None
+    digesting: bytes | None = None
+
+    def opened(self, sealed: str) -> bytes | None:
+        """None: they do not fit."""
+        for key in (self.current, self.previous):
+            if key is not None and (found := decrypted(Fernet(key), sealed)) is not None:
+                return found
+        return None
+
+
+def decrypted(cipher: Fernet | MultiFernet, sealed: str) -> bytes | None:
+    """None: it is under another key."""
+    try:
+        return cipher.decrypt(sealed)
+    except InvalidToken:
+        return None
+
+
 class Vault:
     def __init__(self, keys: tuple[SecretStr, ...]) -> None:
         if not keys:
@@ -84,12 +116,16 @@ class Vault:
             raise Misconfigured(
                 "KONSTRUCT_ENCRYPTION_KEYS holds something that is no Fernet key (32 bytes in URL-safe base64)."
             ) from error
-        self._data_keys: dict[UUID, bytes] = {}
+        # By which it is known later that there is a newer one; it tells nothing of the key.
+        self.newest = hashlib.sha256(b"konstruct deployment key|" + keys[0].get_secret_value().encode()).hexdigest()[
+            :16
+        ]
+        self._data_keys: dict[UUID, DataKeys] = {}
 
     async def seal(
         self, session: AsyncSession, tenant_id: UUID, purpose: str, row_id: UUID, secrets: dict[str, SecretStr]
     ) -> str:
-        data_key = await self._data_key(session, tenant_id)
+        data_key = (await self._held(session, tenant_id)).current
         content = {
             "tenant": str(tenant_id),
             "purpose": purpose,
@@ -102,11 +138,13 @@ class Vault:
         self, session: AsyncSession, tenant_id: UUID, purpose: str, row_id: UUID, sealed: str
     ) -> dict[str, SecretStr]:
         """Raises Misconfigured when the keys do not fit or the value belongs to another place."""
-        data_key = await self._data_key(session, tenant_id)
-        try:
-            content = json.loads(Fernet(data_key).decrypt(sealed))
-        except InvalidToken as error:
-            raise Misconfigured("A stored secret cannot be opened with this tenant's key.") from error
+        known = self._data_keys.get(tenant_id)
+        opened = known.opened(sealed) if known is not None else None
+        if opened is None and (known := await self._looked_up(session, tenant_id)) is not None:
+            opened = known.opened(sealed)
+        if opened is None:
+            raise Misconfigured("A stored secret cannot be opened with this tenant's key.")
+        content = json.loads(opened)
         if (content["tenant"], content["purpose"], content["row"]) != (str(tenant_id), purpose, str(row_id)):
             raise Misconfigured("A stored secret belongs to another place; it was not opened.")
         return {name: SecretStr(value) for name, value in content["secrets"].items()}
@@ -135,8 +173,11 @@ class Vault:
 
     async def digest(self, session: AsyncSession, tenant_id: UUID, purpose: str, text: str) -> bytes:
         """The same for the same text of this tenant and purpose, and for no other: 32 bytes that cannot be read."""
-        data_key = await self._data_key(session, tenant_id)
-        return hmac.digest(data_key, f"{tenant_id}|{purpose}|{text}".encode("utf-8", "replace"), "sha256")
+        keys = self._data_keys.get(tenant_id) or await self._looked_up(session, tenant_id)
+        keys = keys or await self._held(session, tenant_id)
+        return hmac.digest(
+            keys.digesting or keys.current, f"{tenant_id}|{purpose}|{text}".encode("utf-8", "replace"), "sha256"
+        )
 
     def seal_own(self, purpose: str, row_id: UUID, text: str) -> str:
         """For what is of no tenant: under the deployment's key alone."""
@@ -152,23 +193,47 @@ class Vault:
             raise Misconfigured("A stored secret belongs to another place; it was not opened.")
         return str(content[2])
 
-    async def _data_key(self, session: AsyncSession, tenant_id: UUID) -> bytes:
-        if tenant_id in self._data_keys:
-            return self._data_keys[tenant_id]
-        row = await session.get(TenantKey, tenant_id)
-        if row is not None:
-            self._data_keys[tenant_id] = self._unwrap(row)
-            return self._data_keys[tenant_id]
-        wrapped = self._wrapping.encrypt(Fernet.generate_key()).decode()
-        # Two processes may make the first key at once: one insert wins, and both read what won. Not remembered here,
-        # since this transaction may yet be rolled back and the key with it.
-        await session.execute(insert(TenantKey).values(tenant_id=tenant_id, wrapped=wrapped).on_conflict_do_nothing())
-        return self._unwrap(await session.get_one(TenantKey, tenant_id))
+    def wrap(self, data_key: bytes) -> str:
+        return self._wrapping.encrypt(data_key).decode()
 
-    def _unwrap(self, row: TenantKey) -> bytes:
-        try:
-            return self._wrapping.decrypt(row.wrapped)
-        except InvalidToken as error:
+    def unwrapped(self, row: TenantKey) -> DataKeys:
+        """Raises Misconfigured when it was wrapped with a key that this deployment does not have any more."""
+        keys = [
+            wrapped and decrypted(self._wrapping, wrapped) for wrapped in (row.wrapped, row.previous, row.digesting)
+        ]
+        current, previous, digesting = (key or None for key in keys)
+        if current is None:
             raise Misconfigured(
                 "This tenant's key was wrapped with an encryption key that is not in KONSTRUCT_ENCRYPTION_KEYS."
-            ) from error
+            )
+        return DataKeys(current, previous, digesting)
+
+    def resealed_own(self, sealed: str) -> str | None:
+        """Under the deployment's newest key, with all else as it was. None when no key opens it."""
+        try:
+            return self._wrapping.rotate(sealed).decode()
+        except InvalidToken:
+            return None
+
+    async def _looked_up(self, session: AsyncSession, tenant_id: UUID) -> DataKeys | None:
+        """None: it has none yet."""
+        row = await session.get(TenantKey, tenant_id, populate_existing=True)
+        if row is None:
+            return None
+        keys = self.unwrapped(row)
+        if tenant_id not in session.info.get(_MADE_HERE, ()):
+            self._data_keys[tenant_id] = keys
+        return keys
+
+    async def _held(self, session: AsyncSession, tenant_id: UUID) -> DataKeys:
+        """Not to be replaced before this transaction has ended; made now when there is none yet."""
+        lock = {"read": True, "key_share": True}
+        row = await session.get(TenantKey, tenant_id, populate_existing=True, with_for_update=lock)
+        if row is None:
+            # Two processes may make the first key at once: one insert wins, and both read what won. Not remembered,
+            # since this transaction may yet be rolled back and the key with it.
+            session.info.setdefault(_MADE_HERE, set()).add(tenant_id)
+            fresh = TenantKey(tenant_id=tenant_id, wrapped=self.wrap(Fernet.generate_key()), newest=self.newest)
+            await session.execute(insert(TenantKey).values(fresh.model_dump()).on_conflict_do_nothing())
+            row = await session.get_one(TenantKey, tenant_id, with_for_update=lock)
+        return self.unwrapped(row)

@@ -157,6 +157,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "tenant.cleared": "removed what was left of the business",
     "tenant.created": "made the business",
     "tenant.deleted": "deleted the business",
+    "tenant.rekeyed": "had the business's keys replaced",
     "tenant.second_factor": "changed whether a second factor is asked for",
     "tool.accepted": "accepted a tool as it is offered now",
     "tool.called": "called a tool",

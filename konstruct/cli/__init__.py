@@ -1,5 +1,5 @@
 """The command line: `konstruct up | gateway | portal | worker | migrate | apply | chat | doctor | audit | contact |
-knowledge | tool | escalation | api-key | user | billing`."""
+knowledge | tool | escalation | api-key | user | billing | prices | keys`."""
 
 import importlib
 import os
@@ -20,7 +20,7 @@ from konstruct import contacts, db, doctor, log, manifest, slack_tickets, tempor
 from konstruct.adapters.redis import Circuit, RedisLimiter, connect
 from konstruct.adapters.slack import SlackMessenger, open_session
 from konstruct.chat import Chat
-from konstruct.cli import api_key, audit, billing, contact, escalation, knowledge, tool, user
+from konstruct.cli import api_key, audit, billing, contact, escalation, keys, knowledge, prices, tool, user
 from konstruct.cli.shared import open_database, read_settings, run, tenant_called
 from konstruct.embedded.leash import end_with
 from konstruct.embedded.loopback import require_free_port
@@ -41,6 +41,8 @@ app.add_typer(knowledge.app, name="knowledge")
 app.add_typer(tool.app, name="tool")
 app.add_typer(escalation.app, name="escalation")
 app.add_typer(user.app, name="user")
+app.add_typer(prices.app, name="prices")
+app.add_typer(keys.app, name="keys")
 app.add_typer(billing.app, name="billing")
 
 

@@ -49,6 +49,14 @@ class TenantKey(SQLModel, table=True):
 
     tenant_id: UUID = Field(primary_key=True, foreign_key="tenants.id", ondelete="CASCADE")
     wrapped: str
+    previous: str | None = None
+    """The data key before it: what somebody read a moment ago may still be under it."""
+    digesting: str | None = None
+    """The key of digests, from when the first data key was replaced on. It stays: see ``konstruct.vault``."""
+    newest: str | None = None
+    """The id of the deployment's key that was the newest when ``wrapped`` was made."""
+    is_resealed: bool = True
+    """Whether nothing that is kept is under ``previous`` any more."""
     created_at: datetime = moment()
 
 

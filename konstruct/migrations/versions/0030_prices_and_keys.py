@@ -1,4 +1,10 @@
-"""Reserved."""
+"""Keys of tenants are replaced beside what runs, and what is sealed for nobody in particular is sealed anew."""
+
+from pathlib import Path
+
+import asyncpg
+from alembic import op
+from sqlalchemy.util import await_only
 
 revision = "0030"
 down_revision = "0029"
@@ -7,4 +13,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    pass
+    script = Path(__file__).with_suffix(".sql").read_text()
+    driver: asyncpg.Connection = op.get_bind().connection.driver_connection
+    await_only(driver.execute(script))
