@@ -48,6 +48,7 @@ from tests.conftest import ENCRYPTION_KEY
 from tests.support.office import Allowing, Furnished
 from tests.tenancy.attempts_on_accounts import ON_ACCOUNTS
 from tests.tenancy.attempts_on_api import ON_API
+from tests.tenancy.attempts_on_budgets import ON_BUDGETS
 from tests.tenancy.attempts_on_connecting import ON_CONNECTING
 from tests.tenancy.attempts_on_consults import ON_CONSULTS
 from tests.tenancy.attempts_on_designs import ON_DESIGNS
@@ -253,6 +254,7 @@ ATTEMPTS: dict[str, tuple[Attempt, object]] = {
     **ON_REPORTS,
     **ON_SATISFACTION,
     **ON_API,
+    **ON_BUDGETS,
     **ON_MONEY,
     **ON_PLANS,
 }
