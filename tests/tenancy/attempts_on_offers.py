@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from konstruct.contracts.knowledge import QuestionToLocate
 from konstruct.designs import using
-from konstruct.errors import NotFound
+from konstruct.errors import Misconfigured, NotFound
 from konstruct.identity import new_id
 from konstruct.knowledge import documents, sources, trying
 from konstruct.knowledge.sources import SourceSettings
@@ -99,11 +99,11 @@ ON_OFFERS: Final[dict[str, tuple[Attempt, object]]] = {
         lambda s, a, b: sources.add(s, b.tenant_id, SourceSettings("files", "More"), "a"),
         NoResultFound,
     ),
-    "knowledge.trying.opened": (_opened, DBAPIError),
+    "knowledge.trying.opened": (_opened, Misconfigured),
     "knowledge.trying.sealed_vectors": (_sealed_vectors, DBAPIError),
     "tools.defining.listing": (_listing, True),
     "tools.editing.judge": (_judge, NotFound),
-    "tools.editing.last_four": (_last_four, DBAPIError),
+    "tools.editing.last_four": (_last_four, Misconfigured),
     "tools.editing.put": (_put, NoResultFound),
     "tools.editing.put over a tool of b": (_put_over_theirs, NotFound),
     "tools.looking.request": (lambda s, a, b: looking.request(s, own_key(b)), NotFound),

@@ -8,12 +8,13 @@ from sqlalchemy.exc import DBAPIError, NoResultFound
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from konstruct import deletion, retention, tenant_settings
+from konstruct import deletion, price_maps, retention, tenant_settings
 from konstruct.desk import editing
 from konstruct.errors import Mistakes, NotFound
 from konstruct.model_keys import keeping as model_keys
 from konstruct.model_keys.keeping import Candidate
-from konstruct.models import ModelCall
+from konstruct.models import ModelCall, prices
+from konstruct.models.published import Published
 from konstruct.retention import Amount, Periods
 from konstruct.settings import Settings
 from konstruct.tables import Conversation, FileRemoval
@@ -47,6 +48,22 @@ async def _access(session: AsyncSession, a: Furnished, b: Furnished) -> list[str
 async def _note_after(session: AsyncSession, a: Furnished, b: Furnished) -> None:
     failed = ModelCall("anthropic/m", "anthropic", "m", "failed", utc_now(), "auth", is_own=True)
     model_keys.note_after(session, [failed])
+
+
+async def _completed(session: AsyncSession, a: Furnished, b: Furnished) -> object:
+    return (await model_keys.completed(session, a.vault, Candidate(CANDIDATE.provider, None))).api_key
+
+
+async def _version(session: AsyncSession, a: Furnished, b: Furnished) -> str:
+    return (await price_maps.current(session)).version
+
+
+async def _newest_version(session: AsyncSession, a: Furnished, b: Furnished) -> str:
+    return (await price_maps.newest(session)).version
+
+
+async def _keep_prices(session: AsyncSession, a: Furnished, b: Furnished) -> None:
+    await price_maps.keep(session, Published({}, {}), "a thief", utc_now())
 
 
 async def note_run(office: Furnished) -> None:
@@ -106,6 +123,12 @@ ON_SETTINGS: dict[str, tuple[Attempt, object]] = {
     "model_keys.keeping.shown": (_shown, ["openai"]),
     "model_keys.keeping.access": (_access, ["openai"]),
     "model_keys.keeping.chain": (_chain, []),
+    "model_keys.keeping.completed": (_completed, None),
+    # The deployment's: all read them, and nobody who is of a tenant changes them.
+    "price_maps.current": (_version, prices.VERSION),
+    "price_maps.newest": (_newest_version, prices.VERSION),
+    "price_maps.stored": (lambda s, a, b: price_maps.stored(s), []),
+    "price_maps.keep": (_keep_prices, DBAPIError),
     "model_keys.keeping.candidate": (lambda s, a, b: model_keys.candidate(s, a.vault, "anthropic"), NotFound),
     "model_keys.keeping.keep": (
         lambda s, a, b: model_keys.keep(s, a.vault, b.tenant_id, CANDIDATE, actor="a"),

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import select
 
 from konstruct import approvals, conversations, employees, equipping, manifest, notices, usage, withdrawing
-from konstruct.errors import Conflict, NotFound
+from konstruct.errors import Conflict, Misconfigured, NotFound
 from konstruct.memory import asking as asking_of_memory
 from konstruct.messages import SentFile
 from konstruct.ports import ToolCall
@@ -321,7 +321,7 @@ ON_TOOLS: dict[str, tuple[Attempt, object]] = {
     "tools.defining.note_looked": (_note_looked, NotFound),
     "tools.defining.put": (_put, DBAPIError),
     "tools.defining.remove": (lambda s, a, b: defining.remove(s, own_key(b), "a"), NotFound),
-    "tools.defining.secrets": (_secrets, DBAPIError),
+    "tools.defining.secrets": (_secrets, Misconfigured),
     "tools.earlier.searches_before": (_searches_before, 0),
     "tools.earlier.whole_result": (_whole_result, None),
     "tools.sending.begin": (_begin_sending, NotFound),

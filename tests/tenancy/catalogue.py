@@ -85,7 +85,7 @@ SEEN_ACROSS_TENANTS: Final = [
     *[f"invitations.{name}" for name in ("tenant_id", "id", "digest", "expires_at")],
     # Of nobody, and sealed.
     *[f"mails.{name}" for name in ("id", "sealed", "due_at", "attempts", "created_at")],
-    *["authenticators.user_id", "authenticators.confirmed_at"],
+    *["authenticators.user_id", "authenticators.confirmed_at", "tenant_keys.tenant_id"],
     *[f"passkeys.{name}" for name in ("user_id", "id", "credential_id")],
     *[f"linked_accounts.{name}" for name in ("user_id", "id", "issuer", "subject")],
     *[f"ceremonies.{name}" for name in ("digest", "kind", "sealed", "expires_at")],

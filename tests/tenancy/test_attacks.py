@@ -177,7 +177,7 @@ async def test_a_malformed_tenant_sees_nothing(product: Any, tenant_columns: Col
         "insert into price_maps values ('mine', 'mine', '{}')",
         "delete from price_maps",
         "select * from memory_vectors_0",
-        "update contact_keys set wrapped = ''",
+        "update contact_keys set contact_id = gen_random_uuid()",
         "update audit_events set actor = 'nobody'",
         "delete from audit_events",
         "truncate audit_events",

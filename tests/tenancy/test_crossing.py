@@ -160,7 +160,7 @@ ATTEMPTS: dict[str, tuple[Attempt, object]] = {
     ),
     "connections.install": (lambda s, a, b: _install(s, a, b, tenant=a, account=b.account), Conflict),
     "connections.install for b": (lambda s, a, b: _install(s, a, b, tenant=b, account="-/TNEW"), DBAPIError),
-    "connections.unsealed": (_unseal, DBAPIError),
+    "connections.unsealed": (_unseal, Misconfigured),
     "conversations.begin_turn": (
         lambda s, a, b: conversations.begin_turn(s, a.vault, b.waiting.conversation_id, new_id()),
         NotFound,
