@@ -1,4 +1,5 @@
-"""Clearing up after tenants that were deleted: what runs for them ends, their files leave the store, their rows go."""
+"""Clearing up after tenants that were deleted: what runs for them ends, and what they pay, their files leave the store,
+their rows go."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -13,9 +14,11 @@ from temporalio.service import RPCError
 from activities.fetching import Removing
 from activities.heartbeat import heartbeat
 from konstruct import deletion, temporal
+from konstruct.billing import ending
+from konstruct.billing_ports import Payments
 from konstruct.contracts.upkeep import Cleared
 from konstruct.db import Database
-from konstruct.errors import Unavailable
+from konstruct.errors import PaymentsRefused, Unavailable
 from konstruct.files import keeping
 
 AT_MOST: Final = 10
@@ -30,6 +33,7 @@ class Clearing:
     database: Database
     client: Client
     removing: Removing
+    payments: Payments | None = None
 
     @activity.defn(name="clear_tenants")
     async def clear_tenants(self) -> Cleared:
@@ -39,7 +43,7 @@ class Clearing:
             for tenant_id in await deletion.waiting(self.database, AT_MOST):
                 try:
                     is_cleared = await self._clear(tenant_id)
-                except (Unavailable, DBAPIError, RPCError) as error:
+                except (Unavailable, PaymentsRefused, DBAPIError, RPCError) as error:
                     # One tenant's trouble must not hold up the others.
                     log.warning("clearing_failed", tenant_id=str(tenant_id), error=str(error))
                     is_cleared = False
@@ -48,6 +52,7 @@ class Clearing:
 
     async def _clear(self, tenant_id: UUID) -> bool:
         await temporal.end_all(self.client, tenant_id)
+        await ending.end(self.database, self.payments, tenant_id)
         async with self.database.tenant_session(tenant_id) as session:
             await deletion.put_down_files(session, tenant_id)
         if not await self._removed_files(tenant_id):

@@ -135,6 +135,9 @@ class Payments(Protocol):
     async def resume(self, subscription_id: str, *, attempt: str) -> None:
         """It does not end with its period any more, nor changes then."""
 
+    async def end_all(self, customer_id: str) -> None:
+        """What the customer subscribes to ends at once; what has ended stays what it is."""
+
     async def invoices(self, customer_id: str, *, at_most: int = 24) -> list[InvoiceFacts]:
         """The newest first."""
 

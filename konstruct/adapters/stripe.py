@@ -299,6 +299,13 @@ class StripePayments:
         )
 
     @_translated
+    async def end_all(self, customer_id: str) -> None:
+        """Done again, it finds nothing to end."""
+        for found in await self._subscriptions(customer_id):
+            if found["status"] not in facts.ENDED:
+                await self._calls.asked(self._v1.subscriptions.cancel_async(found["id"]))
+
+    @_translated
     async def invoices(self, customer_id: str, *, at_most: int = 24) -> list[InvoiceFacts]:
         page = await self._calls.asked(
             self._v1.invoices.list_async({"customer": customer_id, "limit": min(at_most, _PAGE)})

@@ -12,6 +12,7 @@ KEPT_LOOKUP_KEY: Final = "konstruct_lookup_key"
 """In a price's metadata: what it was called when it was made. The lookup key itself goes over to the price that takes
 its place, and those who pay the old one are still of the same plan."""
 
+ENDED: Final = frozenset({"canceled", "incomplete_expired"})
 LIVE: Final = frozenset({"trialing", "active", "past_due", "unpaid", "paused"})
 _LENGTHS: Final = {"day": 1, "week": 7, "month": 30, "year": 365}
 
