@@ -163,8 +163,7 @@ class StripePayments:
         if change is not None:
             key = facts.lookup_key((await self._v1.prices.retrieve_async(change[0])).to_dict())
         if found["status"] in ("past_due", "unpaid"):
-            page = await self._v1.invoices.list_async({"subscription": found["id"], "status": "open", "limit": _PAGE})
-            unpaid = min([each.created async for each in page.auto_paging_iter() if each.attempted], default=None)
+            unpaid = await self._unpaid_since(found)
         return facts.subscription_facts(
             found,
             card=await self._card(found, customer),
@@ -172,6 +171,16 @@ class StripePayments:
             next_at=change[1] if change else None,
             unpaid_since=unpaid,
         )
+
+    async def _unpaid_since(self, found: Json) -> int | None:
+        page = await self._v1.invoices.list_async({"subscription": found["id"], "status": "open", "limit": _PAGE})
+        waiting = [each async for each in page.auto_paging_iter()]
+        tried = [each.created for each in waiting if each.attempted] or [each.created for each in waiting]
+        if tried:
+            return min(tried)
+        # Somebody gave the invoice up at Stripe, and the subscription is not paid all the same.
+        latest = found.get("latest_invoice")
+        return int(latest["created"]) if isinstance(latest, Mapping) else None
 
     async def _card(self, found: Json, customer: Json) -> Json | None:
         """That which its invoices are charged to: its own, else the customer's."""

@@ -67,6 +67,17 @@ async def test_what_is_not_paid_for_long_is_given_up(till: Till) -> None:
         assert (await entitlements.of(session)).standing.level == "restricted"
 
 
+@pytest.mark.parametrize("changed", [{"attempted": False}, {"status": "uncollectible"}])
+async def test_grace_begins_whatever_became_of_the_invoice(till: Till, changed: dict[str, Any]) -> None:
+    account = await till.subscribe()
+    till.stripe.decline(str(account.customer_id))
+    till.stripe.clock.advance_past_period(str(account.subscription_id))
+    failed = await till.sync()
+    till.stripe.world.objects[failed.detail["invoice"]["id"]].update(changed)
+    again = await till.sync()
+    assert (again.status, again.past_due_since) == ("past_due", account.period_end)
+
+
 @pytest.mark.parametrize("billing_mode", ["flexible", "classic"])
 async def test_a_cancellation_is_known_before_and_after_it_comes_true(till: Till, billing_mode: str) -> None:
     till.stripe.rules.billing_mode = billing_mode
