@@ -99,6 +99,7 @@ SCREENS: Final = (
     Screen("knowledge", "/t/{tenant}/knowledge"),
     Screen("tools", "/t/{tenant}/tools"),
     Screen("usage", "/t/{tenant}/usage", act=_drawn),
+    Screen("budgets", "/t/{tenant}/usage/budgets"),
     Screen("usage-dark", "/t/{tenant}/usage", scheme="dark", act=_drawn),
     Screen("outcomes", "/t/{tenant}/outcomes", act=_drawn),
     Screen("audit", "/t/{tenant}/audit"),

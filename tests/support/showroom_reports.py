@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
+from konstruct.budgets import alerts
 from konstruct.budgets import terms as budgets
 from konstruct.identity import new_id
 from konstruct.tables import Conversation, Employee, Rating, Usage
@@ -19,6 +20,7 @@ _MODELS: Final = (
     ("openai", "gpt-5.4", Decimal("0.0061")),
     ("ollama", "llama3.2", Decimal(0)),
     ("openai", "gpt-of-tomorrow", None),
+    ("openai", "gpt-of-next-week", Decimal("0.0305")),
 )
 _PURPOSES: Final = ("reply", "reply", "reply", "judge", "facts", "summary", "packet")
 
@@ -31,7 +33,7 @@ async def furnish_reports(office: Office, owner: Enrolled, whole: UUID) -> None:
     async with office.session() as session:
         for back in range(DAYS):
             for _ in range(chance.randint(2, 9)):
-                provider, model, price = chance.choices(_MODELS, (8, 5, 2, 0.2))[0]
+                provider, model, price = chance.choices(_MODELS, (8, 5, 2, 0.2, 0.3))[0]
                 size = chance.randint(1, 60)
                 session.add(
                     Usage(
@@ -45,10 +47,12 @@ async def furnish_reports(office: Office, owner: Enrolled, whole: UUID) -> None:
                         output_tokens=size * 40,
                         cached_tokens=size * 300,
                         cost=None if price is None else price * size,
+                        is_price_assumed=model == "gpt-of-next-week",
                         latency_ms=900,
                         outcome=chance.choices(("ok", "failed"), (30, 1))[0],
                         purpose=chance.choice(_PURPOSES),
                         key_of=chance.choice(("deployment", "tenant")),
+                        price_version=None if provider == "ollama" or price is None else "2026-11-20",
                         created_at=now - timedelta(days=back, minutes=chance.randint(0, 600)),
                     )
                 )
@@ -69,3 +73,4 @@ async def furnish_reports(office: Office, owner: Enrolled, whole: UUID) -> None:
         near = max(Decimal("0.01"), (stands.business.spent / Decimal("0.9")).quantize(Decimal("0.01")))
         wanted = {budgets.BUSINESS: str(near), "employees.ada": "8"}
         await budgets.change(session, office.tenant_id, wanted, actor=owner.actor)
+        await alerts.look(session, now)
