@@ -9,10 +9,11 @@ from sqlalchemy import update
 from sqlmodel import col
 from temporalio.testing import ActivityEnvironment
 
+from activities.delivery import Delivery
 from activities.thinking import Thinking
 from activities.unpaid import TO_OPERATOR, UNFINISHED
 from konstruct import unsettled
-from konstruct.contracts.conversation import ThinkRequest
+from konstruct.contracts.conversation import Delivered, DeliverRequest, ThinkRequest
 from konstruct.identity import new_id
 from konstruct.inbox import Accepted
 from konstruct.ports import ModelCallError
@@ -23,7 +24,7 @@ from konstruct.tools.calls import Outcome
 from tests.activities.escalations import answering, asked_of, handoffs, reason, rule, rules
 from tests.activities.turns import Turn, calling
 from tests.support.crowds import statements
-from tests.support.doubles import ScriptedModel
+from tests.support.doubles import RecordingMessenger, ScriptedModel
 from tests.support.handoffs import hand_back, seat
 from tests.support.months import holds, ledger, pay, plan, spend_all, spent
 from tests.support.office import Office
@@ -153,6 +154,17 @@ async def test_a_pause_says_one_kind_sentence_a_day_and_loses_nothing(
     assert await Turn(office, thinking, second).answer() == "Hello!"
     assert model.prompts[-1][-1].content == "Do you have red bikes?\n\nHello?"
     assert [message.state for message in await office.messages("inbound")] == ["taken"] * 2
+
+
+async def test_the_sentence_reaches_the_contact_and_answers_nothing(
+    office: Office, asked: Accepted, thinking: Thinking, delivery: Delivery, messenger: RecordingMessenger
+) -> None:
+    await spend_all(office, asked, when_spent="pause")
+    thought = await Turn(office, thinking, asked).think()
+    request = DeliverRequest(office.tenant_id, asked.conversation_id, thought.reply_ids, end_status=True)
+    assert await ActivityEnvironment().run(delivery.deliver, request) == Delivered("sent")
+    assert messenger.sent == [LATER]
+    assert (await office.message(asked.message_id)).state == "received"
 
 
 async def test_what_is_put_off_is_looked_at_again_by_itself(
