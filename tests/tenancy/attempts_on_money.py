@@ -5,9 +5,10 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Final
 
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from konstruct.billing import entitlements, events, metering, plans
+from konstruct.billing import agreeing, entitlements, events, metering, plans, subscriptions
 from konstruct.billing_ports import Event
 from konstruct.identity import new_id
 from konstruct.tables import BillingAccount, BudgetHold, BudgetMonth, MeteredUsage, PlanMonth, ThresholdAlert, Usage
@@ -89,6 +90,18 @@ async def _put_down(session: AsyncSession, a: Furnished, b: Furnished) -> None:
     metering.put_down(session, [row])
 
 
+async def _locked(session: AsyncSession, a: Furnished, b: Furnished) -> bool:
+    return subscriptions.billed(await subscriptions.locked(session)).tenant_id == a.tenant_id
+
+
+async def _enroll(session: AsyncSession, a: Furnished, b: Furnished) -> object:
+    return await agreeing.enroll(session, b.tenant_id, actor="a")
+
+
+async def _grant(session: AsyncSession, a: Furnished, b: Furnished) -> object:
+    return await agreeing.grant(session, b.tenant_id, actor="a", limits={"employees": 9}, features=[])
+
+
 async def _now(session: AsyncSession, a: Furnished, b: Furnished) -> bool:
     return await events.now(session) is not None
 
@@ -104,6 +117,9 @@ ON_MONEY: Final[dict[str, tuple[Attempt, object]]] = {
     "billing.entitlements.of": (_entitlement, True),
     "billing.plans.listed": (_plans, True),
     "billing.plans.by_key": (_plans, True),
+    "billing.agreeing.enroll": (_enroll, DBAPIError),
+    "billing.agreeing.grant": (_grant, ValueError),
+    "billing.subscriptions.locked": (_locked, True),
     "billing.events.now": (_now, True),
     "billing.events.settle": (_settle, (1, 0)),
     "billing.metering.put_down": (_put_down, None),
