@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from click.exceptions import Abort
 
 from konstruct import price_maps
 from konstruct.adapters.web import SafeWeb, open_client
@@ -134,6 +133,6 @@ def _tell(difference: Difference, before: PriceMap, passed_over: list[str]) -> N
 def _agreed() -> bool:
     try:
         return typer.confirm("Price what is used from now on so?")
-    except Abort:
+    except typer.Abort:
         # Nobody is there to be asked.
         return False

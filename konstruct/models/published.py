@@ -20,6 +20,7 @@ _DEAREST: Final = Decimal(10_000)
 """US dollars for a million tokens, or for an hour of speech: whoever asks for more means something else."""
 _STEP: Final = Decimal("0.0001")
 """Of prices: with four places, what tokens cost fits the ledger's ten exactly. What has more is rounded up."""
+_NOISE: Final = Decimal("0.000000001")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 _TIER: Final = re.compile(r"(?:input|output)_cost_per_token_above_(\d{1,6})k_tokens")
 _LONGEST: Final = 100_000_000
@@ -100,7 +101,8 @@ def _price(what: str, value: object, times: Decimal) -> Decimal | None:
     # Compared before it is multiplied, so that no exponent is too large for that.
     if not 0 <= value <= _DEAREST / times:
         raise BadInput(f"{what} is no price: it is below nothing, or more than anybody asks.")
-    return (Decimal(value) * times).quantize(_STEP, ROUND_UP)
+    # What computers add in the last place of a fraction is no part of the price.
+    return (Decimal(value) * times).quantize(_NOISE).quantize(_STEP, ROUND_UP)
 
 
 def _count(what: str, value: object) -> int | None:

@@ -93,7 +93,9 @@ async def test_a_model_key_is_tried_kept_tested_and_removed(
     trying: Program, office: Office, doubles: ModelDoubles
 ) -> None:
     wrong = await trying.call("PUT", "/settings/model-keys/anthropic", {"api_key": "sk-ant-wrong-canary"})
+    none = await trying.call("PUT", "/settings/model-keys/anthropic", {"falls_back": True})
     kept = await trying.call("PUT", "/settings/model-keys/anthropic", {"api_key": GOOD})
+    chosen = await trying.call("PUT", "/settings/model-keys/anthropic", {"falls_back": True})
     works = await trying.post("/settings/model-keys/anthropic/test")
     doubles.keys["anthropic"] = []
     refused = await trying.post("/settings/model-keys/anthropic/test")
@@ -101,6 +103,8 @@ async def test_a_model_key_is_tried_kept_tested_and_removed(
     gone = await trying.call("DELETE", "/settings/model-keys/anthropic")
 
     assert (wrong.status, "does not take this key" in wrong.body["fields"]["api_key"]) == (422, True)
+    assert (none.status, "api_key" in none.body["fields"], kept.body["falls_back"]) == (422, True, False)
+    assert (chosen.status, chosen.body["last_four"], chosen.body["falls_back"]) == (200, "4321", True)
     assert (kept.status, kept.body["last_four"], kept.body["created_by"]) == (200, "4321", "api:trying")
     assert (works.body, refused.body["works"]) == ({"works": True, "says": ""}, False)
     [own] = shown["model_keys"]

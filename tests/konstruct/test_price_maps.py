@@ -59,8 +59,12 @@ def test_prices_are_read_exactly() -> None:
 
 
 def test_a_price_that_the_ledger_could_not_keep_is_rounded_up() -> None:
-    found = published.read(written(**{"gpt-y": entry(input_cost_per_token=1.00000000001e-06)}))
-    assert found.models["openai"]["gpt-y"].input == Decimal("1.0001")
+    noisy = entry(input_cost_per_token=1.00001e-06, output_cost_per_token=2.0000000000000002e-07)
+    found = published.read(written(**{"gpt-y": noisy}))
+    assert (found.models["openai"]["gpt-y"].input, found.models["openai"]["gpt-y"].output) == (
+        Decimal("1.0001"),
+        Decimal("0.2"),
+    )
 
 
 @pytest.mark.parametrize("free", [{"input_cost_per_token": 0}, {"output_cost_per_token": None}])

@@ -137,3 +137,30 @@ async def test_who_only_works_there_is_shown_no_keys(
     visitor.cookies.update(member.cookies)
     assert (await visitor.get(at(owner))).status_code == 403
     assert (await put(visitor, owner)).status_code == 403
+
+
+async def test_whether_ours_stands_in_is_chosen_without_typing_the_key_again(
+    visitor: httpx.AsyncClient, owner: Enrolled, doubles: ModelDoubles
+) -> None:
+    await put(visitor, owner)
+    assert "Nobody&#39;s stands in" in (await visitor.get(at(owner))).text
+    answer = await visitor.post(at(owner, "/anthropic"), data={"api_key": "", "falls_back": "on"})
+    assert (answer.status_code, answer.headers["location"]) == (303, at(owner))
+    page = (await visitor.get(at(owner))).text
+    assert "What comes with this Konstruct stands in" in page
+    assert "…4321" in page
+    assert [call.key for call in doubles.calls][-1] == GOOD
+
+
+async def test_a_kept_key_never_goes_to_another_address_and_nobody_stands_in_for_a_server_of_their_own(
+    visitor: httpx.AsyncClient, owner: Enrolled, doubles: ModelDoubles
+) -> None:
+    await visitor.post(at(owner, "/openai"), data={"api_key": "sk-good"})
+    doubles.calls.clear()
+    elsewhere = {"api_key": "", "base_url": "https://thief.example.com/v1"}
+    answer = await visitor.post(at(owner, "/openai"), data=elsewhere)
+    assert (answer.status_code, "Paste the key here." in answer.text) == (422, True)
+    both = {"api_key": "sk-good", "base_url": "https://llm.example.com/v1", "falls_back": "on"}
+    answer = await visitor.post(at(owner, "/openai"), data=both)
+    assert (answer.status_code, "stands in for yours" in answer.text) == (422, True)
+    assert doubles.calls == []
