@@ -14,9 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import SQLModel, col
 
 from konstruct import audit, tenant_settings
-from konstruct.billing import subscriptions
 from konstruct.db import Database
-from konstruct.errors import Conflict, NotFound
+from konstruct.errors import NotFound
 from konstruct.tables import (
     ApiKey,
     AuditCheck,
@@ -83,19 +82,10 @@ async def preview(session: AsyncSession) -> Amount:
 
 
 async def begin(session: AsyncSession, tenant_id: UUID, *, actor: str) -> None:
-    """What cannot be undone; the rest is for ``clear``.
-
-    Raises:
-        NotFound: it was deleted before.
-        Conflict: it has a subscription that goes on.
-    """
+    """What cannot be undone; the rest is for ``clear``. Raises NotFound when it was deleted before."""
     tenant = await tenant_settings.locked(session, tenant_id)
     if tenant.deleted_at is not None:
         raise NotFound("This business was deleted.")
-    account = await subscriptions.locked(session)
-    if account is not None and account.status in subscriptions.LIVE and account.ends_at is None:
-        # Nobody could cancel it any more, and Stripe would go on charging for it.
-        raise Conflict("This business still pays for a plan. Cancel its subscription first, then delete the business.")
     audit.record(session, tenant_id=tenant_id, actor=actor, action="tenant.deleted", tenant=tenant.slug)
     # Its name in addresses, and its accounts at channels, are free for others from now on.
     tenant.slug, tenant.name = f"deleted-{tenant_id.hex}", "Deleted"

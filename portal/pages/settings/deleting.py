@@ -6,7 +6,6 @@ from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import Response
 
 from konstruct import deletion
-from konstruct.errors import Conflict
 from portal.access import Member, may
 from portal.rendering import Toast, redirect, render
 from portal.services import services
@@ -25,11 +24,8 @@ async def show(request: Request, member: Owner) -> Response:
 async def delete(request: Request, member: Owner, confirmation: Annotated[str, Form()] = "") -> Response:
     if confirmation.strip() != member.tenant_slug:
         return await _page(request, member, wrong=f"Type {member.tenant_slug} to go on.")
-    try:
-        async with services(request).database.tenant_session(member.tenant_id) as session:
-            await deletion.begin(session, member.tenant_id, actor=member.actor)
-    except Conflict as error:
-        return await _page(request, member, wrong=str(error))
+    async with services(request).database.tenant_session(member.tenant_id) as session:
+        await deletion.begin(session, member.tenant_id, actor=member.actor)
     toast = Toast(f"{member.tenant_name} was deleted. What is left of it goes within minutes.")
     return redirect(request, "/", toast=toast)
 

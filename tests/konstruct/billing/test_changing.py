@@ -4,7 +4,6 @@ import pytest
 from aiohttp import ClientSession
 from pydantic import SecretStr
 
-from konstruct import deletion
 from konstruct.adapters.stripe_calls import StripeCalls
 from konstruct.adapters.stripe_catalog import StripeCatalog
 from konstruct.billing import changing, offering, plans
@@ -206,15 +205,3 @@ async def test_what_is_no_change_is_told_before_stripe_is_asked(till: Till, data
     with pytest.raises(Conflict, match="not billed here"):
         await visit(other, "home")
     assert await changing.invoices(database, till.payments, await billed_tenant(database, vault)) == []
-
-
-async def test_a_business_that_pays_is_not_deleted(till: Till) -> None:
-    """Stripe would go on charging for it, and nobody could cancel it."""
-    await paying(till)
-    with pytest.raises(Conflict, match="Cancel its subscription first"):
-        async with till.database.tenant_session(till.tenant_id) as session:
-            await deletion.begin(session, till.tenant_id, actor="user:ada")
-    await press((await visit(till, "cancel")).url)
-    await till.sync()
-    async with till.database.tenant_session(till.tenant_id) as session:
-        await deletion.begin(session, till.tenant_id, actor="user:ada")
