@@ -332,8 +332,16 @@ def prompt(call: ModelCall) -> str:
 
 @asynccontextmanager
 async def running_town(
-    folder: Path, *, gateway_port: int, portal_port: int, ui_port: int, refusing_port: int, crm_port: int
+    folder: Path,
+    *,
+    gateway_port: int,
+    portal_port: int,
+    ui_port: int,
+    refusing_port: int,
+    crm_port: int,
+    **more: object,
 ) -> AsyncIterator[Town]:
+    """``more``: settings."""
     slack = SlackDouble(events_url=f"http://127.0.0.1:{gateway_port}/slack/events", echoes=True)
     slack.consent.redirect_urls = [f"http://127.0.0.1:{portal_port}/channels/slack/callback"]
     keys: dict[Provider, str] = {
@@ -367,6 +375,7 @@ async def running_town(
             # Nobody's conversation counts as quiet here: a test that counts calls would see those of earlier ones.
             memory_quiet_seconds=86_400,
             web_allowed=f"{website.host},{shop.place},127.0.0.1:{crm.port}",
+            **more,
         )
         town = Town(folder, env, slack, models, website, await Up.start(env), keys, shop, crm, graph)
         try:
