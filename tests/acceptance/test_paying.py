@@ -2,16 +2,16 @@
 hear meanwhile; and what becomes of their messages once a budget is spent.
 """
 
-import re
 from collections.abc import AsyncIterator
 
 import pytest
 from playwright.async_api import Browser, expect
 
+from konstruct.billing.enforcing import OVERDUE
 from konstruct.scope.sentences import SENTENCES
 from tests.acceptance.conftest import made_folder
 from tests.acceptance.payers import Mall, Payer, open_mall, open_payer
-from tests.acceptance.processes import kill, paused, until
+from tests.acceptance.processes import kill, paused
 from tests.acceptance.town import Office
 from tests.browser.conftest import browser as browser
 
@@ -86,4 +86,62 @@ async def test_a_subscription_from_signing_up_to_its_end(mall: Mall, payer: Paye
     assert await asks(office, "Do you sell horns?") == "You said: Do you sell horns?"
 
 
-_ = re, until
+async def test_a_subscription_that_is_not_paid_is_paid_late_and_is_cancelled(mall: Mall, payer: Payer) -> None:
+    stripe, page = mall.stripe, payer.page
+    await mall.offer(free=1)
+    office = await payer.open_shop("Otto Kites")
+    assert await asks(office, "One?") == "You said: One?"
+    await payer.visit("billing/change?plan=pro&every=month")
+    await payer.press("Go on to Stripe")
+    await payer.give_card()
+    await payer.press("Start trial")
+    await payer.reads("Pro is yours")
+    subscribed = await payer.account()
+    stripe.clock.advance_past_period(subscribed["subscription_id"])
+    await payer.is_known("active", "pro")
+
+    # For a week everything goes on.
+    stripe.decline(subscribed["customer_id"])
+    stripe.clock.advance_past_period(subscribed["subscription_id"])
+    await payer.is_known("past_due", "pro")
+    await payer.visit("home")
+    await payer.reads("The last payment did not go through.")
+    assert await asks(office, "Two?") == "You said: Two?"
+
+    # Then it has what costs nothing, though the worker dies that learns of it.
+    looks = stripe.hang_next(f"/v1/customers/{subscribed['customer_id']}", method="GET", when="before")
+    stripe.clock.advance(days=16)
+    await looks.reached.wait()
+    await kill(mall.town.up.child("worker", "--background"))
+    looks.released.set()
+    await payer.is_known("unpaid", "pro")
+    await payer.visit("home")
+    await payer.reads("An invoice has not been paid for too long.")
+    assert await asks(office, "Three?") == KEPT
+    await payer.visit("employees/new")
+    await payer.press("Create draft")
+    await payer.reads(OVERDUE)
+    await payer.press("See plans", "link")
+    await payer.press("Pay now")
+    stripe.accept(subscribed["customer_id"])
+    await payer.press("Pay now")
+    await payer.press("Return to the shop", "link")
+    await payer.is_known("active", "pro")
+    await expect(page.locator("[data-notice]")).to_have_count(0)
+    assert await asks(office, "Four?") == "You said: Four?"
+
+    await payer.press("Cancel…", "link")
+    await payer.press("Go on to Stripe")
+    await payer.press("Cancel subscription")
+    await payer.reads("Pro ends on")
+    assert (await payer.account())["ends_at"] is not None
+    assert await asks(office, "Five?") == "You said: Five?"
+
+    stripe.clock.advance_past_period(subscribed["subscription_id"])
+    await payer.is_known("canceled", "pro")
+    await payer.visit("billing")
+    await payer.reads("Pro has ended")
+    assert await asks(office, "Six?") == KEPT
+    # Nothing was deleted for all that.
+    assert len(await office.rows("employees")) == 1
+    assert len([row for row in await office.messages() if row["direction"] == "inbound"]) == 6
