@@ -5,14 +5,19 @@ from datetime import timedelta
 
 import httpx
 import pytest
+from pydantic import SecretStr
+from sqlmodel import select
 
+from konstruct import retention, tenants
 from konstruct.accounts import inviting, team
 from konstruct.billing import allowances, enforcing
 from konstruct.db import Database
-from konstruct.tables import PlanMonth
+from konstruct.settings import Settings
+from konstruct.tables import BillingAccount, PlanMonth
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
 from tests.portal.channels import sign_in
+from tests.portal.conftest import browser
 from tests.portal.test_home import home, told
 from tests.portal.test_team import token_of
 from tests.support.billed import bill
@@ -99,3 +104,21 @@ async def test_an_overdue_payment_keeps_from_adding_and_from_nothing_else(
     assert answer.status_code == 402
     assert "A payment is overdue" in answer.text
     assert (await portal.get(f"/t/{owner.slug}/employees/ada")).status_code == 200
+
+
+async def test_a_business_that_is_founded_where_stripe_is_set_up_begins_on_the_free_plan(
+    database: Database, settings: Settings, owner: Enrolled
+) -> None:
+    charging = settings.model_copy(update={"stripe_secret_key": SecretStr("sk_test_1")})
+    async with browser(charging) as portal:
+        sign_in(portal, owner)
+        answer = await portal.post("/account/tenants/new", data={"name": f"Second {secrets.token_hex(4)}"})
+    assert answer.status_code == 303
+    tenant_id = await tenants.find(database, answer.headers["location"].split("/")[2])
+    assert tenant_id
+
+    async with database.tenant_session(tenant_id) as session:
+        account = (await session.scalars(select(BillingAccount))).one()
+        kept = await retention.settings(session)
+
+    assert (account.plan, account.status, kept.messages) == ("free", "none", 30)
