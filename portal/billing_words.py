@@ -54,6 +54,7 @@ _WITHOUT_CENTS: Final = frozenset(
 """Currencies whose minor unit is the whole one, by https://docs.stripe.com/currencies#zero-decimal."""
 _THOUSANDTHS: Final = frozenset(("bhd", "jod", "kwd", "omr", "tnd"))
 _SIGNS: Final[Mapping[str, str]] = {"usd": "$", "eur": "€", "gbp": "£", "jpy": "¥"}
+_MARKS: Final = 6
 _CARDS: Final[Mapping[str, str]] = {"amex": "American Express", "jcb": "JCB", "unionpay": "UnionPay"}
 
 
@@ -203,22 +204,30 @@ def lost(used: Sequence[Allowance], entitled: Entitlement, plan: Plan) -> list[s
     return [*found, *([f"{', '.join(gone)}."] if gone else [])]
 
 
-def changed(before: BillingAccount | None, now: Entitlement) -> str | None:
-    """What somebody did at Stripe, as far as it can be told by what is different."""
-    after = now.account
-    if before is None or after is None or now.plan is None:
+def mark(account: BillingAccount) -> str:
+    """What an account is like before somebody goes to Stripe, as it goes with them in an address."""
+    card = account.detail.get("card") or {}
+    ends = "ends" if account.ends_at is not None else ""
+    return ":".join(
+        (account.plan, account.billed_every or "", account.status, ends, account.next_plan or "", card.get("last4", ""))
+    )
+
+
+def changed(was: str, now: Entitlement) -> str | None:
+    """What somebody did at Stripe, as far as it can be told by what is different from ``mark``."""
+    before, account = was.split(":"), now.account
+    if account is None or now.plan is None or len(before) != _MARKS:
         return None
-    if (before.plan, before.billed_every) != (after.plan, after.billed_every):
-        return f"{now.plan.name} holds from now on."
-    if after.next_plan is not None and after.next_plan != before.next_plan:
-        return "The plan changes when the period ends. Until then everything stays."
-    if after.ends_at is not None and before.ends_at is None:
-        return f"{now.plan.name} ends with its period. Until then everything stays."
-    if before.ends_at is not None and after.ends_at is None:
-        return f"{now.plan.name} goes on."
-    if before.status in ("past_due", "unpaid") and after.status == "active":
+    after, name = mark(account).split(":"), now.plan.name
+    if before[:2] != after[:2]:
+        return f"{name} holds from now on."
+    if before[2] in ("past_due", "unpaid") and after[2] == "active":
         return "Thank you, it is paid. Everything is as before."
-    return "The card was changed." if before.detail.get("card") != after.detail.get("card") else None
+    if before[3] != after[3]:
+        return f"{name} ends with its period. Until then everything stays." if after[3] else f"{name} goes on."
+    if before[4] != after[4]:
+        return "The plan changes when the period ends. Until then everything stays." if after[4] else f"{name} goes on."
+    return "The card was changed." if before[5] != after[5] else None
 
 
 def days(number: int) -> str:

@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 SAYS: Final[Mapping[int, tuple[str, str]]] = {
     400: ("This request cannot be answered.", "Something in it is not as it must be. Go back and try again."),
     401: ("Nobody could tell that it is you.", "Sign in, and try again."),
-    402: ("Your plan does not include that.", "A larger one may."),
+    402: ("Your plan does not allow that just now.", "A larger one may."),
     403: ("You may not do this.", "Your role does not allow it. An owner or admin of the business can change that."),
     404: ("There is no page here.", "The address may be mistyped, or what was here has gone."),
     405: ("This page does not do that.", "Open the page again and use its buttons."),

@@ -84,6 +84,8 @@ SCREENS: Final = (
     Screen("whatsapp-connect", "/t/{tenant}/channels/whatsapp"),
     Screen("team", "/t/{tenant}/team"),
     Screen("team-remove-dark", "/t/{tenant}/team", scheme="dark", act=_remove),
+    Screen("billing", "/t/{tenant}/billing"),
+    Screen("billing-phone", "/t/{tenant}/billing", scheme="dark", is_phone=True),
     Screen("settings", "/t/{tenant}/settings"),
     Screen("models", "/t/{tenant}/settings/models"),
     Screen("hand-off", "/t/{tenant}/settings/desk"),

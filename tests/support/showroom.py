@@ -19,6 +19,7 @@ from konstruct.accounts import factors, inviting, totp
 from konstruct.accounts.permissions import Role
 from konstruct.accounts.team import By
 from konstruct.adapters.console import ConsoleMessenger
+from konstruct.billing import allowances
 from konstruct.contracts.conversation import DeliverRequest, ThinkRequest, Thought
 from konstruct.db import Database
 from konstruct.designs import archiving, drafting, publishing, serving, starts
@@ -32,9 +33,10 @@ from konstruct.model_keys.keeping import Candidate
 from konstruct.rehearsals import rooms
 from konstruct.retention import Periods
 from konstruct.settings import Settings
-from konstruct.tables import Authenticator, Connection, Invitation, Passkey, Tenant, UserSession
+from konstruct.tables import Authenticator, Connection, Invitation, Passkey, PlanMonth, Tenant, UserSession
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
+from tests.support.billed import bill
 from tests.support.doubles import GivenEmbedders, KeptWindows, NothingCools, ScriptedModel, WordEmbedder
 from tests.support.members import Enrolled, enrolled, new_tenant, sign_in
 from tests.support.office import Office, open_office
@@ -97,6 +99,7 @@ async def furnish(database: Database, vault: Vault, mark: str | None = None) -> 
     await furnish_reports(office, owner, eventful)
     await furnish_offers(office, owner)
     await furnish_words(office, owner)
+    await _plan(office)
     mine = await _pane(office, owner, whatsapp)
     await _inbox(office, owner)
     empty = await new_tenant(database, "Nordlicht Yoga")
@@ -255,6 +258,17 @@ async def _settings(office: Office, owner: Enrolled) -> None:
         for group in ({"people": ["chiara-rossi", "ben"], "hours": hours}, {"people": ["ben"]}):
             name = "Front desk" if "hours" in group else "Workshop"
             await editing.put_group(session, tenant, None, group, name=name, actor=actor)
+
+
+async def _plan(office: Office) -> None:
+    """Paid for months, and well used."""
+    now = utc_now()
+    card = {"brand": "visa", "last4": "4242"}
+    period = {"period_start": now - timedelta(days=11), "period_end": now + timedelta(days=19)}
+    await bill(office.database, office.tenant_id, "pro", billed_every="month", detail={"card": card}, **period)
+    async with office.session() as session:
+        month = await allowances.this_month(session, now)
+        session.add(PlanMonth(tenant_id=office.tenant_id, month=month, messages=16_840))
 
 
 async def _conversations(office: Office) -> UUID:

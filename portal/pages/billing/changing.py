@@ -1,7 +1,8 @@
 """What an owner does about the plan: each act is looked over here first, and done at Stripe's own pages."""
 
+from datetime import timedelta
 from typing import Annotated, Final, Literal
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import Response
@@ -14,6 +15,7 @@ from konstruct.billing.plans import FREE, Every
 from konstruct.billing_ports import Payments
 from konstruct.errors import BadInput
 from konstruct.tables import BillingAccount
+from konstruct.tables.base import utc_now
 from portal import billing_words, pacing
 from portal.access import Member, may
 from portal.guard import allow_form_target
@@ -51,6 +53,7 @@ async def review(request: Request, member: Owner, plan: str = "", every: Every =
         every=every,
         current=entitled.plan,
         preview=preview,
+        first_paid_at=utc_now() + timedelta(days=chosen.trial_days),
         lost=billing_words.lost(used, entitled, chosen),
         words=billing_words,
     )
@@ -114,7 +117,9 @@ async def resume(request: Request, member: Owner) -> Response:
 async def _visit(request: Request, member: Member, to: Visit, plan: str = "", every: Every = "month") -> Response:
     here, payments = services(request), paying(request)
     await pacing.keep(request, member, paces.STRIPE)
-    back = f"{_base(request, member)}/back"
+    # By the time they come back, Stripe may have told of what they did.
+    was = quote(billing_words.mark(await _account(request, member)), safe="")
+    back = f"{_base(request, member)}/back?was={was}"
     opened = await changing.portal(
         here.database, payments, member.tenant_id, to, actor=member.actor, return_url=back, plan_key=plan, every=every
     )

@@ -8,7 +8,6 @@ from starlette.responses import Response
 from konstruct import pacing as paces
 from konstruct.billing import checking_out, entitlements, subscriptions
 from konstruct.errors import PaymentsRefused, PaymentsUnavailable, TooMany
-from konstruct.tables import BillingAccount
 from portal import billing_words, pacing
 from portal.access import Member, may
 from portal.pages.billing.changing import paying
@@ -46,14 +45,14 @@ async def done(request: Request, member: Reader, session_id: str = "") -> Respon
 
 
 @router.get("/back")
-async def back(request: Request, member: Reader) -> Response:
-    here, payments, toast = services(request), paying(request), None
-    async with here.database.tenant_session(member.tenant_id) as session:
-        before = (await entitlements.of(session)).account
+async def back(request: Request, member: Reader, was: str = "") -> Response:
+    here, payments = services(request), paying(request)
     try:
         await pacing.keep(request, member, paces.STRIPE)
         await subscriptions.sync(here.database, payments, member.tenant_id)
-        toast = await _changed(request, member, before)
+        async with here.database.tenant_session(member.tenant_id) as session:
+            said = billing_words.changed(was, await entitlements.of(session))
+        toast = Toast(said) if said else None
     except (PaymentsUnavailable, PaymentsRefused, TooMany):
         toast = Toast(_LATER, "warning")
     return redirect(request, f"/t/{member.tenant_slug}/billing", toast=toast)
@@ -65,10 +64,3 @@ async def look(request: Request, member: Reader) -> Response:
     await pacing.keep(request, member, paces.STRIPE)
     await subscriptions.sync(services(request).database, paying(request), member.tenant_id)
     return redirect(request, f"/t/{member.tenant_slug}/billing", toast=Toast("This is what Stripe says now."))
-
-
-async def _changed(request: Request, member: Member, before: BillingAccount | None) -> Toast | None:
-    async with services(request).database.tenant_session(member.tenant_id) as session:
-        entitled = await entitlements.of(session)
-    said = billing_words.changed(before, entitled)
-    return Toast(said) if said else None
