@@ -264,7 +264,7 @@ async def _plan(office: Office) -> None:
     """Paid for months, and well used."""
     now = utc_now()
     card = {"brand": "visa", "last4": "4242"}
-    period = {"period_start": now - timedelta(days=11), "period_end": now + timedelta(days=19)}
+    period: dict[str, Any] = {"period_start": now - timedelta(days=11), "period_end": now + timedelta(days=19)}
     await bill(office.database, office.tenant_id, "pro", billed_every="month", detail={"card": card}, **period)
     async with office.session() as session:
         month = await allowances.this_month(session, now)
