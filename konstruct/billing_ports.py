@@ -87,16 +87,16 @@ class Preview:
     currency: str
     at: datetime
     lines: Sequence[Line]
+    is_asked_there: bool = True
+    """Of a change: Stripe's portal shows it once more before it is made. Else it is made when it is asked for."""
 
 
 @dataclass(frozen=True)
 class Flow:
     """What a visit to Stripe's portal is for."""
 
-    kind: Literal["change", "cancel", "card"]
+    kind: Literal["cancel", "card"]
     subscription_id: str | None = None
-    lookup_key: str | None = None
-    """The price to change to."""
 
 
 class Payments(Protocol):
@@ -125,8 +125,21 @@ class Payments(Protocol):
 
     async def look(self, customer_id: str) -> CustomerFacts: ...
 
-    async def preview_change(self, subscription_id: str, lookup_key: str, at: datetime) -> Preview:
-        """What is due at once for a change at ``at``, with what is credited."""
+    async def preview_change(self, subscription_id: str, lookup_keys: Sequence[str], at: datetime) -> Preview:
+        """What is due at once for a change at ``at``, with what is credited. The plan's own price comes first."""
+
+    async def change(
+        self,
+        customer_id: str,
+        subscription_id: str,
+        lookup_keys: Sequence[str],
+        *,
+        at: datetime,
+        return_url: str,
+        attempt: str,
+    ) -> Hosted:
+        """Where to send the person: to confirm it, to pay for it, or back, as it is done. It takes the place of what
+        was arranged before, and costs what was shown for ``at``."""
 
     async def next_invoice(self, subscription_id: str) -> Preview | None: ...
 

@@ -1,5 +1,6 @@
 """``billing_ports.Payments`` over Stripe's own SDK. Amounts stay the integers that they are there."""
 
+import dataclasses
 import functools
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
@@ -13,6 +14,7 @@ from stripe.params.billing_portal import SessionCreateParamsFlowData as FlowPara
 from stripe.params.checkout import SessionCreateParams as CheckoutParams
 from stripe.params.checkout import SessionCreateParamsLineItem as LineItem
 
+from konstruct.adapters import stripe_changes
 from konstruct.adapters import stripe_facts as facts
 from konstruct.adapters.stripe_calls import StripeCalls
 from konstruct.adapters.stripe_facts import Json
@@ -192,31 +194,63 @@ class StripePayments:
         return held.get("card") if isinstance(held, Mapping) else None
 
     @_translated
-    async def preview_change(self, subscription_id: str, lookup_key: str, at: datetime) -> Preview:
+    async def preview_change(self, subscription_id: str, lookup_keys: Sequence[str], at: datetime) -> Preview:
         """What waits for the period's end costs nothing before, and neither does a change within a trial: ``at`` is
         then when it is made."""
-        found, price = await self._subscription(subscription_id), await self._price(lookup_key)
-        item = facts.licensed(found)
-        if item["price"]["id"] == price["id"]:
-            raise PaymentsRefused("This is the plan that the subscription has already.", "same_price")
-        starts, ends = item["current_period_start"], item["current_period_end"]
-        if facts.waits(item["price"], price):
-            return Preview(due=0, currency=price["currency"], at=facts.certain(ends), lines=())
+        found, prices = await self._to_change(subscription_id, lookup_keys)
+        item, is_there = facts.licensed(found), stripe_changes.is_for_portal(found, prices)
+        free = Preview(due=0, currency=prices[0]["currency"], at=at, lines=(), is_asked_there=is_there)
+        if facts.waits(item["price"], prices[0]):
+            return dataclasses.replace(free, at=facts.certain(item["current_period_end"]))
         if found["status"] == "trialing":
-            return Preview(due=0, currency=price["currency"], at=at, lines=())
+            return free
         params: InvoiceCreatePreviewParams = {
             "subscription": subscription_id,
             "subscription_details": {
-                "items": [{"id": item["id"], "price": price["id"]}],
+                "items": [{**each} for each in stripe_changes.items(found, prices)],
                 "proration_behavior": "always_invoice",
             },
         }
-        moment = int(at.timestamp())
-        if starts <= moment <= ends:
-            # Else a clock is wrong, ours or a test's, and Stripe goes by its own.
+        if (moment := facts.within_period(item, at)) is not None:
             params["subscription_details"]["proration_date"] = moment
         invoice = await self._calls.asked(self._v1.invoices.create_preview_async(params))
-        return facts.preview(invoice.to_dict(), at)
+        return facts.preview(invoice.to_dict(), at, is_asked_there=is_there)
+
+    @_translated
+    async def change(
+        self,
+        customer_id: str,
+        subscription_id: str,
+        lookup_keys: Sequence[str],
+        *,
+        at: datetime,
+        return_url: str,
+        attempt: str,
+    ) -> Hosted:
+        found, prices = await self._to_change(subscription_id, lookup_keys)
+        item = facts.licensed(found)
+        if stripe_changes.is_for_portal(found, prices):
+            then = _then(return_url)
+            then["type"] = "subscription_update_confirm"
+            then["subscription_update_confirm"] = {
+                "subscription": subscription_id,
+                "items": [{"id": item["id"], "price": prices[0]["id"], "quantity": 1}],
+            }
+            return await self._open_portal(customer_id, return_url, then, attempt)
+        page = None
+        if facts.waits(item["price"], prices[0]):
+            await stripe_changes.arrange(self._calls, found, prices, attempt)
+        else:
+            moment = None if found["status"] == "trialing" else facts.within_period(item, at)
+            page = await stripe_changes.make(self._calls, found, prices, moment, attempt)
+        return Hosted(subscription_id, page or return_url)
+
+    async def _to_change(self, subscription_id: str, lookup_keys: Sequence[str]) -> tuple[Json, list[Json]]:
+        found = await self._subscription(subscription_id, expand="schedule")
+        prices: list[Json] = [await self._price(key) for key in lookup_keys]
+        if facts.licensed(found)["price"]["id"] == prices[0]["id"]:
+            raise PaymentsRefused("This is the plan that the subscription has already.", "same_price")
+        return found, prices
 
     @_translated
     async def next_invoice(self, subscription_id: str) -> Preview | None:
@@ -234,13 +268,22 @@ class StripePayments:
 
     @_translated
     async def open_portal(self, customer_id: str, *, return_url: str, flow: Flow | None, attempt: str) -> Hosted:
+        then = None
+        if flow is not None:
+            then = _then(return_url)
+            if flow.kind == "cancel" and flow.subscription_id is not None:
+                then["type"] = "subscription_cancel"
+                then["subscription_cancel"] = {"subscription": flow.subscription_id}
+        return await self._open_portal(customer_id, return_url, then, attempt)
+
+    async def _open_portal(self, customer_id: str, return_url: str, then: FlowParams | None, attempt: str) -> Hosted:
         params: PortalParams = {
             "customer": customer_id,
             "configuration": await self._configuration(),
             "return_url": return_url,
         }
-        if flow is not None:
-            params["flow_data"] = await self._flow(flow, return_url)
+        if then is not None:
+            params["flow_data"] = then
         made = await self._calls.made(
             attempt, params, lambda options: self._v1.billing_portal.sessions.create_async(params, options)
         )
@@ -256,42 +299,12 @@ class StripePayments:
             "Stripe's portal is not set up for this deployment yet: run `konstruct billing sync`.", "no_configuration"
         )
 
-    async def _flow(self, flow: Flow, return_url: str) -> FlowParams:
-        then: FlowParams = {
-            "type": "payment_method_update",
-            "after_completion": {"type": "redirect", "redirect": {"return_url": return_url}},
-        }
-        match flow:
-            case Flow(kind="cancel", subscription_id=str(subscription_id)):
-                then |= {"type": "subscription_cancel", "subscription_cancel": {"subscription": subscription_id}}
-            case Flow(kind="change", subscription_id=str(subscription_id), lookup_key=str(key)):
-                item = facts.licensed(await self._subscription(subscription_id))
-                price = await self._price(key)
-                then |= {
-                    "type": "subscription_update_confirm",
-                    "subscription_update_confirm": {
-                        "subscription": subscription_id,
-                        "items": [{"id": item["id"], "price": price["id"], "quantity": 1}],
-                    },
-                }
-            case Flow(kind="card"):
-                pass
-            case _:
-                raise ValueError(f"A flow of this kind needs more: {flow}")
-        return then
-
     @_translated
     async def resume(self, subscription_id: str, *, attempt: str) -> None:
         """Done twice, it changes nothing the second time."""
         found = await self._subscription(subscription_id, expand="schedule")
-        schedule = found.get("schedule")
-        if isinstance(schedule, Mapping) and schedule["status"] in ("active", "not_started"):
-            # As long as a schedule has it, Stripe takes no other word on when it ends.
-            await self._calls.made(
-                f"{attempt}/release",
-                {"schedule": schedule["id"]},
-                lambda options: self._v1.subscription_schedules.release_async(schedule["id"], {}, options),
-            )
+        # As long as a schedule has it, Stripe takes no other word on when it ends.
+        if await stripe_changes.release(self._calls, found, attempt):
             found = await self._subscription(subscription_id)
         change: stripe.params.SubscriptionUpdateParams
         if found.get("cancel_at_period_end"):
@@ -348,6 +361,14 @@ class StripePayments:
         if not found.data:
             raise PaymentsRefused(f"Stripe has no price {key}: run `konstruct billing sync`.", "no_price")
         return found.data[0].to_dict()
+
+
+def _then(return_url: str) -> FlowParams:
+    """Out of a flow of the portal there is the way back alone."""
+    return {
+        "type": "payment_method_update",
+        "after_completion": {"type": "redirect", "redirect": {"return_url": return_url}},
+    }
 
 
 def _line_item(price: Json) -> LineItem:

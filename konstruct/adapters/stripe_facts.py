@@ -83,10 +83,18 @@ def subscription_facts(
     )
 
 
-def coming(subscription: Json) -> tuple[str, int] | None:
-    """Which price it changes to by its schedule, by id, and when."""
+def arranged(subscription: Json) -> Json | None:
+    """Its schedule, which has to be expanded, while it goes by it."""
     schedule = subscription.get("schedule")
     if not isinstance(schedule, Mapping) or schedule["status"] not in ("active", "not_started"):
+        return None
+    return schedule
+
+
+def coming(subscription: Json) -> tuple[str, int] | None:
+    """Which price it changes to by its schedule, by id, and when."""
+    schedule = arranged(subscription)
+    if schedule is None:
         return None
     current = schedule.get("current_phase") or {}
     ends = current.get("end_date")
@@ -113,9 +121,18 @@ def invoice_facts(found: Json) -> InvoiceFacts:
     )
 
 
-def preview(invoice: Json, at: datetime) -> Preview:
+def preview(invoice: Json, at: datetime, *, is_asked_there: bool = True) -> Preview:
     lines = [Line(str(line.get("description") or ""), int(line["amount"])) for line in invoice["lines"]["data"]]
-    return Preview(due=invoice["amount_due"], currency=invoice["currency"], at=at, lines=lines)
+    return Preview(
+        due=invoice["amount_due"], currency=invoice["currency"], at=at, lines=lines, is_asked_there=is_asked_there
+    )
+
+
+def within_period(item: Json, at: datetime) -> int | None:
+    """When what is left of the period is counted from. None where a clock is wrong, ours or a test's, and Stripe goes
+    by its own."""
+    seconds = int(at.timestamp())
+    return seconds if item["current_period_start"] <= seconds <= item["current_period_end"] else None
 
 
 def waits(old: Json, new: Json) -> bool:
@@ -126,6 +143,11 @@ def waits(old: Json, new: Json) -> bool:
     return bool((new.get("unit_amount") or 0) < (old.get("unit_amount") or 0))
 
 
-def _length(price: Json) -> int:
+def interval(price: Json) -> tuple[str, int]:
     recurring = price["recurring"]
-    return _LENGTHS[recurring["interval"]] * int(recurring["interval_count"])
+    return str(recurring["interval"]), int(recurring["interval_count"])
+
+
+def _length(price: Json) -> int:
+    name, count = interval(price)
+    return _LENGTHS[name] * count

@@ -1,7 +1,7 @@
 """Changing a subscription: what it would cost, Stripe's pages where it is done, and going on after a cancellation."""
 
 import secrets
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Literal
 from uuid import UUID
 
@@ -18,6 +18,8 @@ from konstruct.tables.base import utc_now
 
 Visit = Literal["home", "change", "cancel", "card"]
 
+_SHOWN_FOR: Final = timedelta(minutes=15)
+"""For so long what a change was shown to cost is what it costs."""
 _NO_SUBSCRIPTION: Final = "There is no subscription to change: choose a plan first."
 
 
@@ -38,8 +40,8 @@ async def preview(
         Conflict: there is no subscription, or it is not changed by customers.
         PaymentsUnavailable, PaymentsRefused
     """
-    account, key = await _asked(database, tenant_id, plan_key, every)
-    return await payments.preview_change(_subscription(account), key, now or utc_now())
+    account, keys = await _asked(database, tenant_id, plan_key, every)
+    return await payments.preview_change(_subscription(account), keys, now or utc_now())
 
 
 async def portal(
@@ -52,25 +54,35 @@ async def portal(
     return_url: str,
     plan_key: str | None = None,
     every: Every | None = None,
+    shown_at: datetime | None = None,
 ) -> Hosted:
     """Stripe's pages, for one purpose or, as ``home``, for all. A ``change`` needs ``plan_key`` and ``every``.
+
+    Where Stripe's portal cannot make a change, it is made by this: see ``Preview.is_asked_there``. What leads on is
+    then ``return_url``, or where it is to be paid, and it costs what was shown at ``shown_at``, if that was just now.
 
     Raises:
         BadInput: of the plan, as for ``preview``.
         Conflict: there is no subscription for it, or, as ``cancel``, it is to end already.
         PaymentsUnavailable, PaymentsRefused
     """
+    keys: list[str] = []
     if visit == "change":
-        account, key = await _asked(database, tenant_id, plan_key or "", every or "month")
-        flow: Flow | None = Flow("change", _subscription(account), key)
+        account, keys = await _asked(database, tenant_id, plan_key or "", every or "month")
     else:
         account = await _account(database, tenant_id)
-        flow = _flow(account, visit)
-    if account.customer_id is None:
+    # Pages that nobody is sent to do nothing, and a change that was made is none any more: each visit is its own.
+    attempt, customer_id = f"portal/{tenant_id}/{secrets.token_hex(8)}", account.customer_id
+    if customer_id is None:
         raise Conflict(_NO_SUBSCRIPTION)
-    # Pages that nobody is sent to do nothing: each visit has its own.
-    attempt = f"portal/{tenant_id}/{secrets.token_hex(8)}"
-    opened = await payments.open_portal(account.customer_id, return_url=return_url, flow=flow, attempt=attempt)
+    if visit == "change":
+        at, subscription_id = _counted_from(shown_at), _subscription(account)
+        opened = await payments.change(
+            customer_id, subscription_id, keys, at=at, return_url=return_url, attempt=attempt
+        )
+    else:
+        flow = _flow(account, visit)
+        opened = await payments.open_portal(customer_id, return_url=return_url, flow=flow, attempt=attempt)
     async with database.tenant_session(tenant_id) as session:
         audit.record(
             session,
@@ -124,19 +136,21 @@ async def _account(database: Database, tenant_id: UUID) -> BillingAccount:
         return subscriptions.billed((await session.scalars(select(BillingAccount))).one_or_none())
 
 
-async def _asked(database: Database, tenant_id: UUID, plan_key: str, every: Every) -> tuple[BillingAccount, str]:
-    """The account, and the price that it is to change to."""
+async def _asked(database: Database, tenant_id: UUID, plan_key: str, every: Every) -> tuple[BillingAccount, list[str]]:
+    """The account, and the prices that it is to change to, the plan's own first."""
     async with database.tenant_session(tenant_id) as session:
         account = subscriptions.billed((await session.scalars(select(BillingAccount))).one_or_none())
         plan = plans.for_sale(await plans.listed(session), plan_key, every)
-        current = await plans.by_key(session, account.plan)
     _subscription(account)
-    if plan.metered or current.metered:
-        # Stripe's portal changes subscriptions of one price alone.
-        raise Conflict("A plan that bills models by use is changed by whoever runs this service: write to them.")
     if (account.plan, account.billed_every) == (plan_key, every):
         raise BadInput("This is the plan that the business has already.")
-    return account, plan.prices[every].lookup_key
+    return account, plans.lookup_keys(plan, every)
+
+
+def _counted_from(shown_at: datetime | None) -> datetime:
+    """Nobody chooses the moment by which they pay."""
+    now = utc_now()
+    return shown_at if shown_at is not None and now - _SHOWN_FOR <= shown_at <= now else now
 
 
 def _subscription(account: BillingAccount) -> str:

@@ -58,10 +58,9 @@ async def open(
     if seen is None or seen.customer_id != customer_id:
         raise Conflict("The customer was removed at Stripe just now. Try again.")
     _must_have_none(seen)
-    metered = [plan.metered.lookup_key] if plan.metered else []
     opened = await payments.open_checkout(
         customer_id,
-        [plan.prices[every].lookup_key, *metered],
+        plans.lookup_keys(plan, every),
         tenant_id=tenant_id,
         trial_days=0 if seen.had_trial else plan.trial_days,
         success_url=urls.success,

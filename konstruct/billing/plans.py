@@ -110,6 +110,11 @@ def for_sale(offered: list[Plan], key: str, every: Every) -> Plan:
     return plan
 
 
+def lookup_keys(plan: Plan, every: Every) -> list[str]:
+    """Of all that whoever has the plan subscribes to, its own price first."""
+    return [plan.prices[every].lookup_key, *([plan.metered.lookup_key] if plan.metered else [])]
+
+
 def of_price(plans: list[Plan], lookup_key: str | None) -> tuple[Plan, Every] | None:
     """Of which plan this price is, and how often it is paid. None where it is of none."""
     for plan in plans:

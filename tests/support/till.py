@@ -4,14 +4,17 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
+from aiohttp import ClientSession
 from pydantic import SecretStr
 
 from konstruct.adapters.stripe import StripePayments
 from konstruct.adapters.stripe_calls import StripeCalls
 from konstruct.adapters.stripe_catalog import StripeCatalog
-from konstruct.billing import agreeing, checking_out, plans, subscriptions
+from konstruct.billing import agreeing, changing, checking_out, plans, subscriptions
+from konstruct.billing.changing import Visit
 from konstruct.billing.checking_out import Buyer, Urls
 from konstruct.billing.plans import Every
 from konstruct.billing_ports import Hosted
@@ -51,12 +54,40 @@ class Till:
     async def sync(self) -> BillingAccount:
         return subscriptions.billed(await subscriptions.sync(self.database, self.payments, self.tenant_id))
 
+    async def paying(self, plan: str = "starter", every: Every = "month") -> BillingAccount:
+        """After its trial."""
+        account = await self.subscribe(plan, every)
+        self.stripe.clock.advance_past_period(str(account.subscription_id))
+        return await self.sync()
+
+    async def visit(
+        self, kind: Visit, plan: str | None = None, every: Every | None = None, *, shown_at: datetime | None = None
+    ) -> Hosted:
+        return await changing.portal(
+            *(self.database, self.payments, self.tenant_id, kind),
+            actor="user:ada",
+            return_url=HOME,
+            plan_key=plan,
+            every=every,
+            shown_at=shown_at,
+        )
+
     async def price(self, plan: str, every: Every = "month") -> str:
         """Its id at Stripe."""
         async with self.database.system_session() as session:
             found = await plans.by_key(session, plan)
         [price] = self.stripe.all("price", lookup_key=found.prices[every].lookup_key)
         return str(price["id"])
+
+
+async def press(page: str) -> str:
+    """What a browser does that goes where it is sent and presses the button there; where that leads."""
+    async with ClientSession() as browser:
+        async with browser.get(page) as form:
+            assert form.status == 200
+            place = str(form.url)
+        async with browser.post(place, allow_redirects=False) as answer:
+            return answer.headers["Location"]
 
 
 @asynccontextmanager

@@ -1,6 +1,6 @@
-"""What an owner does about the plan: each act is looked over here first, and done at Stripe's own pages."""
+"""What an owner does about the plan: each act is looked over here first, and done at Stripe's own pages if they can."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Final, Literal
 from urllib.parse import quote, urlsplit
 
@@ -25,7 +25,7 @@ from portal.services import services
 router = APIRouter(prefix="/t/{tenant}/billing")
 
 Owner = Annotated[Member, Depends(may("billing.edit", recent=True))]
-_HOSTED: Final = ("https://checkout.stripe.com", "https://billing.stripe.com")
+_HOSTED: Final = ("https://checkout.stripe.com", "https://billing.stripe.com", "https://invoice.stripe.com")
 _REAL: Final = "https://api.stripe.com"
 
 
@@ -61,13 +61,17 @@ async def review(request: Request, member: Owner, plan: str = "", every: Every =
 
 @router.post("/change")
 async def change(
-    request: Request, member: Owner, plan: Annotated[str, Form()] = "", every: Annotated[Every, Form()] = "month"
+    request: Request,
+    member: Owner,
+    plan: Annotated[str, Form()] = "",
+    every: Annotated[Every, Form()] = "month",
+    shown_at: Annotated[datetime | None, Form()] = None,
 ) -> Response:
-    """To Stripe: to pay for the first subscription, or to confirm how this one changes."""
+    """To Stripe: to pay for the first subscription, or to confirm or pay for how this one changes."""
     here, payments = services(request), paying(request)
     account = await _account(request, member)
     if account.status in subscriptions.LIVE:
-        return await _visit(request, member, "change", plan, every)
+        return await _visit(request, member, "change", plan, every, shown_at)
     await pacing.keep(request, member, paces.STRIPE)
     urls = Urls(f"{_base(request, member)}/done?session_id={checking_out.SESSION_ID}", _base(request, member))
     who = Buyer(member.actor, member.email)
@@ -114,14 +118,26 @@ async def resume(request: Request, member: Owner) -> Response:
     return redirect(request, f"/t/{member.tenant_slug}/billing", toast=Toast(said))
 
 
-async def _visit(request: Request, member: Member, to: Visit, plan: str = "", every: Every = "month") -> Response:
+async def _visit(
+    request: Request,
+    member: Member,
+    to: Visit,
+    plan: str = "",
+    every: Every = "month",
+    shown_at: datetime | None = None,
+) -> Response:
     here, payments = services(request), paying(request)
     await pacing.keep(request, member, paces.STRIPE)
     # By the time they come back, Stripe may have told of what they did.
     was = quote(billing_words.mark(await _account(request, member)), safe="")
     back = f"{_base(request, member)}/back?was={was}"
     opened = await changing.portal(
-        here.database, payments, member.tenant_id, to, actor=member.actor, return_url=back, plan_key=plan, every=every
+        *(here.database, payments, member.tenant_id, to),
+        actor=member.actor,
+        return_url=back,
+        plan_key=plan,
+        every=every,
+        shown_at=shown_at,
     )
     return redirect(request, opened.url)
 

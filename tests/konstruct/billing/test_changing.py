@@ -2,63 +2,25 @@
 
 import pytest
 from aiohttp import ClientSession
-from pydantic import SecretStr
 
-from konstruct.adapters.stripe_calls import StripeCalls
-from konstruct.adapters.stripe_catalog import StripeCatalog
-from konstruct.billing import changing, offering, plans
-from konstruct.billing.changing import Visit
-from konstruct.billing.plans import Every, Metered
-from konstruct.billing_ports import Hosted
+from konstruct.billing import changing
+from konstruct.billing.plans import Every
 from konstruct.db import Database
 from konstruct.errors import BadInput, Conflict
-from konstruct.tables import BillingAccount
 from konstruct.vault import Vault
 from tests.support.office import open_office
-from tests.support.till import HOME, Till, billed_tenant
-
-DAY = 86_400
-
-
-async def paying(till: Till, plan: str = "starter", every: Every = "month") -> BillingAccount:
-    """After its trial."""
-    account = await till.subscribe(plan, every)
-    till.stripe.clock.advance_past_period(str(account.subscription_id))
-    return await till.sync()
-
-
-async def visit(till: Till, kind: Visit, plan: str | None = None, every: Every | None = None) -> Hosted:
-    return await changing.portal(
-        till.database,
-        till.payments,
-        till.tenant_id,
-        kind,
-        actor="user:ada",
-        return_url=HOME,
-        plan_key=plan,
-        every=every,
-    )
-
-
-async def press(page: str) -> str:
-    """What a browser does that goes where it is sent and presses the button there; where that leads."""
-    async with ClientSession() as browser:
-        async with browser.get(page) as form:
-            assert form.status == 200
-            place = str(form.url)
-        async with browser.post(place, allow_redirects=False) as answer:
-            return answer.headers["Location"]
+from tests.support.till import HOME, Till, billed_tenant, press
 
 
 async def test_what_an_upgrade_costs_is_known_before_and_paid_after(till: Till) -> None:
-    account = await paying(till)
+    account = await till.paying()
     # To the second, a fifth of the period is over.
     [item] = till.stripe.get(str(account.subscription_id))["items"]["data"]
     length = item["current_period_end"] - item["current_period_start"]
     till.stripe.clock.advance_to(item["current_period_start"] + length // 5)
 
     shown = await changing.preview(till.database, till.payments, till.tenant_id, "pro", "month")
-    opened = await visit(till, "change", "pro", "month")
+    opened = await till.visit("change", "pro", "month")
     assert await press(opened.url) == HOME
     changed = await till.sync()
 
@@ -69,18 +31,18 @@ async def test_what_an_upgrade_costs_is_known_before_and_paid_after(till: Till) 
 
 
 async def test_another_interval_begins_a_period_of_its_own(till: Till) -> None:
-    await paying(till)
+    await till.paying()
     shown = await changing.preview(till.database, till.payments, till.tenant_id, "starter", "year")
-    await press((await visit(till, "change", "starter", "year")).url)
+    await press((await till.visit("change", "starter", "year")).url)
     changed = await till.sync()
     assert (changed.billed_every, changed.detail["invoice"]["amount_paid"]) == ("year", shown.due)
 
 
 @pytest.mark.parametrize(("plan", "every"), [("starter", "year"), ("pro", "month"), ("starter", "month")])
 async def test_less_waits_for_the_end_of_the_period(till: Till, plan: str, every: Every) -> None:
-    account = await paying(till, "pro", "year")
+    account = await till.paying("pro", "year")
     shown = await changing.preview(till.database, till.payments, till.tenant_id, plan, every)
-    await press((await visit(till, "change", plan, every)).url)
+    await press((await till.visit("change", plan, every)).url)
     waiting = await till.sync()
 
     assert (shown.due, list(shown.lines), shown.at) == (0, [], account.period_end)
@@ -91,7 +53,7 @@ async def test_less_waits_for_the_end_of_the_period(till: Till, plan: str, every
 async def test_a_change_within_the_trial_is_free_and_keeps_it(till: Till) -> None:
     account = await till.subscribe()
     shown = await changing.preview(till.database, till.payments, till.tenant_id, "pro", "month")
-    await press((await visit(till, "change", "pro", "month")).url)
+    await press((await till.visit("change", "pro", "month")).url)
     changed = await till.sync()
     assert shown.due == 0
     assert (changed.plan, changed.status, changed.trial_ends_at) == ("pro", "trialing", account.trial_ends_at)
@@ -100,11 +62,11 @@ async def test_a_change_within_the_trial_is_free_and_keeps_it(till: Till) -> Non
 @pytest.mark.parametrize("billing_mode", ["flexible", "classic"])
 async def test_a_cancellation_can_be_taken_back(till: Till, billing_mode: str) -> None:
     till.stripe.rules.billing_mode = billing_mode
-    account = await paying(till)
-    assert await press((await visit(till, "cancel")).url) == HOME
+    account = await till.paying()
+    assert await press((await till.visit("cancel")).url) == HOME
     ending = await till.sync()
     with pytest.raises(Conflict, match="to end already"):
-        await visit(till, "cancel")
+        await till.visit("cancel")
     going_on = await changing.resume(till.database, till.payments, till.tenant_id, actor="user:ada")
 
     assert ending.ends_at == account.period_end
@@ -116,8 +78,8 @@ async def test_a_cancellation_can_be_taken_back(till: Till, billing_mode: str) -
 
 
 async def test_a_downgrade_can_be_taken_back_with_a_cancellation(till: Till) -> None:
-    account = await paying(till, "pro")
-    await press((await visit(till, "change", "starter", "month")).url)
+    account = await till.paying("pro")
+    await press((await till.visit("change", "starter", "month")).url)
     assert (await till.sync()).next_plan == "starter"
     going_on = await changing.resume(till.database, till.payments, till.tenant_id, actor="user:ada")
     assert (going_on.plan, going_on.next_plan) == ("pro", None)
@@ -127,8 +89,8 @@ async def test_a_downgrade_can_be_taken_back_with_a_cancellation(till: Till) -> 
 
 
 async def test_a_resumption_that_was_cut_off_is_done_again(till: Till) -> None:
-    await paying(till)
-    await press((await visit(till, "cancel")).url)
+    await till.paying()
+    await press((await till.visit("cancel")).url)
     await till.sync()
     till.stripe.cut_next("/v1/subscriptions/.*", when="after")
     with pytest.raises(Exception, match="cannot be reached"):
@@ -137,16 +99,16 @@ async def test_a_resumption_that_was_cut_off_is_done_again(till: Till) -> None:
 
 
 async def test_the_home_and_the_card_of_the_portal(till: Till) -> None:
-    await paying(till)
+    await till.paying()
     for kind in ("home", "card"):
-        opened = await visit(till, kind)
+        opened = await till.visit(kind)
         async with ClientSession() as browser, browser.get(opened.url) as page:
             assert page.status == 200
             assert "Update payment method" in await page.text()
 
 
 async def test_what_comes_next_and_what_was_paid(till: Till) -> None:
-    account = await paying(till)
+    account = await till.paying()
     following = await changing.next_invoice(till.database, till.payments, till.tenant_id)
     paid = await changing.invoices(till.database, till.payments, till.tenant_id)
     assert following is not None
@@ -154,37 +116,9 @@ async def test_what_comes_next_and_what_was_paid(till: Till) -> None:
     assert [(each.status, each.amount_due) for each in paid] == [("paid", 4_900), ("paid", 0)]
     assert paid[0].page is not None
 
-    await press((await visit(till, "cancel")).url)
+    await press((await till.visit("cancel")).url)
     await till.sync()
     assert await changing.next_invoice(till.database, till.payments, till.tenant_id) is None
-
-
-async def test_what_bills_by_use_is_not_changed_here(till: Till) -> None:
-    """Stripe's portal does not change a subscription that has more than one price."""
-    async with till.database.system_session() as session:
-        before = await plans.listed(session)
-    more = Metered(event_name="konstruct_models", lookup_key="konstruct_pro_models", unit_amount="0.00012")
-    with_use = [plan.model_copy(update={"metered": more}) if plan.key == "pro" else plan for plan in before]
-    try:
-        await offering.replace(till.database, with_use)
-        calls = StripeCalls(SecretStr(till.stripe.key), till.stripe.url)
-        await StripeCatalog(calls).sync(with_use, is_check=False)
-        await calls.close()
-        account = await till.subscribe("pro")
-        [subscription] = till.stripe.all("subscription")
-        assert [item["price"]["lookup_key"] for item in subscription["items"]["data"]] == [
-            "konstruct_pro_month",
-            "konstruct_pro_models",
-        ]
-        assert (account.plan, account.billed_every) == ("pro", "month")
-        with pytest.raises(Conflict, match="bills models by use"):
-            await changing.preview(till.database, till.payments, till.tenant_id, "starter", "month")
-        with pytest.raises(Conflict, match="bills models by use"):
-            await visit(till, "change", "starter", "month")
-        await press((await visit(till, "cancel")).url)
-        assert (await till.sync()).ends_at == account.period_end
-    finally:
-        await offering.replace(till.database, before)
 
 
 async def test_what_is_no_change_is_told_before_stripe_is_asked(till: Till, database: Database, vault: Vault) -> None:
@@ -192,16 +126,16 @@ async def test_what_is_no_change_is_told_before_stripe_is_asked(till: Till, data
         await changing.preview(database, till.payments, till.tenant_id, "pro", "month")
     for kind in ("home", "card", "cancel"):
         with pytest.raises(Conflict, match="choose a plan first"):
-            await visit(till, kind)
+            await till.visit(kind)
     await till.subscribe()
     with pytest.raises(BadInput, match="has already"):
         await changing.preview(database, till.payments, till.tenant_id, "starter", "month")
     with pytest.raises(BadInput, match="no such plan"):
-        await visit(till, "change")
+        await till.visit("change")
     with pytest.raises(BadInput, match="cannot be paid"):
-        await visit(till, "change", "enterprise", "month")
+        await till.visit("change", "enterprise", "month")
     office = await open_office(database, vault)
     other = Till(till.stripe, till.payments, database, office.tenant_id)
     with pytest.raises(Conflict, match="not billed here"):
-        await visit(other, "home")
+        await other.visit("home")
     assert await changing.invoices(database, till.payments, await billed_tenant(database, vault)) == []

@@ -88,9 +88,12 @@ def phase_items(world: World, subscription: Json, now: int) -> None:
         schedule["current_phase"] = None
     else:
         data = []
+        held = subscription["items"]["data"]
         for number, wanted in enumerate(coming["items"]):
-            held = subscription["items"]["data"]
             item = {**held[min(number, len(held) - 1)], "price": world.objects[wanted["price"]]}
+            if number >= len(held):
+                item["id"] = f"si_{world.line_id()[3:17]}"
+            item.pop("quantity", None)
             if wanted.get("quantity") is not None:
                 item["quantity"] = wanted["quantity"]
             world.objects[item["id"]] = item
@@ -155,7 +158,11 @@ def _read_phase(world: World, given: Json, number: int) -> Json:
     items = []
     for each in given["items"]:
         price = world.find("price", each.get("price", ""), param=f"phases[{number}][items][price]")
-        items.append({"price": price["id"], "quantity": each.get("quantity", 1), "metadata": each.get("metadata", {})})
+        is_metered = price["recurring"]["usage_type"] == "metered"
+        if is_metered and "quantity" in each:
+            raise Refusal("You cannot set the quantity of an item whose price is metered.", param="phases")
+        quantity = None if is_metered else each.get("quantity", 1)
+        items.append({"price": price["id"], "quantity": quantity, "metadata": each.get("metadata", {})})
     behavior = given.get("proration_behavior", "create_prorations")
     phase = _phase(given.get("start_date", 0), given.get("end_date", 0), items, behavior)
     phase["_duration"] = given.get("duration")
