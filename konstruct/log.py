@@ -12,7 +12,7 @@ from structlog.typing import EventDict, WrappedLogger
 from konstruct.settings import Settings
 
 _SECRETS = re.compile(
-    r"(xox[a-z]-|xapp-|sk-|whsec_|EAA|kst_)[A-Za-z0-9_-]{6,}|(?<=[Bb]earer )[A-Za-z0-9._~+/=-]{6,}|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"
+    r"(xox[a-z]-|xapp-|sk-|[sr]k_(?:live|test)_|whsec_|EAA|kst_)[A-Za-z0-9_-]{6,}|(?<=[Bb]earer )[A-Za-z0-9._~+/=-]{6,}|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"
 )
 
 

@@ -30,6 +30,8 @@ WHATSAPP_CHECKS: Final = Pace(
 """Each asks Meta up to seven times."""
 
 STRIPE: Final = Pace("stripe", Limit(60, timedelta(minutes=10)), "Stripe was asked very often just now.")
+INVOICES: Final = Pace("invoices", Limit(120, timedelta(minutes=10)), "Stripe was asked very often just now.")
+"""By whoever looks at them, so that owners are still let through who pay."""
 
 
 async def count(limiter: Limiter, tenant_id: UUID, pace: Pace) -> None:

@@ -123,7 +123,7 @@ def build(
     app.include_router(team.router(access, database, vault, limiter, outside))
     app.include_router(attention.router(access, database))
     app.include_router(reports.router(access, database))
-    app.include_router(billing.router(access, database, outside))
+    app.include_router(billing.router(access, database, limiter, outside))
     app.include_router(contacts.router(access, database, vault))
     app.include_router(contact_acts.router(access, database, vault, client))
     app.include_router(audit.router(access, database, client, outside))

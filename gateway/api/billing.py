@@ -11,11 +11,13 @@ from pydantic import BaseModel, Field
 from gateway.api.access import Access
 from gateway.api.outside import Outside
 from gateway.api.shapes import Shown
+from konstruct import pacing
 from konstruct.api_keys import Principal
 from konstruct.billing import allowances, changing, entitlements, plans
 from konstruct.billing.plans import Every, Feature, Limit
 from konstruct.billing.standing import Level
 from konstruct.db import Database
+from konstruct.ports import Limiter
 
 
 class Used(Shown):
@@ -76,7 +78,7 @@ class Invoices(BaseModel):
     invoices: list[Invoice] = Field(description="The newest first.")
 
 
-def router(access: Access, database: Database, outside: Outside) -> APIRouter:
+def router(access: Access, database: Database, limiter: Limiter, outside: Outside) -> APIRouter:
     routes = APIRouter(prefix="/billing", tags=["billing"])
 
     @routes.get("")
@@ -114,6 +116,7 @@ def router(access: Access, database: Database, outside: Outside) -> APIRouter:
         """Asked of Stripe each time; empty where the business was never billed there."""
         if outside.payments is None:
             return Invoices(invoices=[])
+        await pacing.count(limiter, caller.tenant_id, pacing.INVOICES)
         found = await changing.invoices(database, outside.payments, caller.tenant_id)
         return Invoices(invoices=[Invoice.model_validate(each) for each in found])
 

@@ -84,6 +84,8 @@ DIMENSIONS: Final = range(8, 3_073)
 _PREFIXES: Final = {"nomic-embed-text": {"query": "search_query: ", "passage": "search_document: "}}
 
 # Kinds of recordings that OpenAI takes, by the endings that tell it.
+_MOST_TOKENS: Final = 10_000_000
+"""Many times what any model reads or writes in a call."""
 _LONGEST_RECORDING: Final = 86_400
 """Seconds; whatever tells of more is mistaken."""
 _ENDINGS: Final = {
@@ -339,5 +341,11 @@ def _ending(link: ModelLink, response: Any, usage: Any, texts: bool, calls: open
 
 
 def _tokens(usage: Any) -> Tokens:
+    """A tenant's own server may say anything: none of it may make a call cost less than nothing."""
     details = usage.prompt_tokens_details
-    return Tokens(usage.prompt_tokens, usage.completion_tokens, (details.cached_tokens if details else None) or 0)
+    read, written = _possible(usage.prompt_tokens), _possible(usage.completion_tokens)
+    return Tokens(read, written, min(read, _possible((details.cached_tokens if details else None) or 0)))
+
+
+def _possible(told: int) -> int:
+    return max(0, min(told, _MOST_TOKENS))

@@ -104,10 +104,10 @@ class StripePayments:
         made = await self._calls.made(
             attempt, params, lambda options: self._v1.checkout.sessions.create_async(params, options)
         )
-        if made.url is None:
+        if (page := facts.page_at(made.url)) is None:
             # What an idempotency key kept is from when it was open; a session without a page is no use to anybody.
             raise PaymentsRefused("Stripe opened no page to pay at. Try again.", "no_page")
-        return Hosted(made.id, made.url)
+        return Hosted(made.id, page)
 
     @_translated
     async def close_checkout(self, session_id: str) -> None:
@@ -287,7 +287,9 @@ class StripePayments:
         made = await self._calls.made(
             attempt, params, lambda options: self._v1.billing_portal.sessions.create_async(params, options)
         )
-        return Hosted(made.id, made.url)
+        if (page := facts.page_at(made.url)) is None:
+            raise PaymentsRefused("Stripe opened no page. Try again.", "no_page")
+        return Hosted(made.id, page)
 
     async def _configuration(self) -> str:
         name, value = CONFIGURATION

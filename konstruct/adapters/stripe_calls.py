@@ -13,6 +13,7 @@ import stripe
 from pydantic import SecretStr
 from stripe import RequestOptions
 
+from konstruct.adapters.stripe_facts import LOOPBACK
 from konstruct.errors import KonstructError, Misconfigured, PaymentsRefused, PaymentsUnavailable
 
 API_VERSION: Final = "2026-10-28.endive"
@@ -20,7 +21,6 @@ API_VERSION: Final = "2026-10-28.endive"
 STRIPE: Final = "https://api.stripe.com"
 
 _LIVE: Final = ("sk_live_", "rk_live_")
-_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _LONGEST: Final = timedelta(seconds=30)
 _MOST_KEYS: Final = 3
 _ALREADY_COUNTED: Final = "already exists with identifier"
@@ -33,10 +33,10 @@ class StripeCalls:
 
     def __init__(self, key: SecretStr, url: str = STRIPE, *, longest: timedelta = _LONGEST) -> None:
         """Raises Misconfigured where a key would be shown to somebody who is not Stripe."""
-        secret, place = key.get_secret_value(), urlsplit(url)
+        secret, place = key.get_secret_value().strip(), urlsplit(url)
         if url.rstrip("/") != STRIPE and secret.startswith(_LIVE):
             raise Misconfigured("A live key of Stripe's is sent to Stripe alone: unset KONSTRUCT_STRIPE_API_URL.")
-        if place.scheme != "https" and place.hostname not in _LOOPBACK:
+        if place.scheme != "https" and place.hostname not in LOOPBACK:
             raise Misconfigured(
                 "KONSTRUCT_STRIPE_API_URL must begin with https://, but for an address on this machine."
             )

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from konstruct.billing_ports import InvoiceFacts, Line, Preview, SubscriptionFacts
 
@@ -12,6 +13,7 @@ KEPT_LOOKUP_KEY: Final = "konstruct_lookup_key"
 """In a price's metadata: what it was called when it was made. The lookup key itself goes over to the price that takes
 its place, and those who pay the old one are still of the same plan."""
 
+LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 ENDED: Final = frozenset({"canceled", "incomplete_expired"})
 LIVE: Final = frozenset({"trialing", "active", "past_due", "unpaid", "paused"})
 _LENGTHS: Final = {"day": 1, "week": 7, "month": 30, "year": 365}
@@ -23,6 +25,14 @@ def moment(seconds: int | None) -> datetime | None:
 
 def certain(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
+
+
+def page_at(found: str | None) -> str | None:
+    """An address that people are led to: none where their browser would not be asking Stripe, or a double of it that
+    runs on this machine, under a certificate."""
+    place = urlsplit(found or "")
+    is_safe = place.scheme == "https" or (place.scheme == "http" and place.hostname in LOOPBACK)
+    return found if is_safe and place.hostname else None
 
 
 def id_of(found: str | Json | None) -> str | None:
@@ -116,8 +126,8 @@ def invoice_facts(found: Json) -> InvoiceFacts:
         amount_paid=found["amount_paid"],
         currency=found["currency"],
         created_at=certain(found["created"]),
-        page=found.get("hosted_invoice_url"),
-        pdf=found.get("invoice_pdf"),
+        page=page_at(found.get("hosted_invoice_url")),
+        pdf=page_at(found.get("invoice_pdf")),
     )
 
 

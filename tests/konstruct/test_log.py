@@ -18,6 +18,8 @@ CANARIES = {
     "an OpenAI key": ("Incorrect API key: sk-proj-canarycanary", "canarycanary"),
     "an Anthropic key": ("x-api-key=sk-ant-api03-canary_canary-AA", "canary_canary"),
     "a webhook secret": ("whsec_canarycanary", "canarycanary"),
+    "a key of Stripe's": ("Invalid API Key provided: sk_test_canarycanary", "canarycanary"),
+    "a restricted live key of Stripe's": ("rk_live_canarycanary", "canarycanary"),
     "an API key of ours": ("key kst_canary-canary_canary", "canary"),
     "a bearer token": ("Authorization: Bearer canary.canary/canary+canary==", "canary"),
     "a bearer token in lower case": ("authorization: bearer canarycanary", "canarycanary"),

@@ -6,14 +6,15 @@ from typing import Annotated, Final, Literal
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
+from konstruct import pacing as paces
 from konstruct.billing import allowances, entitlements, plans
 from konstruct.billing.entitlements import Entitlement
 from konstruct.billing.plans import FREE, Every, Plan
 from konstruct.billing.subscriptions import LIVE
 from konstruct.billing_ports import InvoiceFacts, Preview
 from konstruct.budgets import alerts
-from konstruct.errors import PaymentsRefused, PaymentsUnavailable
-from portal import billing_words
+from konstruct.errors import PaymentsRefused, PaymentsUnavailable, TooMany
+from portal import billing_words, pacing
 from portal.access import Member, may
 from portal.pages.billing.changing import let_forms_lead_to_stripe
 from portal.rendering import is_partial, render
@@ -76,10 +77,11 @@ async def invoices(request: Request, member: Reader) -> Response:
     problem = None
     if here.payments is not None and account is not None and account.customer_id is not None:
         try:
+            await pacing.keep(request, member, paces.INVOICES)
             found = await here.payments.invoices(account.customer_id)
             if account.subscription_id is not None and account.status in LIVE:
                 coming = await here.payments.next_invoice(account.subscription_id)
-        except (PaymentsUnavailable, PaymentsRefused) as error:
+        except (PaymentsUnavailable, PaymentsRefused, TooMany) as error:
             problem = str(error)
     return render(
         request,

@@ -99,6 +99,18 @@ async def test_tokens_from_the_vendors_cache_are_counted_and_priced(doubles: Mod
     assert not calls[0].estimated
 
 
+@pytest.mark.parametrize("told", [1_000_000, -(10**6)])
+async def test_whatever_a_server_counts_no_call_costs_less_than_nothing(doubles: ModelDoubles, told: int) -> None:
+    doubles.always("openai", Behaviour(cached_tokens=told))
+    calls: list[ModelCall] = []
+    chain = links(doubles, "openai")
+    await ask(chain, calls)
+    cached = 11 if told > 0 else 0
+    assert calls[0].tokens == Tokens(input=11, output=8, cached=cached)
+    price = (11 - cached) * chain[0].input_price + cached * chain[0].cached_price + 8 * chain[0].output_price
+    assert calls[0].cost == price / Decimal(1_000_000)
+
+
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_an_answer_that_reached_the_limit_says_so(doubles: ModelDoubles, provider: Provider) -> None:
     _, last = await call(only_link(doubles, provider), max_tokens=3)
