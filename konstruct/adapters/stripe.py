@@ -248,8 +248,14 @@ class StripePayments:
     async def _to_change(self, subscription_id: str, lookup_keys: Sequence[str]) -> tuple[Json, list[Json]]:
         found = await self._subscription(subscription_id, expand="schedule")
         prices: list[Json] = [await self._price(key) for key in lookup_keys]
-        if facts.licensed(found)["price"]["id"] == prices[0]["id"]:
+        held = facts.licensed(found)["price"]
+        if held["id"] == prices[0]["id"]:
             raise PaymentsRefused("This is the plan that the subscription has already.", "same_price")
+        if facts.waits(held, prices[0]) and found.get("cancel_at"):
+            # Else it would go on, against what somebody has decided.
+            raise PaymentsRefused(
+                "The subscription is to end before this would hold: have it go on first, then change it.", "is_to_end"
+            )
         return found, prices
 
     @_translated

@@ -19,7 +19,7 @@ from tests.portal.test_billing import opened, part, words
 from tests.support.billed import bill
 from tests.support.members import Enrolled, enrolled, let_time_pass
 from tests.support.stripe_double import StripeDouble
-from tests.support.till import Till, billed_tenant, open_payments, stocked_stripe
+from tests.support.till import Till, billed_tenant, open_payments, press, stocked_stripe
 
 _SESSION = re.compile(r"cs_\w+")
 
@@ -106,6 +106,22 @@ async def test_a_downgrade_waits_and_says_what_will_rest(
     assert "People in the team: 6 now, 5 then." in review
     assert "Your own model keys, REST API, Export of the audit trail." in review
     assert "What is due today" not in review
+
+
+async def test_what_stripes_portal_cannot_change_is_changed_by_the_page(
+    shop: httpx.AsyncClient, till: Till, owner: Enrolled
+) -> None:
+    """A second downgrade, in place of the first; and an upgrade whose card is declined leads to its invoice."""
+    await till.paying("pro", "year")
+    await press((await till.visit("change", "pro", "month")).url)
+    await till.sync()
+    review = await opened(shop, owner, "billing/change?plan=starter&every=month")
+    assert "Go on to Stripe" not in review
+    [shown_at] = re.findall(r'name="shown_at" value="([^"]+)"', review)
+    answer = await posted(shop, owner, "/change", plan="starter", every="month", shown_at=shown_at)
+    assert "/billing/back" in answer.headers["location"]
+    assert (await till.sync()).next_plan == "starter"
+    assert (await posted(shop, owner, "/change", plan="starter", every="month", shown_at="now")).status_code == 422
 
 
 async def test_what_was_cancelled_can_be_kept(shop: httpx.AsyncClient, till: Till, owner: Enrolled) -> None:

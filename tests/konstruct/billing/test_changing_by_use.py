@@ -12,7 +12,7 @@ from konstruct.adapters.stripe_catalog import StripeCatalog
 from konstruct.billing import changing, offering, plans, subscriptions
 from konstruct.billing.plans import Metered
 from konstruct.billing_ports import Preview
-from konstruct.errors import PaymentsUnavailable
+from konstruct.errors import PaymentsRefused, PaymentsUnavailable
 from tests.support.till import HOME, Till, press
 
 
@@ -129,6 +129,20 @@ async def test_an_upgrade_takes_the_place_of_a_downgrade(till: Till) -> None:
     assert (changed.plan, changed.billed_every, changed.next_plan) == ("pro", "year", None)
     till.stripe.clock.advance_past_period(str(account.subscription_id))
     assert (await till.sync()).billed_every == "year"
+
+
+async def test_what_is_to_end_does_not_go_on_because_of_a_downgrade(by_use: Till) -> None:
+    await by_use.paying("pro")
+    await press((await by_use.visit("cancel")).url)
+    ending = await by_use.sync()
+    with pytest.raises(PaymentsRefused, match="is to end"):
+        await shown(by_use, "starter")
+    with pytest.raises(PaymentsRefused, match="is to end"):
+        await by_use.visit("change", "starter", "month")
+    # What holds at once ends with it.
+    await by_use.visit("change", "team", "month")
+    changed = await by_use.sync()
+    assert (changed.plan, changed.ends_at) == ("team", ending.ends_at)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
