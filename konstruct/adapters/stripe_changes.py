@@ -127,13 +127,17 @@ async def make(
     ).to_dict()
     if not changed.get("pending_update"):
         return None
-    page = changed["latest_invoice"].get("hosted_invoice_url")
+    page = facts.page_at(changed["latest_invoice"].get("hosted_invoice_url"))
     if page is None:
         raise PaymentsRefused("The payment failed, so nothing was changed. Update the card first.", "not_paid")
-    return str(page)
+    return page
 
 
 async def _void(calls: StripeCalls, invoice_id: str, attempt: str) -> None:
+    """But never what is to be paid for a period that has begun: a change that was not paid must not make it free."""
+    found = (await calls.asked(calls.v1.invoices.retrieve_async(invoice_id))).to_dict()
+    if found.get("billing_reason") != "subscription_update" or found.get("status") != "open":
+        return
     await calls.made(
         f"{attempt}/void",
         {"invoice": invoice_id},

@@ -123,3 +123,17 @@ async def test_nobody_is_led_to_an_address_that_is_none_of_stripes(
         assert "<b onx" not in shown
         assert "&lt;b onx" in shown
         assert page not in shown
+
+
+@pytest.mark.parametrize(
+    "moment", ["2026-11-29T21:00:00", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "x"]
+)
+async def test_a_moment_that_somebody_made_up_breaks_nothing(
+    shop: httpx.AsyncClient, till: Till, vault: Vault, moment: str
+) -> None:
+    owner = await enrolled(till.database, vault, "owner", till.tenant_id)
+    await till.subscribe("starter")
+    sign_in(shop, owner)
+    form = {"plan": "pro", "every": "month", "shown_at": moment}
+    answer = await shop.post(f"/t/{owner.slug}/billing/change", data=form)
+    assert answer.status_code in (303, 422)

@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal
 from urllib.parse import quote, urlsplit
 
 from fastapi import APIRouter, Depends, Form, Request
+from pydantic import AwareDatetime
 from starlette.responses import Response
 
 from konstruct import pacing as paces
@@ -65,7 +66,7 @@ async def change(
     member: Owner,
     plan: Annotated[str, Form()] = "",
     every: Annotated[Every, Form()] = "month",
-    shown_at: Annotated[datetime | None, Form()] = None,
+    shown_at: Annotated[AwareDatetime | None, Form()] = None,
 ) -> Response:
     """To Stripe: to pay for the first subscription, or to confirm or pay for how this one changes."""
     here, payments = services(request), paying(request)
