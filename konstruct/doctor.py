@@ -40,6 +40,7 @@ Part = Literal[
     "memory",
     "knowledge",
     "audit",
+    "billing",
     "gateway",
     "portal",
     "slack",
@@ -48,6 +49,8 @@ Part = Literal[
 WAITING_VECTORS = 500
 """So many are a busy minute's."""
 ANCHORED_WITHIN = timedelta(minutes=5)
+LOOKED_AT_WITHIN = timedelta(minutes=10)
+"""What Stripe told of: the sweep has had it looked at many times by then."""
 
 State = Literal["ok", "warning", "missing"]
 
@@ -138,6 +141,8 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
                 )
             async for finding in _backlogs(session, settings):
                 yield finding
+            async for finding in _billing(session):
+                yield finding
     except (Unavailable, OSError) as error:
         yield Finding("database", "missing", f"{error} Is KONSTRUCT_DATABASE_URL right, and Postgres running?")
     finally:
@@ -165,6 +170,21 @@ async def _backlogs(session: AsyncSession, settings: Settings) -> AsyncIterator[
     if late:
         says = f"{late:,} seals wait to be anchored: can the worker write to {settings.anchor_file}?"
         yield Finding("audit", "warning", says)
+
+
+async def _billing(session: AsyncSession) -> AsyncIterator[Finding]:
+    now = datetime.now(UTC)
+    times = {"before": now - LOOKED_AT_WITHIN, "since": now - timedelta(days=1)}
+    troubles = (await session.execute(text("select * from billing_troubles(:before, :since)"), times)).one()
+    if troubles.open_events:
+        says = f"{troubles.open_events:,} events of Stripe's wait to be looked at: does the background worker run?"
+        yield Finding("billing", "warning", says)
+    if troubles.unclear:
+        says = f"{troubles.unclear:,} tenants' subscriptions are not clear: `konstruct billing reconcile` says which and why."
+        yield Finding("billing", "warning", says)
+    if troubles.refused_usage:
+        says = f"{troubles.refused_usage:,} rows of use could not be billed in the last day, and will not be any more."
+        yield Finding("billing", "warning", says)
 
 
 async def _redis(settings: Settings) -> AsyncIterator[Finding]:

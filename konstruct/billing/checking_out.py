@@ -74,14 +74,13 @@ async def open(
         audit.record(
             session, tenant_id=tenant_id, actor=who.actor, action="billing.checkout_opened", plan=plan_key, every=every
         )
-    if replaced not in (earlier, opened.id, None):
+    if replaced is not None and replaced not in (earlier, opened.id):
         await _close_rival(payments, replaced, opened)
     return opened
 
 
-async def _close_rival(payments: Payments, rival: str | None, opened: Hosted) -> None:
+async def _close_rival(payments: Payments, rival: str, opened: Hosted) -> None:
     """Somebody else opened one in the same moment: the later one stays, unless the other was paid already."""
-    assert rival is not None  # noqa: S101 - The caller has seen to it.
     await payments.close_checkout(rival)
     if (await payments.checkout(rival)).status == "complete":
         await payments.close_checkout(opened.id)

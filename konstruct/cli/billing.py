@@ -187,7 +187,8 @@ async def _reconcile(settings: Settings, slug: str | None) -> None:
                     typer.echo(f"{name}: {error}", err=True)
                     continue
                 if account is not None:
-                    typer.echo(f"{name}: {account.plan}, {account.status}")
+                    trouble = f" ({account.problem})" if account.problem else ""
+                    typer.echo(f"{name}: {account.plan}, {account.status}{trouble}")
     finally:
         await payments.close()
     if failed:

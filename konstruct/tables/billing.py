@@ -139,6 +139,7 @@ class MeteredUsage(Owned, table=True):
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id"], ["tenants.id"], ondelete="CASCADE"),
         Index("metered_usage_waiting", "tenant_id", "used_at", postgresql_where=text("state = 'waiting'")),
+        Index("metered_usage_refused", "settled_at", postgresql_where=text("state = 'refused'")),
     )
 
     event_name: str

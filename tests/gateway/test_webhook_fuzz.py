@@ -1,4 +1,5 @@
-"""Ten thousand hostile posts to both channels' webhooks: none of them is our failure, and nothing unsigned is taken."""
+"""Ten thousand hostile posts to both channels' webhooks, and some to Stripe's: none of them is our failure, and nothing
+unsigned is taken."""
 
 import asyncio
 import json
@@ -13,26 +14,33 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any, Final
 
+import asyncpg
 import pytest
 from fastapi import FastAPI
+from pydantic import SecretStr
 from structlog.testing import capture_logs
 from temporalio.client import Client
 
+from gateway import stripe
 from gateway.slack_events import SlackEvents
 from gateway.whatsapp_events import WhatsAppEvents
 from konstruct.db import Database
+from konstruct.errors import KonstructError
 from konstruct.limits import LocalLimiter
 from konstruct.vault import Vault
-from tests.gateway.conftest import NewNumber, OpenOffice, webhooks, whatsapp_webhooks
+from tests.gateway.conftest import NewNumber, OpenOffice, answer_error, webhooks, whatsapp_webhooks
 from tests.support import slack_double
 from tests.support.slack_double import SlackDouble
 from tests.support.slack_double import events as built
+from tests.support.stripe_double import sign as sign_stripe
 from tests.support.whatsapp_posts import call, posted
 from tests.support.whatsapp_posts import sign as sign_whatsapp
 
 POSTS: Final = int(os.environ.get("KONSTRUCT_FUZZ", "10000"))
 UNSIGNED, SIGNED = POSTS * 7 // 20, POSTS * 3 // 20
 """To each of the two channels; what is signed has to be looked into, and takes longer."""
+OF_STRIPE: Final = 5
+"""Stripe's, which tells of ids alone, gets this part of what they get."""
 AT_ONCE: Final = 16
 FORGED: Final = "forged canary"
 
@@ -192,3 +200,48 @@ async def test_no_post_to_slacks_webhooks_is_our_failure_and_none_unsigned_is_ta
     assert await office.messages() == []
     assert await attack(signed, SIGNED, 4) == {200: SIGNED}
     assert not [message for message in await office.messages() if FORGED in (message.body or "")]
+
+
+@pytest.mark.timeout(300)
+async def test_no_post_to_stripes_webhook_is_our_failure_and_none_unsigned_is_taken(
+    database: Database, temporal_client: Client, owner_url: SecretStr
+) -> None:
+    secret = secrets.token_hex(16)
+    app = FastAPI()
+    app.include_router(stripe.router(database, temporal_client, [SecretStr(secret)]))
+    app.add_exception_handler(KonstructError, answer_error)
+
+    def shape(kind: str, **more: Any) -> Any:
+        about = {"id": f"x_{secrets.token_hex(8)}", "customer": {"id": "cus_nobody", "object": "customer"}, **more}
+        made = {"id": f"evt_{secrets.token_hex(8)}", "type": kind, "created": int(time.time())}
+        return {**made, "object": "event", "data": {"object": about}}
+
+    invoice = {"object": "invoice", "parent": {"subscription_details": {"subscription": "sub_1"}}}
+    kinds = [("invoice.paid", invoice), ("customer.subscription.updated", {"object": "subscription"})]
+    kinds += [("customer.deleted", {"object": "customer"}), ("checkout.session.completed", {"subscription": "sub_1"})]
+    shapes, forged = [shape(kind, **more) for kind, more in kinds for _ in range(5)], shape(FORGED)
+
+    async def send(body: bytes, signature: bytes) -> int:
+        headers = [(b"stripe-signature", signature)]
+        return (await call(app, "POST", "/stripe/webhook", body=body, headers=headers)).status
+
+    async def unsigned(chance: random.Random) -> int:
+        body = hostile([forged, *shapes], chance)
+        when, _, digest = sign_stripe(body, secret).encode().partition(b",v1=")
+        return await send(body, when + b",v1=" + forged_signature(chance, digest))
+
+    async def signed(chance: random.Random) -> int:
+        body = hostile(shapes, chance)
+        return await send(body, sign_stripe(body, secret).encode())
+
+    administrator = await asyncpg.connect(owner_url.get_secret_value())
+    count = "select count(*) from stripe_events"
+    before = await administrator.fetchval(count)
+    posts = UNSIGNED // OF_STRIPE
+    assert await attack(unsigned, posts, 5) == {401: posts}
+    assert await administrator.fetchval(count) == before
+    posts = SIGNED // OF_STRIPE
+    assert await attack(signed, posts, 6) == {200: posts}
+    assert await administrator.fetchval(count) > before
+    assert not await administrator.fetchval("select count(*) from stripe_events where type = $1", FORGED)
+    await administrator.close()

@@ -1,7 +1,10 @@
 """What the doctor makes of settings that cannot be used. Parts that are away are the acceptance tests' business."""
 
 import asyncio
+import re
 import sys
+from collections import Counter
+from datetime import timedelta
 from uuid import uuid4
 
 import asyncpg
@@ -14,7 +17,10 @@ from konstruct import doctor, temporal
 from konstruct.db import Database
 from konstruct.doctor import Finding
 from konstruct.settings import Settings
+from konstruct.tables import MeteredUsage
+from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
+from tests.support.billed import bill
 from tests.support.mail_double import open_mail_double
 from tests.support.model_doubles import ModelDoubles
 from tests.support.office import furnish, open_office
@@ -151,3 +157,44 @@ async def test_what_goes_on_behind_the_scenes_says_how_far_it_is(
     [late] = await behind_the_scenes(settings, "audit")
     assert audited in late
     assert before != [late]
+
+
+async def test_what_of_payments_should_be_looked_at_is_told(
+    settings: Settings, database: Database, vault: Vault, owner_url: SecretStr
+) -> None:
+    office = await open_office(database, vault)
+    customer_id = f"cus_{office.tenant_id.hex}"
+    administrator = await asyncpg.connect(owner_url.get_secret_value())
+
+    async def numbers() -> dict[str, int]:
+        """By what they are of; other tests leave some."""
+        found = re.findall(r"([\d,]+) (events|tenants|rows)", " ".join(await told()))
+        return {kind: int(number.replace(",", "")) for number, kind in found}
+
+    async def told() -> list[str]:
+        return await behind_the_scenes(settings, "billing")
+
+    before = Counter(await numbers())
+    await bill(database, office.tenant_id, "starter", customer_id=customer_id, problem="Stripe refused the key: canary")
+    event = "insert into stripe_events (id, type, customer_id, created_at, received_at) values ($1, 'x', $2, now(), $3)"
+    now = utc_now()
+    await administrator.execute(event, f"evt_{office.tenant_id.hex}", customer_id, now - timedelta(hours=1))
+    await administrator.execute(event, f"evt_new_{office.tenant_id.hex}", customer_id, now)
+    async with office.session() as session:
+        for state, settled_at in (("refused", now), ("refused", now - timedelta(days=2)), ("sent", now)):
+            session.add(
+                MeteredUsage(
+                    tenant_id=office.tenant_id,
+                    event_name="models",
+                    customer_id=customer_id,
+                    value=1,
+                    state=state,
+                    used_at=now,
+                    settled_at=settled_at,
+                )
+            )
+
+    assert Counter(await numbers()) - before == {"events": 1, "tenants": 1, "rows": 1}
+    assert "canary" not in " ".join(await told())
+    await administrator.execute("delete from stripe_events where customer_id = $1", customer_id)
+    await administrator.close()

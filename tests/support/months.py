@@ -20,7 +20,6 @@ from konstruct.tables.base import utc_now
 from tests.support.office import Office
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
-CENT = Decimal("0.01")
 
 
 async def plan(office: Office, **values: str) -> None:

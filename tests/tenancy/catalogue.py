@@ -116,7 +116,8 @@ SEEN_ACROSS_TENANTS: Final = [
     "audit_seals.sealed_at",
     *[f"stripe_events.{name}" for name in ("id", "type", "customer_id", "subscription_id", "created_at")],
     *[f"stripe_events.{name}" for name in ("received_at", "handled_at", "outcome")],
-    *["billing_accounts.tenant_id", "billing_accounts.customer_id", "metered_usage.tenant_id", "metered_usage.state"],
+    *[f"billing_accounts.{name}" for name in ("tenant_id", "customer_id", "problem")],
+    *[f"metered_usage.{name}" for name in ("tenant_id", "state", "settled_at")],
     *["threshold_alerts.tenant_id", "threshold_alerts.mailed_at"],
 ]
 

@@ -289,6 +289,8 @@ async def test_look_ups_across_tenants_tell_ids_and_states_alone(
         "tenants_with_customers(uuid,integer)": (UUID(int=0), 10_000),
         "tenants_to_meter(uuid,integer)": (UUID(int=0), 10_000),
         "tenants_to_alert(uuid,integer)": (UUID(int=0), 10_000),
+        # Numbers alone.
+        "billing_troubles(timestamp with time zone,timestamp with time zone)": None,
         "find_tenant(text)": (slug,),
         "find_api_key(bytea)": (digest,),
         "approvals_unsettled(integer)": (10_000,),

@@ -87,10 +87,10 @@ class StripeDouble:
                 yield self
             finally:
                 await self.webhooks.stop()
+                await self.api.stop()
                 await self._http.close_async()  # type: ignore[no-untyped-call]
             if self.api.crashes:
                 raise ExceptionGroup("requests that the double could not answer", self.api.crashes)
-                await self.api.stop()
 
     @property
     def url(self) -> str:
@@ -137,9 +137,6 @@ class StripeDouble:
     def get(self, id: str) -> Json:
         found: Json = shown(self.world.objects[id])
         return found
-
-    def events_of(self, kind: str) -> list[Json]:
-        return [event for event in self.events if event["type"] == kind]
 
     def meter_sum(self, event_name: str, customer: str) -> int:
         meters = self.world.all_of("billing.meter", event_name=event_name)
