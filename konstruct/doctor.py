@@ -180,7 +180,7 @@ async def _billing(session: AsyncSession) -> AsyncIterator[Finding]:
         says = f"{troubles.open_events:,} events of Stripe's wait to be looked at: does the background worker run?"
         yield Finding("billing", "warning", says)
     if troubles.unclear:
-        says = f"{troubles.unclear:,} tenants' subscriptions are not clear: `konstruct billing reconcile` says which and why."
+        says = f"{troubles.unclear:,} tenants' subscriptions are not clear: see `konstruct billing reconcile`."
         yield Finding("billing", "warning", says)
     if troubles.refused_usage:
         says = f"{troubles.refused_usage:,} rows of use could not be billed in the last day, and will not be any more."

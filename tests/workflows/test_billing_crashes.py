@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
 from tests.acceptance.processes import until
 from tests.support.http import serve
-from tests.support.stripe_double import Json
+from tests.support.stripe_double import Json, StripeDouble
 from tests.support.till import Till, billed_tenant, open_payments, stocked_stripe
 
 CHECKOUT = Path(__file__).parents[2]
@@ -34,22 +35,36 @@ pytestmark = pytest.mark.timeout(300)
 Start = Callable[[], Awaitable[asyncio.subprocess.Process]]
 
 
+@dataclass(frozen=True)
+class Tills:
+    """Of three businesses, at one Stripe. What is done for each is cut off somewhere else."""
+
+    asking: Till
+    settling: Till
+    metering: Till
+
+    @property
+    def stripe(self) -> StripeDouble:
+        return self.asking.stripe
+
+
 @pytest.fixture
-async def till(database: Database, vault: Vault, temporal_client: Client) -> AsyncIterator[Till]:
+async def tills(database: Database, vault: Vault, temporal_client: Client) -> AsyncIterator[Tills]:
     """Whose Stripe posts to a gateway."""
     async with stocked_stripe(database) as stripe, open_payments(stripe) as payments:
-        till = Till(stripe, payments, database, await billed_tenant(database, vault))
+        tills = Tills(*[Till(stripe, payments, database, await billed_tenant(database, vault)) for _ in range(3)])
         hears = FastAPI()
         hears.include_router(webhook.router(database, temporal_client, [SecretStr(stripe.webhook_secret)]))
         async with serve(hears) as url:
-            await till.subscribe()
+            for till in (tills.asking, tills.settling, tills.metering):
+                await till.subscribe()
             stripe.webhook_url = f"{url}/stripe/webhook"
-            yield till
+            yield tills
             await stripe.webhooks.settled()
 
 
 @pytest.fixture
-async def start(till: Till, settings: Settings) -> AsyncIterator[Start]:
+async def start(tills: Tills, settings: Settings) -> AsyncIterator[Start]:
     """Starts a worker; all are killed in the end."""
     started: list[asyncio.subprocess.Process] = []
     [key] = settings.encryption_keys
@@ -58,8 +73,8 @@ async def start(till: Till, settings: Settings) -> AsyncIterator[Start]:
         "KONSTRUCT_DATABASE_URL": needed(settings.database_url, "").get_secret_value(),
         "KONSTRUCT_TEMPORAL_ADDRESS": str(settings.temporal_address),
         "KONSTRUCT_ENCRYPTION_KEYS": key.get_secret_value(),
-        "KONSTRUCT_STRIPE_SECRET_KEY": till.stripe.key,
-        "KONSTRUCT_STRIPE_API_URL": till.stripe.url,
+        "KONSTRUCT_STRIPE_SECRET_KEY": tills.stripe.key,
+        "KONSTRUCT_STRIPE_API_URL": tills.stripe.url,
     }
 
     async def start_one() -> asyncio.subprocess.Process:
@@ -110,71 +125,31 @@ async def still_open(administrator: Any, till: Till) -> int:
     return count
 
 
-async def renewed(till: Till) -> None:
-    """The trial is over, and paid for: Stripe tells of that in a dozen events, the last first, each twice."""
-    account = await till.account()
-    till.stripe.webhooks.hold()
-    till.stripe.clock.advance_past_period(str(account.subscription_id))
+async def renewed(tills: Tills) -> None:
+    """All trials are over, and paid for: Stripe tells of each in a dozen events, the last first, each twice."""
+    tills.stripe.webhooks.hold()
+    tills.stripe.clock.advance_past_period(str((await tills.asking.account()).subscription_id))
 
     def order(held: list[Json]) -> list[Json]:
         return [*reversed(held), *held]
 
-    await till.stripe.webhooks.release(order)
-    assert {attempt.status for attempt in till.stripe.webhooks.attempts} == {200}
-
-
-async def test_a_worker_that_is_killed_while_stripe_is_asked_is_made_good(
-    till: Till, start: Start, temporal_client: Client, administrator: Any
-) -> None:
-    hangs = till.stripe.hang_next("/v1/customers/.*", method="GET", when="before")
-    worker = await start()
-    await renewed(till)
-    await hangs.reached.wait()
-    await kill(worker)
-    hangs.released.set()
-    assert (await till.account()).status == "trialing"
-
-    await start()
-    await ended(temporal_client, till)
-    assert (await till.account()).status == "active"
-    assert await still_open(administrator, till) == 0
-
-
-async def test_a_worker_that_is_killed_before_it_settles_looks_again(
-    till: Till, start: Start, temporal_client: Client, administrator: Any
-) -> None:
-    async def is_paid() -> bool:
-        return (await till.account()).status == "active"
-
-    await renewed(till)
-    async with holding(administrator, till):
-        worker = await start()
-        # What Stripe said is kept; that it was looked at cannot be, as long as its events are held.
-        await until(is_paid, timeout=120)
-        await kill(worker)
-    assert await still_open(administrator, till) > 0
-
-    await start()
-    await ended(temporal_client, till)
-    assert await still_open(administrator, till) == 0
-    changed = "select count(*) from audit_events where tenant_id = $1 and action = 'billing.changed'"
-    # Trial begun, and paid: the second look found nothing new.
-    assert await administrator.fetchval(changed, till.tenant_id) == 2
+    await tills.stripe.webhooks.release(order)
+    assert {attempt.status for attempt in tills.stripe.webhooks.attempts} == {200}
 
 
 @asynccontextmanager
 async def holding(administrator: Any, till: Till) -> AsyncIterator[None]:
+    """That its events were looked at cannot be kept meanwhile."""
     async with administrator.transaction():
         account = await till.account()
         await administrator.fetch("select id from stripe_events where customer_id = $1 for update", account.customer_id)
         yield
 
 
-async def test_a_worker_that_is_killed_after_stripe_counted_counts_nothing_twice(
-    till: Till, start: Start, temporal_client: Client, administrator: Any
-) -> None:
+async def used(administrator: Any, till: Till) -> str:
+    """Models that are paid by use, in three rows. Returns whose they are at Stripe."""
     await administrator.execute("delete from metered_usage")
-    account = await till.account()
+    customer_id = str((await till.account()).customer_id)
     await till.stripe.client().v1.billing.meters.create_async(
         {
             "display_name": "Models",
@@ -184,35 +159,56 @@ async def test_a_worker_that_is_killed_after_stripe_counted_counts_nothing_twice
             "value_settings": {"event_payload_key": "value"},
         }
     )
+    of_it = {"tenant_id": till.tenant_id, "event_name": METER, "customer_id": customer_id}
     async with till.database.tenant_session(till.tenant_id) as session:
-        for value in (1, 10, 100):
-            session.add(
-                MeteredUsage(
-                    tenant_id=till.tenant_id,
-                    event_name=METER,
-                    customer_id=str(account.customer_id),
-                    value=value,
-                    used_at=utc_now(),
-                )
-            )
-    hangs = [till.stripe.hang_next("/v1/billing/meter_events", when="after") for _ in range(2)]
-    worker = await start()
-    first = await meter(temporal_client, "first")
-    for each in hangs:
-        await each.reached.wait()
-    await till.stripe.wait_for_call("/v1/billing/meter_events", 1)
-    await kill(worker)
-    for each in hangs:
-        each.released.set()
-    await first.terminate()
-
-    await start()
-    await (await meter(temporal_client, "second")).result()
-    assert till.stripe.meter_sum(METER, str(account.customer_id)) == 111
-    states = await administrator.fetch("select state from metered_usage where tenant_id = $1", till.tenant_id)
-    assert [row["state"] for row in states] == ["sent"] * 3
+        session.add_all(MeteredUsage(**of_it, value=value, used_at=utc_now()) for value in (1, 10, 100))
+    return customer_id
 
 
 async def meter(client: Client, name: str) -> Any:
     """As the schedule does."""
     return await client.start_workflow("MeterUsageWorkflow", id=f"meter-{name}", task_queue=temporal.BILLING)
+
+
+async def test_a_worker_that_is_killed_in_the_midst_of_everything_is_made_good(
+    tills: Tills, start: Start, temporal_client: Client, administrator: Any
+) -> None:
+    async def is_paid() -> bool:
+        return (await tills.settling.account()).status == "active"
+
+    stripe = tills.stripe
+    await renewed(tills)
+    customer_id = await used(administrator, tills.metering)
+    asked = stripe.hang_next(f"/v1/customers/{(await tills.asking.account()).customer_id}", method="GET", when="before")
+    counted = [stripe.hang_next("/v1/billing/meter_events", when="after") for _ in range(2)]
+    async with holding(administrator, tills.settling):
+        worker = await start()
+        metering = await meter(temporal_client, "first")
+        # It waits for what Stripe says of one; of another that is kept, and its events are not settled; and of three
+        # rows of use Stripe has counted two, but has not said so.
+        await asked.reached.wait()
+        await until(is_paid, timeout=120)
+        for each in counted:
+            await each.reached.wait()
+        await stripe.wait_for_call("/v1/billing/meter_events", 1)
+        await kill(worker)
+    for each in (asked, *counted):
+        each.released.set()
+    await metering.terminate()
+    assert (await tills.asking.account()).status == "trialing"
+    assert await still_open(administrator, tills.asking) > 0
+    assert await still_open(administrator, tills.settling) > 0
+
+    await start()
+    metering = await meter(temporal_client, "second")
+    for till in (tills.asking, tills.settling):
+        await ended(temporal_client, till)
+        assert (await till.account()).status == "active"
+        assert await still_open(administrator, till) == 0
+        changed = "select count(*) from audit_events where tenant_id = $1 and action = 'billing.changed'"
+        # Trial begun, and paid: a second look found nothing new.
+        assert await administrator.fetchval(changed, till.tenant_id) == 2
+    await metering.result()
+    assert stripe.meter_sum(METER, customer_id) == 111
+    states = await administrator.fetch("select state from metered_usage where tenant_id = $1", tills.metering.tenant_id)
+    assert [row["state"] for row in states] == ["sent"] * 3
