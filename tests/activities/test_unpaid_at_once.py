@@ -39,11 +39,13 @@ async def office(settings: Settings, vault: Vault) -> AsyncIterator[Office]:
     await database.close()
 
 
+@pytest.mark.timeout(300)
 async def test_many_turns_at_once_spend_no_more_than_the_budget_and_nearly_all_of_it(
     office: Office, model: ScriptedModel, messenger: RecordingMessenger
 ) -> None:
     budget = ROOM * OF_ONE
-    asked = [await office.say("Hello?", root=f"{number}.0", contact=f"U{number}") for number in range(TURNS)]
+    saying = (office.say("Hello?", root=f"{number}.0", contact=f"U{number}") for number in range(TURNS))
+    asked = await asyncio.gather(*saying)
     await plan(office, business=str(budget.quantize(Decimal("0.01"))), when_spent="pause")
     thinking = Thinking(
         Settings(anthropic_api_key=SecretStr("sk-ant-canary"), turn_budget_seconds=120),
