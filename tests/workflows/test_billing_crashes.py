@@ -159,9 +159,17 @@ async def used(administrator: Any, till: Till) -> str:
             "value_settings": {"event_payload_key": "value"},
         }
     )
-    of_it = {"tenant_id": till.tenant_id, "event_name": METER, "customer_id": customer_id}
     async with till.database.tenant_session(till.tenant_id) as session:
-        session.add_all(MeteredUsage(**of_it, value=value, used_at=utc_now()) for value in (1, 10, 100))
+        session.add_all(
+            MeteredUsage(
+                tenant_id=till.tenant_id,
+                event_name=METER,
+                customer_id=customer_id,
+                value=value,
+                used_at=utc_now(),
+            )
+            for value in (1, 10, 100)
+        )
     return customer_id
 
 
