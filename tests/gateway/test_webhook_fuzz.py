@@ -216,9 +216,13 @@ async def test_no_post_to_stripes_webhook_is_our_failure_and_none_unsigned_is_ta
         made = {"id": f"evt_{secrets.token_hex(8)}", "type": kind, "created": int(time.time())}
         return {**made, "object": "event", "data": {"object": about}}
 
-    invoice = {"object": "invoice", "parent": {"subscription_details": {"subscription": "sub_1"}}}
-    kinds = [("invoice.paid", invoice), ("customer.subscription.updated", {"object": "subscription"})]
-    kinds += [("customer.deleted", {"object": "customer"}), ("checkout.session.completed", {"subscription": "sub_1"})]
+    invoice: dict[str, Any] = {"object": "invoice", "parent": {"subscription_details": {"subscription": "sub_1"}}}
+    kinds: list[tuple[str, dict[str, Any]]] = [
+        ("invoice.paid", invoice),
+        ("customer.subscription.updated", {"object": "subscription"}),
+        ("customer.deleted", {"object": "customer"}),
+        ("checkout.session.completed", {"subscription": "sub_1"}),
+    ]
     shapes, forged = [shape(kind, **more) for kind, more in kinds for _ in range(5)], shape(FORGED)
 
     async def send(body: bytes, signature: bytes) -> int:
