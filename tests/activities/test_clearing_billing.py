@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from structlog.testing import capture_logs
 from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
 
@@ -64,5 +65,11 @@ async def test_a_key_that_is_refused_ends_nothing(till: Till) -> None:
 
 
 async def test_without_a_key_what_is_to_be_removed_does_not_wait(till: Till) -> None:
-    await till.subscribe()
-    await ending.end(till.database, None, till.tenant_id)
+    account = await till.subscribe()
+    with capture_logs() as logs:
+        await ending.end(till.database, None, till.tenant_id)
+    # Whoever took the key away is told whose subscription goes on.
+    assert [(entry["event"], entry["customer_id"]) for entry in logs] == [
+        ("subscription_not_ended", account.customer_id)
+    ]
+    assert till.stripe.get(str(account.subscription_id))["status"] == "trialing"

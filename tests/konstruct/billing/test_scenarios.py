@@ -198,7 +198,7 @@ async def test_the_portal_takes_somebody_to_a_change(life: Life) -> None:
 
 
 @pytest.mark.timeout(600)
-async def test_use_is_counted_once(place: Place) -> None:
+async def test_use_that_stripe_has_counted_counts_as_sent(place: Place) -> None:
     name = "konstruct_test_models"
     meters = place.client.v1.billing.meters
     if not [each async for each in (await meters.list_async({})).auto_paging_iter() if each.event_name == name]:
