@@ -64,6 +64,9 @@ class Whole(Conversation):
     input_tokens: int
     output_tokens: int
     has_unknown_cost: bool
+    own: Decimal = Field(
+        description="Of the cost, on the business's own keys, which their providers bill to the business."
+    )
 
     @classmethod
     def whole(cls, about: Overview) -> "Whole":
@@ -88,6 +91,7 @@ class Whole(Conversation):
             input_tokens=cost.input_tokens,
             output_tokens=cost.output_tokens,
             has_unknown_cost=cost.has_unknown,
+            own=cost.own,
         )
 
 

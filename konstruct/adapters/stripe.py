@@ -260,11 +260,15 @@ class StripePayments:
 
     @_translated
     async def next_invoice(self, subscription_id: str) -> Preview | None:
-        found = await self._subscription(subscription_id)
+        found = await self._subscription(subscription_id, expand="schedule")
         if found["status"] not in facts.LIVE:
             return None
+        # Of a subscription by itself Stripe shows what it goes on as; what it changes to is known to its schedule.
+        asked: InvoiceCreatePreviewParams = {"subscription": subscription_id}
+        if facts.coming(found) is not None:
+            asked = {"schedule": found["schedule"]["id"]}
         try:
-            invoice = await self._calls.asked(self._v1.invoices.create_preview_async({"subscription": subscription_id}))
+            invoice = await self._calls.asked(self._v1.invoices.create_preview_async(asked))
         except PaymentsRefused as error:
             if error.code == "invoice_upcoming_none":
                 return None

@@ -35,6 +35,8 @@ class Cost:
 
     dollars: Decimal
     """As far as prices are known."""
+    own: Decimal
+    """Of it, what was asked with the business's own keys, which its provider bills to itself."""
     has_unknown: bool
     calls: int
     input_tokens: int
@@ -122,12 +124,15 @@ async def cost(session: AsyncSession, conversation_id: UUID) -> Cost:
                 func.count(),
                 func.coalesce(func.sum(col(Usage.input_tokens)), 0),
             )
-            .add_columns(func.coalesce(func.sum(col(Usage.output_tokens)), 0))
+            .add_columns(
+                func.coalesce(func.sum(col(Usage.output_tokens)), 0),
+                func.coalesce(func.sum(col(Usage.cost)).filter(col(Usage.key_of) == "tenant"), 0),
+            )
             .where(col(Usage.conversation_id) == conversation_id)
         )
     ).one()
-    dollars, unknown, calls, tokens_in, tokens_out = found
-    return Cost(Decimal(dollars), bool(unknown), calls, tokens_in, tokens_out)
+    dollars, unknown, calls, tokens_in, tokens_out, own = found
+    return Cost(Decimal(dollars), Decimal(own), bool(unknown), calls, tokens_in, tokens_out)
 
 
 async def _counted(session: AsyncSession, table: type[Message] | type[Handoff], conversation_id: UUID) -> int:

@@ -78,7 +78,9 @@ async def _today(session: AsyncSession, member: Member) -> list[dict[str, str]]:
         {
             "title": "Cost of models",
             "value": words.money(spent.cost),
-            "note": words.many(spent.calls, "call", "calls"),
+            "note": f"{words.money(spent.own)} of it on your own keys"
+            if spent.own
+            else words.many(spent.calls, "call", "calls"),
             "href": to_usage,
         },
     ]

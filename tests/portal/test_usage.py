@@ -271,6 +271,8 @@ async def test_what_own_keys_paid_for_and_what_is_assumed_stand_apart(
     assert [amounts[1] for amounts in rows(page, "rows")] == ["0", "1.2500000000", "0", "1.2500000000"]
     assert page.count(">assumed</span>") == 1
     assert '<data value="1.2500000000">$1.25</data> of it on your own keys' in page
+    for elsewhere in ("home", f"conversations/{asked.conversation_id}"):
+        assert "$1.25 of it on your own keys" in await opened(portal, owner, elsewhere), elsewhere
     lists = await opened(portal, owner, "usage?by=price")
     assert [name for name in ("List 2026-11-20", "List 2026-10-01", "Assumed: no list") if name in lists] == [
         *("List 2026-11-20", "List 2026-10-01", "Assumed: no list"),

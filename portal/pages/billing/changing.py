@@ -54,7 +54,8 @@ async def review(request: Request, member: Owner, plan: str = "", every: Every =
         every=every,
         current=entitled.plan,
         preview=preview,
-        first_paid_at=utc_now() + timedelta(days=chosen.trial_days),
+        is_trial=account.status == "trialing",
+        first_paid_at=account.trial_ends_at or utc_now() + timedelta(days=chosen.trial_days),
         lost=billing_words.lost(used, entitled, chosen),
         words=billing_words,
     )

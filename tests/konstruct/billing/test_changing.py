@@ -80,7 +80,11 @@ async def test_a_cancellation_can_be_taken_back(till: Till, billing_mode: str) -
 async def test_a_downgrade_can_be_taken_back_with_a_cancellation(till: Till) -> None:
     account = await till.paying("pro")
     await press((await till.visit("change", "starter", "month")).url)
-    assert (await till.sync()).next_plan == "starter"
+    waiting = await till.sync()
+    following = await changing.next_invoice(till.database, till.payments, till.tenant_id)
+    assert waiting.next_plan == "starter"
+    assert following is not None
+    assert (following.due, following.at) == (4_900, waiting.next_plan_at)
     going_on = await changing.resume(till.database, till.payments, till.tenant_id, actor="user:ada")
     assert (going_on.plan, going_on.next_plan) == ("pro", None)
 
