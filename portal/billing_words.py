@@ -21,7 +21,7 @@ LIMIT_TITLES: Final[Mapping[Limit, str]] = {
     "messages": "Messages this month",
     "seats": "People in the team",
     "knowledge_mb": "Knowledge",
-    "retention_days": "Messages are kept for",
+    "retention_days": "Messages are kept",
 }
 FEATURE_TITLES: Final[Mapping[Feature, str]] = {
     "whatsapp": "WhatsApp",
@@ -169,7 +169,7 @@ def includes(plan: Plan) -> Sequence[tuple[str, bool]]:
 def used(of: Allowance) -> str:
     """``3 of 5``."""
     if of.limit == "retention_days":
-        return "for good" if of.used is None else days(of.used)
+        return "for good" if of.used is None else f"for {days(of.used)}"
     shown = _bytes if of.limit == "knowledge_mb" else _count
     return shown(of.used or 0) if of.most is None else f"{shown(of.used or 0)} of {shown(of.most)}"
 
