@@ -37,7 +37,7 @@ async def preview(
 
     Raises:
         BadInput: there is no such plan, or it has no price, or it is this one.
-        Conflict: there is no subscription, or it is not changed by customers.
+        Conflict: there is no subscription.
         PaymentsUnavailable, PaymentsRefused
     """
     account, keys = await _asked(database, tenant_id, plan_key, every)
