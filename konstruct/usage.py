@@ -28,6 +28,7 @@ def record(
     made = [call for call in calls if call.outcome != "skipped"]
     rows = [
         Usage(
+            id=call.call_id,
             tenant_id=employee.tenant_id,
             conversation_id=conversation_id,
             employee_id=employee.employee_id,

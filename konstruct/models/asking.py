@@ -12,6 +12,7 @@ from typing import Final, Literal
 from uuid import UUID
 
 from konstruct.errors import ModelsUnavailable, OverBudget
+from konstruct.identity import new_id
 from konstruct.models import prices
 from konstruct.models.calls import are_too_many, read_arguments
 from konstruct.models.context import count_calls, count_prompt, count_tokens, fit
@@ -98,6 +99,8 @@ class ModelCall:
     """Of speech that was listened to."""
     hold_id: UUID | None = None
     """What its budget holds for it, until its usage is recorded."""
+    call_id: UUID = field(default_factory=new_id, compare=False)
+    """Of its row of usage, so that it is counted once, though nobody knows whether a transaction was committed."""
 
 
 def _unheard(piece: str | None) -> None:

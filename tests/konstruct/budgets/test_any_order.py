@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 from sqlalchemy import update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import select
 
@@ -19,7 +20,7 @@ from konstruct.models import ModelCall
 from konstruct.ports import Held
 from konstruct.tables import BudgetHold, BudgetMonth, Tenant, Usage
 from konstruct.tables.base import utc_now
-from tests.support.months import CENT, pay, plan, purse
+from tests.support.months import CENT, ledger, pay, plan, purse, spent
 from tests.support.office import Office
 
 # A month's turn, and the hours around it in which it is another month elsewhere.
@@ -49,6 +50,30 @@ async def _cut_off(office: Office, asked: Accepted, held: Held) -> None:
             employee = await employees.serving(session, asked.conversation_id)
             usage.record(session, employee, asked.conversation_id, new_id(), [call])
             before_commit(session, cut)
+
+
+async def test_a_call_is_counted_once_though_its_commit_was_not_heard_of(office: Office) -> None:
+    """Whoever does not know whether it was stored stores it again."""
+    await plan(office, business="1")
+    asked, mine = await office.say(), await purse(office)
+    held = await mine.hold(CENT, CENT, CENT, lasts=60, patience=0)
+    call = ModelCall(
+        *("anthropic/claude-sonnet-4-6", "anthropic", "claude-sonnet-4-6", "ok"),
+        held.at,
+        cost=CENT,
+        hold_id=held.hold_id,
+    )
+
+    async def store() -> None:
+        async with office.session() as session:
+            employee = await employees.serving(session, asked.conversation_id)
+            usage.record(session, employee, asked.conversation_id, new_id(), [call])
+
+    await store()
+    with pytest.raises(IntegrityError):
+        await store()
+    assert await ledger(office) == CENT
+    assert (await spent(office))["business"] == CENT
 
 
 async def _sums(office: Office) -> dict[tuple[str, datetime], tuple[Decimal, Decimal]]:

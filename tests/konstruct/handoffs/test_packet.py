@@ -157,8 +157,11 @@ async def test_what_it_has_cost_and_what_is_remembered(office: Office) -> None:
     await seat(office)
     async with office.session() as session:
         version = await employees.serving(session, furnished.remembered.conversation_id)
-        made = ModelCall("openai/gpt", "openai", "gpt", "ok", utc_now(), tokens=Tokens(1, 1), cost=Decimal("0.25"))
-        usage.record(session, version, furnished.remembered.conversation_id, new_id(), [made, made])
+        made = [
+            ModelCall("openai/gpt", "openai", "gpt", "ok", utc_now(), tokens=Tokens(1, 1), cost=Decimal("0.25"))
+            for _ in range(2)
+        ]
+        usage.record(session, version, furnished.remembered.conversation_id, new_id(), made)
     found = await read(office, await hand_off(office, furnished.remembered))
     assert found.cost == Decimal("0.5")
     assert found.facts == ["Canary newer fact"]
