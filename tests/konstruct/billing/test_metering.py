@@ -173,7 +173,7 @@ async def test_whatever_is_lost_it_is_counted_once(office: Office, till: Till, f
 
 
 async def test_what_is_refused_waits_and_keeps_nothing_else_waiting(office: Office, till: Till) -> None:
-    await record(office, *[call("0.000100")] * metering.AT_ONCE)
+    await record(office, *(call("0.000100") for _ in range(metering.AT_ONCE)))
     await change(office, event_name="konstruct_unknown")
     refused = await metering.send(till.database, till.payments, office.tenant_id)
     assert (refused.rows, refused.is_more) == (0, False)

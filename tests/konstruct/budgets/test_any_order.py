@@ -20,9 +20,10 @@ from konstruct.models import ModelCall
 from konstruct.ports import Held
 from konstruct.tables import BudgetHold, BudgetMonth, Tenant, Usage
 from konstruct.tables.base import utc_now
-from tests.support.months import CENT, ledger, pay, plan, purse, spent
+from tests.support.months import ledger, pay, plan, purse, spent
 from tests.support.office import Office
 
+CENT = Decimal("0.01")
 # A month's turn, and the hours around it in which it is another month elsewhere.
 MOMENTS = [datetime(2026, 10, 31, 22, 30, tzinfo=UTC), datetime(2026, 10, 31, 23, 30, tzinfo=UTC)]
 MOMENTS += [datetime(2026, 11, 1, 7, 30, tzinfo=UTC), datetime(2026, 11, 15, tzinfo=UTC)]
