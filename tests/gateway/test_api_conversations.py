@@ -49,7 +49,7 @@ async def test_one_is_shown_with_its_cost(program: Program, database: Database, 
         f"/conversations/{office.asked.conversation_id}"
     )
     assert answer.status == 200
-    assert (Decimal(answer.body["cost"]), Decimal(answer.body["own"])) == (Decimal("0.001"), 0)
+    assert (Decimal(answer.body["cost"]), Decimal(answer.body["own"])) == (Decimal("0.001"), Decimal(0))
     assert (answer.body["model_calls"], answer.body["has_unknown_cost"], answer.body["messages"]) == (1, False, 2)
 
 
