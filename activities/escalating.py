@@ -12,10 +12,11 @@ from uuid import UUID
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from konstruct import approvals, audit, models
+from konstruct import approvals, audit, models, usage
 from konstruct.contracts.conversation import ThinkRequest, Thought
 from konstruct.contracts.handoffs import OwnerState
 from konstruct.conversations import Turn
+from konstruct.db import Database
 from konstruct.errors import ModelsUnavailable
 from konstruct.escalation import firing, judgements, judging, rules
 from konstruct.escalation.facts import Facts, as_named
@@ -37,6 +38,8 @@ from konstruct.vault import Vault
 
 JUDGE_SECONDS: Final = 15.0
 """The contact waits no longer than this for a judge; words decide then."""
+LONGEST_JUDGEMENT: Final = 1_024
+"""Tokens; a judgement has about a hundred, and what a model thinks beforehand counts, too."""
 
 _PERSON: Final = Fired("asked-for-a-person", Action(hand_off=HandOff()), ("The contact asked for a person.",))
 """What fires without a rule."""
@@ -87,7 +90,8 @@ Judge = Callable[[str | None, Sequence[ModelCall]], Awaitable[Watch]]
 
 
 class Escalating:
-    def __init__(self, vault: Vault, model: ChatModel, cooldowns: Cooldowns) -> None:
+    def __init__(self, database: Database, vault: Vault, model: ChatModel, cooldowns: Cooldowns) -> None:
+        self._database = database
         self._vault = vault
         self._model = model
         self._cooldowns = cooldowns
@@ -134,10 +138,11 @@ class Escalating:
 
     @asynccontextmanager
     async def beside(
-        self, request: ThinkRequest, turn: Turn, watch: Watch, calls: list[ModelCall], purse: Purse | None
+        self, request: ThinkRequest, turn: Turn, watch: Watch, purse: Purse | None
     ) -> AsyncIterator[Judge]:
         """The judge reads what was asked while the answer is thought of; where it is to read the answer, too, both at
-        once afterwards. ``calls``: the judge's own. It is done without where ``purse`` does not hold enough."""
+        once afterwards. It is done without where ``purse`` does not hold enough."""
+        calls: list[ModelCall] = []
         of_answer = bool(watch.links) and firing.judges_answer(watch.rules)
         reading = None
         if watch.links and watch.judgement is None and not of_answer:
@@ -175,14 +180,24 @@ class Escalating:
         prompt = judging.judge_prompt(
             turn.employee.name, turn.tenant_name, turn.employee.system_prompt, _lines(turn), topics, draft
         )
+        # What it may cost stands in the way of the answer's own call where little is left of a budget.
+        links = [
+            replace(link, max_output_tokens=min(link.max_output_tokens, LONGEST_JUDGEMENT)) for link in watch.links
+        ]
+        made: list[ModelCall] = []
         try:
             answer = await models.ask(
-                self._model, watch.links, lambda _: prompt, self._cooldowns, calls.append, JUDGE_SECONDS, purse=purse
+                self._model, links, lambda _: prompt, self._cooldowns, made.append, JUDGE_SECONDS, purse=purse
             )
         except ModelsUnavailable:
             found = None
         else:
             found = judging.read_judgement(answer.text, topics)
+        finally:
+            calls += made
+            # At once, so that what is held for it is free again while the answer is thought of.
+            async with self._database.tenant_session(request.tenant_id) as session:
+                usage.record(session, turn.employee, request.conversation_id, request.turn_id, made, "judge")
         if found is None:
             log.warning("not_judged", conversation_id=str(request.conversation_id))
         return found

@@ -90,7 +90,7 @@ class Thinking:
         self._scoping = Scoping(locator)
         self._looking = Looking(database, vault, files)
         self._streaming = Streaming(database, vault, streamers)
-        self._escalating = Escalating(vault, model, cooldowns)
+        self._escalating = Escalating(database, vault, model, cooldowns)
         self._unpaid = Unpaid(settings, database, vault)
 
     @activity.defn(name="think")
@@ -105,22 +105,19 @@ class Thinking:
             await self._streaming.end_without_answer(request, begun)
             return begun
         if (known := away(request, begun) or await self._scoping.turn_down(request, begun)) is not None:
-            return replace(
-                await self._store(request, begun, [], known, [], []), showed_status=activity.info().attempt > 1
-            )
+            return replace(await self._store(request, begun, [], known, []), showed_status=activity.info().attempt > 1)
         turn = begun.turn
         calls: list[ModelCall] = []
-        judge_calls: list[ModelCall] = []
         try:
             async with self._streaming.live(request, turn, begun.steps, may_stream=begun.may_stream) as live:
                 async with (
                     thinking_shown(self._messengers[turn.account.kind], turn.account, turn.thread) as status,
-                    self._escalating.beside(request, turn, begun.watch, judge_calls, begun.purse) as judge,
+                    self._escalating.beside(request, turn, begun.watch, begun.purse) as judge,
                 ):
                     recalled = await self._recalling.recall(request, turn)
                     answer, watch = await self._answer(request, begun, recalled, calls, judge, live)
                 begun = replace(begun, watch=rehearsing.noted(begun, watch))
-                thought = await self._store(request, begun, recalled, answer, calls, judge_calls)
+                thought = await self._store(request, begun, recalled, answer, calls)
                 if thought.decision == "tools":
                     await live.use_tools([call.name for call in answer.calls if call.name in begun.toolbox])
         except BaseException as error:
@@ -129,7 +126,6 @@ class Thinking:
                 problem = str(error) if isinstance(error, ModelsUnavailable) else rehearsing.BROKEN_OFF
                 await rehearsing.keep(session, self._vault, request, begun, problem=problem)
                 usage.record(session, turn.employee, request.conversation_id, request.turn_id, calls)
-                usage.record(session, turn.employee, request.conversation_id, request.turn_id, judge_calls, "judge")
             raise
         await self._streaming.end_without_answer(request, thought)
         return replace(thought, showed_status=status.is_shown or activity.info().attempt > 1)
@@ -203,7 +199,6 @@ class Thinking:
         recalled: Sequence[Recalled],
         answer: Answered,
         calls: list[ModelCall],
-        judge_calls: list[ModelCall],
     ) -> Thought:
         async with self._database.tenant_session(request.tenant_id) as session:
             is_untrusted = await self._is_untrusted(session, request, begun.turn, recalled)
@@ -217,7 +212,6 @@ class Thinking:
                 await self._escalating.keep(session, request, begun.watch)
             await rehearsing.keep(session, self._vault, request, begun, recalled, answer)
             usage.record(session, turn.employee, request.conversation_id, request.turn_id, calls)
-            usage.record(session, turn.employee, request.conversation_id, request.turn_id, judge_calls, "judge")
             why: dict[str, Any] = {"kind": answer.turned_down.why} if answer.turned_down else {}
             audit.record(
                 session,
