@@ -76,8 +76,6 @@ def test_what_was_signed_at_another_time_is_refused(seconds: int) -> None:
 
 
 BODY = posted({})
-NOW = int(time.time())
-SIGNATURE = sign(BODY, "whsec_new", NOW).partition("v1=")[2]
 
 
 @pytest.mark.parametrize(
@@ -86,24 +84,36 @@ SIGNATURE = sign(BODY, "whsec_new", NOW).partition("v1=")[2]
         (BODY, None),
         (BODY, ""),
         (BODY, "v1=abc"),
-        (BODY, f"t={NOW}"),
-        (BODY, f"t={NOW},v1="),
-        (BODY, f"t={NOW},v0={SIGNATURE}"),
-        (BODY, f"t={NOW + 1},v1={SIGNATURE}"),
-        (BODY, f"t={NOW},v1={SIGNATURE[:-1]}"),
-        (BODY, f"t={NOW},v1=ä{SIGNATURE}"),
-        (BODY, f"t=now,v1={SIGNATURE}"),
-        (BODY, f"t={'9' * 5_000},v1={SIGNATURE}"),
-        (BODY, sign(BODY, "whsec_other", NOW)),
-        (BODY, sign(BODY, "", NOW)),
-        (BODY + b" ", f"t={NOW},v1={SIGNATURE}"),
-        (BODY.replace(b"\n", b"\r\n"), f"t={NOW},v1={SIGNATURE}"),
-        (b"\xff\xfe", f"t={NOW},v1={SIGNATURE}"),
+        (BODY, "t={now}"),
+        (BODY, "t={now},v1="),
+        (BODY, "t={now},v0={signature}"),
+        (BODY, "t={later},v1={signature}"),
+        (BODY, "t={now},v1={cut}"),
+        (BODY, "t={now},v1=ä{signature}"),
+        (BODY, "t=now,v1={signature}"),
+        (BODY, "t={nines},v1={signature}"),
+        (BODY, "{by_another}"),
+        (BODY, "{by_nobody}"),
+        (BODY + b" ", "t={now},v1={signature}"),
+        (BODY.replace(b"\n", b"\r\n"), "t={now},v1={signature}"),
+        (b"\xff\xfe", "t={now},v1={signature}"),
     ],
 )
 def test_what_nobody_signed_is_refused(body: bytes, header: str | None) -> None:
+    """``header``: made of the moment at which it is tried, so that none is refused for its age."""
+    now = int(time.time())
+    signature = sign(BODY, "whsec_new", now).partition("v1=")[2]
+    parts = {
+        "now": now,
+        "later": now + 1,
+        "nines": "9" * 5_000,
+        "signature": signature,
+        "cut": signature[:-1],
+        "by_another": sign(BODY, "whsec_other", now),
+        "by_nobody": sign(BODY, "", now),
+    }
     with pytest.raises(Unauthentic):
-        stripe_events.verified(body, header, SECRETS)
+        stripe_events.verified(body, header and header.format(**parts), SECRETS)
 
 
 def test_without_a_secret_nothing_is_taken() -> None:
