@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from konstruct import pacing as paces
-from konstruct.billing import allowances, entitlements, plans
+from konstruct.billing import allowances, changing, entitlements, plans
 from konstruct.billing.entitlements import Entitlement
 from konstruct.billing.plans import FREE, Every, Plan
 from konstruct.billing.subscriptions import LIVE
@@ -78,9 +78,8 @@ async def invoices(request: Request, member: Reader) -> Response:
     if here.payments is not None and account is not None and account.customer_id is not None:
         try:
             await pacing.keep(request, member, paces.INVOICES)
-            found = await here.payments.invoices(account.customer_id)
-            if account.subscription_id is not None and account.status in LIVE:
-                coming = await here.payments.next_invoice(account.subscription_id)
+            found = await changing.invoices(here.database, here.payments, member.tenant_id)
+            coming = await changing.next_invoice(here.database, here.payments, member.tenant_id)
         except (PaymentsUnavailable, PaymentsRefused, TooMany) as error:
             problem = str(error)
     return render(
