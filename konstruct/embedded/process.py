@@ -34,7 +34,7 @@ class Program:
     environment: Mapping[str, str] | None = None
     stop_signal: signal.Signals = signal.SIGTERM
     death_signal: signal.Signals = signal.SIGKILL
-    ready_within: float = 60.0
+    ready_within: float = 180.0
     stop_within: float = 10.0
 
 

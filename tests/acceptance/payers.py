@@ -170,6 +170,8 @@ async def open_mall(folder: Path) -> AsyncIterator[Mall]:
             "stripe_webhook_secret": f"whsec_older,{stripe.webhook_secret}",
             "stripe_api_url": stripe.url,
             "smtp_url": f"smtp://127.0.0.1:{mails.port}",
+            # A model that is slow on a machine with much to do is not passed over for one that costs something else.
+            "turn_budget_seconds": 60,
             "mail_from": "Konstruct <konstruct@example.com>",
         }
         async with running_town(folder, **ports, **settings) as town:

@@ -14,6 +14,7 @@ from tests.acceptance.payers import Mall, Payer, open_mall, open_payer
 from tests.acceptance.processes import kill, paused
 from tests.acceptance.town import Office
 from tests.browser.conftest import browser as browser
+from tests.support.model_doubles import Behaviour, Fault
 
 pytestmark = pytest.mark.stack
 
@@ -145,3 +146,42 @@ async def test_a_subscription_that_is_not_paid_is_paid_late_and_is_cancelled(mal
     # Nothing was deleted for all that.
     assert len(await office.rows("employees")) == 1
     assert len([row for row in await office.messages() if row["direction"] == "inbound"]) == 6
+
+
+async def test_each_choice_of_what_happens_once_a_budget_is_spent(mall: Mall, payer: Payer) -> None:
+    models = mall.town.models
+    await mall.offer(free=1000)
+    office = await payer.open_shop("Zoe Bells")
+    await payer.set_budget("0.02", "Hand over to people")
+    # The judge beside each answer costs nothing, and no other model stands in for one that is slow.
+    models.always("ollama", Behaviour(answer=lambda _: '{"mood": "neutral"}'))
+    models.always("openai", Behaviour(fault=Fault.UNAVAILABLE))
+    models.always("anthropic", Behaviour(answer=lambda _: "ring " * 100))
+    heard = [await asks(office, "How do bells sound?")]
+    while heard[-1].startswith("ring ring"):
+        assert len(heard) < 10
+        heard.append(await asks(office, "And louder?"))
+    assert len(heard) > 1
+    assert heard[-1].startswith("I have asked for a person to take over")
+    assert len(await office.rows("handoffs")) == 1
+    await mall.mail_to(payer.email, "is used to 50%")
+    await mall.mail_to(payer.email, "is used up")
+
+    await mall.town.forget()
+    await payer.set_budget("0.02", "Answer with models that cost nothing")
+    assert await asks(office, "What costs a bell?") == "You said: What costs a bell?"
+    assert {call.provider for call in models.calls} == {"ollama"}
+
+    await payer.set_budget("0.02", "Pause")
+    talk = office.talk()
+    await talk.mention("Are you there?")
+    assert await talk.heard() == [SENTENCES["en"].later]
+    await payer.set_budget("5", "Pause")
+    assert await talk.heard(2, timeout=90) == [SENTENCES["en"].later, "You said: Are you there?"]
+
+    assert len(mall.mails_to(payer.email, "the budget for")) == 2
+    [business] = [row for row in await office.rows("budget_months") if row["scope"] == "business"]
+    [total] = await mall.town.rows(
+        "select to_jsonb(sum(cost)) from usage u join tenants t on t.id = u.tenant_id where t.slug = $1", office.slug
+    )
+    assert business["spent"] == total

@@ -371,11 +371,10 @@ async def running_town(
             ollama_base_url=models.base_url("ollama"),
             local_model_base_url=f"http://127.0.0.1:{refusing_port}/v1",
             transcription_model="openai/whisper-1",
-            turn_budget_seconds=12,
             # Nobody's conversation counts as quiet here: a test that counts calls would see those of earlier ones.
             memory_quiet_seconds=86_400,
             web_allowed=f"{website.host},{shop.place},127.0.0.1:{crm.port}",
-            **more,
+            **{"turn_budget_seconds": 12, **more},
         )
         town = Town(folder, env, slack, models, website, await Up.start(env), keys, shop, crm, graph)
         try:
