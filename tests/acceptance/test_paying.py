@@ -58,7 +58,7 @@ async def test_a_subscription_from_signing_up_to_its_end(mall: Mall, payer: Paye
 
     # The trial begins, with a card, and lifts the limit at once.
     await payer.visit("billing")
-    await payer.press("Try Starter for 14 days", "link")
+    await payer.press("Try it for 14 days: Starter", "link")
     await payer.press("Go on to Stripe")
     await payer.give_card()
     await payer.press("Start trial")

@@ -144,7 +144,7 @@ async def test_a_plan_that_somebody_has_stays(database: Database, vault: Vault, 
     async with open_payments(desk.stripe) as payments:
         await Till(desk.stripe, payments, database, owner.tenant_id).subscribe("pro")
     before = await listed(database)
-    with pytest.raises(Exception, match=f"The plan pro is still that of {owner.slug}"):
+    with pytest.raises(Exception, match="The plan pro is still that of acme-"):
         await offering.replace(database, [plan for plan in before if plan.key != "pro"])
     assert await listed(database) == before
 
