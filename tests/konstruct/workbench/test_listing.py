@@ -324,7 +324,7 @@ async def test_a_page_is_read_along_its_index_and_never_sorted(office: Office, v
     place = views.place([row.last_at if view == "all" else row.since, row.row_id])
     query = views.query(Asked(view)).where(views.order(view).after(place)).limit(50)
     async with office.session() as session:
-        # Of so few rows all would be read, and sorted, otherwise; what can only be had by sorting is sorted all the same.
+        # Of so few rows all would be read and sorted otherwise. What can only be had by sorting is sorted all the same.
         for name in ("seqscan", "bitmapscan", "sort"):
             await session.execute(sql(f"set local enable_{name} = off"))
         connection = await session.connection()
