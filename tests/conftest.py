@@ -5,6 +5,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -82,7 +83,8 @@ async def owner_url(postgres: embedded_postgres.Postgres) -> SecretStr:
 @pytest.fixture(scope="session")
 async def database(postgres: embedded_postgres.Postgres, owner_url: SecretStr) -> AsyncIterator[Database]:
     """As the product sees it: under row security."""
-    opened = Database(SecretStr(postgres.app_url))
+    # Where three processes share a machine, one waits for a connection now and then.
+    opened = Database(SecretStr(postgres.app_url), longest_wait=timedelta(seconds=30))
     yield opened
     await opened.close()
 
