@@ -138,10 +138,10 @@ class Outcome:
 
 async def stored_step(session: AsyncSession, turn_id: UUID, number: int) -> Kept | None:
     """What an earlier attempt at this step kept; its calls may have been made since, which a repetition finds out."""
-    calls = await session.scalars(_CALLS.where(col(ToolCall.step) == number), {"of_turn": turn_id})
-    rows = list(calls)
-    if not rows:
+    step = await session.scalar(_STEPS.where(col(Step.number) == number), {"of_turn": turn_id})
+    if step is None:
         return None
+    rows = list(await session.scalars(_CALLS.where(col(ToolCall.step) == number), {"of_turn": turn_id}))
     asked = await session.scalars(select(Approval).where(col(Approval.call_id).in_([row.id for row in rows])))
     # What people are asked about is made by whoever waits for their yes.
     approved = {approval.call_id: approval.id for approval in asked}

@@ -92,7 +92,13 @@ async def test_what_needs_somebody_is_told_with_the_most_pressing_first(
         session.add_all(
             [
                 refused_key(office, "anthropic"),
-                Tool(tenant_id=office.tenant_id, key="crm", kind="mcp", status="down"),
+                Tool(
+                    tenant_id=office.tenant_id,
+                    key="crm",
+                    kind="mcp",
+                    definition={"url": "https://crm.example/mcp"},
+                    status="down",
+                ),
                 KnowledgeSource(tenant_id=office.tenant_id, key="help", kind="page", title="Help", status="failed"),
             ]
         )

@@ -144,6 +144,12 @@ async def test_two_attempts_at_once_keep_one_step(shop: Office) -> None:
     assert await call_states(shop) == ["ready"]
 
 
+async def test_a_step_that_wants_nothing_done_is_kept_once_too(shop: Office) -> None:
+    turn = await job(shop)
+    first = await turn.keep()
+    assert await turn.keep() == first
+
+
 async def test_a_call_that_was_settled_is_not_to_be_made_by_the_next_attempt(shop: Office) -> None:
     turn = await job(shop)
     kept = await turn.step("look", "current_time", "mail")
