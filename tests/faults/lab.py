@@ -1,0 +1,156 @@
+"""A deployment between a pretended Slack and pretended models, with businesses and people: what each entry of the catalogue
+is tried on."""
+
+import asyncio
+import random
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import asyncpg
+from ruamel.yaml import YAML
+
+from tests.faults import checker, records
+from tests.faults.checker import Verdict
+from tests.faults.history import Happened, History
+from tests.faults.people import Crowd, Office, answer
+from tests.faults.services import KONSTRUCT, Deployment, deployed
+from tests.support.commands import konstruct
+from tests.support.model_doubles import Behaviour, ModelDoubles
+from tests.support.slack_double import SlackDouble
+
+MODEL: Final = "anthropic/claude-sonnet-4-6"
+NO_LIMIT: Final = "100000/second"
+
+
+@dataclass
+class Lab:
+    deployment: Deployment
+    slack: SlackDouble
+    models: ModelDoubles
+    history: History
+    chance: random.Random
+    crowd: Crowd
+    administrator: asyncpg.Pool
+    offices: list[Office] = field(default_factory=list)
+
+    def note(self, what: str) -> None:
+        """Puts a fault down."""
+        self.history.faults.append(Happened(time.monotonic(), what))
+
+    async def new_office(self) -> Office:
+        unique = secrets.token_hex(5).upper()
+        workspace = self.slack.world.add_workspace(
+            team_id=f"T{unique}",
+            bot_user_id=f"U{unique}B",
+            bot_id=f"B{unique}",
+            bot_token=f"xoxb-{unique}-{secrets.token_hex(8)}",
+        )
+        slug = f"office-{unique.lower()}"
+        document = {
+            "tenant": slug,
+            "name": slug.title(),
+            "models": [MODEL],
+            "limits": {scope: NO_LIMIT for scope in ("contact", "connection", "tenant")},
+            "employees": {"front": {"name": "Ada", "role": "Front desk", "system_prompt": "Be helpful."}},
+            "connections": {"slack": {"kind": "slack", "bot_token": "${BOT_TOKEN}", "employee": "front"}},
+        }
+        file = self.deployment.folder / f"{slug}.yaml"
+        YAML(typ="safe").dump(document, file)
+        done = await konstruct("apply", str(file), env=self.deployment.env | {"BOT_TOKEN": workspace.bot_token})
+        assert done.status == 0, done
+        tenant_id = await self.administrator.fetchval("select id::text from tenants where slug = $1", slug)
+        office = Office(slug, tenant_id, workspace)
+        self.offices.append(office)
+        return office
+
+    async def all_ready(self) -> None:
+        """Whatever was killed or stopped is there again."""
+        for service in self.deployment.services:
+            await service.ready()
+
+    async def come_to_rest(self, within: float = 180.0) -> None:
+        """Until nothing is under way and all that was taken is answered, or the time is over: then it is lost."""
+        deadline = time.monotonic() + within
+        while time.monotonic() < deadline:
+            async with self.administrator.acquire() as connection:
+                is_quiet = await records.is_quiet(connection)
+            if is_quiet and not self.crowd.missing():
+                break
+            await asyncio.sleep(0.2)
+        self.crowd.look()
+
+    async def judged(self, *, within: float = 180.0) -> Verdict:
+        """Comes to rest, and compares. What was amiss is kept in a file that the verdict's seed names."""
+        await self.come_to_rest(within)
+        verdict = checker.check(self.history, await records.read(self.deployment))
+        if verdict.amiss:
+            self.history.save(Path(tempfile.gettempdir()) / f"konstruct-faults-{self.history.seed}.ndjson")
+        return verdict
+
+
+@contextmanager
+def made_folder() -> Iterator[Path]:
+    # Postgres may have to run under another account, which has to find its way in.
+    folder = Path(tempfile.mkdtemp(prefix="konstruct-faults-"))
+    folder.chmod(0o755)
+    (folder / "data").mkdir(mode=0o700)
+    try:
+        yield folder / "data"
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@asynccontextmanager
+async def open_lab(
+    seed: int,
+    *,
+    offices: int = 2,
+    people: int = 20,
+    gateways: Sequence[Sequence[str]] = (KONSTRUCT,),
+    workers: Sequence[Sequence[str]] = (KONSTRUCT,),
+    background: bool = False,
+    **settings: object,
+) -> AsyncIterator[Lab]:
+    """``gateways``, ``workers``: the module that each of them runs; ``settings``: of all programs."""
+    history, chance = History(seed), random.Random(seed)  # Faults, not secrets.
+    slack, key = SlackDouble(), f"sk-ant-{secrets.token_hex(12)}"
+    models = ModelDoubles(keys={"anthropic": {key}})
+    models.always("anthropic", Behaviour(answer=answer))
+    async with AsyncExitStack() as stack:
+        folder = stack.enter_context(made_folder())
+        await stack.enter_async_context(slack.running())
+        await stack.enter_async_context(models.running())
+        deployment = await stack.enter_async_context(
+            deployed(
+                folder,
+                slack_api_url=slack.api_url,
+                slack_signing_secret=slack.signing_secret,
+                anthropic_api_key=key,
+                anthropic_base_url=models.base_url("anthropic"),
+                # Nobody's conversation counts as quiet here: all that is asked of models is for answers.
+                memory_quiet_seconds=86_400,
+                **settings,
+            )
+        )
+        administrator = await stack.enter_async_context(asyncpg.create_pool(deployment.owner_url, min_size=0))
+        crowd = Crowd(slack, history, lambda: deployment.gateway_urls)
+        lab = Lab(deployment, slack, models, history, chance, crowd, administrator)
+        async with asyncio.TaskGroup() as starting:
+            for command in gateways:
+                starting.create_task(deployment.add_gateway(command))
+            for command in workers:
+                starting.create_task(deployment.add_worker(command))
+            if background:
+                starting.create_task(deployment.add_background())
+        for _ in range(offices):
+            await lab.new_office()
+        for number in range(people):
+            crowd.person(lab.offices[number % offices])
+        yield lab

@@ -1,0 +1,90 @@
+"""What the product itself knows in the end, read from outside of it: its rows, its trail, and whatever lies open."""
+
+from collections import Counter
+from uuid import UUID
+
+import asyncpg
+from pydantic import SecretStr
+
+from konstruct.db import Database
+from konstruct.vault import Vault
+from konstruct.window import MESSAGE
+from tests.faults.checker import Record
+from tests.faults.history import MARK
+from tests.faults.services import Deployment
+from tests.support.commands import konstruct
+
+UNDER_WAY = ("received", "taken", "pending", "sending")
+"""States of messages that something is still to become of."""
+_UNWRITTEN = """
+  select m.id::text from messages m
+  where m.direction = 'outbound' and m.state = 'sent' and not exists (
+    select from audit_events a where a.tenant_id = m.tenant_id and a.detail ->> 'message_id' = m.id::text and a.action = 'message.sent')
+"""
+_UNSENT = """
+  select m.id::text from audit_events a
+  join messages m on m.tenant_id = a.tenant_id and m.id::text = a.detail ->> 'message_id'
+  where a.action = 'message.sent' and m.state not in ('sent', 'deleted', 'failed')
+"""
+_UNPAID = """
+  select t.slug || ': ' || coalesce(u.many, 0) || ' calls, ' || coalesce(a.many, 0) || ' events' from tenants t
+  left join (select tenant_id, count(*) as many from usage group by 1) u on u.tenant_id = t.id
+  left join (select tenant_id, count(*) as many from audit_events where action = 'model.called' group by 1) a
+    on a.tenant_id = t.id
+  where coalesce(u.many, 0) <> coalesce(a.many, 0)
+"""
+
+
+async def is_quiet(administrator: asyncpg.Connection) -> bool:
+    """Nothing is to become of any message any more."""
+    under_way: bool = await administrator.fetchval(
+        "select exists (select from messages where state = any($1::text[]))", list(UNDER_WAY)
+    )
+    return not under_way
+
+
+async def read(deployment: Deployment) -> Record:
+    record = Record()
+    administrator = await asyncpg.connect(deployment.owner_url)
+    try:
+        await _read_messages(deployment, administrator, record)
+        for what, query in (
+            ("sent, and not in the trail", _UNWRITTEN),
+            ("in the trail, and not sent", _UNSENT),
+            ("calls of models and events", _UNPAID),
+        ):
+            record.audit_gaps += [f"{what}: {row[0]}" for row in await administrator.fetch(query)]
+    finally:
+        await administrator.close()
+    verified = await konstruct("audit", "verify", env=deployment.env)
+    if verified.status != 0:
+        record.audit_gaps.append(verified.said + verified.complained)
+    return record
+
+
+async def _read_messages(deployment: Deployment, administrator: asyncpg.Connection, record: Record) -> None:
+    keys = tuple(SecretStr(key) for key in deployment.env["KONSTRUCT_ENCRYPTION_KEYS"].split(","))
+    database, vault = Database(SecretStr(deployment.env["KONSTRUCT_DATABASE_URL"])), Vault(keys)
+    times: Counter[str] = Counter()
+    try:
+        for tenant_id in [row["id"] for row in await administrator.fetch("select id from tenants")]:
+            rows = await administrator.fetch(
+                "select id, contact_id, direction, state, body, sealed, maybe_duplicate from messages where tenant_id = $1",
+                tenant_id,
+            )
+            contacts = list({row["contact_id"] for row in rows if row["contact_id"] is not None})
+            async with database.tenant_session(tenant_id) as session:
+                ciphers = await vault.ciphers(session, contacts)
+            for row in rows:
+                if row["maybe_duplicate"]:
+                    record.flagged.add(str(row["id"]))
+                cipher = ciphers.get(row["contact_id"])
+                if row["direction"] != "inbound" or cipher is None:
+                    continue
+                body = cipher.open(MESSAGE, UUID(str(row["id"])), row["sealed"]) if row["sealed"] else row["body"] or ""
+                for mark in MARK.findall(body):
+                    times[mark] += 1
+                    record.ended[mark] = row["state"]
+    finally:
+        await database.close()
+    record.times_kept = times
