@@ -32,5 +32,5 @@ class Entry:
     """How often in ``make test``."""
     run: Trial
     twin: Trial | None = None
-    """The same against a program that is wrong on purpose, which has to be found amiss. None: the entry says in its module
+    """The same against a program that is wrong on purpose, which has to be found amiss. None: the entry's function says
     why there is none."""

@@ -1,4 +1,4 @@
-"""What was promised and not kept: compares what went in with what came out, and knows nothing of how either came about."""
+"""What was promised and not kept: compares what went in with what came out, however either came about."""
 
 import json
 from collections import Counter, defaultdict
@@ -25,7 +25,7 @@ class Record:
 
 
 TOLD: frozenset[str] = frozenset({"passed", "refused", "stopped", "failed", "deleted"})
-"""States of a contact's message that need no answer of the employee's: people have it, or the contact was told why not."""
+"""States of a contact's message that need no answer of the employee's: people have it, or the contact was told."""
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""What people outside saw: what they said and when it was taken, and what was said to them. Written and compared alone."""
+"""What people outside saw: what they said, when it was taken, and what was said to them."""
 
 import json
 import re

@@ -1,7 +1,8 @@
-"""A deployment between a pretended Slack and pretended models, with businesses and people: what each entry of the catalogue
-is tried on."""
+"""What each entry of the catalogue is tried on: a deployment between a pretended Slack and pretended models, with
+businesses and people."""
 
 import asyncio
+import json
 import random
 import secrets
 import shutil
@@ -14,7 +15,6 @@ from pathlib import Path
 from typing import Final
 
 import asyncpg
-from ruamel.yaml import YAML
 
 from tests.faults import checker, records
 from tests.faults.checker import Verdict
@@ -57,12 +57,12 @@ class Lab:
             "tenant": slug,
             "name": slug.title(),
             "models": [MODEL],
-            "limits": {scope: NO_LIMIT for scope in ("contact", "connection", "tenant")},
+            "limits": dict.fromkeys(("contact", "connection", "tenant"), NO_LIMIT,
             "employees": {"front": {"name": "Ada", "role": "Front desk", "system_prompt": "Be helpful."}},
             "connections": {"slack": {"kind": "slack", "bot_token": "${BOT_TOKEN}", "employee": "front"}},
         }
         file = self.deployment.folder / f"{slug}.yaml"
-        YAML(typ="safe").dump(document, file)
+        file.write_text(json.dumps(document))
         done = await konstruct("apply", str(file), env=self.deployment.env | {"BOT_TOKEN": workspace.bot_token})
         assert done.status == 0, done
         tenant_id = await self.administrator.fetchval("select id::text from tenants where slug = $1", slug)

@@ -1,8 +1,10 @@
-"""People who write to employees over a pretended Slack, as patiently as a provider delivers: what is not acknowledged comes
-again, and some of what was comes again too. Puts down what they said, and in the end what they see."""
+"""People who write to employees over a pretended Slack, as patiently as a provider delivers.
+
+What is not acknowledged comes again, and some of what was comes again too. What they said is put down, and in the end
+what they see.
+"""
 
 import asyncio
-import json
 import random
 import secrets
 import time

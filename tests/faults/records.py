@@ -19,7 +19,8 @@ UNDER_WAY = ("received", "taken", "pending", "sending")
 _UNWRITTEN = """
   select m.id::text from messages m
   where m.direction = 'outbound' and m.state = 'sent' and not exists (
-    select from audit_events a where a.tenant_id = m.tenant_id and a.detail ->> 'message_id' = m.id::text and a.action = 'message.sent')
+    select from audit_events a where a.tenant_id = m.tenant_id and a.action = 'message.sent'
+      and a.detail ->> 'message_id' = m.id::text)
 """
 _UNSENT = """
   select m.id::text from audit_events a
@@ -69,7 +70,8 @@ async def _read_messages(deployment: Deployment, administrator: asyncpg.Connecti
     try:
         for tenant_id in [row["id"] for row in await administrator.fetch("select id from tenants")]:
             rows = await administrator.fetch(
-                "select id, contact_id, direction, state, body, sealed, maybe_duplicate from messages where tenant_id = $1",
+                "select id, contact_id, direction, state, body, sealed, maybe_duplicate from messages"
+                " where tenant_id = $1",
                 tenant_id,
             )
             contacts = list({row["contact_id"] for row in rows if row["contact_id"] is not None})

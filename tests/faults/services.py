@@ -1,5 +1,7 @@
-"""The product's programs and the servers that they need, each kept running as whatever runs containers keeps it: what ends is
-started again, however often. So each can be killed, stopped and held at any moment."""
+"""The product's programs and the servers that they need, each kept running as by whatever runs containers.
+
+What ends is started again, however often, so each can be killed, stopped and held at any moment.
+"""
 
 import asyncio
 import os
@@ -199,8 +201,10 @@ class Deployment:
 
 @asynccontextmanager
 async def deployed(folder: Path, **settings: object) -> AsyncIterator[Deployment]:
-    """The servers with the newest tables, and none of the product's programs yet. ``folder`` is empty, and another account
-    may enter it; ``settings``: of the programs."""
+    """The servers with the newest tables, and none of the product's programs yet.
+
+    ``folder`` is empty, and another account may enter it; ``settings``: of the programs.
+    """
     part, cache = await embedded_postgres.prepared(folder), embedded_valkey.prepared(folder)
     engine = embedded_temporal.prepared(folder, "default", free_port())
     services = [Service(each.program) for each in (part, cache, engine)]
