@@ -57,7 +57,7 @@ class Lab:
             "tenant": slug,
             "name": slug.title(),
             "models": [MODEL],
-            "limits": dict.fromkeys(("contact", "connection", "tenant"), NO_LIMIT,
+            "limits": dict.fromkeys(("contact", "connection", "tenant"), NO_LIMIT),
             "employees": {"front": {"name": "Ada", "role": "Front desk", "system_prompt": "Be helpful."}},
             "connections": {"slack": {"kind": "slack", "bot_token": "${BOT_TOKEN}", "employee": "front"}},
         }
