@@ -16,7 +16,7 @@ AWAY := $(strip $(if $(KONSTRUCT_CORPORA),,corpora) $(if $(KONSTRUCT_TEST_STRIPE
 MARKERS := $(if $(AWAY),-m "not ($(subst $(EMPTY) $(EMPTY), or ,$(AWAY)))",)
 
 .DEFAULT_GOAL := help
-.PHONY: help run environment lock format lint check test bench
+.PHONY: help run environment lock format lint check test bench faults
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## /  make \1 - /p' Makefile
@@ -62,3 +62,6 @@ test: lint ## everything, with real servers
 
 bench: environment ## measure a turn from webhook to reply
 	$(VENV_PYTHON) -m benchmarks.turn
+
+faults: environment ## kill, stop and cut off everything, in full; takes hours. FAULTS="--only F1 --seed 7" for some of it
+	$(VENV_PYTHON) -m tests.faults $(FAULTS)

@@ -207,9 +207,9 @@ async def deployed(folder: Path, **settings: object) -> AsyncIterator[Deployment
     """
     part, cache = await embedded_postgres.prepared(folder), embedded_valkey.prepared(folder)
     engine = embedded_temporal.prepared(folder, "default", free_port())
-    services = [Service(each.program) for each in (part, cache, engine)]
-    for service in services:
-        await service.start()
+    servers = Service(part.program), Service(cache.program), Service(engine.program)
+    for server in servers:
+        await server.start()
     try:
         await part.create_database()
         await db.migrate(SecretStr(part.owner_url))
@@ -221,10 +221,10 @@ async def deployed(folder: Path, **settings: object) -> AsyncIterator[Deployment
             encryption_keys=settings.pop("encryption_keys", Fernet.generate_key().decode()),
             **settings,
         )
-        deployment = Deployment(folder, env, part.owner_url, *services, engine.address)
+        deployment = Deployment(folder, env, part.owner_url, *servers, engine.address)
     except BaseException:
-        for service in reversed(services):
-            await service.stop()
+        for server in reversed(servers):
+            await server.stop()
         raise
     try:
         yield deployment

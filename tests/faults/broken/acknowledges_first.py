@@ -30,8 +30,8 @@ class AcknowledgesFirst:
 async def _read(receive: Any) -> bytes:
     body = b""
     while True:
-        message = await receive()
-        body += message.get("body", b"")
+        message: dict[str, Any] = await receive()
+        body += bytes(message.get("body", b""))
         if not message.get("more_body"):
             return body
 
@@ -54,5 +54,5 @@ def wrapped(settings: Settings) -> Any:
 
 
 if __name__ == "__main__":
-    gateway.app.build = wrapped  # type: ignore[assignment]
+    gateway.app.build = wrapped
     main()
