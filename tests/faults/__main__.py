@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import tests.faults
+from benchmarks.folder import say
 from tests.faults.catalogue import Entry
 
 RESULTS: Final = Path(__file__).parent / "results.json"
@@ -74,18 +75,18 @@ def main() -> int:
         chosen = [entry for entry in chosen if entry.id in options.only]
     if options.list:
         for entry in chosen:
-            print(f"{entry.id:5} {entry.full:6} {entry.title}. {entry.passes}")
+            say(f"{entry.id:5} {entry.full:6} {entry.title}. {entry.passes}")
         return 0
     all_are_well = True
     for entry in chosen:
         count = options.times or (entry.short if options.short else entry.full)
-        print(f"{entry.id}: {entry.title}, {count} times, seed {options.seed} …", flush=True)
+        say(f"{entry.id}: {entry.title}, {count} times, seed {options.seed} …")
         result = asyncio.run(tried(entry, count, options.seed, with_twin=not options.no_twins))
-        print(json.dumps(result, indent=2, ensure_ascii=False), flush=True)
+        say(json.dumps(result, indent=2, ensure_ascii=False))
         all_are_well &= is_well(result)
         if options.save:
             _save(entry.id, result)
-    print("Nothing is amiss." if all_are_well else "Something is amiss: the same seed tries the same again.")
+    say("Nothing is amiss." if all_are_well else "Something is amiss: the same seed tries the same again.")
     return 0 if all_are_well else 1
 
 
