@@ -1,4 +1,4 @@
-"""The catalogue is what docs/faults.md says that it is, and each program that is wrong on purpose is found by something."""
+"""The catalogue is what docs/faults.md says that it is."""
 
 import re
 
