@@ -91,16 +91,15 @@ def check(history: History, record: Record) -> Verdict:
     # What was never acknowledged may be answered or not, but not twice either.
     for word in history.words:
         _check_answers(word, by_mark[word.mark], record, verdict)
+    _check_replies(history, verdict)
     verdict.flagged_copies = sum(count - 1 for carried, count in _copies(answers).items() if carried in record.flagged)
-    verdict.wrong_tenant = _strays(history.words, history.seen)
+    verdict.wrong_tenant = _strays([*history.words, *history.replies], history.seen)
     verdict.out_of_order = _out_of_order(history.words, answers)
     verdict.after_takeover = [
         f"{answer.thread} {answer.carried}"
         for answer in answers
         for takeover in history.takeovers
-        if answer.thread == takeover.thread
-        and answer.at > takeover.acknowledged_at
-        and (takeover.over_at is None or answer.at < takeover.over_at)
+        if answer.thread == takeover.thread and any(takeover.is_under_way(at) for at in (answer.at, *answer.added_at))
     ]
     verdict.audit_gaps, verdict.secrets_found = list(record.audit_gaps), list(record.secrets_found)
     return verdict
@@ -115,6 +114,17 @@ def _check_answers(word: Word, answers: list[Seen], record: Record, verdict: Ver
     for carried, count in _copies(answers).items():
         if count > 1 and carried not in record.flagged:
             verdict.doubled.append(f"{word.mark} has {count} copies of {carried or 'an answer without an id'}")
+
+
+def _check_replies(history: History, verdict: Verdict) -> None:
+    """What an agent said stands there, once."""
+    said_by_agents = [seen for seen in history.seen if seen.is_notice]
+    for reply in history.replies:
+        shown = {seen.carried or str(seen.at) for seen in said_by_agents if reply.mark in seen.marks}
+        if reply.taken_at is not None and not shown:
+            verdict.lost.append(reply.mark)
+        if len(shown) > 1:
+            verdict.doubled.append(f"{reply.mark} stands there {len(shown)} times")
 
 
 def _copies(answers: Iterable[Seen]) -> Counter[str]:
@@ -142,7 +152,7 @@ def _out_of_order(words: Iterable[Word], answers: Iterable[Seen]) -> list[str]:
     found = []
     for answer in first.values():
         answered = [numbers[mark] for mark in answer.marks if mark in numbers]
-        if answered and min(answered) <= latest.get(answer.thread, -1):
+        if answered and min(answered) < latest.get(answer.thread, -1):
             found.append(f"{answer.thread}: {min(answered)} after {latest[answer.thread]}")
         if answered:
             latest[answer.thread] = max(answered)

@@ -6,14 +6,14 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
-MARK: Final = re.compile(r"\bm[0-9a-f]{12}\b")
-"""What tells one word from all others, wherever it turns up again."""
+MARK: Final = re.compile(r"\b[mr][0-9a-f]{12}\b")
+"""What tells one word from all others, wherever it turns up again: ``m`` of a contact's, ``r`` of an agent's."""
 
 
-def new_mark() -> str:
-    return f"m{secrets.token_hex(6)}"
+def new_mark(kind: Literal["m", "r"] = "m") -> str:
+    return f"{kind}{secrets.token_hex(6)}"
 
 
 @dataclass
@@ -25,7 +25,8 @@ class Word:
     thread: str
     """Which conversation it is of."""
     number: int
-    """Its place among the words of its thread, from 0 on; the next one is said when this one was taken."""
+    """Its place among the words of its thread, from 0 on; the next one is said when this one was taken. Words that were
+    said at once have one number."""
     said_at: float
     taken_at: float | None = None
     """When it was acknowledged; None: never, so nothing was promised."""
@@ -51,6 +52,8 @@ class Seen:
     """The id that it carries of ours: two messages with one are copies of each other. Empty: none."""
     is_notice: bool = False
     """It tells something and answers nothing."""
+    added_at: tuple[float, ...] = ()
+    """When more of it was said, where it came in pieces or was said anew."""
 
 
 @dataclass
@@ -58,7 +61,10 @@ class Takeover:
     thread: str
     acknowledged_at: float
     over_at: float | None = None
-    """When the conversation was handed back."""
+    """When somebody began to hand the conversation back."""
+
+    def is_under_way(self, at: float) -> bool:
+        return at > self.acknowledged_at and (self.over_at is None or at < self.over_at)
 
 
 @dataclass
@@ -73,6 +79,8 @@ class Happened:
 class History:
     seed: int
     words: list[Word] = field(default_factory=list)
+    replies: list[Word] = field(default_factory=list)
+    """What agents said to contacts."""
     seen: list[Seen] = field(default_factory=list)
     takeovers: list[Takeover] = field(default_factory=list)
     faults: list[Happened] = field(default_factory=list)
@@ -81,6 +89,7 @@ class History:
         """As JSON lines, to be looked at when something was found."""
         groups: Iterable[tuple[str, list[Word] | list[Seen] | list[Takeover] | list[Happened]]] = (
             ("word", self.words),
+            ("reply", self.replies),
             ("seen", self.seen),
             ("takeover", self.takeovers),
             ("fault", self.faults),

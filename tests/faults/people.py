@@ -48,14 +48,26 @@ class Person:
     async def say(self, text: str = "", *, repeats: int = 0) -> Word:
         """Returns when it was taken, or given up. ``repeats``: posts of the same after it was taken."""
         async with self._turn:
-            word = Word(new_mark(), self.office.slug, self.channel, self.said, time.monotonic())
+            word, envelope = self._word(text)
             self.said += 1
-            envelope = self._written(f"{text or 'A question'} {word.mark}")
-            self.crowd.history.words.append(word)
             await self.crowd.deliver(word, envelope)
             for _ in range(repeats if word.taken_at is not None else 0):
                 await self.crowd.post(word, envelope)
             return word
+
+    async def say_at_once(self, words: int, chance: random.Random) -> list[Word]:
+        """All of them are on their way side by side, and come in in whatever order."""
+        async with self._turn:
+            said = [self._word("") for _ in range(words)]
+            self.said += 1
+            chance.shuffle(said)
+            await asyncio.gather(*(self.crowd.deliver(word, envelope) for word, envelope in said))
+            return [word for word, _ in said]
+
+    def _word(self, text: str) -> tuple[Word, Json]:
+        word = Word(new_mark(), self.office.slug, self.channel, self.said, time.monotonic())
+        self.crowd.history.words.append(word)
+        return word, self._written(f"{text or 'A question'} {word.mark}")
 
     def _written(self, text: str) -> Json:
         world, workspace = self.crowd.slack.world, self.office.workspace
@@ -132,7 +144,7 @@ class Crowd:
     def look(self) -> None:
         """Puts down what stands in all threads now."""
         self.history.seen = [
-            _seen(person, message)
+            self._seen(person, message)
             for person in self.people
             for message in person.office.workspace.channels[person.channel].messages.values()
             if message.get("bot_id")
@@ -144,17 +156,18 @@ class Crowd:
         answered = {mark for seen in self.history.seen if not seen.is_notice for mark in seen.marks}
         return {word.mark for word in self.history.words if word.taken_at is not None} - answered
 
-
-def _seen(person: Person, message: Json) -> Seen:
-    text = str(message.get("text") or "") + "".join(
-        str(block.get("text", "")) for block in message.get("blocks", ()) if block.get("type") == "markdown"
-    )
-    carried = ((message.get("metadata") or {}).get("event_payload") or {}).get("id", "")
-    # The channel tells wall-clock time; what people did is told by the clock that all processes share.
-    at = float(message["ts"]) - time.time() + time.monotonic()
-    is_answer = ANSWER in text
-    marks = tuple(dict.fromkeys(MARK.findall(text)))
-    return Seen(at, person.office.slug, person.channel, text[:200], marks, str(carried), is_notice=not is_answer)
+    def _seen(self, person: Person, message: Json) -> Seen:
+        text = str(message.get("text") or "") + "".join(
+            str(block.get("text", "")) for block in message.get("blocks", ()) if block.get("type") == "markdown"
+        )
+        carried = ((message.get("metadata") or {}).get("event_payload") or {}).get("id", "")
+        # When it was said, not when the channel showed it: it may have been held on the way.
+        at, *added = self.slack.spoken_at[message["ts"]]
+        is_answer = ANSWER in text
+        marks = tuple(dict.fromkeys(MARK.findall(text)))
+        return Seen(
+            at, person.office.slug, person.channel, text[:200], marks, str(carried), not is_answer, tuple(added)
+        )
 
 
 def answer(messages: list[Json]) -> str:
@@ -164,5 +177,5 @@ def answer(messages: list[Json]) -> str:
         if message.get("role") == "assistant":
             marks.clear()
         elif message.get("role") == "user":
-            marks += MARK.findall(content_text(message.get("content")))
+            marks += [mark for mark in MARK.findall(content_text(message.get("content"))) if mark.startswith("m")]
     return ANSWER + " ".join(dict.fromkeys(marks))

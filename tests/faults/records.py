@@ -19,7 +19,7 @@ UNDER_WAY = ("received", "taken", "pending", "sending")
 _UNWRITTEN = """
   select m.id::text from messages m
   where m.direction = 'outbound' and m.state = 'sent' and not exists (
-    select from audit_events a where a.tenant_id = m.tenant_id and a.action = 'message.sent'
+    select from audit_events a where a.tenant_id = m.tenant_id and a.action in ('message.sent', 'message.cut')
       and a.detail ->> 'message_id' = m.id::text)
 """
 _UNSENT = """

@@ -25,6 +25,8 @@ from tests.support.slack_double.world import Json, Workspace, World
 METHODS = methods.METHODS | streams.METHODS
 STRUCTURED = ("blocks", "attachments", "metadata", "prompts", "loading_messages", "chunks")
 
+SPOKEN = frozenset({"chat.postMessage", "chat.startStream", "chat.appendStream", "chat.update"})
+"""Calls by which people are shown more than before."""
 ECHOED = frozenset({"chat.postMessage", "chat.startStream", "chat.stopStream"})
 
 
@@ -61,6 +63,8 @@ class SlackDouble(EventSource, Faulty):
         self.seconds_between_messages = seconds_between_messages
         self.url = ""
         self.calls: list[Call] = []
+        self.spoken_at: dict[str, list[float]] = {}
+        """By ts, when each call arrived that made a message what it is; it stands there later, when it was held."""
         self._changed = asyncio.Condition()
         Faulty.__init__(self)
         self._last_post: dict[str, float] = {}
@@ -183,6 +187,8 @@ class SlackDouble(EventSource, Faulty):
         if fault and not fault.accepted and (answer := await fault.play(request)):
             return answer
         call.answer = problem.body if problem else self._answer(call, request)
+        if call.method in SPOKEN and call.answer["ok"]:
+            self.spoken_at.setdefault(call.answer["ts"], []).append(call.at)
         await self._notify()
         self._echo(call)
         if fault and fault.accepted and (answer := await fault.play(request)):
