@@ -26,6 +26,8 @@ from tests.support.model_doubles import Behaviour, ModelDoubles
 from tests.support.slack_double import SlackDouble
 
 MODEL: Final = "anthropic/claude-sonnet-4-6"
+SECOND_MODEL: Final = "openai/gpt-5.4"
+"""That is asked when the first does not answer, by whoever has both."""
 NO_LIMIT: Final = "100000/second"
 
 
@@ -44,7 +46,8 @@ class Lab:
         """Puts a fault down."""
         self.history.faults.append(Happened(time.monotonic(), what))
 
-    async def new_office(self) -> Office:
+    async def new_office(self, *, models: Sequence[str] = (MODEL,), **sections: object) -> Office:
+        """``sections``: of the tenant's file, where they are to be others."""
         unique = secrets.token_hex(5).upper()
         workspace = self.slack.world.add_workspace(
             team_id=f"T{unique}",
@@ -56,10 +59,11 @@ class Lab:
         document = {
             "tenant": slug,
             "name": slug.title(),
-            "models": [MODEL],
+            "models": list(models),
             "limits": dict.fromkeys(("contact", "connection", "tenant"), NO_LIMIT),
             "employees": {"front": {"name": "Ada", "role": "Front desk", "system_prompt": "Be helpful."}},
             "connections": {"slack": {"kind": "slack", "bot_token": "${BOT_TOKEN}", "employee": "front"}},
+            **sections,
         }
         file = self.deployment.folder / f"{slug}.yaml"
         file.write_text(json.dumps(document))
@@ -77,22 +81,32 @@ class Lab:
 
     async def come_to_rest(self, within: float = 180.0) -> None:
         """Until nothing is under way and all that was taken is answered, or the time is over: then it is lost."""
-        deadline = time.monotonic() + within
-        while time.monotonic() < deadline:
-            async with self.administrator.acquire() as connection:
-                is_quiet = await records.is_quiet(connection)
-            if is_quiet and not self.crowd.missing():
-                break
-            await asyncio.sleep(0.2)
+        deadline, pause = time.monotonic() + within, 0.2
+        while not await self._is_at_rest() and time.monotonic() < deadline:
+            await asyncio.sleep(pause)
+            # What has to be read for it is the more, the longer it takes.
+            pause = min(pause * 1.5, 5.0)
         self.crowd.look()
+
+    async def _is_at_rest(self) -> bool:
+        async with self.administrator.acquire() as connection:
+            if not await records.is_quiet(connection):
+                return False
+            if not (missing := self.crowd.missing()):
+                return True
+            record = await records.messages(self.deployment, connection)
+        return all(record.ended.get(mark) in checker.TOLD for mark in missing)
 
     async def judged(self, *, within: float = 180.0) -> Verdict:
         """Comes to rest, and compares. What was amiss is kept in a file that the verdict's seed names."""
         await self.come_to_rest(within)
         verdict = checker.check(self.history, await records.read(self.deployment))
         if verdict.amiss:
-            self.history.save(Path(tempfile.gettempdir()) / f"konstruct-faults-{self.history.seed}.ndjson")
+            self.keep_history()
         return verdict
+
+    def keep_history(self) -> None:
+        self.history.save(Path(tempfile.gettempdir()) / f"konstruct-faults-{self.history.seed}.ndjson")
 
 
 @contextmanager
@@ -116,24 +130,29 @@ async def open_lab(
     gateways: Sequence[Sequence[str]] = (KONSTRUCT,),
     workers: Sequence[Sequence[str]] = (KONSTRUCT,),
     background: bool = False,
+    models: Sequence[str] = (MODEL,),
     **settings: object,
 ) -> AsyncIterator[Lab]:
-    """``gateways``, ``workers``: the module that each of them runs; ``settings``: of all programs."""
+    """``gateways``, ``workers``: the module that each of them runs; ``models``: of the offices; ``settings``: of all
+    programs."""
     history, chance = History(seed), random.Random(seed)  # Faults, not secrets.
-    slack, key = SlackDouble(), f"sk-ant-{secrets.token_hex(12)}"
-    models = ModelDoubles(keys={"anthropic": {key}})
-    models.always("anthropic", Behaviour(answer=answer))
+    slack, key, second_key = SlackDouble(), f"sk-ant-{secrets.token_hex(12)}", f"sk-{secrets.token_hex(12)}"
+    doubles = ModelDoubles(keys={"anthropic": {key}, "openai": {second_key}})
+    doubles.always("anthropic", Behaviour(answer=answer))
+    doubles.always("openai", Behaviour(answer=answer))
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(made_folder())
         await stack.enter_async_context(slack.running())
-        await stack.enter_async_context(models.running())
+        await stack.enter_async_context(doubles.running())
         deployment = await stack.enter_async_context(
             deployed(
                 folder,
                 slack_api_url=slack.api_url,
                 slack_signing_secret=slack.signing_secret,
                 anthropic_api_key=key,
-                anthropic_base_url=models.base_url("anthropic"),
+                anthropic_base_url=doubles.base_url("anthropic"),
+                openai_api_key=second_key,
+                openai_base_url=doubles.base_url("openai"),
                 # Nobody's conversation counts as quiet here: all that is asked of models is for answers.
                 memory_quiet_seconds=86_400,
                 **settings,
@@ -141,7 +160,7 @@ async def open_lab(
         )
         administrator = await stack.enter_async_context(asyncpg.create_pool(deployment.owner_url, min_size=0))
         crowd = Crowd(slack, history, lambda: deployment.gateway_urls)
-        lab = Lab(deployment, slack, models, history, chance, crowd, administrator)
+        lab = Lab(deployment, slack, doubles, history, chance, crowd, administrator)
         async with asyncio.TaskGroup() as starting:
             for command in gateways:
                 starting.create_task(deployment.add_gateway(command))
@@ -150,7 +169,7 @@ async def open_lab(
             if background:
                 starting.create_task(deployment.add_background())
         for _ in range(offices):
-            await lab.new_office()
+            await lab.new_office(models=models)
         for number in range(people):
             crowd.person(lab.offices[number % offices])
         yield lab

@@ -45,10 +45,9 @@ async def is_quiet(administrator: asyncpg.Connection) -> bool:
 
 
 async def read(deployment: Deployment) -> Record:
-    record = Record()
     administrator = await asyncpg.connect(deployment.owner_url)
     try:
-        await _read_messages(deployment, administrator, record)
+        record = await messages(deployment, administrator)
         for what, query in (
             ("sent, and not in the trail", _UNWRITTEN),
             ("in the trail, and not sent", _UNSENT),
@@ -63,7 +62,9 @@ async def read(deployment: Deployment) -> Record:
     return record
 
 
-async def _read_messages(deployment: Deployment, administrator: asyncpg.Connection, record: Record) -> None:
+async def messages(deployment: Deployment, administrator: asyncpg.Connection) -> Record:
+    """What became of each message, and nothing else."""
+    record = Record()
     keys = tuple(SecretStr(key) for key in deployment.env["KONSTRUCT_ENCRYPTION_KEYS"].split(","))
     database, vault = Database(SecretStr(deployment.env["KONSTRUCT_DATABASE_URL"])), Vault(keys)
     times: Counter[str] = Counter()
@@ -90,3 +91,4 @@ async def _read_messages(deployment: Deployment, administrator: asyncpg.Connecti
     finally:
         await database.close()
     record.times_kept = times
+    return record

@@ -106,7 +106,8 @@ class SlackDouble(EventSource, Faulty):
         retry_after: int | None = None,
         accepted: bool = False,
     ) -> None:
-        """``error`` is Slack's code; a ``status`` alone answers with a page that is not JSON."""
+        """``error`` is Slack's code; a ``status`` alone answers with a page that is not JSON. With a channel behind it,
+        as in ``chat.postMessage C1``, the method fails there alone."""
         is_limited = error == "ratelimited"
         self._fail(
             method,
@@ -183,7 +184,7 @@ class SlackDouble(EventSource, Faulty):
         call, problem = await _read(request)
         self.calls.append(call)
         await self._notify()
-        fault = self._next_fault(call.method)
+        fault = self._next_fault(call.method) or self._next_fault(f"{call.method} {call.args.get('channel')}")
         if fault and not fault.accepted and (answer := await fault.play(request)):
             return answer
         call.answer = problem.body if problem else self._answer(call, request)

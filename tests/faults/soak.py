@@ -1,0 +1,242 @@
+"""F31: everything at once, as a seed decides it: ``python -m tests.faults.soak --messages 20000 --faults 500``.
+
+People write in several businesses, agents take over and hand back, and whatever a message needs is killed, held, emptied
+or made to fail. In the end nothing may be amiss.
+"""
+
+import argparse
+import asyncio
+import json
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from benchmarks.folder import say
+from tests.faults import breaking, schedule, secrets
+from tests.faults.agents import Agents, at_work
+from tests.faults.catalogue import Entry
+from tests.faults.checker import Verdict
+from tests.faults.history import MARK, Word
+from tests.faults.lab import MODEL, SECOND_MODEL, Lab, open_lab
+from tests.faults.people import answer
+from tests.faults.schedule import Schedule, Taking
+from tests.faults.services import KONSTRUCT
+from tests.support.model_doubles import Behaviour
+from tests.support.slack_double.server import SPOKEN
+
+OFFICES: Final = 4
+PEOPLE: Final = 120
+A_SECOND: Final = 8.0
+WORDS_A_FAULT: Final = 40
+MOST_WAITING: Final = 200
+"""Words without an answer. People wait with more until there are fewer, or the machine could not catch up."""
+WAITS_AT_MOST: Final = 120.0
+"""Seconds; what is older waits for people, who may take as long as they like."""
+PROGRESS_EVERY: Final = 5.0
+SLOW_TOKEN: Final = 0.4
+AT_REST_WITHIN: Final = 900.0
+
+
+@dataclass
+class Run:
+    verdict: Verdict
+    kinds: dict[str, int] = field(default_factory=dict)
+    """How often there was each fault."""
+    takeovers: int = 0
+    seconds: float = 0.0
+
+    @property
+    def amiss(self) -> dict[str, list[str]]:
+        return self.verdict.amiss
+
+    def counts(self) -> dict[str, object]:
+        return self.verdict.counts() | {
+            "kinds": self.kinds,
+            "takeovers": self.takeovers,
+            "seconds": round(self.seconds, 1),
+        }
+
+
+@dataclass
+class Soak:
+    lab: Lab
+    agents: Agents
+    plan: Schedule
+    tells: bool
+    """Whether progress is told."""
+    said: int = 0
+    takings: int = 0
+    _answered: set[str] = field(default_factory=set)
+    _past: int = 0
+    """So many of the first words wait for nothing any more."""
+    _held: dict[str, asyncio.Lock] = field(default_factory=dict)
+    _moved: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def run(self) -> None:
+        breaker = breaking.Breaker(self.lab)
+        async with asyncio.TaskGroup() as group, self._watched():
+            for fault in self.plan.faults:
+                group.create_task(self._at(fault.after, breaker, fault))
+            for taking in self.plan.takings:
+                group.create_task(self._take(taking))
+            await self._talk(group)
+        await self.lab.all_ready()
+
+    async def _at(self, after: int, breaker: breaking.Breaker, fault: schedule.Fault) -> None:
+        await self._until_said(after)
+        await breaker.break_(fault)
+
+    async def _until_said(self, words: int) -> None:
+        async with self._moved:
+            await self._moved.wait_for(lambda: self.said >= min(words, self.plan.words))
+
+    async def _talk(self, group: asyncio.TaskGroup) -> None:
+        pace = random.Random(f"{self.lab.history.seed}:pace")
+        people = self.lab.crowd.people
+        for number, saying in enumerate(self.plan.sayings):
+            while self._waiting() > MOST_WAITING:
+                await asyncio.sleep(0.2)
+            if number in self.plan.slow:
+                self.lab.models.next("anthropic", Behaviour(answer=answer, token_delay=SLOW_TOKEN))
+            person = people[saying.person]
+            if saying.words > 1:
+                group.create_task(person.say_at_once(saying.words, random.Random(pace.random())))
+            else:
+                group.create_task(person.say(repeats=saying.repeats))
+            async with self._moved:
+                self.said += saying.words
+                self._moved.notify_all()
+            await asyncio.sleep(pace.expovariate(A_SECOND / saying.words))
+
+    async def _take(self, taking: Taking) -> None:
+        await self._until_said(taking.after)
+        person = self.lab.crowd.people[taking.person]
+        async with self._held.setdefault(person.channel, asyncio.Lock()):
+            if not person.root:
+                await person.say()
+            held = await self.agents.take_over(person)
+            self.takings += 1
+            for _ in range(taking.replies):
+                await self.agents.reply(held)
+            await self._until_said(taking.until)
+            await self.agents.hand_back(held, at_once=taking.at_once)
+
+    @asynccontextmanager
+    async def _watched(self) -> AsyncIterator[None]:
+        watching = asyncio.create_task(self._watch())
+        try:
+            yield
+        finally:
+            watching.cancel()
+
+    async def _watch(self) -> None:
+        began = time.monotonic()
+        while True:
+            await asyncio.sleep(PROGRESS_EVERY)
+            self._look()
+            if self.tells:
+                history = self.lab.history
+                taken = sum(word.taken_at is not None for word in history.words)
+                say(
+                    f"{time.monotonic() - began:6.0f} s: said {len(history.words)}, taken {taken},"
+                    f" answered {len(self._answered)}, waiting {self._waiting()}, faults {len(history.faults)},"
+                    f" takeovers {self.takings}"
+                )
+
+    def _look(self) -> None:
+        """At what was answered since. The doubles would keep each call for ever, with all that was said before it."""
+        lab, now = self.lab, time.monotonic()
+        open_calls = []
+        for call in lab.slack.calls:
+            if call.answer is None and now - call.at < WAITS_AT_MOST:
+                open_calls.append(call)
+            elif call.method in SPOKEN and call.answer is not None and call.answer["ok"]:
+                self._answered.update(MARK.findall(json.dumps(call.args)))
+        lab.slack.calls[:] = open_calls
+        lab.models.calls[:] = [call for call in lab.models.calls if not call.over.is_set()]
+
+    def _waiting(self) -> int:
+        """Words of the last minutes without an answer that is known of; answers are looked for every few seconds."""
+        words, now = self.lab.history.words, time.monotonic()
+        while self._past < len(words) and self._is_past(words[self._past], now):
+            self._past += 1
+        return sum(not self._is_past(word, now) for word in words[self._past :])
+
+    def _is_past(self, word: Word, now: float) -> bool:
+        return word.mark in self._answered or now - word.said_at > WAITS_AT_MOST
+
+
+async def soaked(
+    words: int,
+    seed: int,
+    *,
+    faults: int | None = None,
+    offices: int = OFFICES,
+    people: int = PEOPLE,
+    tells: bool = True,
+) -> Run:
+    """Without a program that is wrong on purpose: each fault's own entry has one, and the checker has tests of its own."""
+    count = faults if faults is not None else words // WORDS_A_FAULT
+    plan = schedule.drawn(seed, words=words, faults=count, people=people)
+    began = time.monotonic()
+    async with (
+        open_lab(
+            seed,
+            offices=offices,
+            people=people,
+            gateways=[KONSTRUCT] * 2,
+            workers=[KONSTRUCT] * 2,
+            background=True,
+            models=(MODEL, SECOND_MODEL),
+        ) as lab,
+        at_work(lab) as agents,
+    ):
+        soak = Soak(lab, agents, plan, tells)
+        try:
+            await soak.run()
+            verdict = await lab.judged(within=AT_REST_WITHIN)
+        except BaseException:
+            lab.keep_history()
+            raise
+        canaries = {f"the bot token of {office.slug}": office.workspace.bot_token for office in lab.offices}
+        canaries |= {f"API key {number}": key for number, key in enumerate(agents.keys)}
+        verdict.secrets_found += await secrets.scan(lab.deployment, canaries, [word.mark for word in lab.history.words])
+        kinds = Counter(fault.what for fault in lab.history.faults)
+        return Run(verdict, dict(kinds), soak.takings, time.monotonic() - began)
+
+
+ENTRIES: Final = (
+    Entry(
+        "F31",
+        f"Everything at once as a seed decides it, so many messages and a fault for every {WORDS_A_FAULT} of them",
+        "Nothing lost, doubled, out of order or in the wrong hands; every trail verifies, and nothing secret lies open.",
+        full=20_000,
+        short=0,
+        run=soaked,
+    ),
+)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.soak", description=__doc__)
+    parser.add_argument("--messages", type=int, default=20_000)
+    parser.add_argument("--faults", type=int, help=f"one for every {WORDS_A_FAULT} messages by default")
+    parser.add_argument("--people", type=int, default=PEOPLE, help="conversations")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 31), help="drawn by default")
+    options = parser.parse_args()
+    say(f"Seed {options.seed}.")
+    run = asyncio.run(soaked(options.messages, options.seed, faults=options.faults, people=options.people))
+    say(json.dumps(run.counts(), indent=2))
+    for kind, found in run.amiss.items():
+        say(f"{kind}: {', '.join(found[:20])}")
+    say(f"Seed {options.seed}: {'something' if run.amiss else 'nothing'} is amiss.")
+    return 1 if run.amiss else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
