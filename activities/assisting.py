@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Final, Literal
 from uuid import uuid4
 
@@ -58,6 +58,9 @@ class Assisting:
             except OverBudget:
                 answer = None
             written = asking.excerpt(packet) if answer is None else asking.read_packet(answer)
+            if packet.draft:
+                # What was thought for the contact is worth more to the agent than a second guess at it.
+                written = replace(written, suggestion=packet.draft[: asking.LONGEST_WRITTEN])
             async with self._database.tenant_session(state.tenant_id) as session:
                 _, handoff = await owning.locked(session, state.handoff_id)
                 cipher = (await self._vault.ciphers(session, [handoff.contact_id])).get(handoff.contact_id)

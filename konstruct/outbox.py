@@ -20,6 +20,7 @@ from konstruct import audit, connections, consent, outgoing, reply_window, strea
 from konstruct.channels import CHANNELS, SLACK
 from konstruct.conversations import Whereabouts, changed, lock, whereabouts
 from konstruct.errors import ChannelRefused, ConnectionDead, NotFound
+from konstruct.handoffs.leaving import as_draft
 from konstruct.identity import ConnectionId
 from konstruct.messages import OPT_OUT
 from konstruct.outgoing import Send
@@ -255,6 +256,8 @@ async def settle_unsent(session: AsyncSession, conversation_id: UUID, message_id
     message = await _get(session, conversation, message_id)
     if message.state == "sending" and _is_fenced(conversation, message):
         message.state, message.settled_at = "discarded", utc_now()
+        if conversation.handoff_id is not None and message.purpose == "reply":
+            message.detail = message.detail | as_draft(conversation.handoff_id)
     elif message.state == "sending":
         message.state = "pending"
 

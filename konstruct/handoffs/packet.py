@@ -16,7 +16,7 @@ from konstruct.desk import people
 from konstruct.errors import NotFound
 from konstruct.files import showing
 from konstruct.files.showing import Attached
-from konstruct.handoffs import cards, entries, owning
+from konstruct.handoffs import cards, entries, leaving, owning
 from konstruct.memory import due
 from konstruct.messages import SentFile, files_of
 from konstruct.tables import Approval, Contact, Handoff, Message, ToolCall, Usage
@@ -110,6 +110,8 @@ class Packet:
     """What is remembered of the contact, the newest first."""
     approvals: list[OpenApproval]
     entries: list[Entry]
+    draft: str = ""
+    """What the employee was about to say when people got it."""
 
 
 async def read(session: AsyncSession, vault: Vault, handoff_id: UUID) -> Packet:
@@ -148,6 +150,7 @@ async def read(session: AsyncSession, vault: Vault, handoff_id: UUID) -> Packet:
             )
             for entry in await entries.of_handoff(session, handoff_id)
         ],
+        draft=await _draft(session, handoff, ciphers),
     )
 
 
@@ -195,6 +198,16 @@ async def _transcript(session: AsyncSession, handoff: Handoff, ciphers: Mapping[
         if (text := _text(message, ciphers))
     ]
     return said[::-1]
+
+
+async def _draft(session: AsyncSession, handoff: Handoff, ciphers: Mapping[UUID, ContactCipher]) -> str:
+    found = await session.scalars(
+        select(Message)
+        .where(col(Message.conversation_id) == handoff.conversation_id, col(Message.state) == "discarded")
+        .where(col(Message.detail)[leaving.DRAFT_OF].astext == str(handoff.id))
+        .order_by(col(Message.seq))
+    )
+    return "\n\n".join(text for message in found if (text := _text(message, ciphers)))
 
 
 async def _attachments(

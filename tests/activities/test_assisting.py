@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from temporalio.testing import ActivityEnvironment
 
 from activities.assisting import UNPAID, Assisting
-from konstruct import contacts
+from konstruct import contacts, outbox
 from konstruct.contracts.handoffs import AssistRequest, HandoffState
 from konstruct.db import Database
 from konstruct.errors import NotFound
@@ -133,6 +133,31 @@ class TestPackets:
     ) -> None:
         model.script(answer)
         assert await pack(assisting, office, handoff_id) == written
+
+    async def test_what_the_employee_was_about_to_say_is_kept_as_the_suggestion(
+        self, office: Office, assisting: Assisting, model: ScriptedModel
+    ) -> None:
+        await seat(office)
+        asked = await office.say("And horns?")
+        parts = await office.answer(asked, "We have horns.", "They are loud.")
+        handoff_id = await owned(office, asked)
+        assert [(await office.message(part)).state for part in parts] == ["discarded", "discarded"]
+        model.script(json.dumps(ANSWER))
+        packed = await pack(assisting, office, handoff_id)
+        assert packed == Written(ANSWER["summary"], ANSWER["tried"], "We have horns.\n\nThey are loud.")
+
+    async def test_what_was_being_sent_and_did_not_arrive_is_kept_so_too(
+        self, office: Office, assisting: Assisting, model: ScriptedModel
+    ) -> None:
+        await seat(office)
+        asked = await office.say("And horns?")
+        [reply] = await office.answer(asked, "We have horns.")
+        await office.begin_send(asked, reply)
+        handoff_id = await owned(office, asked)
+        async with office.session() as session:
+            await outbox.settle_unsent(session, asked.conversation_id, reply)
+        model.script(json.dumps(ANSWER))
+        assert (await pack(assisting, office, handoff_id)).suggestion == "We have horns."
 
     async def test_where_no_model_answers_it_is_an_excerpt(
         self, office: Office, handoff_id: UUID, assisting: Assisting, model: ScriptedModel

@@ -1,7 +1,7 @@
 """F31: everything at once, as a seed decides it: ``python -m tests.faults.soak --messages 20000 --faults 500``.
 
-People write in several businesses, agents take over and hand back, and whatever a message needs is killed, held, emptied
-or made to fail. In the end nothing may be amiss.
+People write in several businesses, agents take over and hand back, and whatever a message needs is killed, held,
+emptied or made to fail. In the end nothing may be amiss.
 """
 
 import argparse
@@ -11,12 +11,14 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from benchmarks.folder import say
+from tests.acceptance.processes import until
 from tests.faults import breaking, schedule, secrets
 from tests.faults.agents import Agents, at_work
 from tests.faults.catalogue import Entry
@@ -39,6 +41,7 @@ WAITS_AT_MOST: Final = 120.0
 """Seconds; what is older waits for people, who may take as long as they like."""
 PROGRESS_EVERY: Final = 5.0
 SLOW_TOKEN: Final = 0.4
+CATCHES_UP_WITHIN: Final = 900.0
 AT_REST_WITHIN: Final = 900.0
 
 
@@ -79,28 +82,23 @@ class Soak:
 
     async def run(self) -> None:
         breaker = breaking.Breaker(self.lab)
+        due: list[tuple[int, Callable[[], Coroutine[None, None, None]]]] = [
+            *((fault.after, partial(breaker.break_, fault)) for fault in self.plan.faults),
+            *((taking.after, partial(self._take, taking)) for taking in self.plan.takings),
+        ]
+        due.sort(key=lambda each: each[0], reverse=True)
         async with asyncio.TaskGroup() as group, self._watched():
-            for fault in self.plan.faults:
-                group.create_task(self._at(fault.after, breaker, fault))
-            for taking in self.plan.takings:
-                group.create_task(self._take(taking))
-            await self._talk(group)
+            async for _ in self._talk(group):
+                while due and due[-1][0] <= self.said:
+                    group.create_task(due.pop()[1]())
         await self.lab.all_ready()
 
-    async def _at(self, after: int, breaker: breaking.Breaker, fault: schedule.Fault) -> None:
-        await self._until_said(after)
-        await breaker.break_(fault)
-
-    async def _until_said(self, words: int) -> None:
-        async with self._moved:
-            await self._moved.wait_for(lambda: self.said >= min(words, self.plan.words))
-
-    async def _talk(self, group: asyncio.TaskGroup) -> None:
+    async def _talk(self, group: asyncio.TaskGroup) -> AsyncIterator[None]:
+        """Comes by after each saying."""
         pace = random.Random(f"{self.lab.history.seed}:pace")
         people = self.lab.crowd.people
         for number, saying in enumerate(self.plan.sayings):
-            while self._waiting() > MOST_WAITING:
-                await asyncio.sleep(0.2)
+            await until(lambda: self._waiting() <= MOST_WAITING, timeout=CATCHES_UP_WITHIN)
             if number in self.plan.slow:
                 self.lab.models.next("anthropic", Behaviour(answer=answer, token_delay=SLOW_TOKEN))
             person = people[saying.person]
@@ -111,10 +109,10 @@ class Soak:
             async with self._moved:
                 self.said += saying.words
                 self._moved.notify_all()
+            yield
             await asyncio.sleep(pace.expovariate(A_SECOND / saying.words))
 
     async def _take(self, taking: Taking) -> None:
-        await self._until_said(taking.after)
         person = self.lab.crowd.people[taking.person]
         async with self._held.setdefault(person.channel, asyncio.Lock()):
             if not person.root:
@@ -123,7 +121,8 @@ class Soak:
             self.takings += 1
             for _ in range(taking.replies):
                 await self.agents.reply(held)
-            await self._until_said(taking.until)
+            async with self._moved:
+                await self._moved.wait_for(lambda: self.said >= min(taking.until, self.plan.words))
             await self.agents.hand_back(held, at_once=taking.at_once)
 
     @asynccontextmanager
@@ -180,7 +179,7 @@ async def soaked(
     people: int = PEOPLE,
     tells: bool = True,
 ) -> Run:
-    """Without a program that is wrong on purpose: each fault's own entry has one, and the checker has tests of its own."""
+    """Without a program that is wrong on purpose: each fault's own entry has one, and the checker has its own tests."""
     count = faults if faults is not None else words // WORDS_A_FAULT
     plan = schedule.drawn(seed, words=words, faults=count, people=people)
     began = time.monotonic()
@@ -214,7 +213,7 @@ ENTRIES: Final = (
     Entry(
         "F31",
         f"Everything at once as a seed decides it, so many messages and a fault for every {WORDS_A_FAULT} of them",
-        "Nothing lost, doubled, out of order or in the wrong hands; every trail verifies, and nothing secret lies open.",
+        "Nothing lost, doubled, out of order or in wrong hands; every trail verifies, and nothing secret lies open.",
         full=20_000,
         short=0,
         run=soaked,
