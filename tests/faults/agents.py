@@ -32,6 +32,10 @@ _CONVERSATION: Final = """
 """
 
 
+class Refused(Exception):
+    """What an agent wanted was not done, and asking again would not help."""
+
+
 @dataclass
 class Held:
     """A conversation while an agent has it."""
@@ -106,11 +110,12 @@ class Agents:
                     if answer.status in wanted:
                         return await answer.json()
                     last = f"{answer.status} {await answer.text()}"
-                    assert answer.status >= 500 or answer.status == 429, f"{path}: {last}"
+                    if answer.status < 500 and answer.status != 429:
+                        raise Refused(f"{path}: {last}")
             except (aiohttp.ClientError, TimeoutError) as error:
                 last = repr(error)
             await asyncio.sleep(PAUSE)
-        raise AssertionError(f"{path} was not done within {PATIENCE:.0f} s: {last}")
+        raise Refused(f"{path} was not done within {PATIENCE:.0f} s: {last}")
 
     async def _conversation(self, person: Person) -> str:
         """As soon as there is one."""
@@ -126,7 +131,7 @@ class Agents:
             if found is not None:
                 return str(found)
             await asyncio.sleep(0.05)
-        raise AssertionError(f"nothing was kept of {person.channel}")
+        raise Refused(f"nothing was kept of {person.channel}")
 
 
 @asynccontextmanager

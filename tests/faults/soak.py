@@ -19,8 +19,8 @@ from typing import Final
 
 from benchmarks.folder import say
 from tests.acceptance.processes import until
-from tests.faults import breaking, schedule
-from tests.faults.agents import Agents, at_work
+from tests.faults import agents, breaking, schedule
+from tests.faults.agents import Agents
 from tests.faults.catalogue import Entry
 from tests.faults.checker import Verdict
 from tests.faults.history import MARK, Word
@@ -51,16 +51,19 @@ class Run:
     kinds: dict[str, int] = field(default_factory=dict)
     """How often there was each fault."""
     takeovers: int = 0
+    refusals: list[str] = field(default_factory=list)
+    """Of what agents did, which nobody was to refuse."""
     seconds: float = 0.0
 
     @property
     def amiss(self) -> dict[str, list[str]]:
-        return self.verdict.amiss
+        return self.verdict.amiss | ({"refusals": self.refusals} if self.refusals else {})
 
     def counts(self) -> dict[str, object]:
         return self.verdict.counts() | {
             "kinds": self.kinds,
             "takeovers": self.takeovers,
+            "refusals": len(self.refusals),
             "seconds": round(self.seconds, 1),
         }
 
@@ -68,12 +71,13 @@ class Run:
 @dataclass
 class Soak:
     lab: Lab
-    agents: Agents
+    desk: Agents
     plan: Schedule
     tells: bool
     """Whether progress is told."""
     said: int = 0
     takings: int = 0
+    refusals: list[str] = field(default_factory=list)
     _answered: set[str] = field(default_factory=set)
     _past: int = 0
     """So many of the first words wait for nothing any more."""
@@ -117,13 +121,16 @@ class Soak:
         async with self._held.setdefault(person.channel, asyncio.Lock()):
             if not person.root:
                 await person.say()
-            held = await self.agents.take_over(person)
-            self.takings += 1
-            for _ in range(taking.replies):
-                await self.agents.reply(held)
-            async with self._moved:
-                await self._moved.wait_for(lambda: self.said >= min(taking.until, self.plan.words))
-            await self.agents.hand_back(held, at_once=taking.at_once)
+            try:
+                held = await self.desk.take_over(person)
+                self.takings += 1
+                for _ in range(taking.replies):
+                    await self.desk.reply(held)
+                async with self._moved:
+                    await self._moved.wait_for(lambda: self.said >= min(taking.until, self.plan.words))
+                await self.desk.hand_back(held, at_once=taking.at_once)
+            except agents.Refused as refusal:
+                self.refusals.append(f"{person.channel}: {refusal}")
 
     @asynccontextmanager
     async def _watched(self) -> AsyncIterator[None]:
@@ -193,9 +200,9 @@ async def soaked(
             background=True,
             models=(MODEL, SECOND_MODEL),
         ) as lab,
-        at_work(lab) as agents,
+        agents.at_work(lab) as desk,
     ):
-        soak = Soak(lab, agents, plan, tells)
+        soak = Soak(lab, desk, plan, tells)
         try:
             await soak.run()
             verdict = await lab.judged(within=AT_REST_WITHIN)
@@ -203,7 +210,7 @@ async def soaked(
             lab.keep_history()
             raise
         kinds = Counter(fault.what for fault in lab.history.faults)
-        return Run(verdict, dict(kinds), soak.takings, time.monotonic() - began)
+        return Run(verdict, dict(kinds), soak.takings, soak.refusals, time.monotonic() - began)
 
 
 ENTRIES: Final = (
