@@ -1,8 +1,9 @@
-"""What each entry of the catalogue is tried on: a deployment between a pretended Slack and pretended models, with
-businesses and people."""
+"""What each entry of the catalogue is tried on: a deployment between a pretended Slack, a pretended Meta and pretended
+models, with businesses and people."""
 
 import asyncio
 import json
+import math
 import random
 import secrets
 import shutil
@@ -17,11 +18,13 @@ from typing import Final
 import asyncpg
 
 from tests.faults import checker, records
+from tests.faults.callers import Caller, new_contact
 from tests.faults.checker import Verdict
 from tests.faults.history import Happened, History
 from tests.faults.people import Crowd, Office, answer
 from tests.faults.services import KONSTRUCT, Deployment, deployed
 from tests.support.commands import konstruct
+from tests.support.graph_double import GraphDouble
 from tests.support.model_doubles import Behaviour, ModelDoubles
 from tests.support.slack_double import SlackDouble
 
@@ -29,12 +32,18 @@ MODEL: Final = "anthropic/claude-sonnet-4-6"
 SECOND_MODEL: Final = "openai/gpt-5.4"
 """That is asked when the first does not answer, by whoever has both."""
 NO_LIMIT: Final = "100000/second"
+NOBODY_COUNTS: Final = 10**9
+"""Meta's limits, which are another matter."""
+TEMPLATE: Final = "we_have_an_answer"
+STILL: Final = 5.0
+"""Seconds in which nothing is under way, after which nothing more will come of anything."""
 
 
 @dataclass
 class Lab:
     deployment: Deployment
     slack: SlackDouble
+    graph: GraphDouble
     models: ModelDoubles
     history: History
     chance: random.Random
@@ -46,8 +55,9 @@ class Lab:
         """Puts a fault down."""
         self.history.faults.append(Happened(time.monotonic(), what))
 
-    async def new_office(self, *, models: Sequence[str] = (MODEL,), **sections: object) -> Office:
-        """``sections``: of the tenant's file, where they are to be others."""
+    async def new_office(self, *, models: Sequence[str] = (MODEL,), app_secret: str = "", **sections: object) -> Office:
+        """``app_secret``: of a Meta app of its own, for its number. ``sections``: of the tenant's file, where they are
+        to be others."""
         unique = secrets.token_hex(5).upper()
         workspace = self.slack.world.add_workspace(
             team_id=f"T{unique}",
@@ -55,24 +65,45 @@ class Lab:
             bot_id=f"B{unique}",
             bot_token=f"xoxb-{unique}-{secrets.token_hex(8)}",
         )
+        number = self.graph.add_number()
+        self.graph.approve_template(number, TEMPLATE)
         slug = f"office-{unique.lower()}"
+        whatsapp = {
+            "kind": "whatsapp",
+            "phone_number_id": number.phone_number_id,
+            "waba_id": number.waba_id,
+            "access_token": "${WHATSAPP_TOKEN}",
+            "functions": ["questions about orders, repairs and returns"],
+            "employee": "front",
+            "reengage_template": {"name": TEMPLATE, "language": "en"},
+        }
         document = {
             "tenant": slug,
             "name": slug.title(),
             "models": list(models),
             "limits": dict.fromkeys(("contact", "connection", "tenant"), NO_LIMIT),
             "employees": {"front": {"name": "Ada", "role": "Front desk", "system_prompt": "Be helpful."}},
-            "connections": {"slack": {"kind": "slack", "bot_token": "${BOT_TOKEN}", "employee": "front"}},
+            "connections": {
+                "slack": {"kind": "slack", "bot_token": "${BOT_TOKEN}", "employee": "front"},
+                "whatsapp": whatsapp | ({"app_secret": "${APP_SECRET}"} if app_secret else {}),
+            },
             **sections,
         }
+        tokens = {"BOT_TOKEN": workspace.bot_token, "WHATSAPP_TOKEN": number.token, "APP_SECRET": app_secret}
         file = self.deployment.folder / f"{slug}.yaml"
         file.write_text(json.dumps(document))
-        done = await konstruct("apply", str(file), env=self.deployment.env | {"BOT_TOKEN": workspace.bot_token})
+        done = await konstruct("apply", str(file), env=self.deployment.env | tokens)
         assert done.status == 0, done
         tenant_id = await self.administrator.fetchval("select id::text from tenants where slug = $1", slug)
-        office = Office(slug, tenant_id, workspace)
+        office = Office(slug, tenant_id, workspace, number)
         self.offices.append(office)
         return office
+
+    def caller(self, office: Office) -> Caller:
+        """Somebody new who writes over WhatsApp."""
+        caller = Caller(self.crowd, office, self.graph, new_contact(self.graph))
+        self.crowd.callers.append(caller)
+        return caller
 
     async def all_ready(self) -> None:
         """Whatever was killed or stopped is there again."""
@@ -80,20 +111,25 @@ class Lab:
             await service.ready()
 
     async def come_to_rest(self, within: float = 180.0) -> None:
-        """Until nothing is under way and all that was taken is answered, or the time is over: then it is lost."""
-        deadline, pause = time.monotonic() + within, 0.2
-        while not await self._is_at_rest() and time.monotonic() < deadline:
+        """Until nothing is under way and all that was taken is answered. What is not answered when the time is over, or
+        when nothing was under way for a while, is lost."""
+        deadline, pause, still_since = time.monotonic() + within, 0.2, math.inf
+        while (now := time.monotonic()) < deadline:
+            async with self.administrator.acquire() as connection:
+                is_quiet = await records.is_quiet(connection)
+            still_since = min(still_since, now) if is_quiet else math.inf
+            if is_quiet and (now - still_since > STILL or await self._is_settled()):
+                break
             await asyncio.sleep(pause)
             # What has to be read for it is the more, the longer it takes.
             pause = min(pause * 1.5, 5.0)
         self.crowd.look()
 
-    async def _is_at_rest(self) -> bool:
+    async def _is_settled(self) -> bool:
+        """All that was taken is answered, or its contact was told something instead."""
+        if not (missing := self.crowd.missing()):
+            return True
         async with self.administrator.acquire() as connection:
-            if not await records.is_quiet(connection):
-                return False
-            if not (missing := self.crowd.missing()):
-                return True
             record = await records.messages(self.deployment, connection)
         return all(record.ended.get(mark) in checker.TOLD for mark in missing)
 
@@ -127,28 +163,34 @@ async def open_lab(
     *,
     offices: int = 2,
     people: int = 20,
+    callers: int = 0,
     gateways: Sequence[Sequence[str]] = (KONSTRUCT,),
     workers: Sequence[Sequence[str]] = (KONSTRUCT,),
     background: bool = False,
     models: Sequence[str] = (MODEL,),
     **settings: object,
 ) -> AsyncIterator[Lab]:
-    """``gateways``, ``workers``: the module that each of them runs; ``models``: of the offices; ``settings``: of all
-    programs."""
+    """``people`` write over Slack, ``callers`` over WhatsApp. ``gateways``, ``workers``: the module that each of them
+    runs; ``models``: of the offices; ``settings``: of all programs."""
     history, chance = History(seed), random.Random(seed)  # Faults, not secrets.
     slack, key, second_key = SlackDouble(), f"sk-ant-{secrets.token_hex(12)}", f"sk-{secrets.token_hex(12)}"
+    graph = GraphDouble(burst=NOBODY_COUNTS, messages_a_second=NOBODY_COUNTS)
     doubles = ModelDoubles(keys={"anthropic": {key}, "openai": {second_key}})
     doubles.always("anthropic", Behaviour(answer=answer))
     doubles.always("openai", Behaviour(answer=answer))
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(made_folder())
         await stack.enter_async_context(slack.running())
+        await stack.enter_async_context(graph.running())
         await stack.enter_async_context(doubles.running())
         deployment = await stack.enter_async_context(
             deployed(
                 folder,
                 slack_api_url=slack.api_url,
                 slack_signing_secret=slack.signing_secret,
+                graph_api_url=graph.api_url,
+                whatsapp_app_secret=graph.app_secret,
+                whatsapp_verify_token=secrets.token_hex(8),
                 anthropic_api_key=key,
                 anthropic_base_url=doubles.base_url("anthropic"),
                 openai_api_key=second_key,
@@ -160,7 +202,7 @@ async def open_lab(
         )
         administrator = await stack.enter_async_context(asyncpg.create_pool(deployment.owner_url, min_size=0))
         crowd = Crowd(slack, history, lambda: deployment.gateway_urls)
-        lab = Lab(deployment, slack, doubles, history, chance, crowd, administrator)
+        lab = Lab(deployment, slack, graph, doubles, history, chance, crowd, administrator)
         async with asyncio.TaskGroup() as starting:
             for command in gateways:
                 starting.create_task(deployment.add_gateway(command))
@@ -172,4 +214,6 @@ async def open_lab(
             await lab.new_office(models=models)
         for number in range(people):
             crowd.person(lab.offices[number % offices])
+        for number in range(callers):
+            lab.caller(lab.offices[number % offices])
         yield lab

@@ -1,18 +1,20 @@
 """People who write to employees over a pretended Slack, as patiently as a provider delivers.
 
 What is not acknowledged comes again, and some of what was comes again too. What they said is put down, and in the end
-what they see.
+what they see. Those who write over WhatsApp are in ``callers``.
 """
 
 import asyncio
 import random
 import secrets
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Final, Protocol
 
 from tests.faults.history import MARK, History, Seen, Word, new_mark
+from tests.support.graph_double import Number
 from tests.support.model_doubles import Json, content_text
 from tests.support.slack_double import SlackDouble, Workspace, events
 
@@ -24,52 +26,94 @@ PATIENCE: Final = 240.0
 ANSWER: Final = "Answer to "
 
 
+class Attempt(Protocol):
+    """What came of one try, as either channel's double tells it."""
+
+    @property
+    def status(self) -> int | None: ...
+    @property
+    def elapsed(self) -> float: ...
+
+
+class Posting(Protocol):
+    """Posts the same each time. ``tries``: how many there were before."""
+
+    async def __call__(self, gateway: str, tries: int) -> Attempt: ...
+
+
 @dataclass
 class Office:
-    """A business, its workspace, and the people who write to it."""
+    """A business, its workspace, its number, and the people who write to it."""
 
     slug: str
     tenant_id: str
     workspace: Workspace
+    number: Number
 
 
 @dataclass
-class Person:
-    """One conversation: a thread of direct messages. The next word is said when the last one was taken."""
+class Writer(ABC):
+    """Somebody with one conversation. The next word is said when the last one was taken."""
 
     crowd: "Crowd"
     office: Office
-    user: str
-    channel: str
-    root: str = ""
-    said: int = 0
-    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    said: int = field(default=0, kw_only=True)
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock, kw_only=True)
+
+    @property
+    @abstractmethod
+    def thread(self) -> str:
+        """What the conversation is called in the history."""
+
+    @abstractmethod
+    def posting(self, text: str) -> Posting:
+        """It is written with this, and stands in the channel as theirs."""
+
+    @abstractmethod
+    def heard(self) -> list[Seen]:
+        """All that was said to them so far."""
+
+    def write(self, text: str = "", *, number: int | None = None) -> tuple[Word, Posting]:
+        """Puts a word down that is not posted yet. ``number``: its place, if not behind all others."""
+        place = self.said if number is None else number
+        word = Word(new_mark(), self.office.slug, self.thread, place, time.monotonic())
+        self.said = max(self.said, place + 1)
+        self.crowd.history.words.append(word)
+        return word, self.posting(f"{text or 'A question'} {word.mark}")
 
     async def say(self, text: str = "", *, repeats: int = 0) -> Word:
         """Returns when it was taken, or given up. ``repeats``: posts of the same after it was taken."""
         async with self._turn:
-            word, envelope = self._word(text)
-            self.said += 1
-            await self.crowd.deliver(word, envelope)
+            word, posting = self.write(text)
+            await self.crowd.deliver(word, posting)
             for _ in range(repeats if word.taken_at is not None else 0):
-                await self.crowd.post(word, envelope)
+                await self.crowd.post(word, posting)
             return word
 
     async def say_at_once(self, words: int, chance: random.Random) -> list[Word]:
         """All of them are on their way side by side, and come in in whatever order."""
         async with self._turn:
-            said = [self._word("") for _ in range(words)]
-            self.said += 1
+            number = self.said
+            said = [self.write(number=number) for _ in range(words)]
             chance.shuffle(said)
-            await asyncio.gather(*(self.crowd.deliver(word, envelope) for word, envelope in said))
+            await asyncio.gather(*(self.crowd.deliver(word, posting) for word, posting in said))
             return [word for word, _ in said]
 
-    def _word(self, text: str) -> tuple[Word, Json]:
-        word = Word(new_mark(), self.office.slug, self.channel, self.said, time.monotonic())
-        self.crowd.history.words.append(word)
-        return word, self._written(f"{text or 'A question'} {word.mark}")
 
-    def _written(self, text: str) -> Json:
+@dataclass
+class Person(Writer):
+    """A thread of direct messages in Slack."""
+
+    user: str
+    channel: str
+    root: str = ""
+
+    @property
+    def thread(self) -> str:
+        return self.channel
+
+    def envelope(self, text: str) -> Json:
+        """What Slack tells of it."""
         world, workspace = self.crowd.slack.world, self.office.workspace
         channel = workspace.channels[self.channel]
         stored = events.person_message(self.user, text, world.next_ts(), workspace.team_id)
@@ -78,6 +122,28 @@ class Person:
         self.root = self.root or stored["ts"]
         world.store(channel, stored)
         return self.crowd.slack.envelope(events.message(channel, stored), team=workspace.team_id)
+
+    def posting(self, text: str) -> Posting:
+        envelope = self.envelope(text)
+
+        async def post(gateway: str, tries: int) -> Attempt:
+            retry = (tries, "http_timeout") if tries else None
+            return await self.crowd.slack.send(envelope, url=f"{gateway}/slack/events", retry=retry)
+
+        return post
+
+    def heard(self) -> list[Seen]:
+        messages = self.office.workspace.channels[self.channel].messages.values()
+        return [self._seen(message) for message in messages if message.get("bot_id")]
+
+    def _seen(self, message: Json) -> Seen:
+        text = str(message.get("text") or "") + "".join(
+            str(block.get("text", "")) for block in message.get("blocks", ()) if block.get("type") == "markdown"
+        )
+        carried = ((message.get("metadata") or {}).get("event_payload") or {}).get("id", "")
+        # When it was said, not when the channel showed it: it may have been held on the way.
+        at, *added = self.crowd.slack.spoken_at[message["ts"]]
+        return replace(seen(self, at, text, str(carried)), added_at=tuple(added))
 
 
 class Crowd:
@@ -88,6 +154,12 @@ class Crowd:
         self._gateways = gateways
         self._next = 0
         self.people: list[Person] = []
+        self.callers: list[Writer] = []
+        """Who writes over another channel than Slack."""
+
+    @property
+    def writers(self) -> list[Writer]:
+        return [*self.people, *self.callers]
 
     def person(self, office: Office) -> Person:
         user = f"U{secrets.token_hex(5).upper()}"
@@ -98,26 +170,24 @@ class Crowd:
         self.people.append(person)
         return person
 
-    async def deliver(self, word: Word, envelope: Json) -> None:
+    async def deliver(self, word: Word, posting: Posting) -> None:
         """Until it is taken: 200, or the time is over. What was refused for good counts as not taken."""
         pause = FIRST_PAUSE
-        while not await self.post(word, envelope):
+        while not await self.post(word, posting):
             if time.monotonic() - word.said_at > PATIENCE:
                 return
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
 
-    async def post(self, word: Word, envelope: Json) -> bool:
+    async def post(self, word: Word, posting: Posting) -> bool:
         """One try, at the next gateway; whether it was acknowledged."""
         addresses = self._gateways()
         self._next += 1
-        url = f"{addresses[self._next % len(addresses)]}/slack/events"
-        retry = (word.tries, "http_timeout") if word.tries else None
-        word.tries += 1
-        delivery = await self.slack.send(envelope, url=url, retry=retry)
-        word.statuses.append(delivery.status)
-        word.longest_answer = max(word.longest_answer, delivery.elapsed)
-        is_taken = delivery.status == 200
+        tries, word.tries = word.tries, word.tries + 1
+        attempt = await posting(addresses[self._next % len(addresses)], tries)
+        word.statuses.append(attempt.status)
+        word.longest_answer = max(word.longest_answer, attempt.elapsed)
+        is_taken = attempt.status == 200
         if is_taken and word.taken_at is None:
             word.taken_at = time.monotonic()
         return is_taken
@@ -137,37 +207,25 @@ class Crowd:
             for _ in range(words):
                 if stop is not None and stop.is_set():
                     break
-                person = chance.choice(self.people)
-                saying.create_task(person.say(repeats=chance.randint(1, 3) if chance.random() < repeated else 0))
+                writer = chance.choice(self.writers)
+                saying.create_task(writer.say(repeats=chance.randint(1, 3) if chance.random() < repeated else 0))
                 await asyncio.sleep(chance.expovariate(a_second))
 
     def look(self) -> None:
         """Puts down what stands in all threads now."""
-        self.history.seen = [
-            self._seen(person, message)
-            for person in self.people
-            for message in person.office.workspace.channels[person.channel].messages.values()
-            if message.get("bot_id")
-        ]
+        self.history.seen = [each for writer in self.writers for each in writer.heard()]
 
     def missing(self) -> set[str]:
         """Marks of what was taken and is not answered so far."""
         self.look()
-        answered = {mark for seen in self.history.seen if not seen.is_notice for mark in seen.marks}
+        answered = {mark for each in self.history.seen if not each.is_notice for mark in each.marks}
         return {word.mark for word in self.history.words if word.taken_at is not None} - answered
 
-    def _seen(self, person: Person, message: Json) -> Seen:
-        text = str(message.get("text") or "") + "".join(
-            str(block.get("text", "")) for block in message.get("blocks", ()) if block.get("type") == "markdown"
-        )
-        carried = ((message.get("metadata") or {}).get("event_payload") or {}).get("id", "")
-        # When it was said, not when the channel showed it: it may have been held on the way.
-        at, *added = self.slack.spoken_at[message["ts"]]
-        is_answer = ANSWER in text
-        marks = tuple(dict.fromkeys(MARK.findall(text)))
-        return Seen(
-            at, person.office.slug, person.channel, text[:200], marks, str(carried), not is_answer, tuple(added)
-        )
+
+def seen(writer: Writer, at: float, text: str, carried: str) -> Seen:
+    """One message as it stands in the writer's channel."""
+    marks = tuple(dict.fromkeys(MARK.findall(text)))
+    return Seen(at, writer.office.slug, writer.thread, text[:200], marks, carried, is_notice=ANSWER not in text)
 
 
 def answer(messages: list[Json]) -> str:

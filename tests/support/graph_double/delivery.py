@@ -55,18 +55,28 @@ class WebhookSource:
         self.webhook_url = webhook_url
         self._http: aiohttp.ClientSession | None = None
 
-    async def post(self, body: bytes, *, secret: str | None = None, payload: Json | None = None) -> Delivery:
-        """Raw bytes, signed; another ``secret`` makes a forgery."""
+    async def post(
+        self,
+        body: bytes,
+        *,
+        secret: str | None = None,
+        signed: bytes | None = None,
+        payload: Json | None = None,
+        url: str | None = None,
+    ) -> Delivery:
+        """Raw bytes, signed; another ``secret``, or other bytes that are ``signed``, make a forgery. ``url``: where to,
+        if not to the webhook."""
+        target = url or self.webhook_url
         assert self._http is not None, "the double is not running"
-        assert self.webhook_url is not None, "there is no webhook"
+        assert target is not None, "there is no webhook"
         headers = {
             "Content-Type": "application/json",
             "User-Agent": "facebookexternalua",
-            "X-Hub-Signature-256": sign(secret or self.app_secret, body),
+            "X-Hub-Signature-256": sign(secret or self.app_secret, body if signed is None else signed),
         }
         started = time.monotonic()
         try:
-            async with self._http.post(self.webhook_url, data=body, headers=headers, allow_redirects=False) as answer:
+            async with self._http.post(target, data=body, headers=headers, allow_redirects=False) as answer:
                 text = await answer.text()
                 return Delivery(payload or {}, answer.status, time.monotonic() - started, text)
         except (aiohttp.ClientError, TimeoutError):
