@@ -36,9 +36,12 @@ async def browser() -> AsyncIterator[Browser]:
         await opened.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def portal_url(settings: Settings) -> AsyncIterator[str]:
-    """A portal on a free port, with a page besides its own that shows every component."""
+    """A portal on a free port, with a page besides its own that shows every component.
+
+    It ends with the last of these tests, since it writes mails of whatever tenant has some to be written.
+    """
     guard = build(settings)
     add_gallery(guard.app)
     async with serve(guard) as url:

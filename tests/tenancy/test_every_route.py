@@ -37,9 +37,10 @@ KEYS: Final = {
     "/knowledge/sources/": "select key from knowledge_sources where tenant_id = $1",
     "/saved-replies/": "select key from canned_replies where tenant_id = $1",
     "/settings/desk/": "select jsonb_object_keys(desk->'people') from tenants where id = $1",
-    "/tools/": "select key from tools where tenant_id = $1",
+    "/tools/": "select key from tools where tenant_id = $1 and position($1::text in key) = 0",
 }
-"""By the beginning of a route's path, how what goes by a key there is found."""
+"""By the beginning of a route's path, how what goes by a key there is found; not one with the tenant's id in it, since
+whoever asks is told again what for."""
 THEIR_OWN: Final = {"PUT /knowledge/sources/{key}", "PUT /tools/{key}", "PUT /saved-replies/{key}"}
 """What is made under whatever key, in the tenant of whoever asks; done last."""
 OTHERS: Final[Mapping[str, Any]] = {"number": 1, "room": "C1", "provider": "anthropic"}
