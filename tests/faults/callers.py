@@ -25,6 +25,10 @@ class Caller(Writer):
     def thread(self) -> str:
         return f"{self.office.number.phone_number_id}:{self.contact.key}"
 
+    @property
+    def known_as(self) -> str:
+        return self.contact.key
+
     def change(self, text: str) -> Json:
         """What Meta tells of it."""
         return self.graph.written(self.office.number, self.contact, "text", {"body": text}, ago=self.delay)

@@ -1,8 +1,10 @@
 """Every fault that the product is tried with: what is done, how often, and what has to come of it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
+
+from tests.faults.checker import Verdict
 
 
 class Outcome(Protocol):
@@ -12,6 +14,26 @@ class Outcome(Protocol):
     def amiss(self) -> dict[str, list[str]]: ...
 
     def counts(self) -> dict[str, object]: ...
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What is counted where a verdict does not say all, or nothing."""
+
+    counted: dict[str, object]
+    found: dict[str, list[str]]
+    """What was amiss, by kind."""
+
+    @classmethod
+    def beside(cls, verdict: Verdict, counted: Mapping[str, object], found: Mapping[str, list[str]]) -> "Tally":
+        return cls({**verdict.counts(), **counted}, {**verdict.amiss, **found})
+
+    @property
+    def amiss(self) -> dict[str, list[str]]:
+        return {kind: what for kind, what in self.found.items() if what}
+
+    def counts(self) -> dict[str, object]:
+        return self.counted | {kind: len(what) for kind, what in self.found.items()}
 
 
 Trial = Callable[[int, int], Awaitable[Outcome]]

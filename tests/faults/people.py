@@ -65,6 +65,11 @@ class Writer(ABC):
     def thread(self) -> str:
         """What the conversation is called in the history."""
 
+    @property
+    @abstractmethod
+    def known_as(self) -> str:
+        """What the channel calls them."""
+
     @abstractmethod
     def posting(self, text: str) -> Posting:
         """It is written with this, and stands in the channel as theirs."""
@@ -111,6 +116,10 @@ class Person(Writer):
     @property
     def thread(self) -> str:
         return self.channel
+
+    @property
+    def known_as(self) -> str:
+        return self.user
 
     def envelope(self, text: str) -> Json:
         """What Slack tells of it."""

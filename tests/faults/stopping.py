@@ -103,10 +103,10 @@ def _fall_after(session: Session) -> None:
 _tell = temporal.tell
 
 
-async def _tell_or_not(client: Client, tenant_id: UUID, conversation_id: UUID, word: str, content: object) -> None:
+async def _tell_or_not(client: Client, tenant_id: UUID, conversation_id: UUID, signal: str, content: object) -> None:
     if _falling_at.get() == "after_answer":
         raise Unavailable("Temporal does not answer.")
-    await _tell(client, tenant_id, conversation_id, word, content)
+    await _tell(client, tenant_id, conversation_id, signal, content)
 
 
 if __name__ == "__main__":

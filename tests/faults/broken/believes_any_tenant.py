@@ -9,8 +9,8 @@ from tests.faults.wrapping import go_on
 receive = WhatsAppEvents.receive
 
 
-async def receive_all(events: WhatsAppEvents, body: bytes, only: TenantId | None = None) -> None:
-    await receive(events, body)
+async def receive_all(self: WhatsAppEvents, body: bytes, only: TenantId | None = None) -> None:
+    await receive(self, body)
 
 
 if __name__ == "__main__":
