@@ -4,6 +4,7 @@ Every transaction of a session carries its tenant, or its person, for Postgres's
 set them.
 """
 
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -28,11 +29,23 @@ from konstruct.errors import BadInput, Misconfigured, Unavailable
 APP_ROLE = "konstruct_app"
 # Postgres's classes of errors that say nothing of the statement: connection, resources, shutdown, crash.
 _PASSING = ("08", "53", "57", "58", "40")
+# A server that lets nothing be written: for as long as its disk is full, or another one takes over.
+_READ_ONLY = "25006"
 # Of numbers and moments that are too large for their column; the driver says so of parameters by the first.
 _OUT_OF_RANGE = ("22000", "22003", "22008")
 _TOO_SLOW = "57014"
 # Of texts that hold what no text of Postgres can, which is NUL: as they are, and within JSON.
 _NO_TEXT = ("22021", "22P05")
+
+# A host that vanishes says nothing. Without these, who waits for it waits for a quarter of an hour, or for ever, and
+# what its transaction locked stays locked for two hours. With them both ends know within half a minute.
+_SILENCE: dict[str, int] = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 15_000}
+_SILENCE_FOR_THE_SERVER = {
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "15000",
+}
 
 _LAST_STATEMENTS = "last statements"
 
@@ -47,6 +60,19 @@ class _ScopedSession(Session):
 def _enter(session: Session, transaction: SessionTransaction, connection: Connection) -> None:
     if not transaction.nested:
         connection.execute(_ENTER, {"tenant": session.info["tenant"], "person": session.info["person"]})
+
+
+def _notice_silence(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+    """Has the kernel end a connection whose other end has vanished. The driver has no setting for it."""
+    driver: asyncpg.Connection = record.driver_connection
+    own = driver._transport.get_extra_info("socket")
+    if own.family == socket.AF_UNIX:
+        return
+    own.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _SILENCE.items():
+        # Not every system knows all of them.
+        if (option := getattr(socket, name, None)) is not None:
+            own.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def _refuse_closed(connection: DBAPIConnection, record: ConnectionPoolEntry, proxy: PoolProxiedConnection) -> None:
@@ -68,7 +94,7 @@ class Database:
         """``longest_wait``: for a connection, when all of the pool are in use. ``longest_statement``: where somebody
         waits for it; Postgres ends one that takes longer."""
         parsed = make_url(url.get_secret_value()).set(drivername="postgresql+asyncpg")
-        options = {"application_name": "konstruct", "jit": "off"}
+        options = {"application_name": "konstruct", "jit": "off", **_SILENCE_FOR_THE_SERVER}
         if longest_statement is not None:
             options["statement_timeout"] = str(int(longest_statement.total_seconds() * 1_000))
         if parsed.username != APP_ROLE:
@@ -85,6 +111,7 @@ class Database:
             hide_parameters=True,
             connect_args={"server_settings": options, "timeout": 5},
         )
+        event.listen(self._engine.sync_engine, "connect", _notice_silence)
         event.listen(self._engine.sync_engine, "checkout", _refuse_closed)
 
     @asynccontextmanager
@@ -94,7 +121,7 @@ class Database:
         ``snapshot``: all that it reads is of one moment.
 
         Raises:
-            Unavailable: Postgres cannot be reached or is going down.
+            Unavailable: Postgres cannot be reached, is going down, or lets nothing be written.
             BadInput: a text was to be written, or looked for, that holds NUL; or a number that is too large.
         """
         async with self._session(str(tenant_id)) as session:
@@ -130,7 +157,7 @@ class Database:
             state = str(getattr(error.orig, "sqlstate", "") or "")
             if state == _TOO_SLOW:
                 raise Unavailable("This took the database too long. Ask for less, such as fewer days.") from error
-            if error.connection_invalidated or state[:2] in _PASSING:
+            if error.connection_invalidated or state[:2] in _PASSING or state == _READ_ONLY:
                 raise Unavailable("The database does not answer.") from error
             if state in _NO_TEXT:
                 raise BadInput("It holds a character that cannot be kept, and cannot be seen: type it anew.") from error

@@ -12,6 +12,7 @@ KonstructError
   TooMany                 over a limit; says when to try again                   429, retryable
   Misconfigured           the deployment lacks something that it was asked for   500
   Unavailable             a part we need does not answer                         503, retryable
+    KeyMissing            something is sealed under a key that this deployment lacks
     ModelsUnavailable     every model of the chain was passed over
       OverBudget          no model may be asked before the month's budget allows it
     PaymentsUnavailable   Stripe does not answer; what was known of it holds
@@ -105,6 +106,10 @@ class Misconfigured(KonstructError):
 class Unavailable(KonstructError):
     status = 503
     retryable = True
+
+
+class KeyMissing(Unavailable):
+    """An operator's mistake, which passes: nothing is given up for it, since the right key opens all of it again."""
 
 
 class ModelsUnavailable(Unavailable):

@@ -4,7 +4,8 @@ import logging
 import re
 import sys
 from collections.abc import Mapping
-from typing import TextIO
+from contextlib import suppress
+from typing import TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
@@ -20,8 +21,26 @@ def redact(text: str) -> str:
     return _SECRETS.sub("[redacted]", text)
 
 
+class _Unfailing:
+    """Takes what is written as far as there is room, and says nothing of the rest: nobody's message may fail because a
+    line about it cannot be written."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+
 def configure(settings: Settings, stream: TextIO = sys.stderr) -> None:
     """Everything that logs in this process, libraries included, comes out in one shape."""
+    unfailing = cast(TextIO, _Unfailing(stream))
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -38,10 +57,10 @@ def configure(settings: Settings, stream: TextIO = sys.stderr) -> None:
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(stream),
+        logger_factory=structlog.WriteLoggerFactory(unfailing),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(stream)
+    handler = logging.StreamHandler(unfailing)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

@@ -13,16 +13,21 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
+import structlog
 from cryptography.fernet import Fernet
 from sqlalchemy import Column, ColumnElement, Table, TextClause, bindparam, select, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import SQLModel
 
 from konstruct import audit
 from konstruct.db import Database
+from konstruct.errors import KeyMissing, Unavailable
 from konstruct.tables import TenantKey
 from konstruct.tables.factors import Authenticator
 from konstruct.vault import DataKeys, Vault, decrypted
+
+log = structlog.get_logger(__name__)
 
 Place = tuple[str, str, str]
 SEALED_FOR_TENANTS: Final[Sequence[Place]] = (
@@ -36,6 +41,8 @@ SEALED_FOR_TENANTS: Final[Sequence[Place]] = (
 """Table, the key besides the tenant, and the column: all that is under tenants' data keys."""
 AT_ONCE: Final = 500
 """Rows of one transaction."""
+LOOKED_AT: Final = 50
+"""Businesses whose keys a program tries its own on when it starts."""
 _PAUSE: Final = 0.2
 """Seconds, before what somebody held is tried again."""
 _FIRST: Final = UUID(int=0)
@@ -71,6 +78,35 @@ async def rekey(database: Database, vault: Vault, report: Report, *, at_once: in
     await _reseal_of_nobody(database, vault, done, _MAILS, _FIRST, at_once)
     await _reseal_of_nobody(database, vault, done, _CEREMONIES, _FIRST_DIGEST, at_once)
     return done
+
+
+async def have_keys(database: Database, vault: Vault) -> None:
+    """Looks at the keys of some businesses, so that who starts with wrong keys ends before it takes anything on. Where
+    the database cannot be asked, or has no tables yet, it says nothing: what is under a key that is lacking waits.
+
+    Raises:
+        KeyMissing: no business' key opens with those of this deployment.
+    """
+    known, strange = 0, 0
+    try:
+        async with database.system_session() as session:
+            page = {"after": _FIRST, "at_most": LOOKED_AT}
+            statement = text("select tenant_id from tenants_with_keys(:after, :at_most)")
+            tenant_ids = list(await session.scalars(statement, page))
+        for tenant_id in tenant_ids:
+            async with database.tenant_session(tenant_id) as session:
+                row = await session.get(TenantKey, tenant_id)
+            is_known = row is not None and vault.has_wrapped(row)
+            known, strange = known + is_known, strange + (row is not None and not is_known)
+    except (Unavailable, DBAPIError) as error:
+        log.warning("keys_not_looked_at", error=type(error).__name__)
+        return
+    if strange and not known:
+        raise KeyMissing(
+            "Nothing in this database opens with KONSTRUCT_ENCRYPTION_KEYS: set the keys that it was filled with."
+        )
+    if strange:
+        log.error("keys_missing", businesses=strange, looked_at=known + strange)
 
 
 async def left(database: Database, newest_alone: Vault) -> dict[str, int]:

@@ -1,19 +1,12 @@
-"""Temporal as the product uses it: the client, the encrypting codec, queue names, and words to a conversation."""
+"""Temporal as the product uses it: the client, queue names, and words to a conversation."""
 
 import asyncio
-import hashlib
-import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import structlog
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from pydantic import SecretStr
-from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
@@ -24,11 +17,6 @@ from temporalio.client import (
     WorkflowUpdateFailedError,
 )
 from temporalio.common import Priority, WorkflowIDConflictPolicy
-from temporalio.converter import (
-    DataConverter,
-    DefaultFailureConverterWithEncodedAttributes,
-    PayloadCodec,
-)
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -38,8 +26,9 @@ from konstruct.contracts import conversation as contracts
 from konstruct.contracts import handoffs as handoff_contracts
 from konstruct.contracts import knowledge, upkeep
 from konstruct.contracts.handoffs import AgentAct, OwnerState
-from konstruct.errors import BadInput, Conflict, KonstructError, Misconfigured, NotAllowed, NotFound, Unavailable
+from konstruct.errors import BadInput, Conflict, KonstructError, NotAllowed, NotFound, Unavailable
 from konstruct.inbox import Accepted
+from konstruct.payloads import data_converter
 from konstruct.settings import Settings, needed
 
 CONVERSATIONS = "conversations"
@@ -53,10 +42,12 @@ BILLING = "billing"
 KNOWLEDGE = "knowledge"
 """Task queue of all that fills the knowledge base, for which memory must not wait."""
 
-_ENCODING = b"binary/encrypted"
-_NONCE_BYTES = 12
 # A webhook must be answered within three seconds, whatever Temporal does; the sweep takes over from there.
 SIGNAL_TIMEOUT = timedelta(seconds=1.5)
+# Long for a Temporal that works, and short for a sender, who is answered within a second also while it hangs.
+_NOTICED_WITHIN = timedelta(seconds=0.4)
+# Held here, since the event loop holds no task.
+_telling: set[asyncio.Task[None]] = set()
 # Whoever takes a conversation over waits for sends that are about to begin, and for a worker.
 _ACT_TIMEOUT = timedelta(seconds=20)
 _REFUSALS: dict[str | None, type[KonstructError]] = {
@@ -66,48 +57,6 @@ _REFUSALS: dict[str | None, type[KonstructError]] = {
 _TASK_TIMEOUT = timedelta(seconds=5)
 
 log = structlog.get_logger(__name__)
-
-
-class EncryptingCodec(PayloadCodec):
-    """AES-256-GCM with a key derived from the deployment's newest; older keys still open what they sealed."""
-
-    def __init__(self, keys: tuple[SecretStr, ...]) -> None:
-        if not keys:
-            raise Misconfigured("KONSTRUCT_ENCRYPTION_KEYS is empty: set at least one Fernet key.")
-        self._ciphers = {}
-        for key in reversed(keys):
-            derived = HKDF(SHA256(), 32, salt=None, info=b"konstruct temporal payloads").derive(
-                key.get_secret_value().encode()
-            )
-            self._newest = hashlib.sha256(derived).hexdigest()[:16].encode()
-            self._ciphers[self._newest] = AESGCM(derived)
-
-    async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        return [self._seal(payload) for payload in payloads]
-
-    async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        return [self._open(payload) for payload in payloads]
-
-    def _seal(self, payload: Payload) -> Payload:
-        nonce = os.urandom(_NONCE_BYTES)
-        sealed = nonce + self._ciphers[self._newest].encrypt(nonce, payload.SerializeToString(), self._newest)
-        return Payload(metadata={"encoding": _ENCODING, "key": self._newest}, data=sealed)
-
-    def _open(self, payload: Payload) -> Payload:
-        if payload.metadata.get("encoding") != _ENCODING:
-            return payload
-        key = payload.metadata["key"]
-        if key not in self._ciphers:
-            raise Misconfigured("A Temporal payload was encrypted with a key that is not in KONSTRUCT_ENCRYPTION_KEYS.")
-        content = self._ciphers[key].decrypt(payload.data[:_NONCE_BYTES], payload.data[_NONCE_BYTES:], key)
-        return Payload.FromString(content)
-
-
-def data_converter(keys: tuple[SecretStr, ...]) -> DataConverter:
-    """Also encrypts failures' messages and stack traces, which a codec alone leaves readable."""
-    return DataConverter(
-        payload_codec=EncryptingCodec(keys), failure_converter_class=DefaultFailureConverterWithEncodedAttributes
-    )
 
 
 async def connect(settings: Settings, *, lazy: bool = True) -> Client:
@@ -219,7 +168,19 @@ async def _start(client: Client, kind: str, what: str, asked: upkeep.Asked) -> N
 
 
 async def notify(client: Client, tenant_id: UUID, accepted: Accepted) -> None:
-    """Puts what was just made durable on its way. When Temporal is away the sweep does so later."""
+    """Puts what was just made durable on its way. When Temporal is away the sweep does so later.
+
+    Returns soon, whatever Temporal does: whoever sent it is to be answered.
+    """
+    telling = asyncio.create_task(_notify(client, tenant_id, accepted))
+    _telling.add(telling)
+    telling.add_done_callback(_telling.discard)
+    done, _ = await asyncio.wait([telling], timeout=_NOTICED_WITHIN.total_seconds())
+    for task in done:
+        task.result()
+
+
+async def _notify(client: Client, tenant_id: UUID, accepted: Accepted) -> None:
     await send(client, tenant_id, accepted.conversation_id, accepted.released_ids)
     try:
         if accepted.notice_id is not None:

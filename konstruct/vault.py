@@ -29,7 +29,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from konstruct.errors import Misconfigured
+from konstruct.errors import KeyMissing, Misconfigured
 from konstruct.tables import ContactKey, TenantKey
 from konstruct.tables.base import utc_now
 
@@ -197,16 +197,20 @@ class Vault:
         return self._wrapping.encrypt(data_key).decode()
 
     def unwrapped(self, row: TenantKey) -> DataKeys:
-        """Raises Misconfigured when it was wrapped with a key that this deployment does not have any more."""
+        """Raises KeyMissing when it was wrapped with a key that this deployment does not have, or not any more."""
         keys = [
             wrapped and decrypted(self._wrapping, wrapped) for wrapped in (row.wrapped, row.previous, row.digesting)
         ]
         current, previous, digesting = (key or None for key in keys)
         if current is None:
-            raise Misconfigured(
+            raise KeyMissing(
                 "This tenant's key was wrapped with an encryption key that is not in KONSTRUCT_ENCRYPTION_KEYS."
             )
         return DataKeys(current, previous, digesting)
+
+    def has_wrapped(self, row: TenantKey) -> bool:
+        """Whether it was wrapped with one of this deployment's keys."""
+        return decrypted(self._wrapping, row.wrapped) is not None
 
     def resealed_own(self, sealed: str) -> str | None:
         """Under the deployment's newest key, with all else as it was. None when no key opens it."""

@@ -43,7 +43,7 @@ from activities.thinking import Thinking
 from activities.tool_servers import ToolServers
 from activities.tool_use import ToolUse
 from activities.upkeep import Sealing, Upkeep
-from konstruct import log, models, temporal
+from konstruct import log, models, rekeying, temporal
 from konstruct.adapters import file_store, guarded_http, mail, slack_oauth, stripe
 from konstruct.adapters.console import ConsoleMessenger
 from konstruct.adapters.embedders import ConfiguredEmbedders
@@ -109,8 +109,9 @@ async def opened_parts(settings: Settings) -> AsyncIterator[Parts]:
         embedders = ConfiguredEmbedders(settings)
         # A name that cannot be is found out now, and not by every run that needs it.
         embedders.get(settings.embedding_model)
-        client = await reach_temporal(settings)
         vault, cooldowns = Vault(settings.encryption_keys), RedisCooldowns(redis, Circuit())
+        await rekeying.have_keys(database, vault)
+        client = await reach_temporal(settings)
         web = await stack.enter_async_context(open_client(settings.web_allowed))
         model = LiteLLMChatModel(partial(guarded_http.lent, web))
         yield Parts(database, redis, vault, client, model, cooldowns, embedders)

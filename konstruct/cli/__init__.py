@@ -1,6 +1,7 @@
 """The command line: `konstruct up | gateway | portal | worker | migrate | apply | chat | doctor | audit | contact |
 knowledge | tool | escalation | api-key | user | billing | prices | keys`."""
 
+import asyncio
 import importlib
 import os
 import signal
@@ -16,7 +17,7 @@ import uvicorn
 import uvloop
 from pydantic import SecretStr
 
-from konstruct import contacts, db, doctor, log, manifest, slack_tickets, temporal, tenants
+from konstruct import contacts, db, doctor, log, manifest, rekeying, slack_tickets, temporal, tenants
 from konstruct.adapters.redis import Circuit, RedisLimiter, connect
 from konstruct.adapters.slack import SlackMessenger, open_session
 from konstruct.chat import Chat
@@ -76,6 +77,8 @@ def _serve(module: str, settings: Settings, host: str, port: int, variable: str)
     log.configure(settings)
     try:
         require_free_port(host, port, variable)
+        if settings.database_url is not None and settings.encryption_keys:
+            asyncio.run(_look_at_keys(settings))
         # By name, since the core may not import the edges.
         application = importlib.import_module(module).build(settings)
     except KonstructError as error:
@@ -97,6 +100,11 @@ def _serve(module: str, settings: Settings, host: str, port: int, variable: str)
         server.run()
     if not server.started:
         raise typer.Exit(3)
+
+
+async def _look_at_keys(settings: Settings) -> None:
+    async with open_database(settings) as database:
+        await rekeying.have_keys(database, Vault(settings.encryption_keys))
 
 
 class _Server(uvicorn.Server):

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from temporalio.api.common.v1 import Payload
 from temporalio.client import Client
 
-from konstruct.temporal import data_converter
+from konstruct.payloads import data_converter
 from tests.acceptance.processes import until
 from tests.acceptance.test_memory import behind_the_scenes, is_remembered, last_answered, talkative_office
 from tests.acceptance.town import Office, Talk, Town

@@ -37,6 +37,12 @@ def test_lines_are_added_to_a_file_that_nobody_else_may_read(path: Path) -> None
     assert [stat.S_IMODE(each.stat().st_mode) for each in (path, path.parent)] == [0o600, 0o700]
 
 
+def test_a_disk_that_is_full_is_said_in_a_sentence() -> None:
+    signatures = Signatures((NEW,))
+    with pytest.raises(Misconfigured, match="make room"):
+        anchors.append(Path("/dev/full"), [anchors.line(signatures, seal(1))])
+
+
 def test_a_file_that_is_not_there_says_nothing(path: Path) -> None:
     assert anchors.read([path], Signatures((NEW,))).roots == {}
 

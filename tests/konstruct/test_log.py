@@ -2,6 +2,8 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 import structlog
@@ -101,3 +103,14 @@ def test_lines_below_the_level_are_left_out() -> None:
     structlog.get_logger().info("too much")
     logging.getLogger("library").info("too much")
     assert stream.getvalue() == ""
+
+
+@pytest.mark.parametrize("log_format", ["console", "json"])
+def test_a_line_for_which_there_is_no_room_stops_nobody(log_format: str) -> None:
+    with Path("/dev/full").open("w", buffering=1) as full:
+        log.configure(Settings(log_format=log_format), full)
+        structlog.get_logger().error("Nobody will read this.")
+        logging.getLogger("library").error("Nor this.")
+        # What is left in it would have to be written when it is closed.
+        with suppress(OSError):
+            full.close()

@@ -1,3 +1,4 @@
+import asyncio
 from uuid import uuid4
 
 import pytest
@@ -11,9 +12,10 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from konstruct import temporal
 from konstruct.contracts.conversation import DELIVER_MESSAGE, ConversationState, DeliverMessage, ThinkRequest
-from konstruct.errors import Misconfigured
+from konstruct.errors import KeyMissing, Misconfigured
 from konstruct.identity import ConversationId, MessageId
 from konstruct.inbox import Accepted
+from konstruct.payloads import EncryptingCodec, data_converter
 from konstruct.settings import Settings
 
 OLD, NEW = (SecretStr(Fernet.generate_key().decode()) for _ in range(2))
@@ -22,26 +24,26 @@ PLAIN = Payload(metadata={"encoding": b"json/plain"}, data=b'"canary"')
 
 
 async def test_a_contract_comes_back_as_it_went() -> None:
-    converter = temporal.data_converter((NEW,))
+    converter = data_converter((NEW,))
     [payload] = await converter.encode([REQUEST])
     assert await converter.decode([payload], [ThinkRequest]) == [REQUEST]
 
 
 async def test_nothing_of_a_payload_can_be_read() -> None:
-    [payload] = await temporal.data_converter((NEW,)).encode([REQUEST])
+    [payload] = await data_converter((NEW,)).encode([REQUEST])
     assert set(payload.metadata) == {"encoding", "key"}
     for part in (str(REQUEST.tenant_id), "tenant_id", "message_ids", "json/plain"):
         assert part.encode() not in payload.SerializeToString()
 
 
 async def test_the_same_content_is_never_sealed_alike() -> None:
-    codec = temporal.EncryptingCodec((NEW,))
+    codec = EncryptingCodec((NEW,))
     first, second = await codec.encode([PLAIN, PLAIN])
     assert first.data != second.data
 
 
 async def test_nothing_of_a_failure_can_be_read() -> None:
-    converter = temporal.data_converter((NEW,))
+    converter = data_converter((NEW,))
     failure = Failure()
     try:
         try:
@@ -59,24 +61,24 @@ async def test_nothing_of_a_failure_can_be_read() -> None:
 
 
 async def test_older_keys_still_open_and_the_newest_seals() -> None:
-    old, both, new = (temporal.EncryptingCodec(keys) for keys in ((OLD,), (NEW, OLD), (NEW,)))
+    old, both, new = (EncryptingCodec(keys) for keys in ((OLD,), (NEW, OLD), (NEW,)))
     assert await both.decode(await old.encode([PLAIN])) == [PLAIN]
     assert await new.decode(await both.encode([PLAIN])) == [PLAIN]
 
 
 async def test_a_payload_of_a_key_that_is_gone_is_an_error() -> None:
-    payloads = await temporal.EncryptingCodec((OLD,)).encode([PLAIN])
-    with pytest.raises(Misconfigured, match="not in KONSTRUCT_ENCRYPTION_KEYS"):
-        await temporal.EncryptingCodec((NEW,)).decode(payloads)
+    payloads = await EncryptingCodec((OLD,)).encode([PLAIN])
+    with pytest.raises(KeyMissing, match="not in KONSTRUCT_ENCRYPTION_KEYS"):
+        await EncryptingCodec((NEW,)).decode(payloads)
 
 
 async def test_what_was_never_sealed_is_left_as_it_is() -> None:
-    assert await temporal.EncryptingCodec((NEW,)).decode([PLAIN]) == [PLAIN]
+    assert await EncryptingCodec((NEW,)).decode([PLAIN]) == [PLAIN]
 
 
 def test_there_is_no_codec_without_a_key() -> None:
     with pytest.raises(Misconfigured, match="KONSTRUCT_ENCRYPTION_KEYS is empty"):
-        temporal.EncryptingCodec(())
+        EncryptingCodec(())
 
 
 async def test_a_message_starts_its_conversation_once_and_the_server_can_read_nothing(
@@ -97,7 +99,7 @@ async def test_a_message_starts_its_conversation_once_and_the_server_can_read_no
     ]
     assert [signal.signal_name for signal in signals] == [DELIVER_MESSAGE, DELIVER_MESSAGE]
     attributes = started.workflow_execution_started_event_attributes
-    converter = temporal.data_converter(settings.encryption_keys)
+    converter = data_converter(settings.encryption_keys)
     assert await converter.decode(list(attributes.input.payloads), [ConversationState]) == [
         ConversationState(tenant_id, accepted.conversation_id)
     ]
@@ -128,3 +130,23 @@ async def test_a_message_is_kept_when_temporal_is_away(settings: Settings) -> No
     away = await temporal.connect(settings.model_copy(update={"temporal_address": "127.0.0.1:1"}))
     accepted = Accepted(ConversationId(uuid4()), MessageId(uuid4()), is_new=True)
     await temporal.notify(away, uuid4(), accepted)
+
+
+async def test_whoever_sent_a_message_does_not_wait_for_a_temporal_that_hangs(settings: Settings) -> None:
+    callers: list[asyncio.StreamWriter] = []
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        callers.append(writer)
+
+    async with await asyncio.start_server(listen, "127.0.0.1", 0) as silent:
+        port = silent.sockets[0].getsockname()[1]
+        hanging = await temporal.connect(settings.model_copy(update={"temporal_address": f"127.0.0.1:{port}"}))
+        accepted = Accepted(ConversationId(uuid4()), MessageId(uuid4()), is_new=True)
+        await temporal.notify(hanging, uuid4(), accepted)
+        # It goes on by itself, until the time for it is over.
+        still = set(temporal._telling)
+        assert still
+        await asyncio.gather(*still)
+        assert callers
+        for each in callers:
+            each.transport.abort()

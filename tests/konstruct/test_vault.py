@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from sqlalchemy import delete, update
 
 from konstruct import contacts
-from konstruct.errors import Misconfigured
+from konstruct.errors import KeyMissing, Misconfigured
 from konstruct.identity import new_id
 from konstruct.tables import ContactKey, Tenant, TenantKey
 from konstruct.vault import ContactCipher, Vault
@@ -92,7 +92,7 @@ async def test_an_old_key_still_opens_after_a_newer_one_was_put_before_it(office
 
     assert await opened(office, rotated, row, text) == SECRETS
     assert await opened(office, Vault((old,)), row, await sealed(office, rotated, row)) == SECRETS
-    with pytest.raises(Misconfigured, match="not in KONSTRUCT_ENCRYPTION_KEYS"):
+    with pytest.raises(KeyMissing, match="not in KONSTRUCT_ENCRYPTION_KEYS"):
         await opened(office, Vault((new,)), row, text)
 
 

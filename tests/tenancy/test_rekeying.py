@@ -12,6 +12,7 @@ from sqlmodel import col, select
 
 from konstruct import connections, rekeying
 from konstruct.accounts import ceremonies, mails
+from konstruct.embedded.loopback import free_port
 from konstruct.embedded.postgres import Postgres
 from konstruct.identity import new_id
 from konstruct.model_keys import keeping
@@ -197,6 +198,17 @@ async def test_all_is_put_under_the_new_key_beside_what_runs_and_through_a_kill(
     assert (again.status, again.complained) == (0, "")
     old = await konstruct("keys", "check", env=env(own, OLD))
     assert old.status == 1
+
+
+@pytest.mark.parametrize("command", [("gateway",), ("portal",), ("worker",), ("worker", "--background")])
+async def test_a_program_whose_keys_open_nothing_says_so_and_does_not_start(
+    own: Own, office: Furnished, command: tuple[str, ...]
+) -> None:
+    addresses = {f"KONSTRUCT_{name}_PORT": str(free_port()) for name in ("GATEWAY", "PORTAL")}
+    refused = await konstruct(*command, env=env(own, NEW) | addresses | {"KONSTRUCT_REDIS_URL": "redis://127.0.0.1:1"})
+    assert refused.status == 1
+    assert "Nothing in this database opens with KONSTRUCT_ENCRYPTION_KEYS" in refused.complained
+    assert "Traceback" not in refused.complained
 
 
 def old_data_key_sealed(cipher: Fernet) -> str:
