@@ -313,8 +313,10 @@ async def test_an_activity_finds_no_handoff_of_another_tenant(
 
 
 async def test_each_server_is_asked_with_its_own_tenants_token_and_answers_to_it_alone(
-    database: Database, vault: Vault
+    database: Database, vault: Vault, administrator: Any
 ) -> None:
+    # Those that other tests left would be asked first, and only so many are in one run.
+    await administrator.execute("update tools set looked_at = now()")
     mcp, offices = RecordingMcp(), [await open_office(database, vault) for _ in range(2)]
     for office in offices:
         await define(office, SERVER, at_server("https://crm.example.com/mcp"), token_of(office))
