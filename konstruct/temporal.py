@@ -45,7 +45,7 @@ KNOWLEDGE = "knowledge"
 # A webhook must be answered within three seconds, whatever Temporal does; the sweep takes over from there.
 SIGNAL_TIMEOUT = timedelta(seconds=1.5)
 # Long for a Temporal that works, and short for a sender, who is answered within a second also while it hangs.
-_NOTICED_WITHIN = timedelta(seconds=0.4)
+_NOTICED_WITHIN = timedelta(seconds=0.8)
 # Held here, since the event loop holds no task.
 _telling: set[asyncio.Task[None]] = set()
 # Whoever takes a conversation over waits for sends that are about to begin, and for a worker.
