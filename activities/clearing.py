@@ -24,6 +24,7 @@ from konstruct.files import keeping
 AT_MOST: Final = 10
 """Tenants that one run takes on; the next one goes on."""
 ROUNDS: Final = 1_000
+_WHY: Final = "The tenant was deleted."
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +52,7 @@ class Clearing:
         return Cleared(cleared, left)
 
     async def _clear(self, tenant_id: UUID) -> bool:
-        await temporal.end_all(self.client, tenant_id)
+        await temporal.end_all(self.client, _WHY, tenant_id)
         await ending.end(self.database, self.payments, tenant_id)
         async with self.database.tenant_session(tenant_id) as session:
             await deletion.put_down_files(session, tenant_id)
@@ -61,7 +62,7 @@ class Clearing:
         async with self.database.tenant_session(tenant_id) as session:
             await deletion.clear(session, tenant_id)
         # What began since, as for a message that was just coming in, finds nothing to work on.
-        await temporal.end_all(self.client, tenant_id)
+        await temporal.end_all(self.client, _WHY, tenant_id)
         log.info("tenant_cleared", tenant_id=str(tenant_id))
         return True
 

@@ -14,6 +14,7 @@ from uuid import UUID
 import asyncpg
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from pydantic import SecretStr
 from sqlalchemy import ColumnElement, Connection, Uuid, any_, event, literal, make_url, text
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -221,8 +222,18 @@ async def migrate(owner_url: SecretStr, *, to: str = "head") -> None:
         await engine.dispose()
 
 
+def revisions() -> set[str]:
+    """All versions of the tables that this release knows."""
+    return {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+
+
 def _upgrade(connection: Connection, revision: str) -> None:
-    config = Config()
-    config.set_main_option("script_location", "konstruct:migrations")
+    config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, revision)
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "konstruct:migrations")
+    return config

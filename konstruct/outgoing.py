@@ -103,4 +103,5 @@ def _outgoing(found: Whereabouts, line: Line, text: str, detail: Mapping[str, An
         created_at=line.at,
         buttons=tuple(Button(each["id"], each["title"]) for each in detail.get("buttons", ())),
         template=Template(detail["template"], detail["language"]) if "template" in detail else None,
+        is_notice=line.is_note,
     )

@@ -281,6 +281,8 @@ class Outgoing:
     """Sent in the place of everything else."""
     reply_to: str | None = None
     """The channel's id of the message that it answers, where the channel shows such."""
+    is_notice: bool = False
+    """It tells something and answers nothing."""
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ BILLING = "billing"
 KNOWLEDGE = "knowledge"
 """Task queue of all that fills the knowledge base, for which memory must not wait."""
 
+_QUEUES = frozenset({CONVERSATIONS, UPKEEP, MEMORY, BILLING, KNOWLEDGE})
 # A webhook must be answered within three seconds, whatever Temporal does; the sweep takes over from there.
 SIGNAL_TIMEOUT = timedelta(seconds=1.5)
 # Long for a Temporal that works, and short for a sender, who is answered within a second also while it hangs.
@@ -336,13 +337,13 @@ async def in_time() -> AsyncIterator[None]:
         raise Unavailable("Temporal does not answer.") from error
 
 
-async def end_all(client: Client, tenant_id: UUID) -> int:
-    """Ends whatever runs for a tenant, at once and without a word to it; how many that were."""
+async def end_all(client: Client, why: str, tenant_id: UUID | None = None) -> int:
+    """Ends whatever runs of the product, or for one tenant, at once and without a word to it; how many that were."""
     ended = 0
     async for found in client.list_workflows('ExecutionStatus = "Running"'):
-        if str(tenant_id) in found.id:
+        if found.task_queue in _QUEUES if tenant_id is None else str(tenant_id) in found.id:
             try:
-                await client.get_workflow_handle(found.id, run_id=found.run_id).terminate("The tenant was deleted.")
+                await client.get_workflow_handle(found.id, run_id=found.run_id).terminate(why)
                 ended += 1
             except RPCError as error:
                 # It has ended by itself since it was listed.

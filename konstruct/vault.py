@@ -106,6 +106,11 @@ def decrypted(cipher: Fernet | MultiFernet, sealed: str) -> bytes | None:
         return None
 
 
+def key_id(key: SecretStr) -> str:
+    """What a deployment's key is called where it is not to be known: it tells nothing of the key."""
+    return hashlib.sha256(b"konstruct deployment key|" + key.get_secret_value().encode()).hexdigest()[:16]
+
+
 class Vault:
     def __init__(self, keys: tuple[SecretStr, ...]) -> None:
         if not keys:
@@ -116,10 +121,8 @@ class Vault:
             raise Misconfigured(
                 "KONSTRUCT_ENCRYPTION_KEYS holds something that is no Fernet key (32 bytes in URL-safe base64)."
             ) from error
-        # By which it is known later that there is a newer one; it tells nothing of the key.
-        self.newest = hashlib.sha256(b"konstruct deployment key|" + keys[0].get_secret_value().encode()).hexdigest()[
-            :16
-        ]
+        # By which it is known later that there is a newer one.
+        self.newest = key_id(keys[0])
         self._data_keys: dict[UUID, DataKeys] = {}
 
     async def seal(

@@ -26,6 +26,7 @@ _FAILED: Final[Mapping[str, str]] = {
     "erased": "The contact was erased, so nothing is sent to them.",
     "opted_out": "They asked not to be written to any more. They can be answered when they write themselves.",
     "outcome_unknown": "Nobody knows whether it arrived, so it was not sent again. Ask them before you repeat it.",
+    "restored": "A backup was restored, and this seems not to be in the channel. Look, then write it anew.",
     "window_closed": "They had not written for more than 24 hours. It can be sent when they write again.",
 }
 _CONNECTED: Final[Mapping[str, str]] = slack_errors.DEAD | slack_errors.REFUSED

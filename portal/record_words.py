@@ -52,6 +52,7 @@ _REASONS: Final[Mapping[str, str]] = {
     "connection_inactive": "the channel was not connected",
     "outcome_unknown": "nobody can tell whether it arrived",
     "erased": "the contact was erased",
+    "restored": "a backup was restored before it was known whether it arrived",
 }
 _ICONS: Final[Mapping[str, str]] = {
     "handoff.opened": "life-buoy",

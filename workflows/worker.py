@@ -63,8 +63,10 @@ from konstruct.adapters.whatsapp_files import WhatsAppFiles
 from konstruct.audit.signing import Signatures
 from konstruct.db import Database
 from konstruct.desk_ports import Deskroom
+from konstruct.errors import Unavailable
 from konstruct.file_ports import FileSource
 from konstruct.ports import ChatModel, Cooldowns, Embedders, Messenger
+from konstruct.recovery import restorations
 from konstruct.settings import Settings, needed
 from konstruct.streaming import Streamer
 from konstruct.vault import Vault
@@ -112,6 +114,7 @@ async def opened_parts(settings: Settings) -> AsyncIterator[Parts]:
         vault, cooldowns = Vault(settings.encryption_keys), RedisCooldowns(redis, Circuit())
         await rekeying.have_keys(database, vault)
         client = await reach_temporal(settings)
+        await reach_fenced(database)
         web = await stack.enter_async_context(open_client(settings.web_allowed))
         model = LiteLLMChatModel(partial(guarded_http.lent, web))
         yield Parts(database, redis, vault, client, model, cooldowns, embedders)
@@ -211,6 +214,16 @@ async def reach_temporal(settings: Settings) -> Client:
             return await temporal.connect(settings, lazy=False)
         except (RPCError, RuntimeError) as error:
             logger.warning("waiting_for_temporal", address=settings.temporal_address, error=str(error))
+            await asyncio.sleep(2)
+
+
+async def reach_fenced(database: Database) -> None:
+    """Waits for the database as long as it takes. Raises Misconfigured where it was restored and is not settled."""
+    while True:
+        try:
+            return await restorations.require_fenced(database)
+        except Unavailable as error:
+            logger.warning("waiting_for_the_database", error=str(error))
             await asyncio.sleep(2)
 
 

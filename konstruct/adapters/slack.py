@@ -5,10 +5,11 @@ Events from Slack do not come in here, and what a text may hold is decided in sl
 
 import asyncio
 import html
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
 import aiohttp
 import structlog
@@ -21,6 +22,7 @@ from konstruct.adapters.slack_calls import (
     TOO_MUCH,
     USERNAME_SIZE,
     SlackCalls,
+    answer_in,
     answered,
     author,
     metadata,
@@ -32,6 +34,7 @@ from konstruct.adapters.slack_uploads import SlackUploads
 from konstruct.errors import ChannelError, ChannelRefused, ConnectionDead
 from konstruct.identity import ConnectionId
 from konstruct.ports import ApprovalCard, Button, ChannelAccount, Outgoing, Thread
+from konstruct.recovery_ports import Answered
 from konstruct.satisfaction.texts import PREFIX
 
 log = structlog.get_logger(__name__)
@@ -139,7 +142,7 @@ class SlackMessenger:
                         *_ratings(message.buttons),
                     ],
                     username=name[:USERNAME_SIZE] if is_named and name else None,
-                    metadata=metadata(message.message_id),
+                    metadata=metadata(message.message_id, is_notice=message.is_notice),
                     unfurl_links=False,
                     unfurl_media=False,
                 )
@@ -151,6 +154,20 @@ class SlackMessenger:
             return await self._uploads.find(account, thread, message, message.file)
         carried = metadata(message.message_id)
         return await self._calls.find(account, thread.channel, thread.root, carried, message.created_at)
+
+    async def answers_since(
+        self, account: ChannelAccount, thread: Thread, since: datetime, known: Collection[UUID]
+    ) -> list[Answered]:
+        found: list[Answered] = []
+
+        def note(message: Mapping[str, Any]) -> bool:
+            answer = answer_in(message)
+            if answer is not None and answer.message_id not in known:
+                found.append(answer)
+            return False
+
+        await self._calls.first(account, thread.channel, thread.root, note, since)
+        return sorted(found, key=lambda answer: answer.at)
 
     async def show_thinking(self, account: ChannelAccount, thread: Thread) -> None:
         await self._show_state(account, thread, status="is thinking…", session="processing")

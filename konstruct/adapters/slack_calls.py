@@ -4,10 +4,11 @@ And the two things that whoever posts has to do: to find what may have been post
 """
 
 import asyncio
+import html
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NoReturn
 from uuid import UUID
 
@@ -20,8 +21,9 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from konstruct.adapters.slack_errors import channel_error
 from konstruct.errors import ChannelError, ChannelRefused, ChannelUnavailable, ConnectionDead, SendUncertain
-from konstruct.identity import MessageId
+from konstruct.identity import MessageId, id_in
 from konstruct.ports import ChannelAccount, Outgoing
+from konstruct.recovery_ports import Answered
 
 log = structlog.get_logger(__name__)
 
@@ -151,9 +153,23 @@ def author(message: Outgoing) -> str:
     return " · ".join(filter(None, (message.author_name.strip(), message.author_role.strip())))
 
 
-def metadata(message_id: MessageId) -> dict[str, Any]:
-    """What travels with a message so that it can be found again."""
-    return carrying(MESSAGE_EVENT, message_id)
+def metadata(message_id: MessageId, *, is_notice: bool = False) -> dict[str, Any]:
+    """What travels with a message so that it can be found again, and is known for what it is."""
+    carried = carrying(MESSAGE_EVENT, message_id)
+    return carried | {"event_payload": carried["event_payload"] | {"notice": True}} if is_notice else carried
+
+
+def answer_in(message: Mapping[str, Any]) -> Answered | None:
+    """An answer of ours that stands in the channel; None of anything else."""
+    metadata = message.get("metadata") or {}
+    payload = metadata.get("event_payload") or {}
+    message_id = id_in(str(payload.get("id", "")))
+    if metadata.get("event_type") != MESSAGE_EVENT or payload.get("notice") or message_id is None:
+        return None
+    whole = [str(block.get("text", "")) for block in message.get("blocks") or () if block.get("type") == "markdown"]
+    text = "\n\n".join(whole) or html.unescape(str(message.get("text", "")))
+    ts = str(message["ts"])
+    return Answered(message_id, ts, text, datetime.fromtimestamp(float(ts), UTC))
 
 
 def carrying(event: str, carried: UUID) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -17,6 +18,7 @@ from konstruct.errors import Misconfigured
 from konstruct.tables import AuditSeal
 
 _KIND: Final = "konstruct audit anchor v1"
+_RESTORED: Final = "konstruct audit restoration v1"
 
 
 def line(signatures: Signatures, seal: AuditSeal) -> str:
@@ -29,6 +31,44 @@ def line(signatures: Signatures, seal: AuditSeal) -> str:
             "leaves": seal.leaves,
             "root": seal.root.hex(),
             "previous": seal.previous.hex(),
+        }
+    )
+
+
+@dataclass(frozen=True)
+class Restored:
+    """One time that the database was put back to an earlier moment, as it was told to the anchors then.
+
+    Seals that were anchored before it and are newer than what the database was put back to are gone: they are missed
+    without having been removed.
+    """
+
+    id: UUID
+    """Also the trail tells of it, by this id."""
+    of_moment: datetime
+    restored_at: datetime
+    through: int
+    """The newest seal of the tenant that the database had then; 0: none."""
+    lost: set[int] = field(default_factory=set, compare=False)
+    """Seals that were anchored and are gone with it."""
+
+    def __str__(self) -> str:
+        which = f"seals {_ranges(self.lost)}, which were anchored, are gone" if self.lost else "no seal is gone"
+        return (
+            f"the database was restored at {self.restored_at:%Y-%m-%d %H:%M:%S} UTC to what it was at"
+            f" {self.of_moment:%Y-%m-%d %H:%M:%S} UTC: {which} with it"
+        )
+
+
+def line_of_restoration(signatures: Signatures, tenant_id: UUID, restored: Restored) -> str:
+    return signatures.sign(
+        {
+            "kind": _RESTORED,
+            "tenant": str(tenant_id),
+            "restoration": str(restored.id),
+            "of_moment": restored.of_moment.isoformat(),
+            "restored_at": restored.restored_at.isoformat(),
+            "through": restored.through,
         }
     )
 
@@ -66,6 +106,8 @@ class Anchors:
     """By tenant and seal."""
     flaws: dict[UUID | None, str] = field(default_factory=dict)
     """The first of each tenant; of no tenant where a line does not even say whose it is."""
+    restored: dict[UUID, list[Restored]] = field(default_factory=dict)
+    """By tenant, in their order."""
 
 
 def read(
@@ -76,27 +118,39 @@ def read(
     Raises:
         Misconfigured: a file cannot be read.
     """
-    anchors = Anchors()
-    for path in paths:
-        try:
-            for place, document in _documents(path):
-                tenant_id = _tenant(document)
-                if tenant_id is None or wanted(tenant_id):
-                    flaw = _flaw(document, signatures) or _enter(anchors, document)
-                    if flaw:
-                        anchors.flaws.setdefault(tenant_id, f"line {place} of {path} {flaw}")
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise Misconfigured(f"The anchors in {path} cannot be read ({error.strerror}).") from error
+    anchors, paths = Anchors(), list(paths)
+    # First, since a restoration says of lines of any file, wherever they stand, that their seals are gone.
+    for enter, is_wanted_row in ((_enter_restoration, _tells_of_restoration), (_enter, _tells_of_seal)):
+        for path in paths:
+            try:
+                for place, document in _documents(path, is_wanted_row):
+                    tenant_id = _tenant(document)
+                    if tenant_id is None or wanted(tenant_id):
+                        flaw = _flaw(document, signatures) or enter(anchors, document)
+                        if flaw:
+                            anchors.flaws.setdefault(tenant_id, f"line {place} of {path} {flaw}")
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise Misconfigured(f"The anchors in {path} cannot be read ({error.strerror}).") from error
     return anchors
 
 
-def _documents(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def _tells_of_restoration(row: bytes) -> bool:
+    return _RESTORED.encode() in row
+
+
+def _tells_of_seal(row: bytes) -> bool:
+    return not _tells_of_restoration(row)
+
+
+def _documents(path: Path, is_wanted: Callable[[bytes], bool]) -> Iterator[tuple[int, dict[str, Any]]]:
     """The lines with their numbers; empty for what is no JSON. One that a crash cut off was written again later."""
     cut_off: list[tuple[int, bytes]] = []
     with path.open("rb") as file:
         for place, row in enumerate(file, start=1):
+            if not is_wanted(row):
+                continue
             try:
                 document = json.loads(row)
             except ValueError:
@@ -116,7 +170,7 @@ def _tenant(document: dict[str, Any]) -> UUID | None:
 
 
 def _flaw(document: dict[str, Any], signatures: Signatures) -> str | None:
-    if not document or document.get("kind") != _KIND:
+    if not document or document.get("kind") not in (_KIND, _RESTORED):
         return "is no anchor: it was edited, or belongs to something else"
     if not holds(document):
         return "does not bear out its signature: it was edited or forged"
@@ -125,12 +179,41 @@ def _flaw(document: dict[str, Any], signatures: Signatures) -> str | None:
     return None
 
 
+def _enter_restoration(anchors: Anchors, document: dict[str, Any]) -> None:
+    restored = Restored(
+        UUID(document["restoration"]),
+        datetime.fromisoformat(document["of_moment"]),
+        datetime.fromisoformat(document["restored_at"]),
+        document["through"],
+    )
+    known = anchors.restored.setdefault(UUID(document["tenant"]), [])
+    if restored not in known:
+        known.append(restored)
+        known.sort(key=lambda each: each.restored_at)
+
+
 def _enter(anchors: Anchors, document: dict[str, Any]) -> str | None:
     number, root = document["seal"], bytes.fromhex(document["root"])
+    sealed_at = datetime.fromisoformat(document["sealed_at"])
+    for restored in anchors.restored.get(UUID(document["tenant"]), ()):
+        if sealed_at <= restored.restored_at and number > restored.through:
+            restored.lost.add(number)
+            return None
     known = anchors.roots.setdefault(UUID(document["tenant"]), {}).setdefault(number, root)
     if known != root:
         return f"gives seal {number} another root than an earlier line: the trail was rewritten after it was anchored"
     return None
+
+
+def _ranges(numbers: set[int]) -> str:
+    """Such as ``3 to 7, 9``."""
+    told: list[list[int]] = []
+    for number in sorted(numbers):
+        if told and number == told[-1][1] + 1:
+            told[-1][1] = number
+        else:
+            told.append([number, number])
+    return ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in told)
 
 
 def _private(path: str, flags: int) -> int:

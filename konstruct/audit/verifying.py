@@ -1,7 +1,7 @@
 """Whether a tenant's trail is as it was written: events by chain, chains by their seals, seals by their anchors."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from konstruct.audit import chain
-from konstruct.audit.anchors import Anchors
+from konstruct.audit.anchors import Anchors, Restored
 from konstruct.audit.breaks import Break, Broken, Place
 from konstruct.audit.chain import Link
 from konstruct.db import Database
@@ -43,6 +43,10 @@ _SEALS: Final = select(
     *(col(AuditSeal.leaves), col(AuditSeal.anchored_at)),
 ).order_by(col(AuditSeal.number))
 
+_RESTORED: Final = select(col(AuditEvent.detail)["restoration"].astext).where(
+    col(AuditEvent.action) == "tenant.restored"
+)
+
 Progress = Callable[[int], None]
 """Told after some thousand events how many were looked at since it was told last."""
 
@@ -58,6 +62,8 @@ class Verified:
     """Events behind the newest anchor, or of chains that none speaks of: nothing outside vouches for them yet."""
     elsewhere: int = 0
     """Seals that were anchored, and of which no anchor that was given speaks, where that is no break."""
+    restored: list[Restored] = field(default_factory=list)
+    """Times that the database was put back to an earlier moment, and what is gone since without having been removed."""
     broken: Break | None = None
     """The first break that was found; what comes behind it was not looked at."""
 
@@ -80,12 +86,14 @@ async def verify(
         only: This chain alone, and the seals that hold it.
         has_all_anchors: Otherwise a seal may have been anchored in a file that is not among those that were given.
     """
-    verified = Verified()
+    restored = anchors.restored.get(tenant_id, [])
+    verified = Verified(restored=restored)
     roots = anchors.roots.get(tenant_id, {})
     try:
         async with database.tenant_session(tenant_id, snapshot=True) as session:
             await _Chains(session, tenant_id, verified, max(roots, default=0), progress).verify(only)
             missing = await _verify_seals(session, tenant_id, roots, verified, only)
+            await _verify_restored(session, restored)
         if flaw := anchors.flaws.get(tenant_id):
             raise Broken(Break(f"{flaw}."))
         again = reread().roots.get(tenant_id, {}) if missing else {}
@@ -98,6 +106,15 @@ async def verify(
     except Broken as error:
         verified.broken = error.found
     return verified
+
+
+async def _verify_restored(session: AsyncSession, restored: Sequence[Restored]) -> None:
+    """What is excused outside of the database is told of in it, unless that is itself gone with a later one."""
+    told = set(await session.scalars(_RESTORED))
+    for place, each in enumerate(restored):
+        is_gone = any(later.of_moment < each.restored_at for later in restored[place + 1 :])
+        if str(each.id) not in told and not is_gone:
+            raise Broken(Break(f"{each}. But the trail tells nothing of that"))
 
 
 class _Ahead:

@@ -1,5 +1,5 @@
-"""The command line: `konstruct up | gateway | portal | worker | migrate | apply | chat | doctor | audit | contact |
-knowledge | tool | escalation | api-key | user | billing | prices | keys`."""
+"""The command line: `konstruct up | gateway | portal | worker | migrate | apply | chat | doctor | backup | restore |
+audit | contact | knowledge | tool | escalation | api-key | user | billing | prices | keys`."""
 
 import asyncio
 import importlib
@@ -21,7 +21,7 @@ from konstruct import contacts, db, doctor, log, manifest, rekeying, slack_ticke
 from konstruct.adapters.redis import Circuit, RedisLimiter, connect
 from konstruct.adapters.slack import SlackMessenger, open_session
 from konstruct.chat import Chat
-from konstruct.cli import api_key, audit, billing, contact, escalation, keys, knowledge, prices, tool, user
+from konstruct.cli import api_key, audit, backup, billing, contact, escalation, keys, knowledge, prices, tool, user
 from konstruct.cli.shared import open_database, read_settings, run, tenant_called
 from konstruct.embedded.leash import end_with
 from konstruct.embedded.loopback import require_free_port
@@ -45,18 +45,21 @@ app.add_typer(user.app, name="user")
 app.add_typer(prices.app, name="prices")
 app.add_typer(keys.app, name="keys")
 app.add_typer(billing.app, name="billing")
+app.command(name="backup")(backup.back_up)
+app.command(name="restore")(backup.restore)
 
 
 @app.command()
 def up(
     attached: Annotated[bool, typer.Option(help="End when the process that started this one ends.")] = False,
+    servers: Annotated[bool, typer.Option(help="Only what it stores in: to put a backup back into.")] = False,
 ) -> None:
     """Run everything on this machine: what is not configured elsewhere, gateway, portal and workers."""
     if attached:
         end_with(os.getppid(), signal.SIGTERM)
     settings = read_settings()
     log.configure(settings)
-    run(run_stack(settings, typer.echo))
+    run(run_stack(settings, typer.echo, servers_alone=servers))
 
 
 @app.command()

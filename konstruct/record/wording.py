@@ -33,6 +33,7 @@ _TURNS: Final[Mapping[str, str]] = {
     "turn.out_of_scope": "Turned down without a model, as what the connection is not for",
     "turn.put_off": "Put off, since the month's budget for models is used up",
     "turn.delayed": "No model answered: it is tried again, later each time",
+    "turn.restored": "A backup was restored: what was under way was settled by what the channel says",
     "turn.stopped": "A person stopped the turn",
     "turn.failed": "No answer could be given for too long",
     "turn.expired": "No answer could be given for too long",

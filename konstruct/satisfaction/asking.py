@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, delete, exists, false, not_, or_, text, true
+from sqlalchemy import ColumnElement, and_, delete, exists, false, func, not_, or_, text, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
@@ -27,6 +27,7 @@ from konstruct.tables import (
     Handoff,
     Message,
     Rating,
+    Restoration,
 )
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
@@ -38,6 +39,7 @@ NO_LATER_THAN: Final = timedelta(hours=20)
 """After this nobody is asked any more; so whoever is has time to answer where a channel's window closes."""
 MOST_AT_ONCE: Final = 100
 
+_RESTORED_AT: Final = select(func.max(col(Restoration.restored_at))).scalar_subquery()
 _ONE, _OTHER = aliased(Contact), aliased(Message)
 _LAST: Final = (
     select(col(Message.direction), col(Message.author), col(Message.state), col(Message.settled_at))
@@ -153,6 +155,8 @@ def _of_those(query: Any, terms: Terms) -> Any:
             col(Conversation.last_message_at) > now - NO_LATER_THAN,
             # So that a channel's window is still open.
             col(Conversation.contact_said_at) > now - NO_LATER_THAN,
+            # What was over before may have been asked about, in what a backup does not hold.
+            col(Conversation.last_message_at) > func.coalesce(_RESTORED_AT, text("'-infinity'::timestamptz")),
         )
         .where(col(Contact.opted_out_at).is_(None), col(Contact.erased_at).is_(None))
         .where(col(Connection.status) == "active")

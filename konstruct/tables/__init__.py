@@ -42,7 +42,7 @@ from konstruct.tables.knowledge import (
 )
 from konstruct.tables.memory import ConversationSummary, Memory, MemoryVector
 from konstruct.tables.ratings import Rating
-from konstruct.tables.records import QuarantinedEvent, Usage
+from konstruct.tables.records import QuarantinedEvent, Restoration, Usage
 from konstruct.tables.rehearsals import Rehearsal, RehearsedStep
 from konstruct.tables.tenants import ApiKey, Connection, ModelKey, RetentionRun, Tenant, TenantKey
 from konstruct.tables.tools import Approval, Step, Tool, ToolCall
@@ -105,6 +105,7 @@ __all__ = [
     "RecoveryCode",
     "Rehearsal",
     "RehearsedStep",
+    "Restoration",
     "RetentionRun",
     "SlackAttempt",
     "Step",

@@ -199,7 +199,11 @@ class Message(Owned, table=True):
             ["tenant_id", "connection_id"], ["connections.tenant_id", "connections.id"], ondelete="CASCADE"
         ),
         # The sweep looks here every few seconds, across all tenants.
-        Index("messages_unsettled", "created_at", postgresql_where=text("state in ('received', 'taken', 'pending')")),
+        Index(
+            "messages_unsettled",
+            "created_at",
+            postgresql_where=text("state in ('received', 'taken', 'pending', 'sending')"),
+        ),
         # A turn asks for what is open in its conversation, however long that is.
         Index(
             "messages_open",

@@ -1,4 +1,4 @@
-"""What is kept for the record: model usage, and events that could not be understood."""
+"""What is kept for the record: model usage, events that could not be understood, and that backups were put back."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -74,3 +74,16 @@ class QuarantinedEvent(SQLModel, table=True):
     reason: str
     body: bytes = Field(sa_type=LargeBinary)
     created_at: datetime = moment()
+
+
+class Restoration(SQLModel, table=True):
+    """One time that the database was put back to what it was before: see ``konstruct.recovery``. It has no tenant."""
+
+    __tablename__ = "restorations"
+
+    id: UUID = Field(default_factory=new_id, primary_key=True)
+    of_moment: datetime = moment()
+    """Whatever was committed before this is in it."""
+    restored_at: datetime = moment()
+    fenced_at: datetime | None = moment(optional=True)
+    """Since when nothing that may have been done meanwhile is under way in it."""

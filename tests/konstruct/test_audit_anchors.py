@@ -1,7 +1,7 @@
 """The file of anchors: only added to, private, and whole again after a crash in the middle of a line."""
 
 import stat
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -9,6 +9,7 @@ from cryptography.fernet import Fernet
 from pydantic import SecretStr
 
 from konstruct.audit import anchors
+from konstruct.audit.anchors import Restored
 from konstruct.audit.signing import Signatures
 from konstruct.errors import Misconfigured
 from konstruct.identity import new_id
@@ -86,3 +87,39 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "anchors").write_text("a file where the folder should be")
     with pytest.raises(Misconfigured, match=r"cannot be written to .*audit\.ndjson"):
         anchors.append(tmp_path / "anchors" / "audit.ndjson", ["{}"])
+
+
+def restored(through: int, *, ago: timedelta = timedelta(0)) -> Restored:
+    now = datetime.now(UTC) - ago
+    return Restored(new_id(), now - timedelta(hours=1), now, through)
+
+
+def test_seals_that_a_restored_database_lost_are_told_and_not_missed(path: Path) -> None:
+    signatures = Signatures((NEW,))
+    anchors.append(path, [anchors.line(signatures, seal(number)) for number in (1, 2, 3, 4)])
+    put_back = restored(2)
+    # On another machine's file, and with what was sealed anew since.
+    anchors.append(path.with_name("other"), [anchors.line_of_restoration(signatures, TENANT, put_back)])
+    anchors.append(path, [anchors.line(signatures, seal(3, b"\x02"))])
+
+    found = anchors.read([path, path.with_name("other")], signatures)
+
+    assert found.flaws == {}
+    assert found.roots[TENANT] == {1: b"\x01" * 32, 2: b"\x01" * 32, 3: b"\x02" * 32}
+    [known] = found.restored[TENANT]
+    assert (known, known.lost) == (put_back, {3, 4})
+    assert "seals 3 to 4, which were anchored, are gone with it" in str(known)
+
+
+def test_what_came_after_a_restoration_is_missed_as_ever(path: Path) -> None:
+    signatures = Signatures((NEW,))
+    anchors.append(path, [anchors.line_of_restoration(signatures, TENANT, restored(2, ago=timedelta(hours=1)))])
+    anchors.append(path, [anchors.line(signatures, seal(3)), anchors.line(signatures, seal(3, b"\x02"))])
+    assert "another root" in anchors.read([path], signatures).flaws[TENANT]
+
+
+def test_a_restoration_that_somebody_made_up_is_a_flaw(path: Path) -> None:
+    anchors.append(path, [anchors.line_of_restoration(Signatures((OLD,)), TENANT, restored(0))])
+    found = anchors.read([path], Signatures((NEW,)))
+    assert "not in KONSTRUCT_ENCRYPTION_KEYS" in found.flaws[TENANT]
+    assert found.restored == {}

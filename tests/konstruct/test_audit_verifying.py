@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,8 +12,12 @@ import pytest
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
 
+from konstruct import audit
+from konstruct.audit import anchors
+from konstruct.audit.anchors import Restored
 from konstruct.audit.signing import Signatures
 from konstruct.identity import new_id
+from konstruct.tables import AuditSeal
 from tests.support.trail import Trail
 
 FIRST, SECOND = sorted([new_id(), new_id()])
@@ -216,3 +221,24 @@ async def test_an_anchor_that_was_edited_forged_or_removed_is_named(told: Trail)
         assert re.search(says, str(broken))
     told.anchor_file.write_text(whole)
     assert (await told.verify()).broken is None
+
+
+async def test_what_a_restored_database_lost_is_told_where_the_trail_tells_it_too(told: Trail) -> None:
+    now = datetime.now(UTC)
+    later = AuditSeal(tenant_id=told.tenant_id, number=3, sealed_at=now, root=b"\x01" * 32, previous=b"", leaves=1)
+    anchors.append(told.anchor_file, [anchors.line(told.signatures, later)])
+    removed = await told.verify()
+    assert "seal 3" in str(removed.broken)
+    assert "the database has it no longer" in str(removed.broken)
+
+    put_back = Restored(new_id(), now - timedelta(hours=1), now, through=2)
+    anchors.append(told.anchor_file, [anchors.line_of_restoration(told.signatures, told.tenant_id, put_back)])
+    excused = await told.verify()
+    assert "But the trail tells nothing of that" in str(excused.broken)
+
+    async with told.office.session() as session:
+        of = told.tenant_id
+        audit.record(session, tenant_id=of, actor="operator", action="tenant.restored", restoration=str(put_back.id))
+    verified = await told.verify()
+    assert verified.broken is None
+    assert [(each, each.lost) for each in verified.restored] == [(put_back, {3})]

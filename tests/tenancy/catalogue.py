@@ -12,7 +12,7 @@ PREDICATE: Final = (
 OF_NOBODY: Final = ["alembic_version", "quarantined_events", "mails", "ceremonies", "stripe_events"]
 
 # The deployment's own: every tenant reads them, and what is of a tenant or a person never changes them.
-OF_ALL: Final = ["plans", "price_maps"]
+OF_ALL: Final = ["plans", "price_maps", "restorations"]
 OF_ALL_PREDICATE: Final = (
     "( SELECT ((NULLIF(current_setting('app.tenant_id'::text, true), ''::text) IS NULL)"
     " AND (NULLIF(current_setting('app.user_id'::text, true), ''::text) IS NULL)))"
@@ -94,6 +94,7 @@ SEEN_ACROSS_TENANTS: Final = [
     *["connections.renew_at", "connections.renewing_until"],
     *[f"messages.{name}" for name in ("tenant_id", "id", "conversation_id", "turn_id")],
     *[f"messages.{name}" for name in ("author", "purpose", "state", "created_at", "swept_at")],
+    "messages.sending_at",
     *[f"conversations.{name}" for name in ("tenant_id", "id", "memory_due_at", "memory_claimed_until")],
     *["conversations.contact_said_at", "contacts.tenant_id", "contacts.id", "contacts.erased_at"],
     *["contacts.connection_id", "contacts.name_due_at"],
