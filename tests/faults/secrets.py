@@ -7,7 +7,7 @@ overlooked. A table is read by the server as well, which keeps long values compr
 import base64
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -17,6 +17,7 @@ import asyncpg
 import redis.asyncio
 
 from konstruct.settings import Settings
+from tests.faults.people import Office
 from tests.faults.services import Deployment
 
 SHORTEST: Final = 8
@@ -151,6 +152,10 @@ def of_settings(env: Mapping[str, str]) -> dict[str, str]:
             for number, secret in enumerate(value.split(",")):
                 found[f"{variable} {number}" if number else variable] = secret
     return found
+
+
+def of_offices(offices: Iterable[Office]) -> dict[str, str]:
+    return {f"the bot token of {office.slug}": office.workspace.bot_token for office in offices}
 
 
 async def scan(deployment: Deployment, canaries: Mapping[str, str], marks: Collection[str] = ()) -> list[str]:
