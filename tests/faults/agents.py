@@ -16,7 +16,7 @@ import asyncpg
 
 from tests.faults.history import Takeover, Word, new_mark
 from tests.faults.lab import Lab
-from tests.faults.people import Office, Person
+from tests.faults.people import Office, Writer
 from tests.support.commands import konstruct
 
 PATIENCE: Final = 240.0
@@ -27,8 +27,7 @@ ONE_TRY: Final = 30.0
 AGENT: Final = "anna"
 """Where the desk names nobody, the business's own program knows who its agents are."""
 _CONVERSATION: Final = """
-  select c.id::text from conversations c join connections n on n.tenant_id = c.tenant_id and n.id = c.connection_id
-  where c.tenant_id = $1::uuid and c.channel = $2 and c.root = $3
+  select id::text from conversations where tenant_id = $1::uuid and channel = $2 and root = $3
 """
 
 
@@ -40,7 +39,7 @@ class Refused(Exception):
 class Held:
     """A conversation while an agent has it."""
 
-    person: Person
+    writer: Writer
     handoff_id: str
     takeover: Takeover
 
@@ -66,20 +65,20 @@ class Agents:
         assert made.status == 0, made
         self._keys[office.slug] = made.said.strip()
 
-    async def take_over(self, person: Person) -> Held:
+    async def take_over(self, writer: Writer) -> Held:
         """Of somebody who has written. Returns when it is acknowledged."""
-        conversation_id = await self._conversation(person)
-        owned = await self._done(person.office, f"/conversations/{conversation_id}/take-over", {"agent": AGENT})
-        takeover = Takeover(person.channel, time.monotonic())
+        conversation_id = await self._conversation(writer)
+        owned = await self._done(writer.office, f"/conversations/{conversation_id}/take-over", {"agent": AGENT})
+        takeover = Takeover(writer.thread, time.monotonic())
         self.lab.history.takeovers.append(takeover)
-        return Held(person, owned["handoff_id"], takeover)
+        return Held(writer, owned["handoff_id"], takeover)
 
     async def reply(self, held: Held) -> Word:
-        person = held.person
-        reply = Word(new_mark("r"), person.office.slug, person.channel, len(self.lab.history.replies), time.monotonic())
+        writer = held.writer
+        reply = Word(new_mark("r"), writer.office.slug, writer.thread, len(self.lab.history.replies), time.monotonic())
         self.lab.history.replies.append(reply)
         text = f"That is for me to say: {reply.mark}"
-        await self._done(person.office, f"/handoffs/{held.handoff_id}/replies", {"agent": AGENT, "text": text}, 201)
+        await self._done(writer.office, f"/handoffs/{held.handoff_id}/replies", {"agent": AGENT, "text": text}, 201)
         reply.taken_at = time.monotonic()
         return reply
 
@@ -87,11 +86,11 @@ class Agents:
         # From here on the employee may write, however late the answer is.
         held.takeover.over_at = time.monotonic()
         path = f"/handoffs/{held.handoff_id}/hand-back"
-        await self._done(held.person.office, path, {"agent": AGENT, "at_once": at_once})
+        await self._done(held.writer.office, path, {"agent": AGENT, "at_once": at_once})
 
     async def packet(self, held: Held) -> Any:
         """What the agent is shown of it."""
-        return await self._answered(held.person.office, "GET", f"/handoffs/{held.handoff_id}", None, (200,))
+        return await self._answered(held.writer.office, "GET", f"/handoffs/{held.handoff_id}", None, (200,))
 
     async def _done(self, office: Office, path: str, body: dict[str, object], *other: int) -> Any:
         return await self._answered(office, "POST", path, body, (200, *other))
@@ -117,21 +116,20 @@ class Agents:
             await asyncio.sleep(PAUSE)
         raise Refused(f"{path} was not done within {PATIENCE:.0f} s: {last}")
 
-    async def _conversation(self, person: Person) -> str:
+    async def _conversation(self, writer: Writer) -> str:
         """As soon as there is one."""
+        channel, root = writer.place
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             try:
-                found = await self.lab.administrator.fetchval(
-                    _CONVERSATION, person.office.tenant_id, person.channel, person.root
-                )
+                found = await self.lab.administrator.fetchval(_CONVERSATION, writer.office.tenant_id, channel, root)
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 # It is being restarted.
                 found = None
             if found is not None:
                 return str(found)
             await asyncio.sleep(0.05)
-        raise Refused(f"nothing was kept of {person.channel}")
+        raise Refused(f"nothing was kept of {writer.thread}")
 
 
 @asynccontextmanager

@@ -18,6 +18,8 @@ from tests.support.model_doubles import Behaviour
 LONGEST_HANG: Final = 8.0
 """Seconds: more than a heartbeat, a lease and Slack's patience, and less than people lose theirs."""
 POST: Final = "chat.postMessage"
+TOO_OFTEN: Final = 130429
+"""Meta's code for too many messages of a number's."""
 
 
 class Breaker:
@@ -51,6 +53,9 @@ class Breaker:
             "Slack errs": self._slack_errs,
             "Slack takes a message and does not say so": lambda _: self._drop(accepted=True),
             "Slack is slow": self._slow_slack,
+            "WhatsApp is asked too often": lambda _: self._meta(code=TOO_OFTEN),
+            "WhatsApp errs": lambda chance: self._meta(status=chance.choice((500, 502, 503))),
+            "WhatsApp takes a message and does not say so": lambda _: self._drop_at_meta(),
         }
         assert self._ways.keys() == WEIGHTS.keys()
 
@@ -109,6 +114,12 @@ class Breaker:
 
     async def _drop(self, *, accepted: bool) -> None:
         self._lab.slack.drop_next(POST, accepted=accepted)
+
+    async def _meta(self, **how: int) -> None:
+        self._lab.graph.fail_next("messages", **how)
+
+    async def _drop_at_meta(self) -> None:
+        self._lab.graph.drop_next("messages", accepted=True)
 
     async def _slow_slack(self, chance: random.Random) -> None:
         released = self._lab.slack.hold_next(POST, accepted=chance.random() < 0.5)

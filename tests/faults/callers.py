@@ -29,6 +29,10 @@ class Caller(Writer):
     def known_as(self) -> str:
         return self.contact.key
 
+    @property
+    def place(self) -> tuple[str, str]:
+        return self.office.number.phone_number_id, self.contact.key
+
     def change(self, text: str) -> Json:
         """What Meta tells of it."""
         return self.graph.written(self.office.number, self.contact, "text", {"body": text}, ago=self.delay)

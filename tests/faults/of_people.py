@@ -1,6 +1,7 @@
 """F20 and F21: agents who take conversations over, at whatever moment of a turn, while programs are killed."""
 
 import asyncio
+import math
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -120,10 +121,10 @@ async def at_any_moment(lab: Lab, agents: Agents, person: Person, chance: random
 async def _dealt_with(agents: Agents, held: Held) -> None:
     """The agent answers what was asked, and what is asked then; the employee what is asked after that."""
     await agents.reply(held)
-    await held.person.say()
+    await held.writer.say()
     await agents.reply(held)
     await agents.hand_back(held)
-    await held.person.say()
+    await held.writer.say()
 
 
 async def race(lab: Lab, agents: Agents, person: Person, chance: random.Random) -> None:
@@ -147,9 +148,16 @@ TAKEOVERS: Final[tuple[Trial, ...]] = (while_it_thinks, while_it_sends, at_any_m
 
 
 def cut_off(history: History) -> int:
-    """How many words people took before they were answered."""
-    answered = {mark for seen in history.seen if not seen.is_notice for mark in seen.marks}
-    return sum(word.mark not in answered for word in history.words)
+    """How many takeovers came before the employee had answered what was said until then."""
+    answered = {mark: seen.at for seen in history.seen if not seen.is_notice for mark in seen.marks}
+    return sum(
+        any(
+            word.thread == takeover.thread
+            and word.said_at < takeover.acknowledged_at < answered.get(word.mark, math.inf)
+            for word in history.words
+        )
+        for takeover in history.takeovers
+    )
 
 
 ENTRIES: Final = (

@@ -70,6 +70,11 @@ class Writer(ABC):
     def known_as(self) -> str:
         """What the channel calls them."""
 
+    @property
+    @abstractmethod
+    def place(self) -> tuple[str, str]:
+        """Its channel and its root, as the product keeps them."""
+
     @abstractmethod
     def posting(self, text: str) -> Posting:
         """It is written with this, and stands in the channel as theirs."""
@@ -120,6 +125,10 @@ class Person(Writer):
     @property
     def known_as(self) -> str:
         return self.user
+
+    @property
+    def place(self) -> tuple[str, str]:
+        return self.channel, self.root
 
     def envelope(self, text: str) -> Json:
         """What Slack tells of it."""

@@ -29,6 +29,9 @@ WEIGHTS: Final[Mapping[str, int]] = {
     "Slack errs": 6,
     "Slack takes a message and does not say so": 7,
     "Slack is slow": 5,
+    "WhatsApp is asked too often": 2,
+    "WhatsApp errs": 3,
+    "WhatsApp takes a message and does not say so": 3,
 }
 """How often each kind of fault is drawn, of their sum."""
 

@@ -33,6 +33,8 @@ from tests.support.slack_double.server import SPOKEN
 
 OFFICES: Final = 4
 PEOPLE: Final = 120
+CALLERS: Final = 3
+"""One of so many people writes over WhatsApp."""
 A_SECOND: Final = 8.0
 WORDS_A_FAULT: Final = 40
 MOST_WAITING: Final = 200
@@ -79,6 +81,7 @@ class Soak:
     takings: int = 0
     refusals: list[str] = field(default_factory=list)
     _answered: set[str] = field(default_factory=set)
+    _sent: int = 0
     _past: int = 0
     """So many of the first words wait for nothing any more."""
     _held: dict[str, asyncio.Lock] = field(default_factory=dict)
@@ -100,16 +103,16 @@ class Soak:
     async def _talk(self, group: asyncio.TaskGroup) -> AsyncIterator[None]:
         """Comes by after each saying."""
         pace = random.Random(f"{self.lab.history.seed}:pace")
-        people = self.lab.crowd.people
+        writers = self.lab.crowd.writers
         for number, saying in enumerate(self.plan.sayings):
             await until(lambda: self._waiting() <= MOST_WAITING, timeout=CATCHES_UP_WITHIN)
             if number in self.plan.slow:
                 self.lab.models.next("anthropic", Behaviour(answer=answer, token_delay=SLOW_TOKEN))
-            person = people[saying.person]
+            writer = writers[saying.person]
             if saying.words > 1:
-                group.create_task(person.say_at_once(saying.words, random.Random(pace.random())))
+                group.create_task(writer.say_at_once(saying.words, random.Random(pace.random())))
             else:
-                group.create_task(person.say(repeats=saying.repeats))
+                group.create_task(writer.say(repeats=saying.repeats))
             async with self._moved:
                 self.said += saying.words
                 self._moved.notify_all()
@@ -117,12 +120,12 @@ class Soak:
             await asyncio.sleep(pace.expovariate(A_SECOND / saying.words))
 
     async def _take(self, taking: Taking) -> None:
-        person = self.lab.crowd.people[taking.person]
-        async with self._held.setdefault(person.channel, asyncio.Lock()):
-            if not person.root:
-                await person.say()
+        writer = self.lab.crowd.writers[taking.person]
+        async with self._held.setdefault(writer.thread, asyncio.Lock()):
+            if not writer.said:
+                await writer.say()
             try:
-                held = await self.desk.take_over(person)
+                held = await self.desk.take_over(writer)
                 self.takings += 1
                 for _ in range(taking.replies):
                     await self.desk.reply(held)
@@ -130,7 +133,7 @@ class Soak:
                     await self._moved.wait_for(lambda: self.said >= min(taking.until, self.plan.words))
                 await self.desk.hand_back(held, at_once=taking.at_once)
             except agents.Refused as refusal:
-                self.refusals.append(f"{person.channel}: {refusal}")
+                self.refusals.append(f"{writer.thread}: {refusal}")
 
     @asynccontextmanager
     async def _watched(self) -> AsyncIterator[None]:
@@ -164,6 +167,10 @@ class Soak:
             elif call.method in SPOKEN and call.answer is not None and call.answer["ok"]:
                 self._answered.update(MARK.findall(json.dumps(call.args)))
         lab.slack.calls[:] = open_calls
+        for sent in lab.graph.world.sent[self._sent :]:
+            self._answered.update(MARK.findall(sent.text))
+        self._sent = len(lab.graph.world.sent)
+        lab.graph.calls.clear()
         lab.models.calls[:] = [call for call in lab.models.calls if not call.over.is_set()]
 
     def _waiting(self) -> int:
@@ -194,7 +201,8 @@ async def soaked(
         open_lab(
             seed,
             offices=offices,
-            people=people,
+            people=people - people // CALLERS,
+            callers=people // CALLERS,
             gateways=[KONSTRUCT] * 2,
             workers=[KONSTRUCT] * 2,
             background=True,
