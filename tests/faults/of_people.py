@@ -17,6 +17,7 @@ from tests.faults.lab import Lab, open_lab
 from tests.faults.people import Person, answer
 from tests.faults.services import KONSTRUCT
 from tests.support.model_doubles import Behaviour, Fault, Json
+from tests.support.slack_double.server import SPOKEN
 
 AT_ONCE: Final = 8
 """Conversations side by side."""
@@ -26,6 +27,11 @@ LONGEST_TURN: Final = 0.5
 """Seconds within which a short turn is over on a machine that is not busy, thinking and sending."""
 LONGEST_RACE: Final = 0.1
 SENDS_AFTER_TAKEOVER: Final = ("tests.faults.broken.sends_after_takeover",)
+
+_TO_BE_SENT: Final = """
+  select exists (select from messages m join conversations c on c.id = m.conversation_id
+    where c.channel = $1 and m.direction = 'outbound' and m.state = 'pending')
+"""
 
 Trial = Callable[[Lab, Agents, Person, random.Random], Awaitable[None]]
 
@@ -42,9 +48,16 @@ async def opened(
         yield lab, agents
 
 
-async def taken_over(times: int, seed: int, *, worker: Sequence[str] = KONSTRUCT) -> Verdict:
-    async with opened(seed, times * len(TAKEOVERS), worker=worker) as (lab, agents):
+async def taken_over(times: int, seed: int) -> Verdict:
+    async with opened(seed, times * len(TAKEOVERS)) as (lab, agents):
         await try_all(lab, agents, lab.crowd.people, TAKEOVERS)
+        return await lab.judged()
+
+
+async def unfenced(times: int, seed: int) -> Verdict:
+    """With a worker that is wrong on purpose, and that pauses where it has to be caught."""
+    async with opened(seed, times, machines=1, worker=SENDS_AFTER_TAKEOVER) as (lab, agents):
+        await try_all(lab, agents, lab.crowd.people, (before_it_is_sent,))
         return await lab.judged()
 
 
@@ -100,21 +113,34 @@ async def while_it_sends(lab: Lab, agents: Agents, person: Person, chance: rando
     posting = f"chat.postMessage {person.channel}"
     may_arrive = lab.slack.hold_next(posting, accepted=chance.random() < 0.5)
     await person.say()
-    await until(partial(_is_posted, lab, person), timeout=120)
+    await until(partial(_is_spoken, lab, person), timeout=120)
     taking = asyncio.create_task(agents.take_over(person))
     await asyncio.sleep(chance.uniform(0, LONGEST_TURN))
     may_arrive.set()
     await _dealt_with(agents, await taking)
 
 
-def _is_posted(lab: Lab, person: Person) -> bool:
-    return any(call.args.get("channel") == person.channel for call in lab.slack.calls_of("chat.postMessage"))
+def _is_spoken(lab: Lab, person: Person) -> bool:
+    """On a slow machine an answer is streamed instead, and is not held."""
+    return any(call.args.get("channel") == person.channel and call.method in SPOKEN for call in lab.slack.calls)
 
 
 async def at_any_moment(lab: Lab, agents: Agents, person: Person, chance: random.Random) -> None:
     """In the same millisecond as something else, when there are enough of them."""
     await person.say()
     await asyncio.sleep(chance.uniform(0, LONGEST_TURN))
+    await _dealt_with(agents, await agents.take_over(person))
+
+
+async def before_it_is_sent(lab: Lab, agents: Agents, person: Person, chance: random.Random) -> None:
+    """For a worker that waits there: it is over too soon to be met with others."""
+    await person.say()
+
+    async def is_to_be_sent() -> bool:
+        found: bool = await lab.administrator.fetchval(_TO_BE_SENT, person.channel)
+        return found
+
+    await until(is_to_be_sent, timeout=120)
     await _dealt_with(agents, await agents.take_over(person))
 
 
@@ -168,7 +194,7 @@ ENTRIES: Final = (
         full=200,
         short=3,
         run=taken_over,
-        twin=partial(taken_over, worker=SENDS_AFTER_TAKEOVER),
+        twin=unfenced,
     ),
     Entry(
         "F21",

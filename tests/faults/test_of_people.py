@@ -8,7 +8,7 @@ import pytest
 from tests.faults import of_people
 from tests.faults.agents import Agents
 from tests.faults.lab import Lab
-from tests.faults.of_people import ENTRIES, SENDS_AFTER_TAKEOVER, TAKEOVERS, at_any_moment, opened, race, try_all
+from tests.faults.of_people import ENTRIES, SENDS_AFTER_TAKEOVER, TAKEOVERS, before_it_is_sent, opened, race, try_all
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 SEED = 20261130
@@ -44,7 +44,6 @@ async def test_a_worker_without_a_fence_is_found_out(at_work: tuple[Lab, Agents]
     [worker] = lab.deployment.workers
     worker.become((sys.executable, "-m", *SENDS_AFTER_TAKEOVER, "worker"))
     await worker.kill()
-    await worker.ready()
-    await try_all(lab, agents, [lab.crowd.person(lab.offices[0]) for _ in range(4)], (at_any_moment,))
-    verdict = await lab.judged(within=30)
+    await try_all(lab, agents, [lab.crowd.person(lab.offices[0]) for _ in range(2)], (before_it_is_sent,))
+    verdict = await lab.judged()
     assert verdict.amiss.get("after_takeover"), verdict.counts()

@@ -13,7 +13,7 @@ from konstruct.handoffs import leaving
 from konstruct.tables import Conversation, Message
 from konstruct.window import LINE
 
-PAUSE = 1.0
+PAUSE = 5.0
 """Seconds, so that takeovers fall between thinking and sending."""
 
 begin_send, leave_employee = outbox.begin_send, leaving.leave_employee
