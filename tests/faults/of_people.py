@@ -55,7 +55,7 @@ async def taken_over(times: int, seed: int) -> Verdict:
 
 
 async def unfenced(times: int, seed: int) -> Verdict:
-    """With a worker that is wrong on purpose, and that pauses where it has to be caught."""
+    """With a worker that is wrong on purpose, and that waits where it has to be caught."""
     async with opened(seed, times, machines=1, worker=SENDS_AFTER_TAKEOVER) as (lab, agents):
         await try_all(lab, agents, lab.crowd.people, (before_it_is_sent,))
         return await lab.judged()
@@ -133,7 +133,7 @@ async def at_any_moment(lab: Lab, agents: Agents, person: Person, chance: random
 
 
 async def before_it_is_sent(lab: Lab, agents: Agents, person: Person, chance: random.Random) -> None:
-    """For a worker that waits there: it is over too soon to be met with others."""
+    """For a worker that waits there until somebody does: it is over too soon to be met with others."""
     await person.say()
 
     async def is_to_be_sent() -> bool:
@@ -141,7 +141,7 @@ async def before_it_is_sent(lab: Lab, agents: Agents, person: Person, chance: ra
         return found
 
     await until(is_to_be_sent, timeout=120)
-    await _dealt_with(agents, await agents.take_over(person))
+    await agents.take_over(person)
 
 
 async def _dealt_with(agents: Agents, held: Held) -> None:

@@ -1,4 +1,4 @@
-"""A worker without a fence: it sends what it thought whoever has the conversation by now, and after a pause at that."""
+"""A worker without a fence: it sends what it thought once somebody else has the conversation."""
 
 import asyncio
 from typing import Any
@@ -7,16 +7,18 @@ from uuid import UUID
 from sqlalchemy import bindparam, update
 from sqlmodel import col, select
 
+from activities.delivery import Delivery
 from konstruct import outbox
 from konstruct.cli import main
+from konstruct.contracts.conversation import DeliverRequest
 from konstruct.handoffs import leaving
 from konstruct.tables import Conversation, Message
 from konstruct.window import LINE
 
-PAUSE = 5.0
-"""Seconds, so that takeovers fall between thinking and sending."""
+PAUSE = 3.0
+"""Seconds in which a takeover is acknowledged."""
 
-begin_send, leave_employee = outbox.begin_send, leaving.leave_employee
+send, leave_employee = Delivery._send, leaving.leave_employee
 _BEGIN = (
     update(Message)
     .where(col(Message.id) == bindparam("message_id"), col(Message.state) == "pending")
@@ -26,9 +28,16 @@ _BEGIN = (
 )
 
 
-async def begins_late(session: Any, vault: Any, conversation_id: UUID, message_id: UUID) -> Any:
+async def sends_late(self: Delivery, request: DeliverRequest, message_id: UUID) -> Any:
+    """Only when somebody has taken the conversation over, and knows it."""
+    of_conversation = select(Conversation.owner).where(col(Conversation.id) == request.conversation_id)
+    owner = "employee"
+    while owner == "employee":
+        await asyncio.sleep(0.1)
+        async with self._database.tenant_session(request.tenant_id) as session:
+            owner = (await session.scalars(of_conversation)).one()
     await asyncio.sleep(PAUSE)
-    return await begin_send(session, vault, conversation_id, message_id)
+    return await send(self, request, message_id)
 
 
 async def leaves_what_is_to_be_sent(
@@ -51,6 +60,6 @@ async def leaves_what_is_to_be_sent(
 
 if __name__ == "__main__":
     outbox._BEGIN = _BEGIN  # type: ignore[assignment]
-    outbox.begin_send = begins_late
+    Delivery._send = sends_late  # type: ignore[method-assign]
     leaving.leave_employee = leaves_what_is_to_be_sent
     main()
