@@ -115,8 +115,8 @@ class Breaker:
     async def _drop(self, *, accepted: bool) -> None:
         self._lab.slack.drop_next(POST, accepted=accepted)
 
-    async def _meta(self, **how: int) -> None:
-        self._lab.graph.fail_next("messages", **how)
+    async def _meta(self, *, code: int | None = None, status: int | None = None) -> None:
+        self._lab.graph.fail_next("messages", code=code, status=status)
 
     async def _drop_at_meta(self) -> None:
         self._lab.graph.drop_next("messages", accepted=True)

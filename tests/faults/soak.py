@@ -94,7 +94,7 @@ class Soak:
             *((taking.after, partial(self._take, taking)) for taking in self.plan.takings),
         ]
         due.sort(key=lambda each: each[0], reverse=True)
-        async with asyncio.TaskGroup() as group, self._watched():
+        async with asyncio.TaskGroup() as group:
             async for _ in self._talk(group):
                 while due and due[-1][0] <= self.said:
                     group.create_task(due.pop()[1]())
@@ -136,7 +136,7 @@ class Soak:
                 self.refusals.append(f"{writer.thread}: {refusal}")
 
     @asynccontextmanager
-    async def _watched(self) -> AsyncIterator[None]:
+    async def watched(self) -> AsyncIterator[None]:
         watching = asyncio.create_task(self._watch())
         try:
             yield
@@ -212,7 +212,9 @@ async def soaked(
     ):
         soak = Soak(lab, desk, plan, tells)
         try:
-            await soak.run()
+            async with soak.watched():
+                await soak.run()
+                await lab.come_to_rest(AT_REST_WITHIN)
             verdict = await lab.judged(within=AT_REST_WITHIN)
         except BaseException:
             lab.keep_history()

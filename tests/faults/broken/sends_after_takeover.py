@@ -59,7 +59,7 @@ async def leaves_what_is_to_be_sent(
 
 
 if __name__ == "__main__":
-    outbox._BEGIN = _BEGIN  # type: ignore[assignment]
+    outbox._BEGIN = _BEGIN
     Delivery._send = sends_late  # type: ignore[method-assign]
     leaving.leave_employee = leaves_what_is_to_be_sent
     main()
