@@ -1,4 +1,4 @@
-"""docs/authorisation.md, taken from what routes declare: ``python -m tests.architecture.authorisation`` writes it anew."""
+"""docs/authorisation.md, as the routes declare it: ``python -m tests.architecture.authorisation`` writes it anew."""
 
 import json
 from collections.abc import Iterator
@@ -23,8 +23,9 @@ _METHODS: Final = ("get", "post", "put", "patch", "delete")
 _INTRODUCTION: Final = """\
 # Authorisation: who may do what
 
-Taken from what the routes declare, and written anew by `python -m tests.architecture.authorisation`; a test holds it against them. Whatever is not
-listed, nobody may. A tenant that somebody is no member of is answered like one that does not exist: 404.
+Taken from what the routes declare, and written anew by `python -m tests.architecture.authorisation`; a test holds it
+against them. Whatever is not listed, nobody may. A tenant that somebody is no member of is answered like one that does
+not exist: 404.
 """
 
 
