@@ -37,7 +37,7 @@ class Part:
     def licence(self) -> str:
         """As it says itself; what is for other machines is not installed here."""
         try:
-            about = metadata.metadata(self.name)
+            about: Any = metadata.metadata(self.name)
         except metadata.PackageNotFoundError:
             return "not installed here"
         classifiers = [each.rpartition(" :: ")[2] for each in about.get_all("Classifier") or () if "License ::" in each]
