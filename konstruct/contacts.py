@@ -12,9 +12,12 @@ from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from konstruct import audit, memory, tenants, withdrawing
+from konstruct.connections import ConnectionRef
 from konstruct.db import Database, among
 from konstruct.errors import BadInput, NotFound, Unavailable
 from konstruct.files import keeping
+from konstruct.identity import ConnectionId, TenantId
+from konstruct.repeating import Gone
 from konstruct.tables import (
     Connection,
     Contact,
@@ -174,6 +177,8 @@ class Erased:
     """Whose windows in the cache are to be dropped."""
     external_ids: list[tuple[str, str]] = field(default_factory=list)
     """(channel kind, id there) of each, for what lies outside the tenant's tables."""
+    said: list[Gone] = field(default_factory=list)
+    """What a channel may bring once more."""
 
 
 async def erase(session: AsyncSession, tenant_id: UUID, contact_id: UUID, *, actor: str) -> Erased:
@@ -205,6 +210,7 @@ async def erase(session: AsyncSession, tenant_id: UUID, contact_id: UUID, *, act
     conversation_ids = [conversation.id for conversation in conversations]
     await withdrawing.withdraw(session, contact_ids)
     others = await _where_others_talk(session, contact_ids, conversation_ids)
+    said = await _said(session, tenant_id, contact_ids)
     messages = await _shred_messages(session, contact_ids, conversation_ids)
     await keeping.remove_of(session, messages)
     await keeping.hasten_removals(session, contact_ids)
@@ -242,7 +248,7 @@ async def erase(session: AsyncSession, tenant_id: UUID, contact_id: UUID, *, act
         messages=len(messages),
         memories=len(memories),
     )
-    return Erased(len(contacts), len(messages), len(memories), conversation_ids, external_ids)
+    return Erased(len(contacts), len(messages), len(memories), conversation_ids, external_ids, said)
 
 
 async def _contacts_of(session: AsyncSession, person_id: UUID) -> list[UUID]:
@@ -260,6 +266,18 @@ async def _where_others_talk(
         .distinct()
     )
     return set(found)
+
+
+async def _said(session: AsyncSession, tenant_id: UUID, contact_ids: Sequence[UUID]) -> list[Gone]:
+    query = (
+        select(col(Message.id), col(Message.connection_id), col(Message.external_id))
+        .where(col(Message.contact_id).in_(contact_ids), col(Message.direction) == "inbound")
+        .where(col(Message.external_id).is_not(None))
+    )
+    return [
+        Gone(message_id, ConnectionRef(TenantId(tenant_id), ConnectionId(connection_id)), str(external_id))
+        for message_id, connection_id, external_id in await session.execute(query)
+    ]
 
 
 async def _shred_messages(

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from konstruct import aliases, contacts
+from konstruct import aliases, contacts, repeating
 from konstruct.contacts import Erased
 from konstruct.db import Database
 from konstruct.errors import KonstructError, NotFound, Unavailable
@@ -97,6 +97,7 @@ async def _shred(session: AsyncSession, vault: Vault, erasure: ContactErasure) -
     names = [(kinds[of], name) for of, name in await aliases.names_of(session, vault, list(kinds))]
     try:
         erased = await contacts.erase(session, tenant_id, erasure.contact_id, actor=erasure.asked_by)
+        await repeating.remember(session, vault, erased.said)
     except NotFound:
         # Somebody had the same person erased under another of their contacts meanwhile.
         erased, names = Erased(0, 0, 0), []

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from konstruct import aliases, audit, connections, consent, limits, memory, messages, naming, reply_window
+from konstruct import aliases, audit, connections, consent, limits, memory, messages, naming, repeating, reply_window
 from konstruct.aliases import Names
 from konstruct.billing import asking
 from konstruct.connections import ConnectionRef
@@ -47,7 +47,7 @@ class _RenamedMeanwhile(Exception):
 
 # Statements of every message are built once: building one takes longer than running it.
 _LIMITS = (
-    select(col(Tenant.limits), col(Tenant.time_zone), col(BillingAccount.tenant_id).is_not(None))
+    select(col(Tenant.limits), col(Tenant.time_zone), col(BillingAccount.tenant_id).is_not(None), repeating.ERASED)
     .outerjoin(BillingAccount, col(BillingAccount.tenant_id) == col(Tenant.id))
     .where(col(Tenant.id) == bindparam("tenant_id"))
 )
@@ -151,8 +151,13 @@ async def accept(
         Unavailable: the database does not answer; nothing was kept, and the sender must send again.
     """
     async with database.tenant_session(connection.tenant_id) as session:
-        of_tenant = await session.execute(_LIMITS, {"tenant_id": connection.tenant_id})
-        configured, time_zone, is_billed = of_tenant.one()
+        erased_id = await repeating.erased_id(session, vault, connection, inbound.external_id)
+        ids = {"tenant_id": connection.tenant_id, "connection_id": connection.connection_id, "erased_id": erased_id}
+        of_tenant = await session.execute(_LIMITS, ids)
+        configured, time_zone, is_billed, erased = of_tenant.one()
+        if erased is not None:
+            known = await session.get_one(Message, (connection.tenant_id, erased))
+            return Accepted(ConversationId(known.conversation_id), MessageId(known.id), is_new=False)
     counts_in = time_zone if is_billed and not inbound.is_rehearsal else None
     of_whom = (connection.tenant_id, connection.connection_id, inbound.contact_external_id)
     buckets = limits.buckets(configured, *of_whom, is_rehearsal=inbound.is_rehearsal)

@@ -5,10 +5,12 @@ from collections.abc import Awaitable, Callable
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from konstruct import consent, contacts, conversations, memory, window
+from konstruct import consent, contacts, conversations, memory, repeating, window
+from konstruct.connections import ConnectionRef
 from konstruct.errors import NotFound
 from konstruct.memory import Fact, Question, due, keeping, recalling, vectors, words, work
 from konstruct.memory.due import Work
+from konstruct.repeating import Gone
 from konstruct.tables import Message
 from konstruct.tables.base import utc_now
 from konstruct.window import Line
@@ -77,6 +79,13 @@ async def _unlearn(session: AsyncSession, a: Furnished, b: Furnished) -> None:
     await keeping.unlearn(session, await _message_of(b))
 
 
+async def _erased_id(session: AsyncSession, a: Furnished, b: Furnished) -> bool:
+    """Whether we would call by the same name what they have erased."""
+    async with b.session() as theirs:
+        name = await repeating.erased_id(theirs, b.vault, b.ref, "C1:1.0")
+    return await repeating.erased_id(session, a.vault, ConnectionRef(a.tenant_id, b.connection_id), "C1:1.0") == name
+
+
 async def _read(session: AsyncSession, a: Furnished, b: Furnished) -> object:
     return (await window.read(session, b.remembered.conversation_id, revision=0, after_seq=0)).lines
 
@@ -93,6 +102,11 @@ ON_MEMORY: dict[str, tuple[Attempt, object]] = {
     "consent.has_opted_out": (lambda s, a, b: consent.has_opted_out(s, b.contact_id), False),
     "contacts.erase": (lambda s, a, b: contacts.erase(s, b.tenant_id, b.contact_id, actor="a"), NotFound),
     "contacts.seal_plain": (lambda s, a, b: contacts.seal_plain(s, a.vault, b.tenant_id, 100), 0),
+    "repeating.erased_id": (_erased_id, False),
+    "repeating.remember": (
+        lambda s, a, b: repeating.remember(s, a.vault, [Gone(b.asked.message_id, a.ref, "C1:1.0")]),
+        None,
+    ),
     "window.latest": (
         lambda s, a, b: window.latest(s, b.remembered.conversation_id),
         NotFound,
