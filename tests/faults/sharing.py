@@ -5,6 +5,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Final
 
 from tests.faults.catalogue import Outcome
@@ -12,13 +13,14 @@ from tests.faults.lab import Lab, open_lab
 from tests.faults.services import KONSTRUCT
 
 STRIPE_SECRET: Final = "whsec_of_the_fault_suite"
-GATEWAYS: Final = 2
 PEOPLE: Final = 10
 CALLERS: Final = 10
 
 
-def gateways_lab(seed: int, gateway: Sequence[str] = KONSTRUCT) -> AbstractAsyncContextManager[Lab]:
-    return open_lab(seed, people=0, gateways=(gateway,) * GATEWAYS, stripe_webhook_secret=STRIPE_SECRET)
+def gateways_lab(
+    seed: int, gateway: Sequence[str] = KONSTRUCT, *, gateways: int = 2
+) -> AbstractAsyncContextManager[Lab]:
+    return open_lab(seed, people=0, gateways=(gateway,) * gateways, stripe_webhook_secret=STRIPE_SECRET)
 
 
 @dataclass(frozen=True)
@@ -42,14 +44,14 @@ class OnLab:
             lab.crowd.person(lab.offices[number % len(lab.offices)])
         for number in range(CALLERS):
             lab.caller(lab.offices[number % len(lab.offices)])
-        await gateways_become(lab, *(self.gateway,) * GATEWAYS)
+        await gateways_become(lab, self.gateway)
         return await self.carry_out(lab, times)
 
 
 async def gateways_become(lab: Lab, *commands: Sequence[str]) -> None:
-    """Each gateway what stands at its place, from now on. Returns when they are."""
+    """From now on the first gateway is the first of these, and so on, in turn. Returns when they are."""
     changed = []
-    for gateway, command in zip(lab.deployment.gateways, commands, strict=True):
+    for gateway, command in zip(lab.deployment.gateways, cycle(commands), strict=False):
         program = (sys.executable, "-m", *command, "gateway")
         if tuple(gateway.program.command) != program:
             gateway.become(program)

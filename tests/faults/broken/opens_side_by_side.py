@@ -1,30 +1,41 @@
-"""A gateway that looks whether there is a conversation and makes one if not: two that look at the same time make two.
-It needs a database without the unique index, which stands in its way."""
+"""A gateway that looks whether there is a conversation, and makes one later if there was none: of several messages that
+come at once each makes its own. It needs a database without the unique index, which stands in its way."""
 
 import sys
+from contextvars import ContextVar
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from konstruct import connections, inbox
 from konstruct.connections import ConnectionRef
-from konstruct.inbox import Inbound
+from konstruct.db import Database
+from konstruct.inbox import Accepted, Inbound
+from konstruct.ports import Limiter
 from konstruct.tables import Conversation
+from konstruct.vault import Vault
 from tests.faults.wrapping import go_on
+
+accept = inbox.accept
+was_there: ContextVar[bool] = ContextVar("was_there")
+
+
+async def look_and_accept(
+    database: Database, vault: Vault, limiter: Limiter, connection: ConnectionRef, inbound: Inbound
+) -> Accepted:
+    async with database.tenant_session(connection.tenant_id) as session:
+        there = await session.scalars(_of(connection, inbound))
+        was_there.set(there.first() is not None)
+    return await accept(database, vault, limiter, connection, inbound)
 
 
 async def open_one(
     session: AsyncSession, connection: ConnectionRef, inbound: Inbound, contact_id: UUID
 ) -> Conversation:
-    there = select(Conversation).where(
-        col(Conversation.connection_id) == connection.connection_id,
-        col(Conversation.channel) == inbound.channel,
-        col(Conversation.root) == inbound.root,
-    )
-    found = (await session.scalars(there.limit(1))).first()
-    if found is not None:
-        return found
+    if was_there.get():
+        return (await session.scalars(_of(connection, inbound).with_for_update(key_share=True))).one()
     made = Conversation(
         tenant_id=connection.tenant_id,
         connection_id=connection.connection_id,
@@ -38,6 +49,17 @@ async def open_one(
     return made
 
 
+def _of(connection: ConnectionRef, inbound: Inbound) -> SelectOfScalar[Conversation]:
+    return (
+        select(Conversation)
+        .where(col(Conversation.connection_id) == connection.connection_id)
+        .where(col(Conversation.channel) == inbound.channel, col(Conversation.root) == inbound.root)
+        .order_by(col(Conversation.id))
+        .limit(1)
+    )
+
+
 if __name__ == "__main__":
+    inbox.accept = look_and_accept
     vars(inbox)["_conversation"] = open_one
     go_on(("konstruct", *sys.argv[1:]))
