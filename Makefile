@@ -16,7 +16,7 @@ AWAY := $(strip $(if $(KONSTRUCT_CORPORA),,corpora) $(if $(KONSTRUCT_TEST_STRIPE
 MARKERS := $(if $(AWAY),-m "not ($(subst $(EMPTY) $(EMPTY), or ,$(AWAY)))",)
 
 .DEFAULT_GOAL := help
-.PHONY: help run environment lock format lint check test bench faults
+.PHONY: help run environment lock format lint check test bench faults audit
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## /  make \1 - /p' Makefile
@@ -65,3 +65,6 @@ bench: environment ## measure a turn from webhook to reply
 
 faults: environment ## kill, stop and cut off everything, in full; takes hours. FAULTS="--only F1 --seed 7" for some of it
 	$(VENV_PYTHON) -m tests.faults $(FAULTS)
+
+audit: environment ## list what it is made of, write a bill of materials, and ask for known flaws
+	$(VENV_PYTHON) -m tests.architecture.supply

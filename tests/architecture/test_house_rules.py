@@ -68,3 +68,13 @@ def test_no_start_up_hook_of_a_dependency_runs_in_our_interpreter() -> None:
     site = Path(sysconfig.get_path("purelib"))
     assert (site / "litellm").is_dir()
     assert {path.name for path in site.glob("*.pth")} <= {"distutils-precedence.pth"}
+
+
+def test_no_page_draws_as_markup_what_it_is_given() -> None:
+    """What people, models and strangers wrote is text wherever it is shown."""
+    pages = [path for path in TRACKED if path.suffix == ".html" and "portal" in path.parts]
+    assert len(pages) > 50
+    for path in pages:
+        assert not re.search(r"\|\s*safe\b|autoescape\s+false", path.read_text()), path
+    for path in PRODUCT:
+        assert not re.search(r"\bMarkup\(|autoescape\s*=\s*False", path.read_text()), path

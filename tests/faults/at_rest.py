@@ -1,4 +1,4 @@
-"""F-secrets: what lies open after people wrote, providers refused, and a worker was killed in between."""
+"""F31-secrets: what lies open after people wrote, providers refused, and a worker was killed in between."""
 
 from functools import partial
 from typing import Final
@@ -40,7 +40,7 @@ async def looked_through(rounds: int, seed: int, *, worker: tuple[str, ...] = KO
 
 ENTRIES: Final = (
     Entry(
-        "F-secrets",
+        "F31-secrets",
         "Everything that is kept is looked through after people wrote, providers refused and a worker was killed",
         "No secret and no word that somebody said lies open in logs, tables, Temporal's histories, Redis or files.",
         full=20,

@@ -280,7 +280,7 @@ ENTRIES: Final = (
         "F28",
         "Addresses that lead inside, by all that asks addresses, with names that change their answers and redirects",
         "Nobody inside is ever connected to.",
-        full=1_000,
+        full=len(tuple(attempts())),
         short=150,
         run=tried,
         twin=partial(tried, allowed=LOOPBACK),

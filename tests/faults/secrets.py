@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 import asyncpg
@@ -119,13 +119,14 @@ async def in_redis(url: str, needles: Needles) -> list[str]:
     """Of all keys, with what they hold."""
     places = []
     async with redis.asyncio.from_url(url) as client:
-        async for key in client.scan_iter():
+        keys: list[bytes] = [key async for key in client.scan_iter()]
+        for key in keys:
             content = b" ".join([key, *await _held(client, key)])
             places += [f"redis {key.decode(errors='replace')}: {name}" for name in sorted(needles.found_in(content))]
     return places
 
 
-async def _held(client: "redis.asyncio.Redis", key: bytes) -> list[bytes]:
+async def _held(client: Any, key: bytes) -> list[bytes]:
     kind = (await client.type(key)).decode()
     if kind == "hash":
         return [part for pair in (await client.hgetall(key)).items() for part in pair]

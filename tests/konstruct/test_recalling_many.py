@@ -2,7 +2,7 @@
 memories beside them; the statements are planned anew each time, and use the index where they are meant to."""
 
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -11,24 +11,17 @@ import asyncpg
 import numpy as np
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import delete, insert, text
-from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import select
+from sqlalchemy import delete, text
 
-from konstruct import memory
 from konstruct.db import Database
 from konstruct.embedded.postgres import Postgres
-from konstruct.identity import new_id
-from konstruct.memory import Question
-from konstruct.tables import Contact, Memory, MemoryVector
-from konstruct.tables.base import utc_now
+from konstruct.tables import Memory
 from konstruct.vault import Vault
-from tests.support.crowds import DIMENSIONS, World, statements
-from tests.support.office import Office, open_office
+from tests.support.crowds import World, statements
+from tests.support.memories import Person, agreement, learn, part_of, recalled
+from tests.support.office import open_office
 
-MODEL = "made/up"
 SIZES = (20, 200, 2_000, 6_000)
-AT_MOST = 10
 EXACTLY, BY_INDEX = 10**9, 0
 EXECUTIONS = 12
 """At the sixth Postgres would go over to a plan that has forgotten whom it is for."""
@@ -37,18 +30,6 @@ GENERIC_PLANS = """
     select sum(generic_plans) from pg_prepared_statements
     where statement like '%order by%)) + 0%' and parameter_types <> '{}'
 """
-
-
-@dataclass(frozen=True)
-class Person:
-    office: Office
-    contact_id: UUID
-    ids: list[UUID]
-    vectors: Any
-
-    def nearest(self, vector: Any) -> set[UUID]:
-        order = np.argsort(-(self.vectors @ vector))[:AT_MOST]
-        return {self.ids[number] for number in order}
 
 
 @dataclass(frozen=True)
@@ -71,11 +52,11 @@ async def crowd(database: Database, vault: Vault, postgres: Postgres, owner_url:
     one = await open_office(database, vault)
     other = await open_office(database, vault)
     # Neighbours in one index, and not by luck in two.
-    while await _part(administrator, other) != await _part(administrator, one):
+    while await part_of(administrator, other) != await part_of(administrator, one):
         other = await open_office(database, vault)
     for office, sizes in ((one, SIZES), (other, SIZES[:2])):
         for size in sizes:
-            people.append(await _person(office, f"U{size}", world.vectors(size)))
+            people.append(await learn(office, f"U{size}", world.vectors(size)))
     await administrator.execute("analyze memories, memory_vectors")
     await administrator.close()
     alone = Database(SecretStr(postgres.app_url), pool_size=1)
@@ -85,72 +66,6 @@ async def crowd(database: Database, vault: Vault, postgres: Postgres, owner_url:
     for office in (one, other):
         async with office.session() as session:
             await session.execute(delete(Memory))
-
-
-async def _part(administrator: Any, office: Office) -> int:
-    query = (
-        "select number from generate_series(0, 15) number"
-        " where satisfies_hash_partition('memory_vectors'::regclass, 16, number, $1::uuid)"
-    )
-    return int(await administrator.fetchval(query, office.tenant_id))
-
-
-async def _person(office: Office, contact: str, vectors: Any) -> Person:
-    """With a fact for each vector, all learned from one message."""
-    asked = await office.say("Hello", contact=contact, root=contact)
-    now = utc_now()
-    async with office.session() as session:
-        contact_id = (await session.scalars(select(Contact.id).where(Contact.external_id == contact))).one()
-        cipher = await office.vault.cipher(session, office.tenant_id, contact_id)
-        ids = [new_id() for _ in vectors]
-        memories = [
-            {
-                "tenant_id": office.tenant_id,
-                "id": memory_id,
-                "contact_id": contact_id,
-                "kind": "fact",
-                "speaker": "contact",
-                "conversation_id": asked.conversation_id,
-                "message_id": asked.message_id,
-                "seq": 1,
-                "sealed": cipher.seal("memory", memory_id, f"Fact {number}"),
-                "words": "",
-                "length": 0,
-                "happened_at": now,
-                "embedded_with": MODEL,
-            }
-            for number, memory_id in enumerate(ids)
-        ]
-        await session.execute(insert(Memory), memories)
-        placed = [
-            {
-                "tenant_id": office.tenant_id,
-                "memory_id": memory_id,
-                "contact_id": contact_id,
-                "model": MODEL,
-                "dimensions": DIMENSIONS,
-                "vector": vector.tolist(),
-            }
-            for memory_id, vector in zip(ids, vectors, strict=True)
-        ]
-        await session.execute(insert(MemoryVector), placed)
-    return Person(office, contact_id, ids, vectors)
-
-
-async def recalled(session: AsyncSession, person: Person, vector: Any, exact_up_to: int) -> list[UUID]:
-    # Words that are in every text say nothing: what is found is found by its meaning alone.
-    question = Question(person.contact_id, "the", {MODEL: vector.tolist()})
-    found = await memory.recall(
-        session, person.office.vault, person.office.tenant_id, question, at_most=AT_MOST, exact_up_to=exact_up_to
-    )
-    return [each.memory_id for each in found]
-
-
-def agreement(person: Person, vector: Any, found: Sequence[UUID]) -> float:
-    """Of the ten nearest, how many were found. Nobody gets fewer than ten, nor anything of somebody else."""
-    assert len(set(found)) == AT_MOST
-    assert set(found) <= set(person.ids)
-    return len(person.nearest(vector) & set(found)) / AT_MOST
 
 
 async def test_everybody_is_told_of_their_own_nearest_at_each_execution(crowd: Crowd) -> None:

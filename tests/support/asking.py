@@ -1,4 +1,4 @@
-"""Everything that asks an address which somebody gave: functions of the client that it asks through, and the address."""
+"""All that asks an address which somebody gave: functions of the client that it asks through, and of the address."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial

