@@ -69,8 +69,9 @@ def build(settings: Settings) -> FastAPI:
                 if settings.slack_signing_secret is not None:
                     app.include_router(slack.router(events, settings.slack_signing_secret))
                 if (oauth := slack_oauth.of_deployment(http, settings)) is not None:
+                    keys, public_url = settings.encryption_keys, settings.gateway_public_url
                     app.include_router(
-                        slack_install.router(database, vault, redis, circuit, oauth, settings.encryption_keys)
+                        slack_install.router(database, vault, redis, circuit, oauth, keys, public_url=public_url)
                     )
             if settings.whatsapp_verify_token is not None:
                 heard = WhatsAppEvents(database, vault, limiter, client)
@@ -86,7 +87,15 @@ def build(settings: Settings) -> FastAPI:
             yield
 
     # No pages of documentation: what is here is called by machines that know it.
-    app = FastAPI(title="Konstruct gateway", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title="Konstruct gateway",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        # It would lead on to whatever the Host header says.
+        redirect_slashes=False,
+    )
     app.add_exception_handler(KonstructError, _answer)
     return app
 

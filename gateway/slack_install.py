@@ -28,8 +28,16 @@ log = structlog.get_logger(__name__)
 
 
 def router(
-    database: Database, vault: Vault, redis: Redis, circuit: Circuit, oauth: SlackOAuth, keys: tuple[SecretStr, ...]
+    database: Database,
+    vault: Vault,
+    redis: Redis,
+    circuit: Circuit,
+    oauth: SlackOAuth,
+    keys: tuple[SecretStr, ...],
+    *,
+    public_url: str | None = None,
 ) -> APIRouter:
+    """``public_url``: the gateway's, as it was set. Without one, it is the address that the visitor came by."""
     routes = APIRouter(prefix="/slack")
 
     @routes.get("/install")
@@ -40,14 +48,14 @@ def router(
             raise BadInput("This is not the link that you were given.")
         in_hand = secrets.token_urlsafe(32)
         state = slack_tickets.seal(keys, replace(opened, browser=_digest(in_hand)))
-        response = RedirectResponse(oauth.consent_page(_redirect_uri(request), state), 303)
+        response = RedirectResponse(oauth.consent_page(_redirect_uri(request, public_url), state), 303)
         # A state that somebody else started is worth nothing in this browser, nor ours in theirs.
         response.set_cookie(
             COOKIE,
             in_hand,
             max_age=_SECONDS,
             path="/slack",
-            secure=request.url.scheme == "https",
+            secure=_redirect_uri(request, public_url).startswith("https:"),
             httponly=True,
             samesite="lax",
         )
@@ -61,7 +69,7 @@ def router(
         if not code:
             return PlainTextResponse("The workspace was not connected: Slack was not given leave.")
         await _use_up(redis, circuit, ticket)
-        workspace = await oauth.exchange_code(code, _redirect_uri(request))
+        workspace = await oauth.exchange_code(code, _redirect_uri(request, public_url))
         async with database.tenant_session(ticket.tenant_id) as session:
             await slack_workspaces.connect(
                 session, vault, ticket.tenant_id, workspace, employee_key=ticket.employee_key, actor="slack-install"
@@ -76,8 +84,10 @@ def _digest(in_hand: str) -> str:
     return hashlib.sha256(in_hand.encode()).hexdigest()
 
 
-def _redirect_uri(request: Request) -> str:
+def _redirect_uri(request: Request, public_url: str | None) -> str:
     """Must be the same at both steps. Slack takes only what the app has on its list, whatever the Host header says."""
+    if public_url:
+        return f"{public_url.rstrip('/')}/slack/oauth_redirect"
     return str(request.url.replace(path="/slack/oauth_redirect", query=""))
 
 

@@ -11,8 +11,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope, Send
 
+from konstruct.accounts import sessions
+from konstruct.errors import KonstructError
 from konstruct.settings import Settings
-from portal import errors
+from portal import access, errors
 from portal.services import Services
 
 MOST_BYTES: Final = 1_000_000
@@ -100,12 +102,25 @@ class Guard:
             await errors.page(Request(scope), *refused)(scope, receive, send_with_headers)
             return
         limit = _most_bytes(scope, headers)
+        if limit > MOST_BYTES and not await self._is_somebody(scope):
+            # Forms are read before it is asked who sent them, and files in them go to the disk.
+            limit = MOST_BYTES
         time_limit = self._time_limit * (UPLOADS_TAKE if limit == MOST_BYTES_OF_UPLOADS else 1)
         await self.app(scope, _Bounded(receive, limit, time_limit), send_with_headers)
 
     def end_streams(self) -> None:
         """For the server to call before it waits for answers to end."""
         self.services.end_streams()
+
+    async def _is_somebody(self, scope: Scope) -> bool:
+        held = Request(scope).cookies.get(access.COOKIE)
+        if held is None:
+            return False
+        try:
+            return await sessions.find(self.services.database, held, is_used=False) is not None
+        except KonstructError:
+            # What is missing is for the page to say, which will let nobody in.
+            return True
 
     def _refused(self, scope: Scope, headers: Headers) -> tuple[int, str | None] | None:
         """With which status, and which sentence if not that status's own."""

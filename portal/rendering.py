@@ -154,6 +154,8 @@ def _kept_toast(request: Request) -> Toast | None:
     try:
         said = json.loads(base64.urlsafe_b64decode(written + "=" * (-len(written) % 4)))
         text, kind, undo = said["text"], said["kind"], said["undo"]
+        # Half a surrogate pair can be in no page.
+        f"{text}{undo}".encode()
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
     if not isinstance(text, str) or kind not in ("success", "info", "warning", "error"):

@@ -131,7 +131,8 @@ class CallsInPieces:
         for draft in self._drafts:
             if not draft.name and not any(draft.arguments):
                 continue
-            call_id = draft.id if draft.id and draft.id not in calls else f"call_{uuid4().hex}"
+            told = _whole_text(draft.id)
+            call_id = told if told and told not in calls else f"call_{uuid4().hex}"
             # Tools that take nothing are called with {} or with nothing.
             arguments = _whole_text("".join(draft.arguments)) or ("{}" if is_over else "")
             calls[call_id] = ToolCall(call_id, _whole_text(draft.name), arguments)

@@ -5,7 +5,6 @@ import asyncio
 import importlib
 import os
 import signal
-import socket
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -13,11 +12,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import uvicorn
 import uvloop
 from pydantic import SecretStr
 
-from konstruct import contacts, db, doctor, log, manifest, rekeying, slack_tickets, temporal, tenants
+from konstruct import contacts, db, doctor, log, manifest, rekeying, serving, slack_tickets, temporal, tenants
 from konstruct.adapters.redis import Circuit, RedisLimiter, connect
 from konstruct.adapters.slack import SlackMessenger, open_session
 from konstruct.chat import Chat
@@ -87,18 +85,16 @@ def _serve(module: str, settings: Settings, host: str, port: int, variable: str)
     except KonstructError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
-    config = uvicorn.Config(
+    config = serving.configured(
         application,
+        limits=serving.limits_here(),
         host=host,
         port=port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
         # Longer than proxies keep theirs, a minute mostly: who closes first must be the one who sends the requests.
         timeout_keep_alive=75,
         timeout_graceful_shutdown=5,
     )
-    server = _Server(config)
+    server = serving.Server(config)
     with suppress(KeyboardInterrupt):
         server.run()
     if not server.started:
@@ -108,14 +104,6 @@ def _serve(module: str, settings: Settings, host: str, port: int, variable: str)
 async def _look_at_keys(settings: Settings) -> None:
     async with open_database(settings) as database:
         await rekeying.have_keys(database, Vault(settings.encryption_keys))
-
-
-class _Server(uvicorn.Server):
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        # Answers that are streams would be waited for.
-        if end_streams := getattr(self.config.app, "end_streams", None):
-            end_streams()
-        await super().shutdown(sockets)
 
 
 @app.command()

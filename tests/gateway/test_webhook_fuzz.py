@@ -6,11 +6,9 @@ import json
 import os
 import random
 import secrets
-import string
 import time
 from collections import Counter
 from collections.abc import Callable
-from copy import deepcopy
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +28,7 @@ from konstruct.limits import LocalLimiter
 from konstruct.vault import Vault
 from tests.gateway.conftest import NewNumber, OpenOffice, answer_error, webhooks, whatsapp_webhooks
 from tests.support import slack_double
+from tests.support.hostile import forged_signature, hostile
 from tests.support.slack_double import SlackDouble
 from tests.support.slack_double import events as built
 from tests.support.stripe_double import sign as sign_stripe
@@ -43,84 +42,6 @@ OF_STRIPE: Final = 5
 """Stripe's, which tells of ids alone, gets this part of what they get."""
 AT_ONCE: Final = 16
 FORGED: Final = "forged canary"
-
-ODD: Final[list[Any]] = [
-    *[None, True, False, 0, -1, 10**30, 1.5e300, "", " ", "\0", "\ud800", "é" * 300, "' or 1=1 --", "../../etc/passwd"],
-    *["${jndi:ldap://x}", "<!channel>", [], {}, [[]], [None], {"": ""}, {"id": {"id": {"id": "x"}}}, "x" * 20_000],
-    *["\u202e", "1749416383", "99999999999999999999", "US.1", "wamid.", "NaN", [1, "two", {"three": 3}]],
-]
-
-
-def mutated(value: Any, chance: random.Random) -> Any:
-    """The same with one to four things of it replaced, doubled, renamed or gone."""
-    document = json.loads(json.dumps(value))
-    for _ in range(chance.randint(1, 4)):
-        at, name = chance.choice(list(places(document)) or [([document], 0)])
-        what = chance.randrange(5)
-        if what == 0:
-            at[name] = deepcopy(chance.choice(ODD))
-        elif what == 1 and isinstance(at, dict):
-            at[chance.choice([name.upper(), f"{name}s", "type", "id", "\0", ""])] = at.pop(name)
-        elif what == 2 and isinstance(at, list):
-            at.extend(deepcopy(at[name]) for _ in range(chance.randint(1, 3)))
-        elif what == 3:
-            del at[name]
-        else:
-            at[name] = nested(at[name], chance.choice([1, 5, 40]))
-    return document
-
-
-def places(value: Any) -> list[tuple[Any, Any]]:
-    found: list[tuple[Any, Any]] = []
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for name, part in inner:
-        found.append((value, name))
-        found += places(part)
-    return found
-
-
-def nested(value: Any, depth: int) -> Any:
-    for _ in range(depth):
-        value = [value] if depth % 2 else {"value": value}
-    return value
-
-
-def mangled(body: bytes, chance: random.Random) -> bytes:
-    """Bytes of it flipped, cut, doubled, or something else altogether."""
-    what = chance.randrange(6)
-    if what == 0:
-        at = chance.randrange(len(body))
-        return body[:at] + bytes([chance.randrange(256)]) + body[at + 1 :]
-    if what == 1:
-        return body[: chance.randrange(len(body))]
-    if what == 2:
-        return body + body
-    if what == 3:
-        return chance.choice([b"", b"[" * 5000, b"{}" * 10, b"\xff" * 50, b"null", b'"' + body[:100], b"9" * 6000])
-    if what == 4:
-        return chance.randbytes(chance.randrange(200))
-    return body.replace(b'"', b"'")
-
-
-def hostile(shapes: list[Any], chance: random.Random) -> bytes:
-    document = chance.choice(shapes)
-    if chance.random() < 0.7:
-        return json.dumps(mutated(document, chance)).encode()
-    return mangled(json.dumps(document).encode(), chance)
-
-
-def forged_signature(chance: random.Random, real: bytes) -> bytes:
-    """Anything but the right one."""
-    made = [
-        real[:-1] + (b"0" if real[-1:] != b"0" else b"1"),
-        real.upper(),
-        real[: chance.randrange(len(real))],
-        chance.randbytes(70).replace(b"\r", b"").replace(b"\n", b""),
-        "sha256=ü".encode(),
-        b"",
-        b"sha256=" + "".join(chance.choices(string.hexdigits, k=64)).lower().encode(),
-    ]
-    return chance.choice([one for one in made if one != real])
 
 
 async def attack(send: Callable[[random.Random], Any], posts: int, seed: int) -> Counter[int]:

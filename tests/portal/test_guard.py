@@ -9,9 +9,12 @@ import pytest
 from fastapi import Form, Request
 from starlette.responses import PlainTextResponse, Response
 
+from konstruct.db import Database
 from konstruct.settings import Settings
+from konstruct.vault import Vault
 from portal.app import build
 from portal.guard import MOST_BYTES, MOST_BYTES_WITH_FILES, Guard, allow_form_target
+from tests.support.members import COOKIE, enrolled
 
 HOST = "127.0.0.1:8080"
 
@@ -128,15 +131,31 @@ async def test_a_body_that_dribbles_in_is_waited_for_only_so_long(guard: Guard) 
     assert "The request took too long." in answer.text
 
 
-async def test_files_may_be_larger_than_words(visitor: httpx.AsyncClient) -> None:
-    said = {"sec-fetch-site": "same-origin"}
-    file = b"x" * (MOST_BYTES + 1)
-    answer = await visitor.post("/kept", data={"text": "four"}, files={"file": ("a.png", file)}, headers=said)
-    assert (answer.status_code, answer.text) == (200, "4")
+async def test_files_may_be_larger_than_words_for_who_is_signed_in(
+    settings: Settings, database: Database, vault: Vault
+) -> None:
+    guard = build(settings)
 
-    file = b"x" * MOST_BYTES_WITH_FILES
-    answer = await visitor.post("/kept", data={"text": "four"}, files={"file": ("a.png", file)}, headers=said)
-    assert answer.status_code == 413
+    @guard.app.post("/kept")
+    async def keep(text: Annotated[str, Form()]) -> Response:
+        return PlainTextResponse(str(len(text)))
+
+    said = {"sec-fetch-site": "same-origin"}
+    known = said | {"cookie": f"{COOKIE}={(await enrolled(database, vault)).cookie}"}
+    stranger = said | {"cookie": f"{COOKIE}={'a' * 43}"}
+    transport = httpx.ASGITransport(guard, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url=f"http://{HOST}") as client:
+        for size, headers, status in (
+            (MOST_BYTES + 1, known, 200),
+            (MOST_BYTES_WITH_FILES, known, 413),
+            (MOST_BYTES + 1, stranger, 413),
+            (MOST_BYTES + 1, said, 413),
+            (MOST_BYTES // 2, said, 200),
+        ):
+            files = {"file": ("a.png", b"x" * size)}
+            answer = await client.post("/kept", data={"text": "four"}, files=files, headers=headers)
+            assert answer.status_code == status
+    await guard.services.close()
 
 
 @pytest.mark.parametrize("path", ["/act%00", "/act?q=%00"])

@@ -15,16 +15,23 @@ from typing import Any
 import uvicorn
 from aiohttp import web
 
+from konstruct import serving
+
 ASGIApp = Any  # Starlette, FastAPI and bare callables have no common static type.
 
 
 @asynccontextmanager
-async def serve(app: web.Application | ASGIApp, *, port: int = 0) -> AsyncIterator[str]:
-    """Yields the base URL once the app accepts connections, its lifespan done."""
+async def serve(
+    app: web.Application | ASGIApp, *, port: int = 0, limits: serving.Limits | None = None
+) -> AsyncIterator[str]:
+    """Yields the base URL once the app accepts connections, its lifespan done.
+
+    ``limits``: of the product's own server, by which ASGI apps are served.
+    """
     with socket.create_server(("127.0.0.1", port), backlog=512) as listener:
         listener.setblocking(False)
-        serving = _serve_aiohttp if isinstance(app, web.Application) else _serve_asgi
-        async with serving(app, listener):
+        is_aiohttp = isinstance(app, web.Application)
+        async with _serve_aiohttp(app, listener) if is_aiohttp else _serve_asgi(app, listener, limits):
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
@@ -41,7 +48,7 @@ async def _serve_aiohttp(app: web.Application, listener: socket.socket) -> Async
         await runner.cleanup()
 
 
-class _QuietServer(uvicorn.Server):
+class _QuietServer(serving.Server):
     """Says when it is up, and leaves the test process's signal handlers alone."""
 
     def __init__(self, config: uvicorn.Config) -> None:
@@ -56,20 +63,14 @@ class _QuietServer(uvicorn.Server):
             raise RuntimeError("the app's lifespan did not start") from None
         self.is_up.set()
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        # As the product's own server does.
-        if end_streams := getattr(self.config.app, "end_streams", None):
-            end_streams()
-        await super().shutdown(sockets)
-
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         yield
 
 
 @asynccontextmanager
-async def _serve_asgi(app: ASGIApp, listener: socket.socket) -> AsyncIterator[None]:
-    server = _QuietServer(uvicorn.Config(app, log_config=None, ws="none", timeout_graceful_shutdown=1))
+async def _serve_asgi(app: ASGIApp, listener: socket.socket, limits: serving.Limits | None) -> AsyncIterator[None]:
+    server = _QuietServer(serving.configured(app, limits=limits, timeout_graceful_shutdown=1))
     running = asyncio.create_task(server.serve(sockets=[listener]))
     is_up = asyncio.create_task(server.is_up.wait())
     await asyncio.wait({running, is_up}, return_when=asyncio.FIRST_COMPLETED)

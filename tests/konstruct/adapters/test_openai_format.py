@@ -85,3 +85,8 @@ def test_too_many_calls_or_characters_are_noticed_while_they_come() -> None:
     longest = piece(0, "a", "say", "x" * LONGEST_ARGUMENTS)
     assert not gather(longest).are_too_many
     assert gather(longest, piece(1, "b", "say", "x")).are_too_many
+
+
+def test_an_id_with_half_a_character_can_be_kept_all_the_same() -> None:
+    [call] = gather(piece(0, "call_\ud800", "look_up", "{}")).calls(is_over=True)
+    assert call.id.encode() == "call_\ufffd".encode()
