@@ -9,8 +9,8 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -168,10 +168,11 @@ async def open_lab(
     workers: Sequence[Sequence[str]] = (KONSTRUCT,),
     background: bool = False,
     models: Sequence[str] = (MODEL,),
+    disk: Callable[[Path], AbstractContextManager[None]] | None = None,
     **settings: object,
 ) -> AsyncIterator[Lab]:
     """``people`` write over Slack, ``callers`` over WhatsApp. ``gateways``, ``workers``: the module that each of them
-    runs; ``models``: of the offices; ``settings``: of all programs."""
+    runs; ``models``: of the offices; ``disk``: makes one in the folder first; ``settings``: of all programs."""
     history, chance = History(seed), random.Random(seed)  # Faults, not secrets.
     slack, key, second_key = SlackDouble(), f"sk-ant-{secrets.token_hex(12)}", f"sk-{secrets.token_hex(12)}"
     graph = GraphDouble(burst=NOBODY_COUNTS, messages_a_second=NOBODY_COUNTS)
@@ -180,6 +181,8 @@ async def open_lab(
     doubles.always("openai", Behaviour(answer=answer))
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(made_folder())
+        if disk is not None:
+            stack.enter_context(disk(folder))
         await stack.enter_async_context(slack.running())
         await stack.enter_async_context(graph.running())
         await stack.enter_async_context(doubles.running())

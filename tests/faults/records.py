@@ -34,6 +34,38 @@ _UNPAID = """
     on a.tenant_id = t.id
   where coalesce(u.many, 0) <> coalesce(a.many, 0)
 """
+_UNTOLD_VERSIONS = """
+  select v.employee_id || ' ' || v.number from employee_versions v
+  where not exists (
+    select from audit_events a where a.tenant_id = v.tenant_id
+      and a.action in ('employee.published', 'employee.rolled_back')
+      and a.detail ->> 'employee_id' = v.employee_id::text and (a.detail ->> 'version')::int = v.number)
+"""
+_VERSIONS_NEVER_MADE = """
+  select (a.detail ->> 'employee_id') || ' ' || (a.detail ->> 'version') from audit_events a
+  where a.action in ('employee.published', 'employee.rolled_back') and not exists (
+    select from employee_versions v where v.tenant_id = a.tenant_id
+      and v.employee_id::text = a.detail ->> 'employee_id' and v.number = (a.detail ->> 'version')::int)
+"""
+# Every change of owner raises the epoch, and tells it.
+_UNTOLD_OWNERS = """
+  select c.id || ' ' || n from conversations c cross join lateral generate_series(1, c.epoch) n
+  where not exists (
+    select from audit_events a where a.tenant_id = c.tenant_id and a.conversation_id = c.id
+      and a.detail ->> 'epoch' = n::text)
+"""
+_OWNERS_NEVER_MADE = """
+  select c.id || ' ' || (a.detail ->> 'epoch') from audit_events a
+  join conversations c on c.tenant_id = a.tenant_id and c.id = a.conversation_id
+  where (a.detail ->> 'epoch')::int > c.epoch
+"""
+_UNTOLD_LIMITS = """
+  select t.slug from tenants t join lateral (
+    select a.detail -> 'after' -> 'limits' as limits from audit_events a
+    where a.tenant_id = t.id and a.action = 'tenant.changed' and a.detail -> 'after' ? 'limits'
+    order by a.seq desc limit 1) latest on true
+  where latest.limits <> to_jsonb(t.limits)
+"""
 
 
 async def is_quiet(administrator: asyncpg.Connection) -> bool:
@@ -52,6 +84,11 @@ async def read(deployment: Deployment) -> Record:
             ("sent, and not in the trail", _UNWRITTEN),
             ("in the trail, and not sent", _UNSENT),
             ("calls of models and events", _UNPAID),
+            ("versions that are not in the trail", _UNTOLD_VERSIONS),
+            ("versions in the trail alone", _VERSIONS_NEVER_MADE),
+            ("changes of owner that are not in the trail", _UNTOLD_OWNERS),
+            ("changes of owner in the trail alone", _OWNERS_NEVER_MADE),
+            ("limits that the trail does not tell", _UNTOLD_LIMITS),
         ):
             record.audit_gaps += [f"{what}: {row[0]}" for row in await administrator.fetch(query)]
     finally:
