@@ -12,14 +12,14 @@ from temporalio.client import Client
 
 from activities.fetching import Removing
 from activities.heartbeat import heartbeat
-from konstruct import approvals, consults, quarantine, temporal, unsettled
+from konstruct import approvals, consults, deploys, quarantine, temporal, unsettled
 from konstruct.audit import anchors, sealing
 from konstruct.audit.signing import Signatures
 from konstruct.billing import events, telling
 from konstruct.contracts.conversation import DELIVER_MESSAGE, SEND_NOTICE, DeliverMessage, SendNotice, Swept
 from konstruct.contracts.upkeep import Sealed
 from konstruct.db import Database
-from konstruct.errors import Unavailable
+from konstruct.errors import KonstructError, Unavailable
 from konstruct.handoffs import attending
 from konstruct.rehearsals import rooms
 from konstruct.tables import AuditSeal
@@ -60,6 +60,7 @@ class Upkeep:
             signalled += await self._tell_handoffs()
             signalled += await self._tell_consults()
             signalled += await self._tell_subscriptions()
+            await self._rescue()
             await self._removing.run(AT_MOST)
             await rooms.forget_old(self._database, AT_MOST)
         return Swept(signalled)
@@ -116,6 +117,16 @@ class Upkeep:
                 continue
             told += 1
         return told
+
+    async def _rescue(self) -> None:
+        """Conversations whose build is gone would wait for it for ever."""
+        try:
+            moved = await deploys.rescue(self._client)
+        except KonstructError as error:
+            log.warning("rescue_failed", error=str(error))
+            return
+        for build_id, many in moved.items():
+            log.warning("conversations_moved", build=build_id, conversations=many)
 
     async def _signal(self, message: Unsettled) -> None:
         signal, content = (

@@ -1,7 +1,7 @@
 """What the product needs, whether it is there, and what to do where it is not."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -11,10 +11,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.service import RPCError
 
-from konstruct import models, temporal
+from konstruct import deploys, models, temporal
 from konstruct.adapters import mail
 from konstruct.adapters.redis import Circuit, connect
 from konstruct.db import Database
+from konstruct.deploys import Builds
 from konstruct.errors import KonstructError, MailError, Misconfigured, Unavailable
 from konstruct.models import EmbeddingLink
 from konstruct.ports import ModelLink
@@ -35,6 +36,7 @@ Part = Literal[
     "temporal",
     "worker",
     "background worker",
+    "build",
     "model",
     "embeddings",
     "memory",
@@ -205,20 +207,40 @@ async def _temporal(settings: Settings) -> AsyncIterator[Finding]:
         client = await temporal.connect(settings)
         await client.service_client.check_health(timeout=timedelta(seconds=PATIENCE))
         yield Finding("temporal", "ok", f"{settings.temporal_address}, namespace {settings.temporal_namespace}")
-        at_work = await temporal.workers(client, temporal.CONVERSATIONS)
+        builds = await deploys.look(client)
         in_background = await temporal.workers(client, temporal.MEMORY)
-    except (RPCError, RuntimeError) as error:
+    except (RPCError, RuntimeError, Unavailable) as error:
         yield Finding("temporal", "missing", f"{error}")
         return
-    if at_work:
-        yield Finding("worker", "ok", f"{at_work} at work")
-    else:
-        yield Finding("worker", "missing", "Nobody works on conversations: start `konstruct worker`.")
+    for finding in of_builds(builds):
+        yield finding
     if in_background:
         yield Finding("background worker", "ok", f"{in_background} at work")
     else:
         says = "Replies go on, but nothing new is remembered: start `konstruct worker --background`."
         yield Finding("background worker", "warning", says)
+
+
+def of_builds(builds: Builds) -> Iterator[Finding]:
+    """Who works on what is new, and what goes on with a build that nobody works for."""
+    current = builds.current
+    at_work, waiting = builds.for_what_is_new, [build.id for build in builds.known if build.workers]
+    if at_work:
+        yield Finding("worker", "ok", f"{at_work} at work")
+    elif current is not None:
+        says = f"Nobody works for the current build {current.id}: start its workers, or promote another build."
+        yield Finding("worker", "missing", says)
+    elif waiting:
+        says = f"No build is current, so nobody takes what is new: run `konstruct deploy promote {waiting[0]}`."
+        yield Finding("worker", "missing", says)
+    else:
+        yield Finding("worker", "missing", "Nobody works on conversations: start `konstruct worker`.")
+    if current is not None:
+        yield Finding("build", "ok", f"{current.share:g} % of what is new goes to it", which=current.id)
+    for build in builds.abandoned:
+        says = f"{build.conversations:,} conversations wait for it, and nobody works for it: start its workers again, "
+        says += f"or run `konstruct deploy drain {build.id}`."
+        yield Finding("build", "warning", says, which=build.id)
 
 
 async def _models(settings: Settings, http: httpx.AsyncClient) -> AsyncIterator[Finding]:

@@ -113,6 +113,13 @@ class Settings(BaseSettings):
         description="Address of Temporal's web UI, to which conversations in the portal link. Unset: embedded.",
     )
 
+    build_id: str | None = Field(
+        None,
+        pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        description="Names the build that workers are of, e.g. a release: each conversation stays with its build for a "
+        "turn; see `konstruct deploy`. Unset: any worker takes on any conversation.",
+    )
+
     encryption_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         (), description="Fernet keys, newest first, comma-separated. Unset: the embedded stack generates one."
     )

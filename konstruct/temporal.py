@@ -8,7 +8,7 @@ from uuid import UUID
 
 import structlog
 from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.taskqueue.v1 import PollerInfo, TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import (
     Client,
@@ -77,11 +77,12 @@ async def connect(settings: Settings, *, lazy: bool = True) -> Client:
 
 
 async def workers(client: Client, task_queue: str) -> int:
-    """How many workers take on what is in this queue right now.
+    """How many workers take on what is in this queue right now. Raises RPCError when Temporal does not answer."""
+    return len({poller.identity for poller in await pollers(client, task_queue)})
 
-    Raises:
-        RPCError: Temporal does not answer.
-    """
+
+async def pollers(client: Client, task_queue: str) -> list[PollerInfo]:
+    """Who asks this queue for work right now, each with the build that it is of. Raises as ``workers`` does."""
     queue = await client.workflow_service.describe_task_queue(
         DescribeTaskQueueRequest(
             namespace=client.namespace,
@@ -92,7 +93,7 @@ async def workers(client: Client, task_queue: str) -> int:
     )
     # Temporal remembers those that are gone for some minutes; a living one asks again within one.
     earliest = datetime.now(UTC) - timedelta(seconds=70)
-    return len({poller.identity for poller in queue.pollers if poller.last_access_time.ToDatetime(UTC) > earliest})
+    return [poller for poller in queue.pollers if poller.last_access_time.ToDatetime(UTC) > earliest]
 
 
 def workflow_id(tenant_id: UUID, conversation_id: UUID) -> str:

@@ -40,14 +40,9 @@ class ConversationWorkflow:
     async def run(self, state: ConversationState) -> None:
         silence = asyncio.create_task(self._watch_silence())
         while await self._has_work():
-            await self._change_owner()
-            await self._send_notices()
-            # What came while notices were sent comes before the next turn, which it may be to cut off.
-            if self._mailbox.waiting and not self._changes:
-                await self._take_turn()
-            self._turns += 1
-            self._is_silent = False
-            if self._turns >= policies.TURNS_IN_A_RUN or workflow.info().is_continue_as_new_suggested():
+            if self._is_something_waiting():
+                await self._work()
+            if self._is_run_over():
                 await workflow.wait_condition(workflow.all_handlers_finished)
                 workflow.continue_as_new(
                     ConversationState(
@@ -57,15 +52,35 @@ class ConversationWorkflow:
                         self._notices,
                         self._ownership,
                         self._changes,
-                    )
+                    ),
+                    # The next run is of the build that is current by then, and keeps to it.
+                    initial_versioning_behavior=workflow.ContinueAsNewVersioningBehavior.AUTO_UPGRADE,
                 )
         silence.cancel()
 
+    async def _work(self) -> None:
+        await self._change_owner()
+        await self._send_notices()
+        # What came while notices were sent comes before the next turn, which it may be to cut off.
+        if self._mailbox.waiting and not self._changes:
+            await self._take_turn()
+        self._turns += 1
+        self._is_silent = False
+
+    def _is_run_over(self) -> bool:
+        info = workflow.info()
+        return (
+            self._turns >= policies.TURNS_IN_A_RUN
+            or info.is_continue_as_new_suggested()
+            or info.is_target_worker_deployment_version_changed()
+        )
+
     async def _has_work(self) -> bool:
-        """Waits for something to do; False when the conversation has fallen silent."""
-        await workflow.wait_condition(lambda: self._is_something_waiting() or self._may_end())
+        """Waits for something to do, be it to go over to another build; False when the conversation has fallen
+        silent."""
+        await workflow.wait_condition(lambda: self._is_something_waiting() or self._may_end() or self._may_move())
         # A message may have come in the very task in which the silence ended.
-        return self._is_something_waiting()
+        return self._is_something_waiting() or not self._may_end()
 
     def _is_something_waiting(self) -> bool:
         return bool(self._mailbox.waiting or self._notices or self._changes)
@@ -73,6 +88,9 @@ class ConversationWorkflow:
     def _may_end(self) -> bool:
         """While people have it there is somebody to come back to, however long they take."""
         return self._is_silent and self._ownership.owner == "employee" and workflow.all_handlers_finished()
+
+    def _may_move(self) -> bool:
+        return workflow.info().is_target_worker_deployment_version_changed() and workflow.all_handlers_finished()
 
     async def _watch_silence(self) -> None:
         """Looks once in a while instead of timing each pause, which would cost two events a turn."""
@@ -166,6 +184,10 @@ class ConversationWorkflow:
     @workflow.signal
     def stop_turn(self) -> None:
         self._mailbox.stop_turn()
+
+    @workflow.signal
+    def move_on(self) -> None:
+        """In the task that it makes, ``run`` sees for itself whether there is another build."""
 
     @workflow.signal
     def handoff(self, wish: HandOff) -> None:

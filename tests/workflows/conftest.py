@@ -41,6 +41,7 @@ from tests.workflows.people import WISH, People
 from workflows.approvals import ApprovalWorkflow
 from workflows.conversation import ConversationWorkflow
 from workflows.handoffs import HandoffWorkflow
+from workflows.queues import conversation_of, of_build
 from workflows.sandbox import RUNNER
 
 
@@ -312,16 +313,23 @@ class Conversation:
 
 @asynccontextmanager
 async def playing(
-    environment: WorkflowEnvironment, stage: Stage, desk: Desk | None = None, people: People | None = None
+    environment: WorkflowEnvironment,
+    stage: Stage,
+    desk: Desk | None = None,
+    people: People | None = None,
+    *,
+    build: str | None = None,
+    queue: str | None = None,
 ) -> AsyncIterator[Conversation]:
-    queue, desk, people = f"test-{uuid4()}", desk or Desk(), people or People()
+    queue, desk, people = queue or f"test-{uuid4()}", desk or Desk(), people or People()
     async with Worker(
         environment.client,
         task_queue=queue,
-        workflows=[ConversationWorkflow, ApprovalWorkflow, HandoffWorkflow],
+        workflows=[conversation_of(build), ApprovalWorkflow, HandoffWorkflow],
         activities=[*stage.activities, *desk.activities, *people.activities],
         workflow_runner=RUNNER,
         max_heartbeat_throttle_interval=timedelta(milliseconds=100),
+        deployment_config=of_build(build),
     ):
         yield Conversation(environment, queue, stage, desk, people)
 

@@ -16,7 +16,7 @@ from temporalio.client import WorkflowHistory
 from temporalio.testing import WorkflowEnvironment
 
 from konstruct.contracts.conversation import Delivered, Thought
-from tests.workflows import looks
+from tests.workflows import builds, errands, looks
 from tests.workflows.conftest import Conversation, Stage, playing
 from tests.workflows.states import STATES
 from workflows import policies
@@ -138,6 +138,20 @@ async def _record_states(names: set[str]) -> None:
                 _keep(state.__name__, await recorded.fetch_history())
 
 
+async def _record_moves(names: set[str]) -> None:
+    """On a server for each: conversations that go from build to build."""
+    for move in builds.MOVES:
+        if move.__name__ in names:
+            async with builds.opened_server() as environment, builds.opened_street(environment) as street:
+                _keep(move.__name__, await (await move(street)).fetch_history())
+
+
+async def _record_errands(names: set[str]) -> None:
+    async with builds.opened_server() as environment:
+        for name in sorted(names & errands.ERRANDS.keys()):
+            _keep(name, await (await errands.done(environment, errands.ERRANDS[name])).fetch_history())
+
+
 def _keep(name: str, history: WorkflowHistory) -> None:
     history_file = HISTORIES / f"{name}-{uuid4().hex[:6]}.json"
     history_file.write_text(json.dumps(_of_no_machine(history.to_json_dict()), separators=(",", ":")) + "\n")
@@ -147,9 +161,14 @@ async def main(names: set[str]) -> None:
     HISTORIES.mkdir(exist_ok=True)
     await _record_scenes(names)
     await _record_states(names)
+    await _record_moves(names)
+    await _record_errands(names)
+
+
+ALL = frozenset(scene.__name__ for scene in (*SCENES, *looks.SCENES, *STATES, *builds.MOVES)) | errands.ERRANDS.keys()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(set(sys.argv[1:]) or {recorded.__name__ for recorded in (*SCENES, *looks.SCENES, *STATES)}))
+    asyncio.run(main(set(sys.argv[1:]) or set(ALL)))
     # Without the interpreter's clean-up, in which Temporal's threads can abort a finished process.
     os._exit(0)
