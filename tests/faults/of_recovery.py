@@ -1,10 +1,13 @@
-"""F30: the database is lost, and put back from a backup that was made while people wrote and a worker died."""
+"""F30: the database is lost, and put back from a backup that was made while people wrote and a worker died; or what
+Temporal keeps is lost, while answers were being sent."""
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from importlib import resources
 from pathlib import Path
 from typing import Final
 
@@ -124,6 +127,54 @@ async def _lose(lab: Lab, folder: Path, put_back: PutBack, recovered: Recovered)
         await program.start()
 
 
+async def engine_lost(times: int, seed: int, *, sweeps_sends: bool = True, within: float = 180.0) -> Verdict:
+    """Temporal begins anew with nothing, after a worker died while the channel had just taken an answer and had not yet
+    said so. ``sweeps_sends``: else sends are left to a workflow that is not there any more, as they once were."""
+    async with open_lab(seed, people=0) as lab:
+        if not sweeps_sends:
+            await lab.administrator.execute(_former_sweep())
+        for _ in range(times):
+            people = [lab.crowd.person(office) for office in lab.offices for _ in range(PEOPLE)]
+            await asyncio.gather(*(person.say() for person in people))
+            await lab.come_to_rest(within)
+            await _lose_engine(lab, people, within)
+            await asyncio.gather(*(person.say() for person in people))
+            await lab.come_to_rest(within)
+        return await lab.judged(within=within)
+
+
+async def _lose_engine(lab: Lab, people: Sequence[Person], within: float) -> None:
+    [worker], engine = lab.deployment.workers, lab.deployment.temporal
+    cut_off = people[: len(people) // 2]
+    held = [lab.slack.hold_next(f"chat.postMessage {person.channel}", accepted=True) for person in cut_off]
+    await asyncio.gather(*(person.say() for person in people))
+    for person in cut_off:
+        await lab.slack.wait_for_message(person.channel, 2, team=person.office.workspace.team_id, timeout=120.0)
+    await worker.kill()
+    await worker.stop()
+    await engine.stop()
+    lab.note("what Temporal keeps was lost")
+    for file in (lab.deployment.folder / "temporal").iterdir():
+        file.unlink()
+    await engine.start()
+    for release in held:
+        release.set()
+    # As if it had taken the sweep so long to be sure that nobody is at them any more.
+    await lab.administrator.execute(
+        "update messages set created_at = created_at - interval '11 minutes',"
+        " sending_at = sending_at - interval '11 minutes' where state in ('received', 'taken', 'pending', 'sending')"
+    )
+    await worker.start()
+    await lab.come_to_rest(within)
+
+
+def _former_sweep() -> str:
+    script = resources.files("konstruct.migrations").joinpath("versions", "0008_whatsapp.sql").read_text()
+    found = re.search(r"create (function unsettled_messages.*?\$\$;)", script, re.DOTALL)
+    assert found is not None
+    return f"create or replace {found[1]}"
+
+
 def _with_owner(deployment: Deployment) -> dict[str, str]:
     return deployment.env | {"KONSTRUCT_DATABASE_OWNER_URL": deployment.owner_url}
 
@@ -147,6 +198,15 @@ ENTRIES: Final = (
         full=3,
         short=1,
         run=lost_and_restored,
-        twin=partial(lost_and_restored, put_back=naively, within=60.0),
+        twin=partial(lost_and_restored, put_back=naively, within=30.0),
+    ),
+    Entry(
+        "F30-temporal",
+        "What Temporal keeps is lost, after a worker died while answers were being sent",
+        "Nothing that was said is lost, and what the channel had taken is not sent or answered again.",
+        full=5,
+        short=1,
+        run=engine_lost,
+        twin=partial(engine_lost, sweeps_sends=False, within=20.0),
     ),
 )

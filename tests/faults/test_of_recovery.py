@@ -16,7 +16,8 @@ async def test_nothing_is_amiss(entry: Entry) -> None:
 
 
 async def test_a_backup_that_is_put_back_naively_is_found_out() -> None:
-    [entry] = ENTRIES
+    """The other entry's program that is wrong on purpose waits in vain for long; ``make faults`` has it found out."""
+    [entry] = [entry for entry in ENTRIES if entry.id == "F30"]
     assert entry.twin is not None
     outcome = await entry.twin(entry.short, SEED)
     assert outcome.amiss.get("doubled"), outcome.counts()
