@@ -1,5 +1,6 @@
 """Attending to a handoff: its card and thread in the tenant's channel, who is rung, and what the contact is told."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -19,7 +20,7 @@ from konstruct.db import Database
 from konstruct.desk import people
 from konstruct.desk.people import Desk
 from konstruct.desk_ports import DeskEntry, Deskroom, HandoffCard
-from konstruct.errors import ChannelRefused, MailRefused, MailUnavailable, Unavailable
+from konstruct.errors import ChannelRefused, KonstructError, MailRefused, MailUnavailable, Unavailable
 from konstruct.handoffs import attending, cards, owning
 from konstruct.handoffs.attending import KONSTRUCT, Advanced, Post, Task
 from konstruct.identity import ConnectionId
@@ -76,20 +77,38 @@ class Attending:
     async def attend_handoff(self, state: HandoffState) -> HandoffStanding:
         """Whatever of it fails is tried again; what was done before is found, and not done twice."""
         async with heartbeat():
+            if activity.info().attempt == 1:
+                return await self._attend(state)
+            # After one that did not end well each is counted beforehand.
             async with self._database.tenant_session(state.tenant_id) as session:
-                advanced = await attending.advance(session, self._vault, state.handoff_id, utc_now())
-            await self._tell_conversation(state, advanced)
+                await attending.count(session, state.handoff_id)
+            try:
+                standing = await self._attend(state)
+            except (KonstructError, asyncio.CancelledError):
+                await self._uncount(state)
+                raise
+            await self._uncount(state)
+            return standing
+
+    async def _uncount(self, state: HandoffState) -> None:
+        async with self._database.tenant_session(state.tenant_id) as session:
+            await attending.uncount(session, state.handoff_id)
+
+    async def _attend(self, state: HandoffState) -> HandoffStanding:
+        async with self._database.tenant_session(state.tenant_id) as session:
+            advanced = await attending.advance(session, self._vault, state.handoff_id, utc_now())
+        await self._tell_conversation(state, advanced)
+        for task in advanced.tasks:
+            if task.kind == "email":
+                await self._mail(state, task)
+        if await self._show(state, advanced):
+            await self._post_all(state)
+        else:
+            # Nobody can be rung where nothing is shown.
             for task in advanced.tasks:
-                if task.kind == "email":
-                    await self._mail(state, task)
-            if await self._show(state, advanced):
-                await self._post_all(state)
-            else:
-                # Nobody can be rung where nothing is shown.
-                for task in advanced.tasks:
-                    if task.kind != "email":
-                        await self._cross_out(state, task)
-            return await self._standing(state)
+                if task.kind != "email":
+                    await self._cross_out(state, task)
+        return await self._standing(state)
 
     async def _tell_conversation(self, state: HandoffState, advanced: Advanced) -> None:
         """What it is told lies in the database, where a sweep finds what Temporal does not take now."""
@@ -148,6 +167,10 @@ class Attending:
     async def _show(self, state: HandoffState, advanced: Advanced) -> bool:
         """The card as it is now, and who is to be rung; False where the tenant has no place for it."""
         seen = await self._see(state)
+        if seen.handoff.tries > attending.MOST_TRIES:
+            # Whoever showed it ended without a word, each time. In the portal and by e-mail people still come.
+            log.error("handoff_given_up", handoff_id=str(state.handoff_id), tries=seen.handoff.tries)
+            return False
         if seen.room is None:
             return False
         rings = [task for task in advanced.tasks if task.kind == "ring"]

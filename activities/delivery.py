@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from typing import Literal
 from uuid import UUID
@@ -21,6 +21,7 @@ from konstruct.errors import (
     ChannelRefused,
     ChannelUnavailable,
     ConnectionDead,
+    KonstructError,
     NotFound,
     SendUncertain,
     StreamEnded,
@@ -58,6 +59,7 @@ class Delivery:
         self._streamers = streamers
         self._files = files
         self._streaming = Streaming(database, vault, streamers)
+        self._alone = asyncio.Lock()
 
     @activity.defn(name="deliver")
     async def deliver(self, request: DeliverRequest) -> Delivered:
@@ -65,7 +67,7 @@ class Delivery:
         outcome: Literal["sent", "superseded", "failed"] = "sent"
         async with heartbeat():
             for message_id in request.message_ids:
-                sent = await self._send(request, message_id)
+                sent = await self._try(request, message_id)
                 outcome = sent if sent != "sent" else outcome
                 if sent != "sent" and not request.are_apart:
                     break
@@ -87,6 +89,23 @@ class Delivery:
             found = await conversations.whereabouts(session, self._vault, request.conversation_id)
         await self._messengers[found.account.kind].show_idle(found.account, found.thread)
 
+    async def _try(self, request: DeliverRequest, message_id: UUID) -> Literal["sent", "superseded", "failed"]:
+        """An attempt that ends in a way that nobody foresaw stays counted; after a few the message has failed."""
+        async with self._alone if await self._is_suspect(request, message_id) else nullcontext():
+            try:
+                return await self._send(request, message_id)
+            except (KonstructError, asyncio.CancelledError):
+                async with self._database.tenant_session(request.tenant_id) as session:
+                    await outbox.uncount(session, message_id)
+                raise
+
+    async def _is_suspect(self, request: DeliverRequest, message_id: UUID) -> bool:
+        """Whether it is to be tried by itself: what dies beside it, and is not to blame, would else fail with it."""
+        if activity.info().attempt == 1:
+            return False
+        async with self._database.tenant_session(request.tenant_id) as session:
+            return await outbox.tries(session, message_id) >= outbox.ALONE_FROM
+
     async def _send(self, request: DeliverRequest, message_id: UUID) -> Literal["sent", "superseded", "failed"]:
         began, send = await self._begin(request, message_id)
         was_resent = False
@@ -96,7 +115,7 @@ class Delivery:
             if (external_id := await self._place(request, send.stream)) is not None:
                 return await self._end_stream(request, began, send, send.stream, external_id)
             await self._settle_unstreamed(request, message_id, send.stream)
-            began, send = await self._begin(request, message_id)
+            began, send = await self._begin(request, message_id, counts=False)
         if isinstance(send, Send) and send.is_uncertain:
             # An error of this look leaves the message as it is: the next attempt looks again.
             external_id = await self._messengers[send.account.kind].find(send.account, send.thread, send.message)
@@ -106,7 +125,7 @@ class Delivery:
                 raise SendUncertain("An earlier attempt may yet reach the channel; the next one looks again.")
             was_resent = True
             await self._settle_unsent(request, message_id)
-            began, send = await self._begin(request, message_id)
+            began, send = await self._begin(request, message_id, counts=False)
         if not isinstance(send, Send):
             return send if not isinstance(send, Held) else await self._ask_to_write_again(request, send)
         try:
@@ -146,11 +165,19 @@ class Delivery:
             return await self._send(request, message.message_id)
         return await self._settle_sent(request, message.message_id, external_id, was_resent=False, stream=shown)
 
-    async def _begin(self, request: DeliverRequest, message_id: UUID) -> tuple[float, Sending]:
+    async def _begin(self, request: DeliverRequest, message_id: UUID, *, counts: bool = True) -> tuple[float, Sending]:
         """Along with when it began, by the clock that only goes forward."""
         began = time.monotonic()
-        async with self._database.tenant_session(request.tenant_id) as session:
-            send = await outbox.begin_send(session, self._vault, request.conversation_id, message_id)
+        try:
+            async with self._database.tenant_session(request.tenant_id) as session:
+                send = await outbox.begin_send(session, self._vault, request.conversation_id, message_id, counts=counts)
+        except KonstructError:
+            raise
+        except Exception:
+            # Nothing was kept of it, so it counts from here.
+            async with self._database.tenant_session(request.tenant_id) as session:
+                await outbox.count(session, message_id)
+            raise
         if not isinstance(send, Send) or send.file is None:
             return began, send
         try:

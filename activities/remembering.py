@@ -17,7 +17,7 @@ from konstruct import audit, memory, models, usage
 from konstruct.budgets import holding
 from konstruct.contracts.memory import Embedded, MemoryWork, RememberRequest
 from konstruct.db import Database
-from konstruct.errors import ModelsUnavailable, OverBudget
+from konstruct.errors import KonstructError, ModelsUnavailable, OverBudget
 from konstruct.memory import Question, digest, due, work
 from konstruct.memory.digest import Findings, Labelled, Said, Unreadable
 from konstruct.memory.due import Work
@@ -90,19 +90,31 @@ class Remembering:
     @activity.defn(name="remember")
     async def remember(self, request: RememberRequest) -> None:
         async with heartbeat():
-            opened = await self._open(request)
-            if await self._keep_sayings(opened):
-                # Nobody is asked about what was just forgotten.
-                opened = await self._open(request)
-            is_all, due_at = True, None
-            try:
-                due_at = await self._learn(opened)
-                is_all = await self._summarise(opened)
-            except ModelsUnavailable as error:
-                log.warning("memory_delayed", conversation_id=str(request.conversation_id), reason=str(error))
-                due_at = utc_now() + (UNPAID_FOR if isinstance(error, OverBudget) else MODELS_DOWN_FOR)
             async with self._database.tenant_session(request.tenant_id) as session:
-                await due.close_work(session, opened, due_at, is_all=is_all)
+                is_tried = await due.try_once_more(session, request.conversation_id)
+            if not is_tried:
+                return
+            try:
+                await self._remember(request)
+            except (KonstructError, asyncio.CancelledError):
+                async with self._database.tenant_session(request.tenant_id) as session:
+                    await due.uncount(session, request.conversation_id)
+                raise
+
+    async def _remember(self, request: RememberRequest) -> None:
+        opened = await self._open(request)
+        if await self._keep_sayings(opened):
+            # Nobody is asked about what was just forgotten.
+            opened = await self._open(request)
+        is_all, due_at = True, None
+        try:
+            due_at = await self._learn(opened)
+            is_all = await self._summarise(opened)
+        except ModelsUnavailable as error:
+            log.warning("memory_delayed", conversation_id=str(request.conversation_id), reason=str(error))
+            due_at = utc_now() + (UNPAID_FOR if isinstance(error, OverBudget) else MODELS_DOWN_FOR)
+        async with self._database.tenant_session(request.tenant_id) as session:
+            await due.close_work(session, opened, due_at, is_all=is_all)
 
     async def _open(self, request: RememberRequest) -> Work:
         async with self._database.tenant_session(request.tenant_id) as session:

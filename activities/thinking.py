@@ -16,13 +16,14 @@ from activities.hours import away
 from activities.librarian import Librarian
 from activities.locating import Locator
 from activities.looking import Looking
-from activities.recalling import LONGEST_QUESTION, Recalling
+from activities.recalling import Recalling
 from activities.resting import left_to_people
 from activities.scoping import Scoping
 from activities.status import thinking_shown
 from activities.streaming import Live, Streaming
+from activities.trying import Attempt, Suspect, Trying
 from activities.unpaid import Unpaid, put_off
-from konstruct import approvals, audit, conversations, models, notices, prompting, usage, window, withdrawing
+from konstruct import approvals, audit, conversations, models, notices, poison, prompting, usage, window, withdrawing
 from konstruct.budgets import holding
 from konstruct.contracts.conversation import (
     AbandonRequest,
@@ -47,7 +48,6 @@ from konstruct.settings import Settings
 from konstruct.streaming import NO_STREAMERS, Streamer
 from konstruct.tools import calls as calls_
 from konstruct.tools import proposing, registry, sending
-from konstruct.tools.builtin import SEARCH_KNOWLEDGE
 from konstruct.vault import Vault
 
 MODELS_DOWN = "Sorry, I cannot answer right now because of a technical problem. I will answer here as soon as I can."
@@ -92,20 +92,23 @@ class Thinking:
         self._streaming = Streaming(database, vault, streamers)
         self._escalating = Escalating(database, vault, model, cooldowns)
         self._unpaid = Unpaid(settings, database, vault)
+        self._trying = Trying(database, vault)
 
     @activity.defn(name="think")
     async def think(self, request: ThinkRequest) -> Thought:
         # From the first wait on: an attempt that waits too long for the database would else be taken for dead.
         async with heartbeat():
-            return await self._think(request)
+            return await self._trying.think(request, lambda attempt: self._think(request, attempt))
 
-    async def _think(self, request: ThinkRequest) -> Thought:
-        begun = await self._begin(request)
+    async def _think(self, request: ThinkRequest, attempt: Attempt) -> Thought:
+        begun = await self._begin(request, attempt)
         if isinstance(begun, Thought):
             await self._streaming.end_without_answer(request, begun)
             return begun
         if (known := away(request, begun) or await self._scoping.turn_down(request, begun)) is not None:
-            return replace(await self._store(request, begun, [], known, []), showed_status=activity.info().attempt > 1)
+            thought = await self._store(request, begun, [], known, [])
+            attempt.come_to()
+            return replace(thought, showed_status=activity.info().attempt > 1)
         turn = begun.turn
         calls: list[ModelCall] = []
         try:
@@ -118,6 +121,7 @@ class Thinking:
                     answer, watch = await self._answer(request, begun, recalled, calls, judge, live)
                 begun = replace(begun, watch=rehearsing.noted(begun, watch))
                 thought = await self._store(request, begun, recalled, answer, calls)
+                attempt.come_to()
                 if thought.decision == "tools":
                     await live.use_tools([call.name for call in answer.calls if call.name in begun.toolbox])
         except BaseException as error:
@@ -130,13 +134,14 @@ class Thinking:
         await self._streaming.end_without_answer(request, thought)
         return replace(thought, showed_status=status.is_shown or activity.info().attempt > 1)
 
-    async def _begin(self, request: ThinkRequest) -> Begun | Thought:
+    async def _begin(self, request: ThinkRequest, attempt: Attempt) -> Begun | Thought:
         where = (request.tenant_id, request.conversation_id)
         copy = await self._windows.get(*where)
         cached = window.load(copy) if copy is not None else None
         async with self._database.tenant_session(request.tenant_id) as session:
             turn = await conversations.begin_turn(
-                session, self._vault, request.conversation_id, request.turn_id, cached
+                *(session, self._vault, request.conversation_id, request.turn_id, cached),
+                counts=not attempt.is_counted,
             )
             if isinstance(turn, HandedOff):
                 return Thought("handed_off", ownership=OwnerState(turn.owner, turn.epoch, turn.handoff_id))
@@ -144,25 +149,35 @@ class Thinking:
                 # Stored by an attempt that died: it may have shown a status that nobody ended.
                 is_repeated = bool(turn) or activity.info().attempt > 1
                 return Thought("reply" if turn else "nothing", turn, showed_status=is_repeated, is_repeated=bool(turn))
-            if request.step or activity.info().attempt > 1:
-                kept = await calls_.stored_step(session, request.turn_id, request.step)
-                if kept is not None:
-                    return to_use_tools(kept)
-            if turn.awaits_files and not request.without_files:
-                return Thought("files")
-            if turn.awaits_files:
-                await keeping.give_up(session, request.conversation_id)
-            await withdrawing.end_before(session, turn, request.turn_id)
-            begun = await self._prepare(session, request, turn)
-            if begun.watch.fired is not None:
-                await self._escalating.keep(session, request, begun.watch)
-                await rehearsing.keep(session, self._vault, request, begun)
-                return await self._escalating.hand_off(session, request, turn, begun.watch.fired)
-            if (rested := await left_to_people(session, request, begun)) is not None:
-                return rested
+            if turn.tries > poison.ALONE_FROM and not attempt.is_counted:
+                raise Suspect
+            begun = await self._entered(session, request, turn)
+            if isinstance(begun, Thought):
+                await poison.uncount(session, request.conversation_id, turn.asked_seqs)
+        attempt.come_to(() if isinstance(begun, Thought) else turn.asked_seqs)
+        if isinstance(begun, Thought):
+            return begun
         if turn.window is not None and (copy := window.dump(turn.window)) is not None:
             await self._windows.put(*where, copy)
         return replace(begun, pictures=await self._looking.look(request.tenant_id, turn))
+
+    async def _entered(self, session: AsyncSession, request: ThinkRequest, turn: Turn) -> Begun | Thought:
+        """What needs no model is done at once."""
+        if request.step or activity.info().attempt > 1:
+            kept = await calls_.stored_step(session, request.turn_id, request.step)
+            if kept is not None:
+                return to_use_tools(kept)
+        if turn.awaits_files and not request.without_files:
+            return Thought("files")
+        if turn.awaits_files:
+            await keeping.give_up(session, request.conversation_id)
+        await withdrawing.end_before(session, turn, request.turn_id)
+        begun = await self._prepare(session, request, turn)
+        if begun.watch.fired is not None:
+            await self._escalating.keep(session, request, begun.watch)
+            await rehearsing.keep(session, self._vault, request, begun)
+            return await self._escalating.hand_off(session, request, turn, begun.watch.fired)
+        return await left_to_people(session, request, begun) or begun
 
     async def _prepare(self, session: AsyncSession, request: ThinkRequest, turn: Turn) -> Begun:
         toolbox = await registry.toolbox(session, turn.employee) if turn.employee.tools else {}
@@ -180,18 +195,6 @@ class Thinking:
         purse = holding.purse(self._database, request.tenant_id, turn.employee.employee_id, turn.budgets)
         return Begun(turn, toolbox, watch, chain, steps, may_call, released, seen=seen, purse=purse)
 
-    async def _passages(self, request: ThinkRequest, begun: Begun) -> list[Source]:
-        """Looked for beforehand where the model at hand cannot call a tool to do so."""
-        turn = begun.turn
-        first = begun.chain[:1]
-        if SEARCH_KNOWLEDGE not in begun.toolbox or not turn.asked or not first or first[0].calls_tools:
-            return []
-        found = await self._librarian.search(turn.employee, turn.asked[:LONGEST_QUESTION])
-        if not all(each.is_trusted for each in found):
-            async with self._database.tenant_session(request.tenant_id) as session:
-                await conversations.mark_untrusted(session, request.conversation_id)
-        return [Source(number, each.title, each.link, each.text) for number, each in enumerate(found, 1)]
-
     async def _store(
         self,
         request: ThinkRequest,
@@ -208,6 +211,7 @@ class Thinking:
             else:
                 thought, outcome = await self._finish(session, request, begun, answer)
             turn = begun.turn
+            await poison.uncount(session, request.conversation_id, turn.asked_seqs)
             if outcome not in ("turn.superseded", "turn.put_off"):
                 await self._escalating.keep(session, request, begun.watch)
             await rehearsing.keep(session, self._vault, request, begun, recalled, answer)
@@ -310,7 +314,9 @@ class Thinking:
             return Answered("", ""), begun.watch
 
         async def ask(begun: Begun) -> Answered:
-            return await self._ask(begun, recalled, await self._passages(request, begun), calls, live)
+            return await self._ask(
+                begun, recalled, await self._librarian.beforehand(request.conversation_id, begun), calls, live
+            )
 
         try:
             answer = await ask(begun)

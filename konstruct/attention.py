@@ -3,12 +3,13 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from konstruct import poison
 from konstruct.billing import allowances, entitlements, resting
 from konstruct.billing.allowances import Allowance
 from konstruct.budgets import terms as budgets
@@ -23,14 +24,19 @@ from konstruct.tables import (
     Handoff,
     KnowledgeDocument,
     KnowledgeSource,
+    Message,
     ModelKey,
     Tool,
 )
 from konstruct.tables.base import utc_now
 
+CONVERSATIONS_SHOWN: Final = 10
+"""In which something is set aside; the others follow when these are dealt with."""
+
 Kind = Literal[
     "handoffs",
     "approvals",
+    "quarantined",
     "connection",
     "model_key",
     "knowledge_source",
@@ -65,6 +71,7 @@ async def matters(session: AsyncSession) -> list[Matter]:
     """Of the session's tenant, the most pressing kinds first."""
     return [
         *[matter async for matter in _waiting(session)],
+        *[matter async for matter in _quarantined(session)],
         *_connections(await overview.every(session)),
         *[matter async for matter in _refused(session)],
         *[matter async for matter in _knowledge(session)],
@@ -86,6 +93,21 @@ async def _waiting(session: AsyncSession) -> AsyncIterator[Matter]:
         count, since = (await session.execute(query)).one()
         if count:
             yield Matter(kind, count=count, since=since)
+
+
+async def _quarantined(session: AsyncSession) -> AsyncIterator[Matter]:
+    """By conversations, the one that waits longest first."""
+    found = await session.execute(
+        select(Message.conversation_id, func.count(), func.min(Message.settled_at))
+        .join(Conversation, col(Conversation.id) == col(Message.conversation_id))
+        .where(col(Message.state) == "quarantined", ~col(Conversation.is_rehearsal))
+        .group_by(col(Message.conversation_id))
+        .order_by(func.min(Message.settled_at))
+        .limit(CONVERSATIONS_SHOWN)
+    )
+    for conversation_id, count, since in found:
+        [first, *_] = await poison.of_conversation(session, conversation_id)
+        yield Matter("quarantined", key=str(conversation_id), count=count, since=since, reason=first.why)
 
 
 def _connections(every: list[Seen]) -> list[Matter]:

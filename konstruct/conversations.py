@@ -2,7 +2,8 @@
 
 States of an inbound message: ``received`` (durable, nobody works on it), ``taken`` (a turn thinks about it), then
 ``answered``, or ``refused`` (over a limit), ``deleted`` (taken back), ``stopped`` (a person stopped the turn),
-``passed`` (it is an agent's to answer), ``failed`` (no answer could be given for too long).
+``passed`` (it is an agent's to answer), ``failed`` (no answer could be given for too long), ``quarantined`` (it was
+tried too often: see ``konstruct.poison``).
 States of an outbound message: ``pending``, ``sending`` (the channel may have it), ``sent``, ``failed``, or
 ``discarded`` (the conversation moved on before it was sent); of ``streaming`` see ``konstruct.streams``, of
 ``waiting`` ``konstruct.reply_window``.
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import DateTime, Uuid, and_, bindparam, case, exists, func, or_, update
+from sqlalchemy import DateTime, Integer, Uuid, and_, bindparam, case, exists, func, or_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
@@ -25,7 +26,7 @@ from konstruct.connections import unsealed
 from konstruct.errors import NotFound
 from konstruct.files import keeping, showing
 from konstruct.inbox import REMEMBER_AFTER
-from konstruct.messages import latest_said, outgoing_reply
+from konstruct.messages import latest_said, outgoing_reply, stored_reply
 from konstruct.ports import ChannelAccount, Thread
 from konstruct.said import Said
 from konstruct.tables import (
@@ -88,6 +89,8 @@ class Turn:
     """By which it is known whether it may be answered; None where nothing limits that."""
     before: UUID | None = field(default=None, compare=False)
     """The turn that was the conversation's until now: an earlier one, or this one."""
+    tries: int = field(default=0, compare=False)
+    """Of what is asked, how often the worst was tried, this time included."""
 
 
 # Statements of every turn are built once: building one takes longer than running it.
@@ -97,11 +100,6 @@ _IS_REPLY = and_(
 )
 # What waited for the contact to write again is of none, and is sent besides.
 _OF_A_TURN = col(Message.turn_id).is_not(None)
-_STORED = (
-    select(col(Message.id), col(Message.state))
-    .where(col(Message.turn_id) == bindparam("of_turn"), _IS_REPLY)
-    .order_by(col(Message.seq))
-)
 # One statement for both, since each costs a turn more than what it does: all that waits for an answer is taken, and an
 # older answer that nobody has begun to send is discarded.
 _CLAIM = (
@@ -111,9 +109,10 @@ _CLAIM = (
     .values(
         state=case((_IS_INBOUND, "taken"), else_="discarded"),
         turn_id=case((_IS_INBOUND, bindparam("of_turn", type_=Uuid)), else_=col(Message.turn_id)),
+        tries=case((_IS_INBOUND, col(Message.tries) + bindparam("counting", type_=Integer)), else_=0),
         settled_at=case((_IS_INBOUND, col(Message.settled_at)), else_=bindparam("at", type_=DateTime(timezone=True))),
     )
-    .returning(*LINE)
+    .returning(*LINE, col(Message.tries))
     .execution_options(synchronize_session=False)
 )
 _ONE, _OTHER = aliased(Contact), aliased(Contact)
@@ -200,11 +199,18 @@ class HandedOff:
 
 
 async def begin_turn(
-    session: AsyncSession, vault: Vault, conversation_id: UUID, turn_id: UUID, cached: Window | None = None
+    session: AsyncSession,
+    vault: Vault,
+    conversation_id: UUID,
+    turn_id: UUID,
+    cached: Window | None = None,
+    *,
+    counts: bool = True,
 ) -> Turn | HandedOff | list[UUID]:
     """Claims all that waits for an answer, even what its workflow was not told of yet: so what was said is answered in
     its order. When an earlier attempt of this turn stored its answer, or there is nothing to answer, gives the ids of
-    the messages to send instead. ``cached`` is used as long as nothing changed since it was read."""
+    the messages to send instead. ``cached`` is used as long as nothing changed since it was read; ``counts``: whether
+    the attempt is one more at what it claims (see ``konstruct.poison``)."""
     found = await whereabouts(session, vault, conversation_id)
     conversation = found.conversation
     # Only an earlier attempt of this very turn can have left its id here.
@@ -213,8 +219,9 @@ async def begin_turn(
     if conversation.owner != "employee":
         owner: Literal["agent", "queue"] = "agent" if conversation.owner == "agent" else "queue"
         return HandedOff(owner, conversation.epoch, conversation.handoff_id)
-    claim = {"of_conversation": conversation_id, "of_turn": turn_id, "at": utc_now()}
-    claimed = [Line.of_row(row) for row in (await session.execute(_CLAIM, claim)).all()]
+    claim = {"of_conversation": conversation_id, "of_turn": turn_id, "at": utc_now(), "counting": int(counts)}
+    rows = (await session.execute(_CLAIM, claim)).all()
+    claimed = [Line.of_row(row[:-1]) for row in rows]
     asked = sorted((line for line in claimed if not line.is_answer), key=lambda line: line.seq)[-window.LONGEST :]
     if not asked:
         return []
@@ -255,6 +262,7 @@ async def begin_turn(
         window=None if is_cached else cached,
         rehearsal=found.rehearsal,
         before=before,
+        tries=max(row.tries for row in rows),
     )
 
 
@@ -275,15 +283,6 @@ async def mark_untrusted(session: AsyncSession, conversation_id: UUID) -> None:
     """From now on, what is done here may follow from what strangers wrote."""
     conversation = await lock(session, conversation_id)
     conversation.untrusted_at = conversation.untrusted_at or utc_now()
-
-
-async def stored_reply(session: AsyncSession, turn_id: UUID) -> list[UUID]:
-    """The messages of the turn's answer. One that was discarded, or was broken off by that, is none any more: a turn
-    that used tools keeps its id, and is thought of again."""
-    stored: list[UUID] = []
-    for message_id, state in (await session.execute(_STORED, {"of_turn": turn_id})).all():
-        stored = [] if state == "discarded" else [*stored, message_id]
-    return stored
 
 
 @dataclass(frozen=True)

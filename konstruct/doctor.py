@@ -141,6 +141,14 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
                 yield Finding(
                     "webhooks", "warning", f"{aside} in the last day could not be processed and were kept aside."
                 )
+            for row in await session.execute(text("select * from quarantined_messages()")):
+                yield Finding(
+                    "worker",
+                    "warning",
+                    f"{row.many} set aside since {row.since:%Y-%m-%d %H:%M} UTC: messages that were tried too often."
+                    " Home in the portal leads to them.",
+                    which=row.tenant,
+                )
             async for finding in _backlogs(session, settings):
                 yield finding
             async for finding in _billing(session):

@@ -34,6 +34,12 @@ _LATEST_SAID: Final = (
     .order_by(col(Message.seq).desc())
     .limit(1)
 )
+_STORED: Final = (
+    select(col(Message.id), col(Message.state))
+    .where(col(Message.turn_id) == bindparam("of_turn"), col(Message.direction) == "outbound")
+    .where(col(Message.purpose) == "reply", col(Message.author) == "employee")
+    .order_by(col(Message.seq))
+)
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,15 @@ def opened_files(cipher: ContactCipher, message_id: UUID, sealed: bytes) -> list
 async def latest_said(session: AsyncSession, conversation_id: UUID) -> str:
     """The channel's id of what a contact said last, and did not take back; empty where there is none."""
     return (await session.scalar(_LATEST_SAID, {"conversation_id": conversation_id})) or ""
+
+
+async def stored_reply(session: AsyncSession, turn_id: UUID) -> list[UUID]:
+    """The messages of the turn's answer. One that was discarded, or was broken off by that, is none any more: a turn
+    that used tools keeps its id, and is thought of again."""
+    stored: list[UUID] = []
+    for message_id, state in (await session.execute(_STORED, {"of_turn": turn_id})).all():
+        stored = [] if state == "discarded" else [*stored, message_id]
+    return stored
 
 
 def outgoing_notice(

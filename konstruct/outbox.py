@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 import structlog
-from sqlalchemy import and_, bindparam, exists, or_, update
+from sqlalchemy import Integer, and_, bindparam, exists, or_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
@@ -22,7 +22,7 @@ from konstruct.conversations import Whereabouts, changed, lock, whereabouts
 from konstruct.errors import ChannelRefused, ConnectionDead, NotFound
 from konstruct.handoffs.leaving import as_draft
 from konstruct.identity import ConnectionId
-from konstruct.messages import OPT_OUT
+from konstruct.messages import OPT_OUT, outgoing_notice
 from konstruct.outgoing import Send
 from konstruct.reply_window import Held
 from konstruct.streams import Shown
@@ -35,6 +35,16 @@ log = structlog.get_logger(__name__)
 
 SEND_ENDS_WITHIN: Final = SLACK.confirms_within
 """Longer than any messenger waits for its channel: after that nothing more comes of an attempt that was cut off."""
+
+MOST_TRIES: Final = 4
+"""Attempts to send one message that ended without anybody knowing how, as with the process that made them."""
+ALONE_FROM: Final = 2
+"""What has failed so often is sent by itself within its process."""
+KEPT_FAILING: Final = "kept_failing"
+NOT_SENT: Final = (
+    "Sorry, because of a technical problem I could not send you my answer. Please write again, and ask for a person if"
+    " it happens once more."
+)
 
 SEND_BEGINS_WITHIN: Final = timedelta(seconds=2)
 """After it was marked as being sent: a process that stood still for longer does not begin any more, so that whoever
@@ -59,8 +69,10 @@ _BEGIN = (
             ),
         )
     )
-    .values(state="sending", sending_at=bindparam("at"))
-    .returning(*LINE, col(Message.detail), col(Message.sealed_files))
+    .values(
+        state="sending", sending_at=bindparam("at"), tries=col(Message.tries) + bindparam("counting", type_=Integer)
+    )
+    .returning(*LINE, col(Message.detail), col(Message.sealed_files), col(Message.tries))
     .execution_options(synchronize_session=False)
 )
 _SENT = (
@@ -97,9 +109,10 @@ _SETTLE_ANSWERED = _SETTLE.where(
 
 
 async def begin_send(
-    session: AsyncSession, vault: Vault, conversation_id: UUID, message_id: UUID
+    session: AsyncSession, vault: Vault, conversation_id: UUID, message_id: UUID, *, counts: bool = True
 ) -> Send | Held | Literal["sent", "superseded", "failed"]:
-    """Marks a message as being sent, or says why it is not to be."""
+    """Marks a message as being sent, or says why it is not to be. ``counts``: whether it is one attempt more at it, of
+    which there are only so many that end without anybody knowing how."""
     found = await whereabouts(session, vault, conversation_id)
     conversation = found.conversation
     if reply_window.is_closed(conversation, found.account.kind):
@@ -114,6 +127,7 @@ async def begin_send(
         "of_epoch": conversation.epoch,
         "of_turn": conversation.turn_id,
         "at": utc_now(),
+        "counting": int(counts),
     }
     begun = (await session.execute(_BEGIN, begin)).one_or_none()
     if begun is not None:
@@ -133,6 +147,7 @@ async def begin_send(
     if message.state != "sending":
         message.state, message.settled_at = "discarded", utc_now()
         return "superseded"
+    message.tries += int(counts)
     return await _follow(session, vault, found, message)
 
 
@@ -141,6 +156,8 @@ async def _follow(
 ) -> Send | Literal["failed"]:
     """A send that began before the owner changed may already be with the channel: it is followed to its end."""
     conversation = found.conversation
+    if message.tries > MOST_TRIES:
+        return await _give_up(session, conversation, message)
     if not found.account.is_active:
         await fail(session, conversation, message, "connection_inactive")
         return "failed"
@@ -164,13 +181,24 @@ async def _begun(
     session: AsyncSession, vault: Vault, found: Whereabouts, begun: Sequence[Any]
 ) -> Send | Literal["failed"] | None:
     """Of a message that was just marked; None when it was erased."""
-    *columns, detail, sealed_files = begun
+    *columns, detail, sealed_files, tries = begun
     line = Line.of_row(columns)
+    if tries > MOST_TRIES:
+        return await _give_up(session, found.conversation, await _get(session, found.conversation, line.message_id))
     if await _is_unwanted(session, found, line.contact_id, detail):
         message = await _get(session, found.conversation, line.message_id)
         await fail(session, found.conversation, message, "opted_out")
         return "failed"
     return await outgoing.assembled(session, vault, found, line, detail, sealed_files)
+
+
+async def _give_up(session: AsyncSession, conversation: Conversation, message: Message) -> Literal["failed"]:
+    """Each attempt to send it ended without anybody knowing how. The contact is told where it was an answer."""
+    await fail(session, conversation, message, KEPT_FAILING)
+    if message.purpose == "reply" and message.author == "employee":
+        # A sweep puts it on its way.
+        session.add(outgoing_notice(conversation, NOT_SENT, about=KEPT_FAILING))
+    return "failed"
 
 
 async def _hold(session: AsyncSession, conversation: Conversation, message: Message, code: str) -> Held | None:
@@ -270,6 +298,30 @@ async def settle_unstreamed(session: AsyncSession, conversation_id: UUID, messag
     message.detail = {}
     if message.state == "sending":
         message.state = "pending"
+
+
+async def tries(session: AsyncSession, message_id: UUID) -> int:
+    return (await session.scalar(select(Message.tries).where(col(Message.id) == message_id))) or 0
+
+
+async def uncount(session: AsyncSession, message_id: UUID) -> None:
+    """An attempt to send it ended in a way that somebody foresaw."""
+    await session.execute(
+        update(Message)
+        .where(col(Message.id) == message_id, col(Message.tries) > 0)
+        .values(tries=col(Message.tries) - 1)
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def count(session: AsyncSession, message_id: UUID) -> None:
+    """One did not, and was not counted beforehand."""
+    await session.execute(
+        update(Message)
+        .where(col(Message.id) == message_id)
+        .values(tries=col(Message.tries) + 1)
+        .execution_options(synchronize_session=False)
+    )
 
 
 async def is_sending(session: AsyncSession, conversation_id: UUID) -> bool:

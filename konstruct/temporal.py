@@ -206,6 +206,16 @@ async def send(client: Client, tenant_id: UUID, conversation_id: UUID, message_i
         log.warning("temporal_unreachable", conversation_id=str(conversation_id))
 
 
+async def answer(client: Client, tenant_id: UUID, conversation_id: UUID, message_ids: Sequence[UUID]) -> None:
+    """Has what is durable and waits for an answer taken up. When Temporal is away the sweep does so."""
+    try:
+        for message_id in message_ids:
+            message = contracts.DeliverMessage(message_id)
+            await tell(client, tenant_id, conversation_id, contracts.DELIVER_MESSAGE, message)
+    except Unavailable:
+        log.warning("temporal_unreachable", conversation_id=str(conversation_id))
+
+
 async def tell_approval(client: Client, tenant_id: UUID, approval_id: UUID) -> None:
     """Has an approval's workflow look at how it stands, starting it if it does not run.
 

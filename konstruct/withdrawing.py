@@ -8,7 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from konstruct import audit, streams
-from konstruct.conversations import Turn, changed, stored_reply
+from konstruct.conversations import Turn, changed
+from konstruct.messages import stored_reply
 from konstruct.tables import Approval, Consult, Conversation, Handoff, Message, ToolCall
 from konstruct.tables.base import utc_now
 

@@ -30,6 +30,7 @@ class Told:
 _PLACES: Final[Mapping[Kind, tuple[str | None, str, str]]] = {
     "handoffs": ("inbox.read", "inbox", "Open the inbox"),
     "approvals": ("approvals.read", "approvals", "Open"),
+    "quarantined": ("conversations.read", "conversations/{key}", "Look at it"),
     "model_key": ("keys.edit", "settings/models", "Replace key"),
     "knowledge_source": ("knowledge.read", "knowledge/{key}", "Open"),
     "knowledge_documents": ("knowledge.read", "knowledge/{key}?state=failed", "Show them"),
@@ -85,6 +86,10 @@ def _sentences(matter: Matter, member: Member) -> tuple[str, str, Tone, str]:
             here = "Say yes or no here, or in Slack where the question was asked."
             says = here if member.may("approvals.decide") else "Agents, admins and owners decide."
             return title, says, "warning", "hand"
+        case "quarantined":
+            title = "A message was set aside" if many == 1 else f"{many} messages of a conversation were set aside"
+            says = f"The employee failed at it time and again, and tries it no more.{reason}"
+            return title, says, "danger", "triangle-alert"
         case "model_key":
             return (
                 f"Your key for {NAMES.get(name, name)} is refused",
@@ -94,12 +99,8 @@ def _sentences(matter: Matter, member: Member) -> tuple[str, str, Tone, str]:
             )
         case "tool":
             return f"The tool {name} does not work", f"Employees go on without it.{reason}", "warning", "wrench"
-        case "knowledge_source":
-            says = f"Employees know what it held before.{reason}"
-            return f"{name} could not be read", says, "warning", "book-open"
-        case "knowledge_documents":
-            count = "One document" if many == 1 else f"{many} documents"
-            return f"{count} of {name} could not be read", "Why stands beside each.", "warning", "book-open"
+        case "knowledge_source" | "knowledge_documents":
+            return _of_knowledge(matter)
         case "budget":
             whose = f"The month's budget of {name}" if name else "The business's budget for the month"
             is_over, then = matter.percent >= 100, THEN[matter.when_spent]
@@ -112,6 +113,14 @@ def _sentences(matter: Matter, member: Member) -> tuple[str, str, Tone, str]:
             return f"{name} was never published", "Nobody is answered by it until then.", "info", "bot"
         case _:
             return f"{name} has changes that are not published", "Contacts meet what it was before.", "info", "bot"
+
+
+def _of_knowledge(matter: Matter) -> tuple[str, str, Tone, str]:
+    if matter.kind == "knowledge_source":
+        says = f"Employees know what it held before. {matter.reason or ''}".strip()
+        return f"{matter.name} could not be read", says, "warning", "book-open"
+    count = "One document" if matter.count == 1 else f"{matter.count} documents"
+    return f"{count} of {matter.name} could not be read", "Why stands beside each.", "warning", "book-open"
 
 
 def _of_plan(matter: Matter) -> tuple[str, str, Tone, str]:

@@ -24,6 +24,7 @@ ENDINGS: Final[Mapping[str, str]] = {
 _FAILED: Final[Mapping[str, str]] = {
     "connection_inactive": "The channel is not connected any more. Connect it again, then write it anew.",
     "erased": "The contact was erased, so nothing is sent to them.",
+    "kept_failing": "Sending it failed time and again, so it was given up. It may have arrived: ask them.",
     "opted_out": "They asked not to be written to any more. They can be answered when they write themselves.",
     "outcome_unknown": "Nobody knows whether it arrived, so it was not sent again. Ask them before you repeat it.",
     "restored": "A backup was restored, and this seems not to be in the channel. Look, then write it anew.",
@@ -87,6 +88,7 @@ def unanswered(said: Said) -> str:
             "refused": "Not answered: it was over the limit of messages.",
             "failed": "Not answered: no model answered in a day.",
             "stopped": "Not answered: somebody stopped it.",
+            "quarantined": "Not answered: the employee failed at it time and again, and it is set aside.",
         }.get(said.state, "")
         if said.author == "contact"
         else ""

@@ -35,6 +35,7 @@ _INBOUND: Final[Mapping[str, tuple[str, Tone]]] = {
     "stopped": ("Stopped", "neutral"),
     "failed": ("Could not be answered", "danger"),
     "passed": ("For people", "neutral"),
+    "quarantined": ("Set aside: it was tried too often", "danger"),
 }
 _OUTBOUND: Final[Mapping[str, tuple[str, Tone]]] = {
     "pending": ("Queued", "neutral"),
@@ -53,6 +54,7 @@ _REASONS: Final[Mapping[str, str]] = {
     "outcome_unknown": "nobody can tell whether it arrived",
     "erased": "the contact was erased",
     "restored": "a backup was restored before it was known whether it arrived",
+    "kept_failing": "sending it failed time and again; it may have arrived",
 }
 _ICONS: Final[Mapping[str, str]] = {
     "handoff.opened": "life-buoy",

@@ -94,8 +94,9 @@ class Turn:
             news, messages = self._mailbox.news, list(self._mailbox.waiting)
             thought = None if self._is_over() else await self._next_thought(news, messages)
             if self._is_peoples(thought):
-                # Nobody is at work on it here any more, whatever the channel may still show.
-                await self._deliver([], end_status=True)
+                # Nobody is at work on it here any more, whatever the channel may show; the contact may be told so.
+                told = thought.reply_ids if thought is not None and thought.decision == "handed_off" else []
+                await self._deliver(told, end_status=True)
                 return None
             if self._mailbox.is_stopped:
                 return await self._abandon("stopped")

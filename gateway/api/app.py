@@ -98,7 +98,7 @@ def build(
     app.include_router(handoff_words.router(access, database, vault, client, messengers, enclosing))
     app.include_router(escalation.router(access, database, vault))
     app.include_router(consults.router(access, database, vault, client))
-    app.include_router(conversations.router(access, database, vault))
+    app.include_router(conversations.router(access, database, vault, client))
     app.include_router(inbox.router(access, database, vault))
     app.include_router(sources.router(access, database, client, outside))
     app.include_router(documents.router(access, database, vault, client))

@@ -1,6 +1,6 @@
 """Routes of conversations: which there are, and of one all that happened in it, page by page or whole."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -9,10 +9,11 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BaseModel, Field
 from starlette.responses import StreamingResponse
+from temporalio.client import Client
 
 from gateway.api.access import Access
 from gateway.api.shapes import Given, Shown
-from konstruct import api_keys, handing_out
+from konstruct import api_keys, handing_out, poison, temporal
 from konstruct.api_keys import Principal
 from konstruct.db import Database
 from konstruct.record import exporting, listing, overview, timeline
@@ -57,6 +58,14 @@ class Conversations(BaseModel):
     next: str | None = Field(description="What `before` has to be for the next page; null when this is the last.")
 
 
+class Quarantined(Shown):
+    message_id: UUID
+    said_at: datetime
+    since: datetime | None
+    tries: int
+    why: str = Field(description="What the last try ended with, as far as that is known.")
+
+
 class Whole(Conversation):
     messages: int
     handoffs: int = Field(description="How often people were asked to take over.")
@@ -67,9 +76,12 @@ class Whole(Conversation):
     own: Decimal = Field(
         description="Of the cost, on the business's own keys, which their providers bill to the business."
     )
+    quarantined: list[Quarantined] = Field(
+        description="Messages that were tried too often and are tried no more, until somebody has them tried again."
+    )
 
     @classmethod
-    def whole(cls, about: Overview) -> "Whole":
+    def whole(cls, about: Overview, set_aside: Sequence[poison.Quarantined]) -> "Whole":
         conversation, cost = about.conversation, about.cost
         return cls(
             conversation_id=conversation.id,
@@ -92,7 +104,12 @@ class Whole(Conversation):
             output_tokens=cost.output_tokens,
             has_unknown_cost=cost.has_unknown,
             own=cost.own,
+            quarantined=[Quarantined.model_validate(each) for each in set_aside],
         )
+
+
+class TriedAgain(BaseModel):
+    message_ids: list[UUID]
 
 
 class Happened(BaseModel):
@@ -141,7 +158,7 @@ class EventsPage(Given):
     kind: list[Kind] = Field([], description="Of which kinds; of all where none is named.")
 
 
-def router(access: Access, database: Database, vault: Vault) -> APIRouter:
+def router(access: Access, database: Database, vault: Vault, client: Client) -> APIRouter:
     routes = APIRouter(prefix="/conversations", tags=["conversations"])
 
     @routes.get("")
@@ -162,7 +179,19 @@ def router(access: Access, database: Database, vault: Vault) -> APIRouter:
         caller: Annotated[Principal, access.needs("conversations:read")], conversation_id: UUID
     ) -> Whole:
         async with database.tenant_session(caller.tenant_id) as session:
-            return Whole.whole(await overview.read(session, vault, conversation_id))
+            about = await overview.read(session, vault, conversation_id)
+            return Whole.whole(about, await poison.of_conversation(session, conversation_id))
+
+    @routes.post("/{conversation_id}/try-again", status_code=202)
+    async def try_again(
+        caller: Annotated[Principal, access.needs("handoffs:act")], conversation_id: UUID
+    ) -> TriedAgain:
+        """What is set aside is the employee's to answer again. Not where people have the conversation."""
+        async with database.tenant_session(caller.tenant_id) as session:
+            actor = await api_keys.actor_of(session, caller.key_id)
+            message_ids = await poison.try_again(session, conversation_id, actor=actor)
+        await temporal.answer(client, caller.tenant_id, conversation_id, message_ids)
+        return TriedAgain(message_ids=message_ids)
 
     @routes.get("/{conversation_id}/timeline")
     async def show_timeline(

@@ -62,7 +62,7 @@ class ToolCallToMake:
 class Thought:
     """``nothing``: all of it was answered or taken back. ``superseded``: another turn has begun meanwhile, and what
     this one thought was not kept. ``tools``: it goes on when these are done. ``files``: it can begin when these are
-    fetched. ``handed_off``: people have it."""
+    fetched. ``handed_off``: people have it, and what is to be sent tells the contact so."""
 
     decision: Literal["reply", "nothing", "superseded", "tools", "files", "handed_off"]
     reply_ids: list[UUID] = field(default_factory=list)

@@ -32,6 +32,8 @@ from konstruct.vault import Vault
 from konstruct.window import MESSAGE
 
 LINES_AT_ONCE: Final = 50
+MOST_TRIES: Final = 4
+"""Attempts that ended without anybody knowing how; then it is shown in its channel no more."""
 KONSTRUCT: Final = "Konstruct"
 _WAITING: Final = TypeAdapter(Waiting)
 
@@ -153,6 +155,19 @@ async def cross_out(session: AsyncSession, handoff_id: UUID, task_id: UUID) -> N
     _, handoff = await owning.locked(session, handoff_id)
     left = [task for task in handoff.progress.get("tasks", []) if task["id"] != str(task_id)]
     handoff.progress = handoff.progress | {"tasks": left}
+
+
+async def count(session: AsyncSession, handoff_id: UUID) -> None:
+    """An attempt that comes after one that did not end well, before it is made."""
+    _, handoff = await owning.locked(session, handoff_id)
+    handoff.tries += 1
+
+
+async def uncount(session: AsyncSession, handoff_id: UUID) -> None:
+    """It ended well, or in a way that somebody foresaw. What was given up stays so."""
+    _, handoff = await owning.locked(session, handoff_id)
+    if 0 < handoff.tries <= MOST_TRIES:
+        handoff.tries -= 1
 
 
 async def not_now(session: AsyncSession, handoff_id: UUID, agent: str) -> None:

@@ -11,12 +11,13 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+import structlog
 from sqlalchemy import DateTime, and_, bindparam, func, or_, update
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from konstruct import employees, window
+from konstruct import audit, employees, window
 from konstruct.conversations import SUMMARY, lock
 from konstruct.db import Database
 from konstruct.errors import NotFound
@@ -37,10 +38,14 @@ from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
 from konstruct.window import Line
 
+log = structlog.get_logger(__name__)
+
 CLAIMED_FOR: Final = timedelta(minutes=15)
 """After this, work that was begun and not finished is taken up again; longer than all attempts at it take."""
 DIGEST_LINES: Final = 16
 """So many new lines are looked through for facts even while the conversation goes on."""
+MOST_TRIES: Final = 5
+"""Attempts at a conversation's memory that ended without anybody knowing how."""
 KNOWN_FACTS: Final = 40
 """The newest facts that a model is shown when it looks for more."""
 LONGEST_DIGEST: Final = 40_000
@@ -101,6 +106,35 @@ async def claim(database: Database, at_most: int) -> list[Due]:
             )
             claimed += [Due(tenant_id, conversation_id) for conversation_id in mine]
     return claimed
+
+
+async def try_once_more(session: AsyncSession, conversation_id: UUID) -> bool:
+    """Counts an attempt before it is made. False where too many ended without anybody knowing how: what was said until
+    then is passed over, so that what is said later is remembered."""
+    conversation = await lock(session, conversation_id)
+    conversation.memory_tries += 1
+    if conversation.memory_tries <= MOST_TRIES:
+        return True
+    conversation.remembered_seq = conversation.digested_seq = conversation.last_seq
+    conversation.memory_due_at = conversation.memory_claimed_until = None
+    conversation.memory_tries = 0
+    log.error("memory_passed_over", conversation_id=str(conversation_id))
+    audit.record(
+        session,
+        tenant_id=conversation.tenant_id,
+        conversation_id=conversation_id,
+        actor="memory",
+        action="memory.passed_over",
+        tries=MOST_TRIES,
+        through=conversation.last_seq,
+    )
+    return False
+
+
+async def uncount(session: AsyncSession, conversation_id: UUID) -> None:
+    """The attempt ended in a way that somebody foresaw."""
+    conversation = await lock(session, conversation_id)
+    conversation.memory_tries = max(conversation.memory_tries - 1, 0)
 
 
 @dataclass(frozen=True)
@@ -252,7 +286,7 @@ async def close_work(session: AsyncSession, work: Work, digest_at: datetime | No
     """Says when this conversation is due again: at once when there is more, or anything was changed meanwhile, at
     ``digest_at`` when what was said is to be looked through later, else not before somebody says something."""
     conversation = await lock(session, work.conversation.id)
-    conversation.memory_claimed_until = None
+    conversation.memory_claimed_until, conversation.memory_tries = None, 0
     is_changed = conversation.revision != work.conversation.revision
     if not is_all or is_changed or await _settled_seq(session, conversation) > conversation.remembered_seq:
         conversation.memory_due_at = utc_now()

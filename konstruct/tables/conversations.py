@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, LargeBinary, UniqueConstraint, text
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, LargeBinary, SmallInteger, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from konstruct.tables.base import Owned, document, moment
@@ -173,6 +173,8 @@ class Conversation(Owned, table=True):
     """When memory is to be written next."""
     memory_claimed_until: datetime | None = moment(optional=True)
     """Somebody is at it; after this it is taken for failed."""
+    memory_tries: int = Field(default=0, sa_type=SmallInteger)
+    """Attempts at it of which nobody knows a good end."""
     contact_said_at: datetime | None = moment(optional=True)
     """When a contact last wrote, by the channel's clock: some channels take an answer only for so long."""
     reengaged_at: datetime | None = moment(optional=True)
@@ -213,6 +215,7 @@ class Message(Owned, table=True):
         ),
         Index("messages_of_turn", "tenant_id", "turn_id", postgresql_where=text("turn_id is not null")),
         Index("messages_of_contact", "tenant_id", "contact_id"),
+        Index("messages_quarantined", "tenant_id", "conversation_id", postgresql_where=text("state = 'quarantined'")),
         Index("messages_waiting", "tenant_id", "conversation_id", postgresql_where=text("state = 'waiting'")),
         Index(
             "messages_failed",
@@ -262,6 +265,8 @@ class Message(Owned, table=True):
     turn_id: UUID | None = None
     epoch: int = 0
     maybe_duplicate: bool = False
+    tries: int = Field(default=0, sa_type=SmallInteger)
+    """Attempts at it of which nobody knows a good end: see ``konstruct.poison``."""
     detail: dict[str, Any] = document()
     created_at: datetime = moment()
     sending_at: datetime | None = moment(optional=True)

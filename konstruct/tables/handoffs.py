@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, LargeBinary, UniqueConstraint, text
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, LargeBinary, SmallInteger, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from konstruct.tables.base import Owned, document, moment
@@ -76,6 +76,8 @@ class Handoff(Owned, table=True):
     """Where people are shown it: through which connection, in which channel, as which message."""
     progress: dict[str, Any] = document()
     """What was done of the desk's plan: who was rung and reminded, what the contact was told, and when."""
+    tries: int = Field(default=0, sa_type=SmallInteger)
+    """Attempts to show it of which nobody knows a good end."""
     created_at: datetime = moment()
     claimed_at: datetime | None = moment(optional=True)
     """Since when its agent has it."""

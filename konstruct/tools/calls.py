@@ -17,7 +17,7 @@ from sqlalchemy import bindparam, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from konstruct import audit, conversations
+from konstruct import audit, conversations, messages
 from konstruct.errors import NotFound
 from konstruct.identity import new_id
 from konstruct.tables import Approval, Conversation, Step, ToolCall
@@ -188,7 +188,7 @@ async def keep_step(
         return Kept("superseded")
     if (stored := await stored_step(session, turn_id, number)) is not None:
         return stored
-    if await conversations.stored_reply(session, turn_id):
+    if await messages.stored_reply(session, turn_id):
         # Another attempt, taken for dead or thought to be cancelled, was answered without these calls.
         return Kept("superseded")
     asker = await conversations.asker(session, vault, conversation, turn_id)

@@ -106,6 +106,7 @@ BY_THE_API: Final[Mapping[str, Sequence[str]]] = {
         *("GET /conversations/{conversation_id}", "GET /conversations/{conversation_id}/timeline")
     ],
     "POST /conversations/{conversation_id}/export": ["GET /conversations/{conversation_id}/export"],
+    "POST /conversations/{conversation_id}/try-again": ["POST /conversations/{conversation_id}/try-again"],
     "GET /files/{file_id}": ["GET /files/{file_id}"],
     # Approvals and questions
     "GET /approvals": ["GET /approvals"],

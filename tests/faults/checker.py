@@ -24,7 +24,7 @@ class Record:
     """Places outside the vault at which something secret lies open."""
 
 
-TOLD: frozenset[str] = frozenset({"passed", "refused", "stopped", "failed", "deleted"})
+TOLD: frozenset[str] = frozenset({"passed", "refused", "stopped", "failed", "deleted", "quarantined"})
 """States of a contact's message that need no answer of the employee's: people have it, or the contact was told."""
 
 

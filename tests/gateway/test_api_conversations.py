@@ -114,3 +114,32 @@ async def test_a_key_without_the_scope_sees_nothing(office: Office, api: str) ->
     other = await program_of(office, api, "reports:read")
     for path in ("", f"/{asked.conversation_id}", f"/{asked.conversation_id}/timeline"):
         assert (await other.get(f"/conversations{path}")).status == 403
+
+
+async def test_what_was_set_aside_is_told_and_tried_again(api: str, office: Office) -> None:
+    asked = await office.say("What nobody can handle.")
+    await office.set_aside(asked)
+    program = await program_of(office, api, "conversations:read", "handoffs:act", "reports:read")
+    address = f"/conversations/{asked.conversation_id}"
+
+    [aside] = (await program.get(address)).body["quarantined"]
+    [matter] = (await program.get("/attention")).body["matters"]
+    assert (aside["message_id"], aside["tries"]) == (str(asked.message_id), 4)
+    assert (matter["kind"], matter["key"]) == ("quarantined", str(asked.conversation_id))
+
+    answer = await program.post(f"{address}/try-again")
+
+    assert (answer.status, answer.body) == (202, {"message_ids": [str(asked.message_id)]})
+    assert (await program.get(address)).body["quarantined"] == []
+    assert [event.actor for event in await office.events("message.tried_again")] == ["api:back-office"]
+    assert (await program.post(f"{address}/try-again")).status == 404
+
+
+async def test_nothing_is_tried_again_while_people_have_the_conversation(api: str, office: Office) -> None:
+    asked = await office.say("What nobody can handle.")
+    await office.set_aside(asked)
+    await hand_off(office, asked)
+    program = await program_of(office, api, "handoffs:act")
+    answer = await program.post(f"/conversations/{asked.conversation_id}/try-again")
+    assert answer.status == 409
+    assert (await office.message(asked.message_id)).state == "quarantined"

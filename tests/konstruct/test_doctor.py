@@ -17,7 +17,7 @@ from konstruct import doctor, temporal
 from konstruct.db import Database
 from konstruct.doctor import Finding
 from konstruct.settings import Settings
-from konstruct.tables import MeteredUsage
+from konstruct.tables import MeteredUsage, Tenant
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
 from tests.support.billed import bill
@@ -198,3 +198,15 @@ async def test_what_of_payments_should_be_looked_at_is_told(
     assert "canary" not in " ".join(await told())
     await administrator.execute("delete from stripe_events where customer_id = $1", customer_id)
     await administrator.close()
+
+
+async def test_messages_that_were_set_aside_are_told_by_tenant(
+    settings: Settings, database: Database, vault: Vault
+) -> None:
+    office = await open_office(database, vault)
+    await office.set_aside(await office.say())
+    async with office.session() as session:
+        slug = (await session.get_one(Tenant, office.tenant_id)).slug
+    [found] = [finding for finding in await doctor.examine(settings) if finding.which == slug]
+    assert (found.part, found.state) == ("worker", "warning")
+    assert found.says.startswith("1 set aside since ")

@@ -349,3 +349,40 @@ async def test_agents_and_viewers_take_nothing_along(portal: httpx.AsyncClient, 
         assert "/export" not in page
         answer = await portal.post(f"/t/{who.slug}/conversations/{asked.conversation_id}/export")
         assert answer.status_code == 403
+
+
+async def test_what_was_set_aside_is_shown_and_tried_again(portal: httpx.AsyncClient, office: Office) -> None:
+    asked = await office.say("What nobody can handle.")
+    await office.set_aside(asked)
+    agent, viewer = await member(office, "agent"), await member(office, "viewer")
+    page = await looked_at(portal, agent, f"/{asked.conversation_id}")
+    assert "Set aside: it was tried too often" in page
+    assert "tried 4 times. Whoever worked on it ended without a word, each time." in page
+    assert "Try it again?" in page
+    assert "Try it again?" not in await looked_at(portal, viewer, f"/{asked.conversation_id}")
+    path = f"/t/{agent.slug}/conversations/{asked.conversation_id}/try-again"
+    assert (await portal.post(path)).status_code == 403
+
+    sign_in(portal, agent)
+    answer = await portal.post(path)
+
+    assert answer.status_code == 303
+    message = await office.message(asked.message_id)
+    assert (message.state, message.tries) == ("received", 0)
+    [event] = await office.events("message.tried_again")
+    assert event.actor == f"user:{agent.user_id}"
+    assert "Try it again?" not in await looked_at(portal, agent, f"/{asked.conversation_id}")
+
+
+async def test_what_was_set_aside_is_not_tried_again_while_people_have_the_conversation(
+    portal: httpx.AsyncClient, office: Office
+) -> None:
+    asked = await office.say("What nobody can handle.")
+    await office.set_aside(asked)
+    await hand_off(office, asked)
+    agent = await member(office, "agent")
+    assert "Once it is handed back, this can be tried again." in await looked_at(
+        portal, agent, f"/{asked.conversation_id}"
+    )
+    await portal.post(f"/t/{agent.slug}/conversations/{asked.conversation_id}/try-again")
+    assert (await office.message(asked.message_id)).state == "quarantined"

@@ -43,7 +43,7 @@ from konstruct.tables import (
     Tenant,
     Usage,
 )
-from konstruct.tables.base import Owned
+from konstruct.tables.base import Owned, utc_now
 from konstruct.vault import Vault
 from konstruct.window import MESSAGE, Line
 
@@ -162,6 +162,12 @@ class Office:
             message = await session.get_one(Message, (self.tenant_id, message_id))
             assert message.sending_at
             message.sending_at -= SEND_ENDS_WITHIN
+
+    async def set_aside(self, asked: Accepted) -> None:
+        """As if it had been tried too often, and people had been asked and gave it back."""
+        async with self.session() as session:
+            message = await session.get_one(Message, (self.tenant_id, asked.message_id))
+            message.state, message.tries, message.settled_at = "quarantined", 4, utc_now()
 
     async def change_owner(self, conversation_id: UUID, owner: str) -> None:
         """As a takeover does, under the same lock."""

@@ -289,6 +289,8 @@ ON_HANDOFFS: dict[str, tuple[Attempt, object]] = {
         _on_handoff(lambda s, a, of: attending.advance(s, a.vault, of, utc_now() + timedelta(days=1))),
         NotFound,
     ),
+    "handoffs.attending.count": (_on_handoff(lambda s, a, of: attending.count(s, of)), NotFound),
+    "handoffs.attending.uncount": (_on_handoff(lambda s, a, of: attending.uncount(s, of)), NotFound),
     "handoffs.attending.cross_out": (_on_handoff(lambda s, a, of: attending.cross_out(s, of, uuid4())), NotFound),
     "handoffs.attending.begin_anew": (_on_handoff(lambda s, a, of: attending.begin_anew(s, of)), NotFound),
     "handoffs.attending.not_now": (

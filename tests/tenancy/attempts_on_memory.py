@@ -131,6 +131,8 @@ ON_MEMORY: dict[str, tuple[Attempt, object]] = {
     ),
     # It reads no row of anybody's.
     "memory.words.stems": (lambda s, a, b: words.stems(s, [""]), [{}]),
+    "memory.due.try_once_more": (lambda s, a, b: due.try_once_more(s, b.remembered.conversation_id), NotFound),
+    "memory.due.uncount": (lambda s, a, b: due.uncount(s, b.remembered.conversation_id), NotFound),
     "memory.due.open_work": (lambda s, a, b: due.open_work(s, a.vault, b.remembered.conversation_id), NotFound),
     "memory.work.write_sayings": (_write_sayings, None),
     "memory.work.write_facts": (_write_facts, []),

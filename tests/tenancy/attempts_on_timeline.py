@@ -6,7 +6,7 @@ from typing import Final
 from sqlalchemy.exc import NoResultFound
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from konstruct import approvals, connections, consults
+from konstruct import approvals, connections, consults, outbox, poison
 from konstruct.errors import NotFound
 from konstruct.record import actors, listing, overview, timeline
 from konstruct.record.listing import Filters
@@ -58,6 +58,10 @@ async def count_their_questions(session: AsyncSession, ours: Furnished, theirs: 
     return await consults.count_waiting(session) - len(own)
 
 
+async def note_their_trouble(session: AsyncSession, ours: Furnished, theirs: Furnished) -> None:
+    await poison.note(session, theirs.waiting.conversation_id, range(100), "ZeroDivisionError")
+
+
 ON_TIMELINE: Final[dict[str, tuple[Attempt, object]]] = {
     "connections.serving_employee": (
         lambda session, ours, theirs: connections.serving_employee(session, theirs.connection_id, "C9"),
@@ -66,6 +70,30 @@ ON_TIMELINE: Final[dict[str, tuple[Attempt, object]]] = {
     "approvals.may_decide": (decide_as_their_person, False),
     "approvals.waiting": (see_what_waits_for_them, set()),
     "approvals.count_waiting": (count_what_waits_for_them, 0),
+    "poison.count": (lambda session, ours, theirs: poison.count(session, theirs.waiting.conversation_id), ()),
+    "poison.most_tries": (lambda session, ours, theirs: poison.most_tries(session, theirs.waiting.conversation_id), 0),
+    "poison.note": (note_their_trouble, None),
+    "poison.of_conversation": (
+        lambda session, ours, theirs: poison.of_conversation(session, theirs.waiting.conversation_id),
+        [],
+    ),
+    "poison.set_aside": (
+        lambda session, ours, theirs: poison.set_aside(
+            session, ours.vault, theirs.waiting.conversation_id, theirs.waiting.message_id
+        ),
+        NotFound,
+    ),
+    "poison.try_again": (
+        lambda session, ours, theirs: poison.try_again(session, theirs.waiting.conversation_id, actor="ours"),
+        NotFound,
+    ),
+    "poison.uncount": (
+        lambda session, ours, theirs: poison.uncount(session, theirs.waiting.conversation_id, range(100)),
+        None,
+    ),
+    "outbox.count": (lambda session, ours, theirs: outbox.count(session, theirs.reply_id), None),
+    "outbox.tries": (lambda session, ours, theirs: outbox.tries(session, theirs.reply_id), 0),
+    "outbox.uncount": (lambda session, ours, theirs: outbox.uncount(session, theirs.reply_id), None),
     "consults.count_waiting": (count_their_questions, 0),
     "record.listing.page": (list_their_conversations, [False]),
     "record.actors.names": (name_them, (True, set())),

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError, NoResultFound
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import select
 
-from konstruct import approvals, conversations, employees, equipping, manifest, notices, usage, withdrawing
+from konstruct import approvals, conversations, employees, equipping, manifest, messages, notices, usage, withdrawing
 from konstruct.errors import Conflict, Misconfigured, NotFound
 from konstruct.memory import asking as asking_of_memory
 from konstruct.messages import SentFile
@@ -123,8 +123,8 @@ async def _stored_reply(session: AsyncSession, a: Furnished, b: Furnished) -> ob
     turn_id = (await b.message(b.reply_id)).turn_id
     assert turn_id is not None
     async with b.session() as theirs:
-        assert await conversations.stored_reply(theirs, turn_id)
-    return await conversations.stored_reply(session, turn_id)
+        assert await messages.stored_reply(theirs, turn_id)
+    return await messages.stored_reply(session, turn_id)
 
 
 async def _spent(session: AsyncSession, a: Furnished, b: Furnished) -> object:
@@ -287,9 +287,9 @@ ON_TOOLS: dict[str, tuple[Attempt, object]] = {
     "conversations.asker": (_asker, None),
     "conversations.is_untrusted": (_is_untrusted, False),
     "conversations.mark_untrusted": (_mark_untrusted, NotFound),
-    "conversations.stored_reply": (_stored_reply, []),
     "employees.serving": (lambda s, a, b: employees.serving(s, b.asked.conversation_id), NotFound),
     "equipping.equip": (_equip, ValueError),
+    "messages.stored_reply": (_stored_reply, []),
     "memory.asking.forget_memories": (
         lambda s, a, b: asking_of_memory.forget_memories(s, b.contact_id, [b.fact_id]),
         (0, []),

@@ -300,6 +300,7 @@ async def test_look_ups_across_tenants_tell_ids_and_states_alone(
         "servers_to_look_at(integer)": (10_000,),
         "unsettled_messages(integer)": (10_000,),
         "troubled_connections()": (),
+        "quarantined_messages()": (),
         "quarantined_since(timestamp with time zone)": None,
         "forget_quarantined()": None,
         "conversations_to_remember(integer)": (10_000,),
@@ -381,6 +382,8 @@ async def test_look_ups_across_tenants_tell_ids_and_states_alone(
     await administrator.execute(keeps, theirs.tenant_id, '{"messages": 3000}')
     asks = """update tenants set satisfaction = '{"enabled": true}' where id = $1"""
     await administrator.execute(asks, theirs.tenant_id)
+    aside = "update messages set state = $2 where id = $1"
+    await administrator.execute(aside, theirs.asked.message_id, "quarantined")
     told = repr(due)
     for signature, arguments in known.items():
         if arguments is not None:
@@ -388,6 +391,7 @@ async def test_look_ups_across_tenants_tell_ids_and_states_alone(
             rows = await product.fetch(f"select * from {signature.partition('(')[0]}({places})", *arguments)
             assert rows, f"{signature} tells nothing"
             told += repr(rows)
+    await administrator.execute(aside, theirs.asked.message_id, "taken")
     await administrator.execute("update connections set status = 'active' where tenant_id = $1", theirs.tenant_id)
     await administrator.execute("update tools set looked_at = now() where tenant_id = $1", theirs.tenant_id)
     await administrator.execute(keeps, theirs.tenant_id, "{}")

@@ -208,6 +208,18 @@ async def test_where_thinking_comes_to_a_handoff_people_are_told_in_a_workflow_t
     assert policy == ParentClosePolicy.PARENT_CLOSE_POLICY_ABANDON
 
 
+async def test_what_the_contact_is_told_with_a_handoff_is_sent(
+    conversation: Conversation, stage: Stage, people: People
+) -> None:
+    people.now = OwnerState("queue", 7, uuid4())
+    stage.foregone.append(Thought("handed_off", [told := uuid4()], showed_status=True, ownership=people.now))
+    await conversation.say()
+    delivery = await stage.deliveries.get()
+    assert (delivery.message_ids, delivery.end_status) == ([told], True)
+    assert await people.attended.get()
+    assert await conversation.waiting() == []
+
+
 async def test_people_who_are_only_told_leave_the_employee_at_it(
     conversation: Conversation, stage: Stage, people: People
 ) -> None:

@@ -8,14 +8,15 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
-from konstruct import temporal
+from konstruct import poison, temporal
+from konstruct.errors import Conflict
 from konstruct.record import overview, timeline
 from konstruct.record.events import KINDS, Kind, Mark
 from konstruct.settings import Settings
 from portal import channel_words, record_words
 from portal.access import Member, may
 from portal.pages.rehearsals import readable
-from portal.rendering import render
+from portal.rendering import Toast, redirect, render
 from portal.services import services
 from portal.words import money
 
@@ -41,6 +42,7 @@ async def show(
             kinds=kinds or KINDS,
             before=Mark.read(before) if before else None,
         )
+        set_aside = await poison.of_conversation(session, conversation_id)
     here = f"/t/{member.tenant_slug}/conversations/{conversation_id}"
     return render(
         request,
@@ -50,6 +52,7 @@ async def show(
         events=found.events,
         earlier=_address(here, kinds, before=str(found.earlier)) if found.earlier else None,
         is_latest=not before,
+        set_aside=set_aside,
         latest=_address(here, kinds),
         chips=_chips(here, kinds),
         title=channel_words.title(about),
@@ -60,6 +63,22 @@ async def show(
         money=money,
         readable=readable,
     )
+
+
+@router.post("/try-again")
+async def try_again(
+    request: Request, member: Annotated[Member, Depends(may("inbox.act"))], conversation_id: UUID
+) -> Response:
+    """What is set aside is the employee's to answer again."""
+    used = services(request)
+    here = f"/t/{member.tenant_slug}/conversations/{conversation_id}"
+    try:
+        async with used.database.tenant_session(member.tenant_id) as session:
+            message_ids = await poison.try_again(session, conversation_id, actor=member.actor)
+    except Conflict as error:
+        return redirect(request, here, toast=Toast(str(error), "error"))
+    await temporal.answer(await used.temporal(), member.tenant_id, conversation_id, message_ids)
+    return redirect(request, here, toast=Toast("It is tried again."))
 
 
 def _address(here: str, kinds: Sequence[Kind], **more: str) -> str:

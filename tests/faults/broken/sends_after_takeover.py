@@ -23,7 +23,7 @@ _BEGIN = (
     update(Message)
     .where(col(Message.id) == bindparam("message_id"), col(Message.state) == "pending")
     .values(state="sending", sending_at=bindparam("at"))
-    .returning(*LINE, col(Message.detail), col(Message.sealed_files))
+    .returning(*LINE, col(Message.detail), col(Message.sealed_files), col(Message.tries))
     .execution_options(synchronize_session=False)
 )
 

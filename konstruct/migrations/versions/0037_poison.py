@@ -1,0 +1,18 @@
+"""Messages whose handling fails time and again: counted, and set aside."""
+
+from pathlib import Path
+
+import asyncpg
+from alembic import op
+from sqlalchemy.util import await_only
+
+revision = "0037"
+down_revision = "0036"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    script = Path(__file__).with_suffix(".sql").read_text()
+    driver: asyncpg.Connection = op.get_bind().connection.driver_connection
+    await_only(driver.execute(script))
