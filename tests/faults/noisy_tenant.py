@@ -118,7 +118,7 @@ def _count_refusals(lab: Lab, noisy: Office, outcome: Flood) -> None:
         if seen.is_notice and REFUSED in seen.text:
             notices[seen.thread].append(seen)
     outcome.refused, outcome.told = sum(map(len, refused.values())), sum(map(len, notices.values()))
-    outcome.untold = [thread for thread in refused if not notices[thread]]
+    outcome.untold = [thread for thread in refused if thread not in notices]
     for thread, told in notices.items():
         first_refused = min((word.said_at for word in refused[thread]), default=told[0].at)
         # As many as windows have begun since: how long each was on its way is not known.

@@ -19,7 +19,7 @@ from typing import Final
 
 from benchmarks.folder import say
 from tests.acceptance.processes import until
-from tests.faults import agents, breaking, schedule
+from tests.faults import agents, breaking, schedule, secrets
 from tests.faults.agents import Agents
 from tests.faults.catalogue import Entry
 from tests.faults.checker import Verdict
@@ -219,6 +219,10 @@ async def soaked(
         except BaseException:
             lab.keep_history()
             raise
+        canaries = {f"a bot token of {office.slug}": office.workspace.bot_token for office in lab.offices}
+        canaries |= {f"a WhatsApp token of {office.slug}": office.number.token for office in lab.offices}
+        canaries |= {f"API key {number}": key for number, key in enumerate(desk.keys)}
+        verdict.secrets_found += await secrets.scan(lab.deployment, canaries, [word.mark for word in lab.history.words])
         kinds = Counter(fault.what for fault in lab.history.faults)
         return Run(verdict, dict(kinds), soak.takings, soak.refusals, time.monotonic() - began)
 
