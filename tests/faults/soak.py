@@ -165,10 +165,10 @@ class Soak:
             if call.answer is None and now - call.at < WAITS_AT_MOST:
                 open_calls.append(call)
             elif call.method in SPOKEN and call.answer is not None and call.answer["ok"]:
-                self._answered.update(MARK.findall(json.dumps(call.args)))
+                self._answered.update(_words_in(json.dumps(call.args)))
         lab.slack.calls[:] = open_calls
         for sent in lab.graph.world.sent[self._sent :]:
-            self._answered.update(MARK.findall(sent.text))
+            self._answered.update(_words_in(sent.text))
         self._sent = len(lab.graph.world.sent)
         lab.graph.calls.clear()
         lab.models.calls[:] = [call for call in lab.models.calls if not call.over.is_set()]
@@ -182,6 +182,11 @@ class Soak:
 
     def _is_past(self, word: Word, now: float) -> bool:
         return word.mark in self._answered or now - word.said_at > WAITS_AT_MOST
+
+
+def _words_in(text: str) -> list[str]:
+    """Marks of contacts' words, without those of what agents say."""
+    return [mark for mark in MARK.findall(text) if mark.startswith("m")]
 
 
 async def soaked(
