@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -109,7 +110,10 @@ async def mistakes(place: Standing, times: int, seed: int) -> Counted:
 
 async def pooled(place: Standing, times: int, seed: int, *, careless: bool = False) -> Counted:
     offices = [await open_office(place.database, place.vault) for _ in range(8)]
-    small = (Careless if careless else Database)(SecretStr(place.app_url), pool_size=2)
+    patience = timedelta(
+        seconds=60
+    )  # On a machine with other things to do somebody waits for long, and is not refused.
+    small = (Careless if careless else Database)(SecretStr(place.app_url), pool_size=2, longest_wait=patience)
     try:
         crowd = Crowd(small, offices, random.Random(seed))
         await asyncio.gather(*(crowd.run() for _ in range(times)))
