@@ -44,6 +44,7 @@ async def repeated(lab: Lab, words: int) -> Outcome:
     before = await _kept(lab)
     await _forget_all(lab)
     await gateways_become(lab, A_WEEK_AHEAD)
+    lab.note(f"{len(written)} words came again a week later")
     lab.slack.clock_ahead = A_WEEK
     try:
         statuses = [await lab.crowd.post(word, posting) for word, posting in written]
@@ -51,7 +52,6 @@ async def repeated(lab: Lab, words: int) -> Outcome:
         lab.slack.clock_ahead = timedelta(0)
     verdict = await lab.judged()
     more = await _kept(lab) - before
-    lab.note(f"{len(written)} words came {COPIES} times in any order, and again a week later")
     return Tally.beside(
         verdict,
         {
@@ -82,6 +82,7 @@ async def _window(lab: Lab, words: int) -> list[Written]:
                 word.number = places.pop()
             await lab.crowd.deliver(word, posting)
 
+    lab.note(f"{words} words came {COPIES} times, in any order")
     async with asyncio.TaskGroup() as posting:
         for theirs in by_writer.values():
             posting.create_task(post_all(theirs))
@@ -135,6 +136,7 @@ async def album(lab: Lab, contacts: int) -> Outcome:
 
     async def send_some() -> None:
         for writer in waiting:
+            lab.note(f"{PICTURES} messages came at once")
             await writer.say_at_once(PICTURES, lab.chance)
 
     async with asyncio.TaskGroup() as sending:
@@ -142,7 +144,6 @@ async def album(lab: Lab, contacts: int) -> Outcome:
             sending.create_task(send_some())
     verdict = await lab.judged()
     made = (await _kept(lab) - before)["conversations"]
-    lab.note(f"{contacts} people sent {PICTURES} messages at once")
     return Tally.beside(
         verdict,
         {"contacts": contacts, "conversations": made},
