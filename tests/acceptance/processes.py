@@ -13,7 +13,7 @@ from typing import Self
 from tests.embedded.conftest import ended
 from tests.support.commands import CHECKOUT, Outcome
 
-IS_UP = "Konstruct is running."
+IS_UP = ("Konstruct is running.", "The servers are running, and nothing of the product.")
 ENDED_MEANWHILE = (FileNotFoundError, ProcessLookupError)
 """What /proc says of a process that was there a moment ago."""
 
@@ -53,9 +53,9 @@ class Up:
     _listening: asyncio.Task[None] | None = None
 
     @classmethod
-    async def start(cls, env: Mapping[str, str]) -> Self:
+    async def start(cls, env: Mapping[str, str], *options: str) -> Self:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "konstruct", "up", "--attached"),
+            *(sys.executable, "-m", "konstruct", "up", "--attached", *options),
             cwd=CHECKOUT,
             env=env,
             stdin=asyncio.subprocess.DEVNULL,

@@ -9,6 +9,7 @@ import pytest
 
 from tests.acceptance.processes import Up, bin_konstruct, environment
 from tests.embedded.conftest import ended
+from tests.support.commands import konstruct
 from tests.support.ports import free_ports
 
 pytestmark = pytest.mark.stack
@@ -103,3 +104,19 @@ async def test_a_taken_port_is_one_sentence(env: dict[str, str], command: str, v
     [sentence] = (outcome.said + outcome.complained).splitlines()
     assert f"Port {env[variable]} on 127.0.0.1 is taken" in sentence
     assert variable in sentence
+
+
+async def test_its_servers_run_alone_to_put_a_backup_back_into(env: dict[str, str], folder: Path) -> None:
+    up = await Up.start(env, "--servers")
+    try:
+        assert await up.is_up(), up.said
+        assert not [command for command in up.children().values() if command[-1] in ("gateway", "portal", "worker")]
+        for command in (
+            ["migrate"],
+            ["backup", str(folder / "of-now")],
+            ["restore", str(folder / "of-now"), "--replace"],
+        ):
+            done = await konstruct(*command, env=env)
+            assert done.status == 0, done
+    finally:
+        await up.stop()
