@@ -32,11 +32,13 @@ class Served:
 
 async def connections(session: AsyncSession) -> list[Served]:
     """All of the session's tenant in the order of their keys, but for those that rehearsals have."""
+    bindings = list(await session.scalars(select(EmployeeBinding).order_by(col(EmployeeBinding.channel))))
+    rows = list(await session.scalars(select(Connection).where(*_IN_USE).order_by(col(Connection.key))))
+    # Last: whoever came to serve one of them meanwhile is there by now.
     keys = {row.id: row.key for row in await session.execute(select(col(Employee.id), col(Employee.key)))}
     bound: dict[UUID, dict[str, str]] = {}
-    for row in await session.scalars(select(EmployeeBinding).order_by(col(EmployeeBinding.channel))):
-        bound.setdefault(row.connection_id, {})[row.channel] = keys[row.employee_id]
-    rows = await session.scalars(select(Connection).where(*_IN_USE).order_by(col(Connection.key)))
+    for binding in bindings:
+        bound.setdefault(binding.connection_id, {})[binding.channel] = keys[binding.employee_id]
     return [
         Served(row.key, row.kind, dict(row.external), row.status, keys[row.employee_id], bound.get(row.id, {}))
         for row in rows

@@ -4,12 +4,15 @@ import asyncio
 import hashlib
 import json
 import random
+import shutil
+import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -93,6 +96,12 @@ async def posted(inputs: int, seed: int, *, gateway: tuple[str, ...] = KONSTRUCT
                 found = await attacked(world, addresses, inputs, seed, pids=pids)
                 found.broken += [f"{each.name} ended" for each in (served, portal) if each.deaths]
                 await check_what_is_kept(found, deployment.owner_url)
+        if found.amiss:
+            # What failed stands in the programs' logs.
+            kept = Path(tempfile.gettempdir()) / f"konstruct-faults-{seed}"
+            for log in (*deployment.log_files, folder / "portal.log"):
+                kept.mkdir(exist_ok=True)
+                shutil.copy(log, kept)
     return found
 
 

@@ -29,8 +29,8 @@ BEAT: Final = 0.5
 """Seconds between two pieces of what is said slowly."""
 PATIENCE: Final = 20.0
 """Seconds after which somebody with a good request gives up."""
-KEPT_TOO_LONG: Final = 60.0
-"""Seconds after which no slow client should be there any more: what the portal waits for a body is the longest."""
+KEPT_TOO_LONG: Final = 90.0
+"""Seconds after which no slow client should be there any more: the portal waits a minute for a body."""
 MOST_TAKEN: Final = 200_000_000
 """Bytes that nobody should take of a body that has no end."""
 MOST_GROWTH: Final = 50_000_000
@@ -284,7 +284,7 @@ ENTRIES: Final = (
     Entry(
         "F15",
         "More clients than there is room for say nothing, or little and slowly, or far too much",
-        "Whoever comes with a whole request is answered, and no slow client is kept for more than a minute.",
+        "Whoever comes with a whole request is answered, and no slow client is kept for more than 90 seconds.",
         full=500,
         short=150,
         run=of_the_portal,

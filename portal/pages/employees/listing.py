@@ -1,5 +1,6 @@
 """All employees of a tenant, and the page on which a new one is begun."""
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -20,6 +21,10 @@ async def employees(request: Request, member: Annotated[Member, Depends(may("emp
     async with services(request).database.tenant_session(member.tenant_id) as session:
         found = await listing.employees(session)
         channels = {each.key: each for each in await serving.connections(session)}
+    # One may have been disconnected between the two looks.
+    found = [
+        replace(each, serves=tuple(at for at in each.serves if at.partition("/")[0] in channels)) for each in found
+    ]
     return render(
         request,
         "pages/employees/list.html",
