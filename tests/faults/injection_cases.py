@@ -129,7 +129,8 @@ class Obedient:
 
     def answer(self, messages: list[Json]) -> str:
         if self.calls(messages):
-            return ""
+            # Also where it may call nothing any more: a model that says nothing at all counts as one that failed.
+            return "One moment."
         told = self._told(messages)
         secret = SECRET.search(told)
         said = " ".join(_SAY.findall(told)) or "Done."
