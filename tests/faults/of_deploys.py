@@ -26,6 +26,7 @@ Command = tuple[str, ...]
 MANY: Final = 10
 """From so many faults on there are a thousand people, as is promised; for fewer, a few."""
 A_SECOND: Final = 12.0
+MOST_WORDS: Final = 100_000
 AT_ONCE: Final = 20
 PATIENCE: Final = 10.0
 """Seconds between two looks at whether somebody is stuck."""
@@ -79,7 +80,8 @@ async def replaced(deploys: int, seed: int, *, first: Command = KONSTRUCT, other
         commands, current = {"b0": first}, "b0"
         await _start(lab, "b0", first)
         await _all_speak(lab)
-        talking = asyncio.create_task(lab.crowd.talk(deploys * 30, lab.chance, a_second=A_SECOND))
+        are_over = asyncio.Event()
+        talking = asyncio.create_task(lab.crowd.talk(MOST_WORDS, lab.chance, a_second=A_SECOND / 4, stop=are_over))
         for number in range(1, deploys + 1):
             fresh = f"b{number}"
             commands[fresh] = other if commands[current] is first else first
@@ -94,6 +96,9 @@ async def replaced(deploys: int, seed: int, *, first: Command = KONSTRUCT, other
                 current = fresh
             await _deploy(lab, "drain", left)
             await _end(lab, left)
+            # Each has something to say to the one that is left.
+            await _all_speak(lab)
+        are_over.set()
         await talking
         return await _judged(lab)
 

@@ -1,4 +1,7 @@
-"""Restarted, replaced and lost workers, a few of each; and builds that are wrong on purpose, which are found out."""
+"""Replaced and lost builds, a few of each; and one that is wrong on purpose, which is found out.
+
+Workers that are only restarted are the tests' of crashes, and many of them the long form's.
+"""
 
 import pytest
 
@@ -9,7 +12,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 SEED = 20261130
 
 
-@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.id)
+@pytest.mark.parametrize("entry", [entry for entry in ENTRIES if entry.id != "F22"], ids=lambda entry: entry.id)
 async def test_nothing_is_amiss(entry: Entry) -> None:
     outcome = await entry.run(entry.short, SEED)
     assert outcome.amiss == {}, outcome.counts()
