@@ -160,6 +160,9 @@ class _Tenant:
             fenced = Fenced(conversations=1)
             await self._settle_sends(session, conversation_id, sends, seen, fenced)
             conversation = await changed(session, conversation_id)
+            # As at a change of owner: what was about to be sent under the former one is not, and the trail tells it.
+            conversation.epoch += 1
+            epoch = conversation.epoch
             await streams.cut(session, conversation)
             await self._take_answers(session, conversation, seen, fenced)
             has_outside = found.account.kind not in _WITHOUT_OUTSIDE
@@ -171,6 +174,7 @@ class _Tenant:
                 actor=ACTOR,
                 action="turn.restored",
                 restoration=str(self.restoration.id),
+                epoch=epoch,
                 is_certain=seen.is_certain,
                 **asdict(fenced),
             )
@@ -294,7 +298,6 @@ async def _hold_still(session: AsyncSession, vault: Vault, restoration: Restorat
         update(Conversation)
         .where(col(Conversation.created_at) <= restoration.restored_at)
         .values(
-            epoch=col(Conversation.epoch) + 1,
             revision=col(Conversation.revision) + REVISIONS,
             turn_id=None,
             memory_claimed_until=None,
