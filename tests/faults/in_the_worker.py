@@ -37,7 +37,8 @@ RETRIES_FOR_EVER: Final = ("tests.faults.broken.retries_for_ever",)
 
 
 async def killed_while_it_thinks(count: int, seed: int, *, worker: tuple[str, ...] = KONSTRUCT) -> Tally:
-    """So many calls of a model are cut off by the death of the worker that made them, some at a time."""
+    """So many calls of a model are cut off by the death of the worker that made them, some at a time. No short form, as
+    with ``killed_while_it_sends``."""
     within = 180.0 if worker is KONSTRUCT else 40.0
     async with open_lab(seed, people=AT_ONCE, workers=(worker,)) as lab:
         for first in range(0, count, AT_ONCE):
@@ -87,7 +88,10 @@ async def killed_while_it_sends(
     count: int, seed: int, *, worker: tuple[str, ...] = KONSTRUCT, within: float = 180.0
 ) -> Tally:
     """Each of so many answers kills the worker that is about to hand it to Slack; and each of as many the one that has
-    done so, and has not put it down yet."""
+    done so, and has not put it down yet.
+
+    No short form: tests/acceptance has one of each, and a death takes long to be noticed.
+    """
     async with _a_folder() as folder, open_lab(seed, people=2 * SENDS_AT_ONCE, workers=(dying(folder, worker),)) as lab:
         lab.models.always("anthropic", Behaviour(answer=pointed))
         for first in range(0, count, SENDS_AT_ONCE):
@@ -191,7 +195,7 @@ ENTRIES: Final = (
         "A worker is killed while models think about what it asked",
         "All of it is answered once, and no model is asked about it more than twice.",
         full=100,
-        short=0,  # The acceptance tests kill one so.
+        short=0,
         run=killed_while_it_thinks,
         twin=partial(killed_while_it_thinks, worker=BEGUN_IS_DONE),
     ),
