@@ -94,7 +94,7 @@ SEEN_ACROSS_TENANTS: Final = [
     *["connections.renew_at", "connections.renewing_until"],
     *[f"messages.{name}" for name in ("tenant_id", "id", "conversation_id", "turn_id")],
     *[f"messages.{name}" for name in ("author", "purpose", "state", "created_at", "swept_at")],
-    "messages.sending_at",
+    *["messages.sending_at", "messages.settled_at"],
     *[f"conversations.{name}" for name in ("tenant_id", "id", "memory_due_at", "memory_claimed_until")],
     *["conversations.contact_said_at", "contacts.tenant_id", "contacts.id", "contacts.erased_at"],
     *["contacts.connection_id", "contacts.name_due_at"],
