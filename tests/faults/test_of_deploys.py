@@ -1,8 +1,5 @@
-"""Builds that take each other's place, a few times; and one that is wrong on purpose, which is found out.
-
-Workers that are only restarted are in the tests of crashes too, and builds that are gone in
-``tests/workflows/test_deploys.py``.
-"""
+"""Builds that take each other's place. Workers that are only restarted are in the tests of crashes too, and builds that
+are gone in ``tests/workflows/test_deploys.py``."""
 
 import pytest
 
@@ -16,9 +13,3 @@ SEED = 20261130
 async def test_nothing_is_amiss_when_builds_take_each_others_place() -> None:
     outcome = await BUILDS.run(BUILDS.short, SEED)
     assert outcome.amiss == {}, outcome.counts()
-
-
-async def test_a_build_that_does_not_know_what_earlier_ones_began_is_found_out() -> None:
-    assert BUILDS.twin is not None
-    outcome = await BUILDS.twin(1, SEED)
-    assert outcome.amiss.get("failed_tasks")
