@@ -1,5 +1,7 @@
-"""Servers that go away and programs that are killed, a few of each. Who relies on what may go is found in full runs, since
-one fault may find it doing nothing."""
+"""Servers that go away and programs that are killed, a few of each.
+
+Who relies on what may go is found out in full runs, since one fault may find it doing nothing.
+"""
 
 import pytest
 
