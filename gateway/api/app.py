@@ -55,7 +55,7 @@ from gateway.api.access import LIMIT, Access
 from gateway.api.outside import Outside
 from konstruct.adapters.reading.pictures import SubprocessPictures
 from konstruct.db import Database
-from konstruct.errors import ChannelError, KonstructError, Mistakes, TooMany, Unauthentic, Unavailable
+from konstruct.errors import ChannelError, KeyMissing, KonstructError, Mistakes, TooMany, Unauthentic, Unavailable
 from konstruct.file_ports import FileStore
 from konstruct.handoffs.enclosing import Enclosing
 from konstruct.identity import new_id
@@ -175,6 +175,9 @@ async def _answer(request: Request, error: Exception) -> JSONResponse:
         fields = error.fields if isinstance(error, Mistakes) else None
         return _problem(request, error.status, str(error), _headers(error), fields)
     log.warning("api_request_failed", request_id=request.state.request_id, path=request.url.path, error=str(error))
+    if isinstance(error, KeyMissing):
+        # It passes once the operator, who reads the log, has set the key.
+        return _problem(request, error.status, BROKEN, {"Retry-After": "60"})
     if isinstance(error, Unavailable):
         return _problem(request, error.status, str(error), {"Retry-After": "5"})
     if isinstance(error, ChannelError):

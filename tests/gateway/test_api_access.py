@@ -230,7 +230,7 @@ async def test_what_only_an_operator_can_mend_is_told_to_nobody_else(
         with structlog.testing.capture_logs() as logs:
             answer = await Program(url, program.key).get(f"/approvals/{waiting.approval_id}")
 
-    assert is_refused(answer, 500, "our side")
+    assert is_refused(answer, 503, "our side")
     assert "KONSTRUCT_ENCRYPTION_KEYS" not in answer.body["error"]
     assert any("KONSTRUCT_ENCRYPTION_KEYS" in line.get("error", "") for line in logs)
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
+from konstruct.adapters.redis import connect
 from konstruct.settings import Settings
 from portal.app import build
 from tests.support.ports import free_ports
@@ -35,6 +36,14 @@ async def browser(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(transport=transport, base_url="https://localhost", headers=said) as visitor:
         yield visitor
     await guard.services.close()
+
+
+@pytest.fixture(autouse=True)
+async def uncounted(redis_url: str) -> None:
+    """All tests come from one network, which may try to sign in so often a day."""
+    redis = connect(redis_url)
+    await redis.flushall()
+    await redis.aclose()
 
 
 @pytest.fixture

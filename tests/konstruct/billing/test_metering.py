@@ -20,7 +20,7 @@ from konstruct.errors import PaymentsUnavailable
 from konstruct.identity import new_id
 from konstruct.models import ModelCall
 from konstruct.ports import Tokens
-from konstruct.tables import MeteredUsage, PlanRow, Usage
+from konstruct.tables import BillingAccount, MeteredUsage, PlanRow, Usage
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
 from tests.support.billed import bill
@@ -50,12 +50,15 @@ async def by_use(database: Database) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def office(by_use: str, till: Till, vault: Vault) -> Office:
+async def office(by_use: str, till: Till, vault: Vault) -> AsyncIterator[Office]:
     """One that pays by use, and is a customer at a Stripe that has the meter."""
     office = await open_office(till.database, vault)
     customer = await till.stripe.client().v1.customers.create_async({"name": "Ada"})
     await bill(till.database, office.tenant_id, by_use, customer_id=customer.id, subscription_id="sub_1")
-    return office
+    yield office
+    async with office.session() as session:
+        # A plan that somebody has stays.
+        await session.execute(update(BillingAccount).values(plan="free"))
 
 
 def call(cost: str | None = "0.0123456789", **more: Any) -> ModelCall:
