@@ -34,6 +34,7 @@ environment: .venv/.ok ## install what it needs into .venv
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "$(PYTHON) cannot be run here, or is older than Python 3.11: name another with PYTHON=."; exit 1; }
 	@echo "Making the environment in .venv; the first time this takes a minute or two."
+	@[ ! -L .venv ] || rm .venv # A link leads to somebody else's, which would be emptied.
 	@$(PYTHON) -m venv --clear .venv
 	@awk '/^uv==/ {wanted = 1} wanted {print} wanted && !/\\$$/ {exit}' requirements-dev.txt > .venv/uv.txt
 	@if $(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r .venv/uv.txt && \
