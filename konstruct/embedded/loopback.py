@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import socket
+import ssl
 from random import SystemRandom
 
 import httpx
@@ -11,6 +12,9 @@ from konstruct.errors import Misconfigured
 
 HOST = "127.0.0.1"
 PROBE_SECONDS = 2.0
+# Probes speak plain HTTP. Left to itself the client reads the certificates of all the world's authorities for each of
+# them, which keeps a processor busy that the program needs to get ready.
+_NO_AUTHORITIES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 candidates = range(20_000, 32_000)
 """Below the range from which the kernel serves outgoing connections, so that a port stays ours over a restart.
@@ -42,7 +46,7 @@ async def http_answers(url: str) -> bool:
     """Whether a GET is answered with a success."""
     try:
         # Proxy variables of the environment must not lead a probe of this machine elsewhere.
-        async with httpx.AsyncClient(trust_env=False, timeout=PROBE_SECONDS) as client:
+        async with httpx.AsyncClient(trust_env=False, verify=_NO_AUTHORITIES, timeout=PROBE_SECONDS) as client:
             return (await client.get(url)).is_success
     except httpx.HTTPError:
         return False
