@@ -4,9 +4,10 @@ Every transaction of a session carries its tenant, or its person, for Postgres's
 set them.
 """
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from importlib import resources
 from uuid import UUID
@@ -18,7 +19,7 @@ from alembic.script import ScriptDirectory
 from pydantic import SecretStr
 from sqlalchemy import ColumnElement, Connection, Uuid, any_, event, literal, make_url, text
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
@@ -47,6 +48,12 @@ _SILENCE_FOR_THE_SERVER = {
     "tcp_keepalives_count": "3",
     "tcp_user_timeout": "15000",
 }
+
+# Something between the two may take all that it is sent and say nothing. Whoever is answered by Postgres itself has its
+# answer, or that it took too long, before these are over.
+_LONGEST_STATEMENT = timedelta(minutes=5)
+_LATEST_ANSWER = timedelta(seconds=5)
+_LONGEST_FAREWELL = timedelta(seconds=5)
 
 _LAST_STATEMENTS = "last statements"
 
@@ -83,6 +90,13 @@ def _refuse_closed(connection: DBAPIConnection, record: ConnectionPoolEntry, pro
         raise InvalidatePoolError
 
 
+def _leave_silence(context: ExceptionContext) -> None:
+    """Gives a connection up that says nothing, and with it all that were made before: else each would be waited for in
+    turn, and this one once more, for its word that the statement is cancelled."""
+    if isinstance(context.original_exception, TimeoutError):
+        context.is_disconnect = True
+
+
 class Database:
     def __init__(
         self,
@@ -90,14 +104,17 @@ class Database:
         *,
         pool_size: int = 30,
         longest_wait: timedelta = timedelta(seconds=5),
-        longest_statement: timedelta | None = None,
+        longest_statement: timedelta = _LONGEST_STATEMENT,
     ) -> None:
-        """``longest_wait``: for a connection, when all of the pool are in use. ``longest_statement``: where somebody
-        waits for it; Postgres ends one that takes longer."""
+        """``longest_wait``: for a connection, when all of the pool are in use. ``longest_statement``: Postgres ends one
+        that takes longer, and a Postgres that does not say so by then is away."""
         parsed = make_url(url.get_secret_value()).set(drivername="postgresql+asyncpg")
-        options = {"application_name": "konstruct", "jit": "off", **_SILENCE_FOR_THE_SERVER}
-        if longest_statement is not None:
-            options["statement_timeout"] = str(int(longest_statement.total_seconds() * 1_000))
+        options = {
+            "application_name": "konstruct",
+            "jit": "off",
+            "statement_timeout": str(int(longest_statement.total_seconds() * 1_000)),
+            **_SILENCE_FOR_THE_SERVER,
+        }
         if parsed.username != APP_ROLE:
             # One login may serve both migrations and product; the product then steps down to its own role.
             options["role"] = APP_ROLE
@@ -110,10 +127,15 @@ class Database:
             pool_timeout=longest_wait.total_seconds(),
             # What people said must not come into logs by way of an error's text.
             hide_parameters=True,
-            connect_args={"server_settings": options, "timeout": 5},
+            connect_args={
+                "server_settings": options,
+                "timeout": 5,
+                "command_timeout": (longest_statement + _LATEST_ANSWER).total_seconds(),
+            },
         )
         event.listen(self._engine.sync_engine, "connect", _notice_silence)
         event.listen(self._engine.sync_engine, "checkout", _refuse_closed)
+        event.listen(self._engine.sync_engine, "handle_error", _leave_silence)
 
     @asynccontextmanager
     async def tenant_session(self, tenant_id: UUID, *, snapshot: bool = False) -> AsyncIterator[AsyncSession]:
@@ -175,7 +197,10 @@ class Database:
             raise Unavailable("The database does not answer.") from error
 
     async def close(self) -> None:
-        await self._engine.dispose()
+        # Connections are told good-bye one after the other, and each that says nothing would be waited for.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LONGEST_FAREWELL.total_seconds()):
+                await self._engine.dispose()
 
 
 def among(column: Mapped[UUID] | Mapped[UUID | None], ids: Collection[UUID]) -> ColumnElement[bool]:

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import secrets
+from datetime import timedelta
 
 import pytest
 from fastapi import FastAPI
@@ -11,10 +12,12 @@ from temporalio.client import Client
 
 from gateway.whatsapp_events import WhatsAppEvents
 from konstruct.db import Database
+from konstruct.embedded.postgres import DATABASE, Postgres
 from konstruct.limits import LocalLimiter
 from konstruct.tables import Contact
 from konstruct.vault import Vault
 from tests.gateway.conftest import NewNumber, whatsapp_webhooks
+from tests.support.relay import Relay
 from tests.support.whatsapp_posts import Json, Number, post, posted
 
 
@@ -93,6 +96,27 @@ async def test_when_the_database_is_away_meta_is_told_to_deliver_again(
     assert (await post(app, posted(number.messages(number.text("Hello", wa_id="16505551234"))))).status == 503
     assert (await post(app, b"nonsense")).status == 503
     await away.close()
+
+
+async def test_when_the_database_takes_all_and_says_nothing_meta_is_told_to_deliver_again(
+    postgres: Postgres, vault: Vault, temporal_client: Client, number: Number
+) -> None:
+    way = Relay(str(postgres.sockets / ".s.PGSQL.5432"))
+    await way.open()
+    address = SecretStr(f"postgresql://konstruct_app@127.0.0.1:{way.own_port}/{DATABASE}")
+    far = Database(address, pool_size=1, longest_statement=timedelta(seconds=1))
+    app = whatsapp_webhooks(WhatsAppEvents(far, vault, LocalLimiter(), temporal_client))
+    message = posted(number.messages(number.text("Hello", wa_id="16505551234")))
+    try:
+        assert (await post(app, posted(number.messages(number.text("First", wa_id="16505551234"))))).status == 200
+        way.is_silent = True
+        assert (await post(app, message)).status == 503
+        way.is_silent = False
+        assert (await post(app, message)).status == 200
+    finally:
+        await far.close()
+        await way.cut()
+    assert [each.body for each in await number.office.messages()] == ["First", "Hello"]
 
 
 async def test_a_repetition_in_another_envelope_a_week_later_changes_nothing(

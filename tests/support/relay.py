@@ -1,4 +1,4 @@
-"""A way to a server that can be cut."""
+"""A way to a server that can be cut, and that can fall silent."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -13,6 +13,8 @@ class Relay:
     path: str
     """Of the server's socket."""
     own_port: int = field(default_factory=free_port)
+    is_silent: bool = False
+    """It takes all that it is sent, also by whoever connects anew, and passes nothing on."""
     _server: asyncio.Server | None = None
     _open: set[asyncio.StreamWriter] = field(default_factory=set)
 
@@ -29,7 +31,7 @@ class Relay:
         there, back = await asyncio.open_unix_connection(self.path)
         self._open |= {writer, back}
         try:
-            await asyncio.gather(_pump(reader, back), _pump(there, writer))
+            await asyncio.gather(self._pump(reader, back), self._pump(there, writer))
         except OSError:
             pass
         finally:
@@ -37,9 +39,10 @@ class Relay:
             for each in (writer, back):
                 each.transport.abort()
 
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while content := await reader.read(1 << 16):
-        writer.write(content)
-        await writer.drain()
-    writer.transport.abort()
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while content := await reader.read(1 << 16):
+            if self.is_silent:
+                continue
+            writer.write(content)
+            await writer.drain()
+        writer.transport.abort()
