@@ -132,7 +132,8 @@ class Memory(Generic[V]):
 
 
 class LocalLimiter:
-    """What one gateway does on its own while Redis is away: GCRA in memory, with its share of each limit."""
+    """What one gateway does on its own while Redis is away: GCRA in memory, with its share of each limit, which goes on
+    from what is owed elsewhere."""
 
     degraded: Final = True
 
@@ -145,7 +146,7 @@ class LocalLimiter:
         self._told: Memory[bool] = Memory(size)
 
     async def check(self, message_key: str, buckets: Sequence[tuple[str, str, Limit]]) -> Verdict:
-        now = int(self._clock() * 1_000_000)
+        now = self.now()
         sender = sender_key(buckets)
         message = f"{sender}|{message_key}"
         verdict = self._verdicts.get(message, now)
@@ -154,21 +155,40 @@ class LocalLimiter:
             self._verdicts.put(message, verdict, now + REPEATS_KNOWN_FOR // _MICROSECOND)
         return verdict
 
+    def now(self) -> int:
+        """In microseconds, since whenever."""
+        return int(self._clock() * 1_000_000)
+
+    def owed(self, buckets: Sequence[tuple[str, str, Limit]], now: int) -> list[int]:
+        """How long it is until each is full again, in microseconds."""
+        return [(self._full_at.get(key, now) or now) - now for _, key, _ in buckets]
+
+    def owe(self, buckets: Sequence[tuple[str, str, Limit]], owed: Sequence[int], now: int) -> None:
+        """As much as others know to be owed, of each or of none."""
+        for (_, key, limit), long in zip(buckets, owed, strict=False):
+            _, depth = pace(limit, self._share)
+            at = max(min(self._full_at.get(key, now) or now, now + depth), now + long)
+            self._full_at.put(key, at, at)
+
     def _judge(self, now: int, sender: str, buckets: Sequence[tuple[str, str, Limit]]) -> Verdict:
         full_at: dict[str, int] = {}
+        costs: list[int] = []
         wait, hit, window = 0, "", 0
         for scope, key, limit in buckets:
             cost, depth = pace(limit, self._share)
             full_at[key] = min(self._full_at.get(key, now) or now, now + depth) + cost
+            costs.append(cost)
             if full_at[key] - now - depth > wait:
                 wait, hit, window = full_at[key] - now - depth, scope, depth
+        for (key, at), cost in zip(full_at.items(), costs, strict=True):
+            # Kept after a refusal too, at no cost: a debt of when the limit was larger is cut down once, and paid off.
+            kept = at - cost if hit else at
+            self._full_at.put(key, kept, kept)
         if hit:
             tell = self._told.get(sender, now) is None
             if tell:
                 self._told.put(sender, True, now + max(window, LEAST_SILENCE // _MICROSECOND))
             return Verdict(allowed=False, scope=hit, retry_after=wait * _MICROSECOND, tell=tell)
-        for key, at in full_at.items():
-            self._full_at.put(key, at, at)
         return Verdict(allowed=True)
 
 

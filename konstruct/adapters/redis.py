@@ -28,21 +28,25 @@ log = structlog.get_logger(__name__)
 TIME_LIMIT: Final = timedelta(seconds=0.2)
 OPEN_FOR: Final = timedelta(seconds=5)
 _MILLISECOND: Final = timedelta(milliseconds=1)
+_MICROSECOND: Final = timedelta(microseconds=1)
 _WINDOW_IS_KEPT_FOR: Final = timedelta(days=1)
 
 _GCRA: Final = """
 -- KEYS: this message's verdict, whether its sender was told, then one key for each bucket.
--- ARGV: how long the verdict is kept and the least silence (ms), then cost and depth of each bucket (µs).
+-- ARGV: how long the verdict is kept and the least silence (ms), then cost and depth of each bucket, and what the
+-- gateway knows to be owed there (µs).
 -- A bucket is the time at which it will be full again; a message is let in when none would owe more than its depth.
+-- Answers with the bucket that is hit, the wait, and whether to tell; and what is now owed, where it was counted.
 local first = redis.call('GET', KEYS[1])
 if first then return first end
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
-local full_at, wait, hit, window = {}, 0, 0, 0
+local costs, full_at, wait, hit, window = {}, {}, 0, 0, 0
 for i = 1, #KEYS - 2 do
-  local cost, depth = tonumber(ARGV[2 * i + 1]), tonumber(ARGV[2 * i + 2])
-  local stored = tonumber(redis.call('GET', KEYS[i + 2]) or now)
+  local cost, depth, known = tonumber(ARGV[3 * i]), tonumber(ARGV[3 * i + 1]), tonumber(ARGV[3 * i + 2])
+  local stored = math.max(tonumber(redis.call('GET', KEYS[i + 2]) or now), now + known)
+  costs[i] = cost
   -- Held within its depth from now, so that neither a clock set back nor a limit made smaller locks anyone out.
   full_at[i] = math.min(math.max(stored, now), now + depth) + cost
   if full_at[i] - now - depth > wait then
@@ -51,16 +55,19 @@ for i = 1, #KEYS - 2 do
 end
 
 local tell = 0
-if hit == 0 then
-  for i, at in ipairs(full_at) do
-    redis.call('SET', KEYS[i + 2], string.format('%.0f', at), 'PX', math.ceil((at - now) / 1000))
-  end
-elseif redis.call('SET', KEYS[2], 1, 'NX', 'PX', math.max(math.ceil(window / 1000), tonumber(ARGV[2]))) then
+if hit > 0 and redis.call('SET', KEYS[2], 1, 'NX', 'PX', math.max(math.ceil(window / 1000), tonumber(ARGV[2]))) then
   tell = 1
 end
 
 local verdict = string.format('%d %.0f %d', hit, wait, tell)
 redis.call('SET', KEYS[1], verdict, 'PX', ARGV[1])
+for i, at in ipairs(full_at) do
+  if hit > 0 then at = at - costs[i] end
+  if at > now then
+    redis.call('SET', KEYS[i + 2], string.format('%.0f', at), 'PX', math.ceil((at - now) / 1000))
+  end
+  verdict = verdict .. string.format(' %.0f', at - now)
+end
 return verdict
 """
 
@@ -106,6 +113,8 @@ class Circuit:
         self._clock = clock
         self._next_try = 0.0
         self.is_open = False
+        self.was_away = False
+        """Ever, as far as this process knows."""
 
     async def call(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Raises Unavailable and nothing else, at once while the circuit is open."""
@@ -122,7 +131,7 @@ class Circuit:
         except Exception as error:
             if not self.is_open:
                 log.warning("redis_away", error=repr(error))
-            self.is_open = True
+            self.is_open = self.was_away = True
             self._next_try = self._clock() + self._open_for
             raise Unavailable("Redis does not answer.") from error
         if self.is_open:
@@ -133,7 +142,11 @@ class Circuit:
 
 class RedisLimiter:
     """One limit for all gateways. The keys of buckets name their tenant in braces, so that a cluster keeps
-    all that one message touches on one node."""
+    all that one message touches on one node.
+
+    Each gateway knows what is owed by whom it has seen, and tells a Redis that comes back: so none lets in more than
+    the limit on its own, when Redis goes as when it is there again. One that was never away is not told what it forgot.
+    """
 
     def __init__(self, redis: Redis, circuit: Circuit, local: LocalLimiter) -> None:
         self._script = redis.register_script(_GCRA)
@@ -152,13 +165,17 @@ class RedisLimiter:
             *(f"limit:{key}" for _, key, _ in buckets),
         ]
         args = [REPEATS_KNOWN_FOR // _MILLISECOND, LEAST_SILENCE // _MILLISECOND]
-        for _, _, limit in buckets:
-            args.extend(pace(limit))
+        asked_at = self._local.now()
+        for (_, _, limit), owed_here in zip(buckets, self._local.owed(buckets, asked_at), strict=True):
+            # Less by as long as it may take to get there: else each question would lengthen what is owed a little.
+            known = max(0, owed_here - TIME_LIMIT // _MICROSECOND) if self._circuit.was_away else 0
+            args.extend((*pace(limit), known))
         try:
             reply: str = await self._circuit.call(lambda: self._script(keys, args))
         except Unavailable:
             return await self._local.check(message_key, buckets)
-        hit, wait, tell = map(int, reply.split())
+        hit, wait, tell, *owed = map(int, reply.split())
+        self._local.owe(buckets, owed, asked_at)
         if not hit:
             return Verdict(allowed=True)
         scope = buckets[hit - 1][0]

@@ -174,6 +174,18 @@ async def test_a_contact_is_told_once_a_window() -> None:
     assert told == [1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0]
 
 
+async def test_who_waited_out_a_limit_made_smaller_is_let_in() -> None:
+    clock = HandClock()
+    limiter = LocalLimiter(clock=clock)
+    for number in range(10):
+        await limiter.check(f"m{number}", [contact(10, period=timedelta(days=1))])
+
+    verdict = await limiter.check("m10", [contact(1, period=timedelta(seconds=10))])
+    clock.seconds += verdict.retry_after.total_seconds()
+
+    assert (await limiter.check("m11", [contact(1, period=timedelta(seconds=10))])).allowed
+
+
 async def test_each_gateway_takes_its_share_but_never_less_than_one() -> None:
     limiter = LocalLimiter(share=4, clock=HandClock())
 

@@ -174,6 +174,17 @@ async def test_a_limit_made_smaller_locks_nobody_out_for_longer_than_its_period(
     assert verdict.retry_after <= timedelta(seconds=10)
 
 
+async def test_who_waited_out_a_limit_made_smaller_is_let_in(limiter: RedisLimiter, tenant: Tenant) -> None:
+    for number in range(10):
+        await limiter.check(f"m{number}", [tenant.contact(10, period=timedelta(days=1))])
+    smaller = [tenant.contact(1, period=timedelta(seconds=0.5))]
+    verdict = await limiter.check("m10", smaller)
+
+    await asyncio.sleep(verdict.retry_after.total_seconds())
+
+    assert (await limiter.check("m11", smaller)).allowed
+
+
 async def test_a_flushed_redis_starts_to_count_anew(redis: Redis, limiter: RedisLimiter, tenant: Tenant) -> None:
     assert (await limiter.check("m0", [tenant.contact(1)])).allowed
     assert not (await limiter.check("m1", [tenant.contact(1)])).allowed
@@ -184,6 +195,49 @@ async def test_a_flushed_redis_starts_to_count_anew(redis: Redis, limiter: Redis
     assert (await limiter.check("m2", [tenant.contact(1)])).allowed
     assert not (await limiter.check("m3", [tenant.contact(1)])).allowed
     assert not limiter.degraded
+
+
+async def test_no_gateway_lets_in_more_than_the_limit_when_redis_goes_and_when_it_comes_back(
+    valkey: Valkey, tenant: Tenant
+) -> None:
+    clients = [connect(valkey.url, time_limit=PATIENT) for _ in range(2)]
+    one, other = (
+        RedisLimiter(client, Circuit(time_limit=PATIENT, open_for=AT_ONCE), LocalLimiter()) for client in clients
+    )
+
+    async def let_in(*limiters: RedisLimiter) -> int:
+        verdicts = [await each.check(str(new_id()), [tenant.contact(6)]) for _ in range(10) for each in limiters]
+        return sum(verdict.allowed for verdict in verdicts)
+
+    # The other knows nothing of it when Redis goes, and lets in as much.
+    assert await let_in(one) == 6
+    valkey.kill()
+    assert await let_in(one, other) == 6
+    valkey.start()
+    assert await let_in(one, other) == 0
+    assert [each.degraded for each in (one, other)] == [False, False]
+    # From whom Redis has it, whoever comes new.
+    async with connect(valkey.url, time_limit=PATIENT) as client:
+        assert await let_in(RedisLimiter(client, Circuit(time_limit=PATIENT, open_for=AT_ONCE), LocalLimiter())) == 0
+    for each in clients:
+        await each.aclose()
+
+
+async def test_to_ask_often_does_not_lengthen_what_is_owed(
+    valkey: Valkey, limiter: RedisLimiter, tenant: Tenant
+) -> None:
+    buckets = [tenant.contact(2)]
+    valkey.kill()
+    await limiter.check("first", [tenant.whole(1)])
+    valkey.start()
+    await limiter.check("m0", buckets)
+    await limiter.check("m1", buckets)
+    first = (await limiter.check("m2", buckets)).retry_after
+
+    waits = [(await limiter.check(f"n{number}", buckets)).retry_after for number in range(50)]
+
+    assert waits == sorted(waits, reverse=True)
+    assert waits[0] < first
 
 
 async def test_a_burst_larger_than_the_pool_waits_its_turn(limiter: RedisLimiter, tenant: Tenant) -> None:
@@ -212,15 +266,15 @@ async def test_when_redis_hangs_the_local_limiter_takes_over_until_it_is_back(va
 async def test_when_redis_is_killed_the_local_limiter_takes_over_until_it_is_back(
     valkey: Valkey, limiter: RedisLimiter, tenant: Tenant
 ) -> None:
-    assert (await limiter.check("m0", [tenant.contact(1)])).allowed
+    assert (await limiter.check("m0", [tenant.contact(2)])).allowed
     valkey.kill()
 
-    allowed = [(await limiter.check(f"n{n}", [tenant.contact(1)])).allowed for n in range(2)]
+    allowed = [(await limiter.check(f"n{n}", [tenant.contact(2)])).allowed for n in range(2)]
 
     assert allowed == [True, False]
     assert limiter.degraded
     valkey.start()
-    assert (await limiter.check("o0", [tenant.contact(1)])).allowed
+    assert (await limiter.check("o0", [tenant.contact(1, "bob")])).allowed
     assert not limiter.degraded
 
 
