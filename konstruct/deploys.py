@@ -58,6 +58,8 @@ class Build:
     conversations: int
     """That go on with it, and with no other, until their turn is over."""
     last_current_at: datetime | None
+    in_background: int = 0
+    """Workers that do what no reply waits for."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class Builds:
     known: tuple[Build, ...]
     workers_without: int
     """That take on conversations right now and are of no build; with none current, what is new is theirs."""
+    in_background_without: int = 0
 
     @property
     def current(self) -> Build | None:
@@ -103,11 +106,19 @@ class Builds:
 async def look(client: Client) -> Builds:
     """Raises Unavailable when Temporal does not answer."""
     with _asking():
-        pollers = await temporal.pollers(client, temporal.CONVERSATIONS)
+        workers = await _workers(client, temporal.CONVERSATIONS)
+        in_background = await _workers(client, temporal.MEMORY)
         info = await _described(client)
-        workers = Counter(build_id for build_id, _ in {(_build_of(poller), poller.identity) for poller in pollers})
-        known = [] if info is None else [await _build(client, info, each, workers) for each in info.version_summaries]
-    return Builds(tuple(known), workers[""])
+        known: list[Build] = []
+        if info is not None:
+            known = [await _build(client, info, each, workers, in_background) for each in info.version_summaries]
+    return Builds(tuple(known), workers[""], in_background[""])
+
+
+async def _workers(client: Client, task_queue: str) -> Counter[str]:
+    """How many of each build take on what is in this queue; nothing where they say none."""
+    pollers = await temporal.pollers(client, task_queue)
+    return Counter(build_id for build_id, _ in {(_build_of(poller), poller.identity) for poller in pollers})
 
 
 def _build_of(poller: PollerInfo) -> str:
@@ -133,6 +144,7 @@ async def _build(
     info: WorkerDeploymentInfo,
     summary: WorkerDeploymentInfo.WorkerDeploymentVersionSummary,
     workers: Counter[str],
+    in_background: Counter[str],
 ) -> Build:
     build_id, routing = summary.deployment_version.build_id, info.routing_config
     ramped = routing.ramping_version_percentage
@@ -143,7 +155,8 @@ async def _build(
     elif routing.ramping_deployment_version.build_id == build_id:
         state, share = "ramping", ramped
     needing = (await client.count_workflows(_needing(build_id), rpc_timeout=TIME_LIMIT)).count
-    return Build(build_id, state, share, workers[build_id], needing, _moment(summary.last_current_time))
+    last_current_at = _moment(summary.last_current_time)
+    return Build(build_id, state, share, workers[build_id], needing, last_current_at, in_background[build_id])
 
 
 def _moment(timestamp: Timestamp) -> datetime | None:
@@ -303,7 +316,7 @@ async def forget(client: Client, build_id: str) -> None:
     builds = await look(client)
     _be_elsewhere(builds, build_id)
     if needing := builds.called(build_id).conversations:
-        raise Conflict(f"{needing:,} conversations need {build_id}: run `konstruct deploy drain {build_id}`.")
+        raise Conflict(f"Conversations need {build_id} ({needing:,}): run `konstruct deploy drain {build_id}`.")
     with _asking(build_id):
         await client.workflow_service.delete_worker_deployment_version(
             DeleteWorkerDeploymentVersionRequest(

@@ -246,7 +246,9 @@ def of_builds(builds: Builds) -> Iterator[Finding]:
     if current is not None:
         yield Finding("build", "ok", f"{current.share:g} % of what is new goes to it", which=current.id)
     for build in builds.abandoned:
-        says = f"{build.conversations:,} conversations wait for it, and nobody works for it: start its workers again, "
+        says = (
+            f"Conversations wait for it ({build.conversations:,}), and nobody works for it: start its workers again, "
+        )
         says += f"or run `konstruct deploy drain {build.id}`."
         yield Finding("build", "warning", says, which=build.id)
 

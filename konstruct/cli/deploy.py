@@ -87,12 +87,12 @@ def drain(
 
     def tell(left: int) -> None:
         if left:
-            typer.echo(f"{left:,} conversations are on {build}.")
+            typer.echo(f"Conversations on {build}: {left:,}.")
 
     async def do(client: Client) -> None:
         left = await deploys.drain(client, build, timedelta(seconds=within), is_gone=gone, tell=tell)
         if left:
-            raise Conflict(f"{left:,} conversations still need {build}: keep its workers, and run this again.")
+            raise Conflict(f"Conversations still need {build} ({left:,}): keep its workers, and run this again.")
         typer.echo(f"No conversation needs {build} any more: its workers can be ended.")
 
     run(_with_client(do))
@@ -120,8 +120,8 @@ async def _with_client(do: Callable[[Client], Awaitable[None]]) -> None:
 def _say_all(builds: Builds) -> None:
     for build in builds.known:
         typer.echo(_line(build))
-    if builds.workers_without:
-        typer.echo(f"{builds.workers_without:,} workers are of no build.")
+    if builds.workers_without or builds.in_background_without:
+        typer.echo(f"(no build)  {_at_work(builds.workers_without, builds.in_background_without)}")
     if builds.current is None:
         typer.echo("No build is current: what is new is for workers of no build.")
     for build in builds.abandoned:
@@ -130,5 +130,9 @@ def _say_all(builds: Builds) -> None:
 
 def _line(build: Build) -> str:
     share = f" {build.share:g} %" if build.state in ("current", "ramping") else ""
-    needed = f"{build.conversations:,} conversations on it" if build.conversations else "no conversation needs it"
-    return f"{build.id}  {build.state}{share}  {build.workers:,} workers  {needed}"
+    at_work = _at_work(build.workers, build.in_background)
+    return f"{build.id}  {build.state}{share}  {at_work}  conversations: {build.conversations:,}"
+
+
+def _at_work(workers: int, in_background: int) -> str:
+    return f"workers: {workers:,}  in the background: {in_background:,}"

@@ -20,12 +20,12 @@ PATIENCE: Final = timedelta(seconds=60)
 
 
 @asynccontextmanager
-async def opened_server() -> AsyncIterator[WorkflowEnvironment]:
+async def opened_server(*arguments: str) -> AsyncIterator[WorkflowEnvironment]:
     async with await WorkflowEnvironment.start_local(
         identity="recorder",
         dev_server_existing_path=str(embedded.binary()),
         dev_server_log_level="never",
-        dev_server_extra_args=list(embedded.CONFIGURATION),
+        dev_server_extra_args=[*embedded.CONFIGURATION, *arguments],
     ) as environment:
         yield environment
 

@@ -7,26 +7,44 @@ from datetime import UTC, datetime
 import pytest
 from cryptography.fernet import Fernet
 from temporalio.client import WorkflowHistory
+from temporalio.testing import ActivityEnvironment
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
-from konstruct import deploys, doctor
+from activities.fetching import Removing
+from activities.upkeep import Upkeep
+from konstruct import deploys, doctor, temporal
+from konstruct.db import Database
 from konstruct.deploys import Build, Builds
 from konstruct.errors import Conflict, NotFound
 from konstruct.settings import Settings
 from tests.faults.broken.ungated_workflow import UngatedConversationWorkflow
 from tests.faults.builds.next_workflow import NextConversationWorkflow
-from tests.support.commands import konstruct
+from tests.support.commands import Outcome, konstruct
+from tests.support.doubles import KeptFiles
 from tests.workflows.builds import PATIENCE, Street, opened_server, opened_street
+from tests.workflows.conftest import Conversation, Desk, Stage, playing
+from tests.workflows.people import People
 from tests.workflows.record import HISTORIES
 from workflows.sandbox import RUNNER
 
 pytestmark = pytest.mark.stack
 
+LONG = 2 * PATIENCE.total_seconds()
+
 
 @pytest.fixture
 async def street() -> AsyncIterator[Street]:
     async with opened_server() as environment, opened_street(environment) as street:
+        yield street
+
+
+@pytest.fixture
+async def forgetful_street() -> AsyncIterator[Street]:
+    """Where Temporal knows of a worker for seconds after it last asked for work, and not for minutes: so one that is to
+    stay known has to have something to do."""
+    shortly = ("--dynamic-config-value", 'matching.PollerHistoryTTL="15s"')
+    async with opened_server(*shortly) as environment, opened_street(environment) as street:
         yield street
 
 
@@ -148,32 +166,107 @@ async def test_what_takes_what_is_new_is_neither_left_nor_forgotten(street: Stre
         await deploys.promote(street.client, "unheard-of")
 
 
-async def test_an_operator_takes_a_build_to_another_and_back(street: Street) -> None:
+async def test_of_two_that_are_promoted_at_once_one_is_current(street: Street) -> None:
+    conversation = await street.promoted("base")
+    await street.start("left")
+    await street.start("right")
+
+    await asyncio.gather(*(deploys.promote(street.client, build, PATIENCE) for build in ("left", "right")))
+
+    builds = await deploys.look(street.client)
+    assert builds.current is not None
+    assert builds.ramping is None
+    assert (builds.current.id in ("left", "right"), builds.current.share) == (True, 100)
+    assert await street.drained("base") == 0
+    said = await conversation.say()
+    stage = street.stages[builds.current.id]
+    await stage.deliveries.get()
+    assert stage.thoughts[-1].message_ids == [said]
+
+
+async def speak_anew(street: Street, build: str) -> None:
+    """In a conversation that nobody knows, so that the build's worker asks for more after it."""
+    await Conversation(street.environment, temporal.CONVERSATIONS, street.stages[build], Desk(), People()).say()
+
+
+async def test_the_sweep_moves_conversations_off_a_build_that_is_gone(
+    forgetful_street: Street, database: Database
+) -> None:
+    street = forgetful_street
+    conversation = await street.promoted("lost")
+    one = street.stages["lost"]
+    one.hold = asyncio.Event()
+    said = await conversation.say()
+    await one.thinking.get()
+    await street.promoted("found")
+    await street.end("lost")
+    sweep = Upkeep(database, street.client, Removing(database, KeptFiles())).sweep
+
+    two = street.stages["found"]
+    async with asyncio.timeout(LONG):
+        while not any(said in thought.message_ids for thought in two.thoughts):
+            await speak_anew(street, "found")
+            await ActivityEnvironment().run(sweep)
+
+    assert await street.builds_of(conversation) == [{"lost", "found"}]
+
+
+async def deploy(street: Street, *arguments: str, status: int | None = 0) -> Outcome:
+    """``status``: None where it may be any."""
     env = {
         "KONSTRUCT_TEMPORAL_ADDRESS": street.client.service_client.config.target_host,
         "KONSTRUCT_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
     }
+    done = await konstruct("deploy", *arguments, env=env)
+    assert status in (None, done.status), done
+    return done
 
-    async def deploy(*arguments: str, status: int = 0) -> str:
-        done = await konstruct("deploy", *arguments, env=env)
-        assert done.status == status, done
-        return done.said + done.complained
+
+async def test_a_build_that_was_left_is_retired_once_its_workers_are_forgotten(forgetful_street: Street) -> None:
+    street = forgetful_street
+    await street.promoted("left")
+    await street.promoted("kept")
+    await street.end("left")
+
+    said, complaints = "", set[str]()
+    async with asyncio.timeout(LONG):
+        while not said:
+            await speak_anew(street, "kept")
+            done = await deploy(street, "retire", "left", status=None)
+            said = done.said
+            complaints.add(done.complained)
+
+    assert "left is forgotten." in said, complaints
+    shown = (await deploy(street, "status")).said
+    assert "kept  current 100 %" in shown
+    assert "left" not in shown
+
+
+async def test_an_operator_takes_a_build_to_another_and_back(street: Street) -> None:
+    async def said(*arguments: str) -> str:
+        return (await deploy(street, *arguments)).said
 
     conversation = await street.start("told-1")
-    assert "told-1  current 100 %  1 workers  no conversation needs it" in await deploy("promote", "told-1")
+    promoted = await said("promote", "told-1")
+    assert "told-1  current 100 %  workers: 1  in the background: 0  conversations: 0" in promoted
     await conversation.say()
     await street.stages["told-1"].deliveries.get()
     await street.start("told-2")
-    assert "told-2  current 100 %" in await deploy("promote", "told-2")
-    drained = await deploy("drain", "told-1")
-    assert "No conversation needs told-1 any more: its workers can be ended." in drained
-    assert "told-1  current 100 %" in await deploy("rollback")
-    assert "told-2  ramping 50 %" in await deploy("ramp", "told-2", "50")
-    assert "told-2  old" in await deploy("rollback")
-    await deploy("drain", "told-2")
-    assert "told-1  current 100 %  1 workers  1 conversations on it" in await deploy("status")
+    assert "told-2  current 100 %" in await said("promote", "told-2")
+    assert "No conversation needs told-1 any more: its workers can be ended." in await said("drain", "told-1")
+    assert "told-1  current 100 %" in await said("rollback")
+    assert "told-2  ramping 50 %" in await said("ramp", "told-2", "50")
+    assert "told-2  old" in await said("rollback")
+    await said("drain", "told-2")
+    async with playing(street.environment, Stage(), build="told-1", queue=temporal.MEMORY):
+        # Temporal tells of it once it has asked for work.
+        async with asyncio.timeout(PATIENCE.total_seconds()):
+            while not (await deploys.look(street.client)).called("told-1").in_background:
+                pass
+        shown = await said("status")
+    assert "told-1  current 100 %  workers: 1  in the background: 1  conversations: 1" in shown
     # Its worker is there.
-    assert "told-2" in await deploy("retire", "told-2", status=1)
+    assert "told-2" in (await deploy(street, "retire", "told-2", status=1)).complained
 
 
 async def test_the_doctor_says_which_build_is_current(street: Street, settings: Settings) -> None:
