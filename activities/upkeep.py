@@ -12,7 +12,7 @@ from temporalio.client import Client
 
 from activities.fetching import Removing
 from activities.heartbeat import heartbeat
-from konstruct import approvals, consults, deploys, quarantine, temporal, unsettled
+from konstruct import approvals, consults, deploys, quarantine, revising, temporal, unsettled
 from konstruct.audit import anchors, sealing
 from konstruct.audit.signing import Signatures
 from konstruct.billing import events, telling
@@ -63,6 +63,7 @@ class Upkeep:
             await self._rescue()
             await self._removing.run(AT_MOST)
             await rooms.forget_old(self._database, AT_MOST)
+            await revising.forget_old(self._database, AT_MOST)
         return Swept(signalled)
 
     async def _tell_approvals(self) -> int:

@@ -12,12 +12,13 @@ from temporalio.client import Client
 from gateway.bodies import Json
 from gateway.slack_consults import SlackConsults
 from gateway.slack_handoffs import SlackHandoffs
-from gateway.slack_plain import SlackMessage, mentions, plain_text, sent_files
-from konstruct import connections, employees, inbox, temporal
+from gateway.slack_plain import SlackMessage, mentions, moment, plain_text, sent_files
+from konstruct import connections, consults, employees, inbox, revising, temporal
 from konstruct.adapters.slack import Prompt, SlackMessenger
 from konstruct.connections import ConnectionRef
 from konstruct.db import Database
 from konstruct.errors import KonstructError
+from konstruct.handoffs import finding
 from konstruct.inbox import Inbound
 from konstruct.ports import ChannelAccount, Limiter
 from konstruct.vault import Vault
@@ -92,6 +93,7 @@ class SlackListeners:
                 contact_external_id=person,
                 text=plain_text(message, account.bot_user_id),
                 files=sent_files(message),
+                edited_at=message.edited_at,
                 tells_name=True,
             ),
         )
@@ -108,7 +110,7 @@ class SlackListeners:
 
     async def _on_message_changed(self, event: Json, connection: ConnectionRef, account: ChannelAccount) -> None:
         now, before = (
-            SlackMessage.model_validate({**event[name], "channel": event["channel"]})
+            SlackMessage.model_validate({**event[name], **{key: event.get(key) for key in ("channel", "channel_type")}})
             for name in ("message", "previous_message")
         )
         if event["message"].get("subtype") == "tombstone":
@@ -117,10 +119,34 @@ class SlackListeners:
             return
         text = plain_text(now, account.bot_user_id)
         # Slack also tells of unfurled links and of our own updates.
-        if _author(now, account) is None or text == plain_text(before, account.bot_user_id):
+        person = _author(now, account)
+        if person is None or text == plain_text(before, account.bot_user_id):
             return
+        is_for_us = not await self._is_of_agents(now, connection) and (
+            await self._is_addressed(before, connection, account) or await self._is_addressed(now, connection, account)
+        )
         async with self._database.tenant_session(connection.tenant_id) as session:
-            await inbox.edit(session, self._vault, connection.connection_id, now.external_id, text)
+            await revising.edit(
+                session,
+                self._vault,
+                connection,
+                now.external_id,
+                text,
+                # Whole seconds, in which two edits may be: then the one that comes later counts.
+                edited_at=now.edited_at or moment(event.get("ts")),
+                author=person if is_for_us else None,
+            )
+
+    async def _is_of_agents(self, message: SlackMessage, connection: ConnectionRef) -> bool:
+        """Whether it stands in the thread of a card, where agents write."""
+        if message.root == message.ts:
+            return False
+        place = (connection.connection_id, message.channel, message.root)
+        async with self._database.tenant_session(connection.tenant_id) as session:
+            return (
+                await finding.with_card(session, *place) is not None
+                or await consults.with_card(session, *place) is not None
+            )
 
     async def _on_message_deleted(self, event: Json, connection: ConnectionRef) -> None:
         deleted = SlackMessage(channel=event["channel"], ts=event["deleted_ts"])
@@ -128,7 +154,7 @@ class SlackListeners:
 
     async def _forget(self, connection: ConnectionRef, external_id: str) -> None:
         async with self._database.tenant_session(connection.tenant_id) as session:
-            await inbox.remove(session, connection.connection_id, external_id)
+            await revising.remove(session, self._vault, connection, external_id)
 
     async def _on_home_opened(self, event: Json, account: ChannelAccount) -> None:
         if event.get("tab") == "messages":

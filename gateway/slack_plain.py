@@ -6,6 +6,7 @@ The way back, from a model's Markdown to Slack, is the adapter's.
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -35,6 +36,7 @@ class SlackMessage(BaseModel):
     blocks: list[dict[str, Any]] | None = None
     attachments: list[dict[str, Any]] | None = None
     files: list[dict[str, Any]] | None = None
+    edited: dict[str, Any] | None = None
 
     @property
     def external_id(self) -> str:
@@ -44,6 +46,18 @@ class SlackMessage(BaseModel):
     @property
     def root(self) -> str:
         return self.thread_ts or self.ts
+
+    @property
+    def edited_at(self) -> datetime | None:
+        return moment((self.edited or {}).get("ts"))
+
+
+def moment(ts: object) -> datetime | None:
+    """What a ts says of when something happened; None for what is none."""
+    try:
+        return datetime.fromtimestamp(float(ts), UTC) if isinstance(ts, str) else None
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def mentions(message: SlackMessage, user_id: str) -> bool:

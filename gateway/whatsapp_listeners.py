@@ -16,7 +16,7 @@ from gateway import whatsapp_shapes as shapes
 from gateway.bodies import Json
 from gateway.whatsapp_plain import plain_text, sent_files
 from gateway.whatsapp_shapes import Change, Message, Preference, Profile, Status, System, UserIdUpdate, Value
-from konstruct import aliases, audit, inbox, receipts, temporal
+from konstruct import aliases, audit, inbox, receipts, revising, temporal
 from konstruct.aliases import Names
 from konstruct.connections import ConnectionRef
 from konstruct.db import Database
@@ -121,12 +121,19 @@ class WhatsAppListeners:
             log.info("whatsapp_message_ignored", type=message.type[:40], is_of_group=bool(message.group_id))
         elif message.type == "revoke":
             async with self._database.tenant_session(connection.tenant_id) as session:
-                await inbox.remove(session, connection.connection_id, message.revoke.original_message_id)
+                await revising.remove(session, self._vault, connection, message.revoke.original_message_id)
         elif message.type == "edit":
             text = plain_text(Message.model_validate(message.edit.message))
             async with self._database.tenant_session(connection.tenant_id) as session:
-                original = message.edit.original_message_id
-                await inbox.edit(session, self._vault, connection.connection_id, original, text)
+                await revising.edit(
+                    session,
+                    self._vault,
+                    connection,
+                    message.edit.original_message_id,
+                    text,
+                    edited_at=message.timestamp,
+                    author=names if names.key else None,
+                )
         else:
             await self._accept(connection, value, message, names, called)
 

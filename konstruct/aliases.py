@@ -9,6 +9,7 @@ from typing import Final
 from uuid import UUID
 
 from sqlalchemy import bindparam, delete, func, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
@@ -16,6 +17,7 @@ from konstruct import audit
 from konstruct.connections import ConnectionRef
 from konstruct.identity import new_id
 from konstruct.tables import Contact, ContactAlias, Conversation
+from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
 
 ALIAS: Final = "contact alias"
@@ -28,6 +30,12 @@ _KNOWN = (
     )
     .where(col(ContactAlias.connection_id) == bindparam("connection_id"))
     .where(col(ContactAlias.digest).in_(bindparam("digests", expanding=True)))
+)
+
+_CALLED = (
+    select(Contact.id)
+    .where(col(Contact.connection_id) == bindparam("connection_id"))
+    .where(col(Contact.external_id) == bindparam("external_id"))
 )
 
 
@@ -50,6 +58,30 @@ class Known:
     contact_id: UUID
     external_id: str
     """What the channel is to be told, and what the contact's conversation is found by."""
+
+
+async def called(session: AsyncSession, vault: Vault, connection: ConnectionRef, name: str | Names) -> Known:
+    """Who is called so, made where there is nobody. A channel that calls everybody one thing says just that."""
+    if isinstance(name, Names):
+        return await resolve(session, vault, connection, name)
+    of_contact = {"connection_id": connection.connection_id, "external_id": name}
+    found = (await session.execute(_CALLED, of_contact)).scalar_one_or_none()
+    if found is None:
+        contact_id = new_id()
+        await session.execute(
+            insert(Contact)
+            .values(
+                tenant_id=connection.tenant_id,
+                id=contact_id,
+                connection_id=connection.connection_id,
+                external_id=name,
+                person_id=contact_id,
+                created_at=utc_now(),
+            )
+            .on_conflict_do_nothing(index_elements=["tenant_id", "connection_id", "external_id"])
+        )
+        found = (await session.execute(_CALLED, of_contact)).scalar_one()
+    return Known(found, name)
 
 
 async def resolve(session: AsyncSession, vault: Vault, connection: ConnectionRef, names: Names) -> Known:

@@ -26,6 +26,7 @@ from konstruct.tables import (
     ContactWord,
     Conversation,
     ConversationSummary,
+    EarlyChange,
     Memory,
     Message,
     Rating,
@@ -224,6 +225,7 @@ async def erase(session: AsyncSession, tenant_id: UUID, contact_id: UUID, *, act
     )
     await session.execute(delete(Rating).where(col(Rating.contact_id).in_(contact_ids)))
     await session.execute(delete(ContactAlias).where(col(ContactAlias.contact_id).in_(contact_ids)))
+    await session.execute(delete(EarlyChange).where(col(EarlyChange.contact_id).in_(contact_ids)))
     await session.execute(delete(ContactWord).where(col(ContactWord.contact_id).in_(contact_ids)))
     await session.execute(delete(ContactKey).where(col(ContactKey.contact_id).in_(contact_ids)))
     kinds = {connection.id: connection.kind for connection in await session.scalars(select(Connection))}

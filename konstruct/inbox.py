@@ -1,4 +1,4 @@
-"""What comes in: one durable write for each message, whatever a channel repeats, edits or takes back."""
+"""What comes in: one durable write for each message, whatever a channel repeats."""
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from konstruct import aliases, audit, connections, consent, limits, memory, messages, naming, repeating, reply_window
+from konstruct import aliases, audit, connections, consent, limits, messages, naming, repeating, reply_window, revising
 from konstruct.aliases import Names
 from konstruct.billing import asking
 from konstruct.connections import ConnectionRef
@@ -28,6 +28,7 @@ from konstruct.tables import (
     Contact,
     ContactKey,
     Conversation,
+    EarlyChange,
     Message,
     Tenant,
 )
@@ -62,7 +63,7 @@ _REPEATED = (
 _KNOWN = (
     select(col(Contact.erased_at), col(Contact.external_id), col(Contact.opted_out_at), col(ContactKey.wrapped))
     .add_columns(col(Contact.sealed_name), col(Contact.named_at), col(Contact.name_due_at))
-    .add_columns(col(Connection.functions), _REPEATED)
+    .add_columns(col(Connection.functions), _REPEATED, EarlyChange)
     .join(
         Connection,
         and_(col(Connection.tenant_id) == col(Contact.tenant_id), col(Connection.id) == col(Contact.connection_id)),
@@ -71,13 +72,16 @@ _KNOWN = (
         ContactKey,
         and_(col(ContactKey.tenant_id) == col(Contact.tenant_id), col(ContactKey.contact_id) == col(Contact.id)),
     )
+    .outerjoin(
+        EarlyChange,
+        and_(
+            col(EarlyChange.tenant_id) == col(Contact.tenant_id),
+            col(EarlyChange.connection_id) == col(Contact.connection_id),
+            col(EarlyChange.erased_id) == bindparam("erased_id"),
+        ),
+    )
     .where(col(Contact.id) == bindparam("contact_id"))
     .with_for_update(key_share=True, read=True, of=Contact)
-)
-_CONTACT = (
-    select(Contact.id)
-    .where(col(Contact.connection_id) == bindparam("connection_id"))
-    .where(col(Contact.external_id) == bindparam("external_id"))
 )
 _IN_THREAD = (
     select(Conversation)
@@ -88,16 +92,6 @@ _IN_THREAD = (
 # The weaker kind of lock wherever a conversation is locked: rows that belong to it can be written by whoever does not
 # change it, as memory is.
 _LOCKED_IN_THREAD = _IN_THREAD.with_for_update(key_share=True)
-_LOCKED = (
-    select(Conversation).where(col(Conversation.id) == bindparam("conversation_id")).with_for_update(key_share=True)
-)
-_SAID = (
-    select(Message)
-    .where(col(Message.connection_id) == bindparam("connection_id"))
-    .where(col(Message.external_id) == bindparam("external_id"))
-    .where(col(Message.direction) == "inbound")
-)
-_CONVERSATION_OF = _SAID.with_only_columns(col(Message.conversation_id))
 
 
 @dataclass(frozen=True)
@@ -113,6 +107,8 @@ class Inbound:
     files: tuple[messages.SentFile, ...] = ()
     sent_at: datetime | None = None
     """When the contact wrote it, where the channel says so: it may come days late."""
+    edited_at: datetime | None = None
+    """When they last edited it, where it comes with that."""
     names: Names | None = None
     """All that the channel calls the contact, where that may be several: then ``root`` and ``contact_external_id`` are
     whatever the contact is known by here, and a contact has one conversation."""
@@ -166,7 +162,7 @@ async def accept(
     for _ in range(RENAMED_AT_MOST):
         with suppress(_RenamedMeanwhile):
             async with database.tenant_session(connection.tenant_id) as session:
-                return await _store(session, vault, connection, inbound, verdict, limit_of, counts_in)
+                return await _store(session, vault, connection, inbound, erased_id, verdict, limit_of, counts_in)
     raise Unavailable("The contact is being renamed; the message may come again.")
 
 
@@ -175,67 +171,59 @@ async def _store(
     vault: Vault,
     connection: ConnectionRef,
     inbound: Inbound,
+    erased_id: str,
     verdict: Verdict,
     limit_of: dict[str, Limit],
     counts_in: str | None,
 ) -> Accepted:
     """``counts_in``: in whose months the plan counts what employees are asked; None where nothing counts it."""
-    if inbound.names is None:
-        contact_id = await _contact(session, connection, inbound.contact_external_id)
-    else:
-        known = await aliases.resolve(session, vault, connection, inbound.names)
-        contact_id = known.contact_id
+    await revising.hold(session, erased_id)
+    known = await aliases.called(session, vault, connection, inbound.names or inbound.contact_external_id)
+    contact_id = known.contact_id
+    if inbound.names is not None:
         inbound = replace(inbound, root=known.external_id, contact_external_id=known.external_id)
     conversation = await _conversation(session, connection, inbound, contact_id)
     of_message = {
         "contact_id": contact_id,
         "connection_id": connection.connection_id,
         "external_id": inbound.external_id,
+        "erased_id": erased_id,
     }
     found = (await session.execute(_KNOWN, of_message)).one()
-    erased_at, external_id, opted_out_at, wrapped, *of_name, functions, repeated = found
+    erased_at, external_id, opted_out_at, wrapped, *of_name, functions, repeated, early = found
     if erased_at is not None:
         raise Unavailable("The contact is being erased; the message may come again.")
     if external_id != inbound.contact_external_id:
         raise _RenamedMeanwhile
     if repeated is not None:
         return Accepted(ConversationId(conversation.id), MessageId(repeated), is_new=False)
+    if early is not None and early.sealed is None:
+        return await _keep_removed(session, early, conversation, contact_id, inbound)
     cipher = (
         await vault.unwrap(session, connection.tenant_id, contact_id, wrapped)
         if wrapped
         else await vault.cipher(session, connection.tenant_id, contact_id)
     )
     await naming.hear(session, vault, connection.tenant_id, cipher, inbound.name, *of_name, can_ask=inbound.tells_name)
-    message_id, now = new_id(), utc_now()
+    message, now = _message(conversation, contact_id, inbound), utc_now()
+    text = await revising.newest(session, early, cipher, message, inbound.text, inbound.edited_at)
+    message.sealed_files = messages.seal_files(cipher, message.id, inbound.files)
     said_at = min(inbound.sent_at or now, now)
     conversation.contact_said_at = max(conversation.contact_said_at or said_at, said_at)
     released = await reply_window.release(session, conversation)
-    stops = opts_out(inbound.text) if functions else None
+    stops = opts_out(text) if functions else None
     is_allowed = verdict.allowed or stops is not None
     is_passed = is_allowed and conversation.owner != "employee"
     if is_passed or stops:
         # No turn will settle it, so it counts as said from now on.
         conversation.revision += 1
         conversation.memory_due_at = conversation.memory_due_at or now + REMEMBER_AFTER
-    message = Message(
-        tenant_id=connection.tenant_id,
-        id=message_id,
-        conversation_id=conversation.id,
-        connection_id=connection.connection_id,
-        seq=messages.next_seq(conversation),
-        direction="inbound",
-        author="contact",
-        contact_id=contact_id,
-        sealed=messages.seal_text(cipher, message_id, inbound.text),
-        sealed_files=messages.seal_files(cipher, message_id, inbound.files),
-        external_id=inbound.external_id,
-        state="passed" if is_passed else "answered" if stops else "received" if is_allowed else "refused",
-        settled_at=now if is_passed or stops else None,
-        detail={} if is_allowed else {"limit": verdict.scope},
-    )
+        message.settled_at = now
+    message.state = "passed" if is_passed else "answered" if stops else "received" if is_allowed else "refused"
+    message.detail = {} if is_allowed else {"limit": verdict.scope}
     # Where people have the conversation, what is written is for them; what is pressed is an answer wherever it is.
     can_rate = is_allowed and not stops and not inbound.is_rehearsal and not inbound.files
-    rated = await answering.take(session, conversation, contact_id, inbound.text, inbound.pressed) if can_rate else None
+    rated = await answering.take(session, conversation, contact_id, text, inbound.pressed) if can_rate else None
     if rated is not None:
         message.state, message.purpose, message.settled_at = "answered", "notice", now
     session.add(message)
@@ -246,8 +234,6 @@ async def _store(
     notice = await _heed(session, conversation, contact_id, stops, has_opted_out=opted_out_at is not None)
     if not is_allowed:
         notice = _refuse(session, conversation, message, verdict, limit_of)
-    if notice is not None:
-        session.add(notice)
     await asking.count(session, message, counts_in, now)
     notice_id = notice.id if notice is not None else rated.thanks_id if rated is not None else None
     return Accepted(
@@ -261,12 +247,42 @@ async def _store(
     )
 
 
+def _message(conversation: Conversation, contact_id: UUID, inbound: Inbound) -> Message:
+    """Without what it says."""
+    return Message(
+        tenant_id=conversation.tenant_id,
+        conversation_id=conversation.id,
+        connection_id=conversation.connection_id,
+        seq=messages.next_seq(conversation),
+        direction="inbound",
+        author="contact",
+        contact_id=contact_id,
+        external_id=inbound.external_id,
+        state="received",
+    )
+
+
+async def _keep_removed(
+    session: AsyncSession, early: EarlyChange, conversation: Conversation, contact_id: UUID, inbound: Inbound
+) -> Accepted:
+    """What was taken back before it came: it is on record without a word of it, and nobody's to answer."""
+    message = _message(conversation, contact_id, inbound)
+    message.state, message.settled_at = "deleted", utc_now()
+    session.add(message)
+    await session.delete(early)
+    revising.record(session, message, "message.deleted")
+    return Accepted(ConversationId(conversation.id), MessageId(message.id), is_new=True, is_refused=True)
+
+
 async def _heed(
     session: AsyncSession, conversation: Conversation, contact_id: UUID, stops: str | None, *, has_opted_out: bool
 ) -> Message | None:
     """Whoever says so is left alone, which is confirmed once; whoever writes anything else wants to be answered."""
     if stops and await consent.opt_out(session, contact_id, by="contact"):
-        return messages.outgoing_notice(conversation, sentences.in_language(stops).opted_out, confirms_opt_out=True)
+        confirmed = sentences.in_language(stops).opted_out
+        notice = messages.outgoing_notice(conversation, confirmed, confirms_opt_out=True)
+        session.add(notice)
+        return notice
     if has_opted_out and not stops:
         await consent.opt_in(session, contact_id, by="contact")
     return None
@@ -289,28 +305,9 @@ def _refuse(
     )
     if not verdict.tell:
         return None
-    return messages.outgoing_notice(conversation, limits.sentence(verdict, limit_of[verdict.scope]))
-
-
-async def _contact(session: AsyncSession, connection: ConnectionRef, external_id: str) -> UUID:
-    of_contact = {"connection_id": connection.connection_id, "external_id": external_id}
-    found = (await session.execute(_CONTACT, of_contact)).scalar_one_or_none()
-    if found is not None:
-        return found
-    contact_id = new_id()
-    await session.execute(
-        insert(Contact)
-        .values(
-            tenant_id=connection.tenant_id,
-            id=contact_id,
-            connection_id=connection.connection_id,
-            external_id=external_id,
-            person_id=contact_id,
-            created_at=utc_now(),
-        )
-        .on_conflict_do_nothing(index_elements=["tenant_id", "connection_id", "external_id"])
-    )
-    return (await session.execute(_CONTACT, of_contact)).scalar_one()
+    notice = messages.outgoing_notice(conversation, limits.sentence(verdict, limit_of[verdict.scope]))
+    session.add(notice)
+    return notice
 
 
 async def _conversation(
@@ -348,52 +345,3 @@ async def conversation_at(
     of_thread = {"connection_id": connection_id, "channel": channel, "root": root}
     found = (await session.execute(_IN_THREAD, of_thread)).scalar_one_or_none()
     return None if found is None else ConversationId(found.id)
-
-
-async def edit(session: AsyncSession, vault: Vault, connection_id: ConnectionId, external_id: str, text: str) -> None:
-    """Keeps the new wording for what is thought from now on; an answer that was given, or is being thought, stands."""
-    message = await _locked_message(session, connection_id, external_id)
-    if message is None or message.contact_id is None or message.state == "deleted":
-        return
-    ciphers = await vault.ciphers(session, [message.contact_id])
-    cipher = ciphers.get(message.contact_id) or await vault.cipher(session, message.tenant_id, message.contact_id)
-    before, message.body = message.sealed, None
-    message.sealed = messages.seal_text(cipher, message.id, text)
-    await memory.unlearn(session, message)
-    _record_change(session, message, "message.edited", before)
-
-
-async def remove(session: AsyncSession, connection_id: ConnectionId, external_id: str) -> None:
-    """Forgets what a contact took back; what was not answered yet never will be."""
-    message = await _locked_message(session, connection_id, external_id)
-    if message is None:
-        return
-    message.body = message.sealed = message.sealed_files = None
-    message.state, message.settled_at = "deleted", utc_now()
-    await keeping.remove_of(session, [message.id])
-    await memory.unlearn(session, message)
-    _record_change(session, message, "message.deleted")
-
-
-def _record_change(session: AsyncSession, message: Message, action: str, before: bytes | None = None) -> None:
-    """``before``: the earlier wording, sealed."""
-    audit.record(
-        session,
-        tenant_id=message.tenant_id,
-        conversation_id=message.conversation_id,
-        actor="contact",
-        action=action,
-        subject_id=message.contact_id,
-        content=before,
-        message_id=str(message.id),
-    )
-
-
-async def _locked_message(session: AsyncSession, connection_id: ConnectionId, external_id: str) -> Message | None:
-    """What a contact said, with its conversation locked."""
-    of_message = {"connection_id": connection_id, "external_id": external_id}
-    conversation_id = (await session.execute(_CONVERSATION_OF, of_message)).scalar_one_or_none()
-    if conversation_id is None:
-        return None
-    await session.execute(_LOCKED, {"conversation_id": conversation_id})
-    return (await session.execute(_SAID, of_message)).scalar_one_or_none()

@@ -27,6 +27,7 @@ from konstruct.tables.conversations import (
     ContactKey,
     ContactWord,
     Conversation,
+    EarlyChange,
     Message,
 )
 from konstruct.tables.employees import Employee, EmployeeBinding, EmployeeDraft, EmployeePicture, EmployeeVersion
@@ -71,6 +72,7 @@ __all__ = [
     "ContactWord",
     "Conversation",
     "ConversationSummary",
+    "EarlyChange",
     "Employee",
     "EmployeeBinding",
     "EmployeeDraft",

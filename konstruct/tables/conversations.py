@@ -258,6 +258,8 @@ class Message(Owned, table=True):
     """Since when no model is shown it any more, as the contact asked."""
     external_id: str | None = None
     """The channel's id: unique in a connection, so that a repeated delivery changes nothing."""
+    edited_at: datetime | None = moment(optional=True)
+    """When its contact gave it the wording that is kept, by the channel's clock."""
     state: str
     purpose: str = "reply"
     signed: str | None = None
@@ -277,3 +279,32 @@ class Message(Owned, table=True):
     read_at: datetime | None = moment(optional=True)
     swept_at: datetime | None = moment(optional=True)
     """When a sweep last signalled it; that lasts, since Temporal keeps what it was told."""
+
+
+class EarlyChange(Owned, table=True):
+    """What became of a message that has not come yet: see ``konstruct.revising``."""
+
+    __tablename__ = "early_changes"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "connection_id", "erased_id"),
+        ForeignKeyConstraint(
+            ["tenant_id", "connection_id"], ["connections.tenant_id", "connections.id"], ondelete="CASCADE"
+        ),
+        ForeignKeyConstraint(["tenant_id", "contact_id"], ["contacts.tenant_id", "contacts.id"], ondelete="CASCADE"),
+        Index(
+            "early_changes_of_contact",
+            *("tenant_id", "contact_id"),
+            postgresql_where=text("contact_id is not null"),
+        ),
+        Index("early_changes_by_time", "created_at"),
+    )
+
+    connection_id: UUID
+    erased_id: str
+    """What stands for the channel's id of the message: see ``konstruct.repeating``."""
+    contact_id: UUID | None = None
+    """Who edited it."""
+    sealed: bytes | None = Field(default=None, sa_type=LargeBinary)
+    """Its newest wording, under their key; not there when it was taken back."""
+    edited_at: datetime | None = moment(optional=True)
+    created_at: datetime = moment()

@@ -9,7 +9,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.fetching import Fetching, Removing
 from activities.opening import LONGEST_TEXT, Opening
-from konstruct import contacts, inbox
+from konstruct import contacts, revising
 from konstruct.adapters.reading.pictures import SubprocessPictures
 from konstruct.adapters.reading.reader import SubprocessReader
 from konstruct.contracts.conversation import FetchFilesRequest
@@ -336,7 +336,7 @@ async def test_what_is_taken_back_goes_once_nobody_shares_it_however_long_the_st
 
     async def take_back(external_id: str) -> None:
         async with office.session() as session:
-            await inbox.remove(session, office.connection_id, external_id)
+            await revising.remove(session, office.vault, office.ref, external_id)
 
     await take_back("m1")
     await remove(office, store)
@@ -357,7 +357,7 @@ async def test_what_is_taken_back_while_it_is_fetched_goes_again(
     asked = await send(office, channel, b"Words", external_id="m1")
     async with office.session() as session:
         [task] = await keeping.waiting(session, vault, asked.conversation_id)
-        await inbox.remove(session, office.connection_id, "m1")
+        await revising.remove(session, office.vault, office.ref, "m1")
     [removal] = await office.rows(FileRemoval)
     async with office.session() as session:
         assert await keeping.due_removals(session) == []

@@ -12,7 +12,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.delivery import Delivery
 from activities.remembering import Remembering
 from activities.thinking import Thinking
-from konstruct import contacts, conversations, inbox, memory, window
+from konstruct import contacts, conversations, memory, revising, window
 from konstruct.contracts.conversation import DeliverRequest
 from konstruct.contracts.memory import RememberRequest
 from konstruct.conversations import Turn
@@ -131,7 +131,7 @@ async def test_contacts_whom_only_an_older_version_knew_lose_nothing(
     for sentence in ("New words.", "Newer words."):
         await administrator.execute("delete from contact_keys where tenant_id = $1", office.tenant_id)
         async with office.session() as session:
-            await inbox.edit(session, office.vault, office.connection_id, "C1:1", sentence)
+            await revising.edit(session, office.vault, office.ref, "C1:1", sentence)
     await administrator.execute(
         "update messages set body = 'Old words.', sealed = null where id = $1", asked.message_id
     )

@@ -7,7 +7,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.remembering import Remembering
 from activities.thinking import Thinking
-from konstruct import conversations, inbox, messages
+from konstruct import conversations, messages, revising
 from konstruct.contracts.memory import RememberRequest
 from konstruct.db import Database
 from konstruct.identity import new_id
@@ -106,14 +106,14 @@ async def test_what_was_taken_back_or_changed_is_unlearned(
         await office.settle_sent(asked, message_id)
     await remember(remembering, office, asked)
     async with office.session() as session:
-        await inbox.edit(session, office.vault, office.connection_id, "C1:7", "My bicycle is a Falcon.")
+        await revising.edit(session, office.vault, office.ref, "C1:7", "My bicycle is a Falcon.")
     model.script(NO_FACTS)
     await remember(remembering, office, asked)
     prompt = whole(await shown(thinking, model, office, "Which bicycle do I have?"))
     assert "Falcon" in prompt
     assert "Peregrine" not in prompt
     async with office.session() as session:
-        await inbox.remove(session, office.connection_id, "C1:7")
+        await revising.remove(session, office.vault, office.ref, "C1:7")
     await remember(remembering, office, asked)
     assert "Falcon" not in whole(await shown(thinking, model, office, "Which bicycle do I have?", root="8.0"))
 
@@ -241,7 +241,7 @@ async def test_answers_to_what_was_taken_back_are_not_in_the_way(
         await office.begin_send(asked, message_id)
         await office.settle_sent(asked, message_id)
     async with office.session() as session:
-        await inbox.remove(session, office.connection_id, "C1:1")
+        await revising.remove(session, office.vault, office.ref, "C1:1")
     await remember(remembering, office, asked)
     assert await _digested(office) == 0
     # A few may yet be what somebody goes on from; many are not.

@@ -10,7 +10,7 @@ from temporalio.client import Client
 from activities.changing_owner import ChangingOwner
 from activities.delivery import Delivery
 from activities.thinking import Thinking
-from konstruct import inbox
+from konstruct import revising
 from konstruct.adapters.slack import SlackMessenger, open_session
 from konstruct.adapters.slack_streaming import SlackStreamer
 from konstruct.contracts.conversation import Delivered
@@ -308,7 +308,7 @@ async def test_what_is_asked_no_more_leaves_what_was_shown_as_it_is(stage: Stage
     thought = await stage.begun("Once upon a time ")
     async with stage.office.session() as session:
         row = await stage.office.message(stage.asked.message_id)
-        await inbox.remove(session, stage.office.connection_id, row.external_id or "")
+        await revising.remove(session, stage.office.vault, stage.office.ref, row.external_id or "")
     stage.model.end()
     assert (await thought).decision == "nothing"
     assert await stage.rows() == [("sent", "Once upon a time")]

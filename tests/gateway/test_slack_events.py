@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+from sqlmodel import select
 from temporalio.client import Client
 
 from konstruct.connecting import disconnecting
+from konstruct.tables import Contact, EarlyChange
 from tests.gateway.conftest import OpenOffice, Quarantine, signals, statuses
 from tests.gateway.office import Office
 from tests.support.slack_double import SlackDouble
@@ -127,6 +129,62 @@ class TestSecondThoughts:
 
         assert (await slack.person_edits(dm, said.ts, "I want &lt;2&gt;")).status == 200
         assert await office.bodies() == ["I want <2>"]
+
+    async def test_an_edit_that_comes_again_after_a_newer_one_brings_nothing_back(
+        self, slack: SlackDouble, office: Office
+    ) -> None:
+        dm = office.workspace.dm_with("U1").id
+        said = await slack.person_says(dm, "U1", "I want ten")
+        first = await slack.person_edits(dm, said.ts, "I want two")
+        await slack.person_edits(dm, said.ts, "I want three")
+
+        assert (await slack.send(first.envelope, retry=(1, "http_timeout"))).status == 200
+        assert await office.bodies() == ["I want three"]
+
+    async def test_what_was_edited_before_it_comes_is_taken_as_it_is_then(
+        self, slack: SlackDouble, office: Office, temporal_client: Client
+    ) -> None:
+        dm = office.workspace.dm_with("U1")
+        said = built.person_message("U1", "I want ten", "1.000001", office.workspace.team_id)
+        edited = said | {"text": "I want two", "edited": {"user": "U1", "ts": "2.000000"}}
+
+        answers = [
+            await slack.deliver(built.message_changed(dm, edited, said, "2.000001")),
+            await slack.deliver(built.message(dm, said)),
+        ]
+
+        assert statuses(answers) == {200}
+        assert await office.bodies() == ["I want two"]
+        [conversation] = await office.conversations()
+        assert await signals(temporal_client, office, conversation.id) == ["deliver_message"]
+
+    async def test_what_was_deleted_before_it_comes_is_nobodys_to_answer(
+        self, slack: SlackDouble, office: Office, temporal_client: Client
+    ) -> None:
+        dm = office.workspace.dm_with("U1")
+        said = built.person_message("U1", "my password is hunter2", "1.000001", office.workspace.team_id)
+        later = built.person_message("U1", "and?", "3.000001", office.workspace.team_id) | {"thread_ts": "1.000001"}
+
+        answers = [
+            await slack.deliver(built.message_deleted(dm, said, "2.000001")),
+            await slack.deliver(built.message(dm, said)),
+            await slack.deliver(built.message(dm, later)),
+        ]
+
+        assert statuses(answers) == {200}
+        assert [(m.body, m.state) for m in await office.messages()] == [("", "deleted"), ("and?", "received")]
+        [conversation] = await office.conversations()
+        assert await signals(temporal_client, office, conversation.id) == ["deliver_message"]
+
+    async def test_nothing_is_kept_of_what_people_edit_among_themselves(
+        self, slack: SlackDouble, office: Office
+    ) -> None:
+        said = await slack.person_says("C1", "U1", "lunch?")
+
+        assert (await slack.person_edits("C1", said.ts, "dinner?")).status == 200
+        async with office.session() as session:
+            assert (await session.scalars(select(EarlyChange))).all() == []
+            assert (await session.scalars(select(Contact))).all() == []
 
     async def test_an_unfurled_link_is_no_edit(self, slack: SlackDouble, office: Office) -> None:
         dm = office.workspace.dm_with("U1")

@@ -103,6 +103,20 @@ async def test_an_edit_and_a_revocation_change_what_was_said(hears_whatsapp: Fas
     assert (message.body, message.state) == ("", "deleted")
 
 
+async def test_what_was_edited_before_it_comes_is_taken_as_it_is_then(hears_whatsapp: FastAPI, number: Number) -> None:
+    await post(hears_whatsapp, posted(of(number, "edit")))
+    await post(hears_whatsapp, posted(of(number, "text")))
+    [message] = await number.office.messages()
+    assert (message.body, message.state) == ("Does it come in red?", "received")
+
+
+async def test_what_was_revoked_before_it_comes_is_nobodys_to_answer(hears_whatsapp: FastAPI, number: Number) -> None:
+    await post(hears_whatsapp, posted(of(number, "revoke")))
+    await post(hears_whatsapp, posted(of(number, "text")))
+    [message] = await number.office.messages()
+    assert (message.body, message.state) == ("", "deleted")
+
+
 async def test_a_message_that_comes_days_late_is_kept_with_when_it_was_written(
     hears_whatsapp: FastAPI, number: Number
 ) -> None:

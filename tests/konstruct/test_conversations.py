@@ -2,7 +2,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from konstruct import conversations, inbox, notices, withdrawing
+from konstruct import conversations, notices, revising, withdrawing
 from konstruct.conversations import Finished, HandedOff, Turn
 from konstruct.errors import NotFound
 from konstruct.identity import new_id
@@ -45,7 +45,7 @@ async def test_a_turn_looks_back_on_what_was_really_said(office: Office) -> None
     await office.say("Refused", limiter=REFUSING)
     await office.say("Taken back", external_id="C1:9")
     async with office.session() as session:
-        await inbox.remove(session, office.connection_id, "C1:9")
+        await revising.remove(session, office.vault, office.ref, "C1:9")
     await office.answer(await office.say("Second"), "Thought, but never sent")
     turn = await begun(office, await office.say("Third"))
 
@@ -91,7 +91,7 @@ async def test_a_turn_looks_back_on_the_latest_messages_alone(office: Office) ->
 async def test_a_turn_sees_the_edited_text(office: Office) -> None:
     asked = await office.say("Helo?", external_id="C1:1")
     async with office.session() as session:
-        await inbox.edit(session, office.vault, office.connection_id, "C1:1", "Hello?")
+        await revising.edit(session, office.vault, office.ref, "C1:1", "Hello?")
     assert (await begun(office, asked)).said == (Said("contact", "Hello?", 1),)
 
 
@@ -168,7 +168,7 @@ async def test_nothing_is_answered_once_all_that_was_asked_is_taken_back(office:
     asked, turn_id = await office.say("My password is canary", external_id="C1:1"), new_id()
     await begun(office, asked, turn_id)
     async with office.session() as session:
-        await inbox.remove(session, office.connection_id, "C1:1")
+        await revising.remove(session, office.vault, office.ref, "C1:1")
     assert await office.finish(asked, turn_id, "Your password is canary") == Finished("nothing")
     assert [message.body for message in await office.messages()] == [""]
 

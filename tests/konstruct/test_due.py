@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import update
 
-from konstruct import contacts, conversations, inbox, notices
+from konstruct import contacts, conversations, notices, revising
 from konstruct.identity import new_id
 from konstruct.inbox import Accepted
 from konstruct.memory import due
@@ -82,7 +82,7 @@ async def test_a_conversation_is_settled_up_to_what_still_waits(office: Office) 
     [reply] = (await office.finish(asked, turn_id, "Answer")).reply_ids
     # What was asked is taken back, and its answer is on its way all the same.
     async with office.session() as session:
-        await inbox.remove(session, office.connection_id, "C1:3")
+        await revising.remove(session, office.vault, office.ref, "C1:3")
     assert await settled(office, asked) == 3
     await office.begin_send(asked, reply)
     assert await settled(office, asked) == 3
@@ -96,7 +96,7 @@ async def test_what_was_on_its_way_for_an_hour_stays_so_and_counts_as_said(offic
     [reply] = (await office.finish(asked, turn_id, "Answer")).reply_ids
     await office.begin_send(asked, reply)
     async with office.session() as session:
-        await inbox.remove(session, office.connection_id, "C1:1")
+        await revising.remove(session, office.vault, office.ref, "C1:1")
         message = await session.get_one(Message, (office.tenant_id, reply))
         assert message.sending_at
         message.sending_at -= timedelta(minutes=59)

@@ -161,53 +161,6 @@ async def test_a_connection_of_nobody_keeps_nothing(office: Office) -> None:
     assert await office.rows(Contact) == []
 
 
-async def test_an_edited_message_keeps_its_place_and_state(office: Office) -> None:
-    first = await office.say("Helo?", external_id="C1:1.0")
-    await office.say("More", external_id="C1:2.0")
-    async with office.session() as session:
-        await inbox.edit(session, office.vault, office.connection_id, "C1:1.0", "Hello?")
-    message = await office.message(first.message_id)
-    assert (message.body, message.seq, message.state) == ("Hello?", 1, "received")
-    assert sorted(message.body or "" for message in await office.messages()) == ["Hello?", "More"]
-
-
-async def test_an_answer_cannot_be_edited_or_removed_as_if_it_were_a_contacts(office: Office) -> None:
-    asked = await office.say()
-    [reply] = await office.answer(asked, "Hello!")
-    await office.begin_send(asked, reply)
-    await office.settle_sent(asked, reply)
-    async with office.session() as session:
-        await inbox.edit(session, office.vault, office.connection_id, f"sent-{reply}", "Changed")
-        await inbox.remove(session, office.connection_id, f"sent-{reply}")
-    assert ((await office.message(reply)).body, (await office.message(reply)).state) == ("Hello!", "sent")
-
-
-async def test_a_removed_message_is_forgotten_and_never_answered(office: Office) -> None:
-    asked = await office.say("My password is canary", external_id="C1:1.0")
-    async with office.session() as session:
-        await inbox.remove(session, office.connection_id, "C1:1.0")
-    message = await office.message(asked.message_id)
-    assert (message.body, message.state) == ("", "deleted")
-    assert message.settled_at
-    assert await office.begin(asked, new_id()) == []
-
-
-async def test_a_removed_message_cannot_be_edited_back(office: Office) -> None:
-    asked = await office.say("My password is canary", external_id="C1:1.0")
-    async with office.session() as session:
-        await inbox.remove(session, office.connection_id, "C1:1.0")
-        await inbox.edit(session, office.vault, office.connection_id, "C1:1.0", "My password is canary")
-    assert ((await office.message(asked.message_id)).body, await office.states()) == ("", ["deleted"])
-
-
-async def test_a_removed_message_that_comes_again_stays_removed(office: Office) -> None:
-    await office.say("My password is canary", external_id="C1:1.0")
-    async with office.session() as session:
-        await inbox.remove(session, office.connection_id, "C1:1.0")
-    assert not (await office.say("My password is canary", external_id="C1:1.0")).is_new
-    assert [message.body for message in await office.messages()] == [""]
-
-
 async def test_a_thread_is_found_by_its_place(office: Office) -> None:
     accepted = await office.say(channel="C1", root="1.0")
     async with office.session() as session:

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 from sqlmodel import select
 
-from konstruct import contacts, conversations, inbox, memory
+from konstruct import contacts, conversations, memory, revising
 from konstruct.identity import new_id
 from konstruct.inbox import Accepted
 from konstruct.memory import Fact, due, work
@@ -198,9 +198,9 @@ async def test_a_message_that_changes_is_looked_at_again_with_all_after_it(
     assert (before.remembered_seq, before.digested_seq, before.memory_due_at) == (6, 6, None)
     async with office.session() as session:
         if is_removed:
-            await inbox.remove(session, office.connection_id, "C1:2")
+            await revising.remove(session, office.vault, office.ref, "C1:2")
         else:
-            await inbox.edit(session, office.vault, office.connection_id, "C1:2", "Edited")
+            await revising.edit(session, office.vault, office.ref, "C1:2", "Edited")
     after = await conversation(office, asked)
     assert after.revision == before.revision + 1
     assert after.memory_due_at is not None
@@ -222,7 +222,7 @@ async def test_a_change_sets_nothing_forward_and_leaves_an_older_summary(office:
     for number in range(2, 4):
         await say(office, f"Line {number}", number)
     async with office.session() as session:
-        await inbox.edit(session, office.vault, office.connection_id, "C1:3", "Edited")
+        await revising.edit(session, office.vault, office.ref, "C1:3", "Edited")
     after = await conversation(office, asked)
     assert (after.remembered_seq, after.digested_seq) == (2, 2)
     assert await summarised(office) == {asked.conversation_id}

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from konstruct import contacts, conversations, inbox, memory, withdrawing
+from konstruct import contacts, conversations, memory, revising, withdrawing
 from konstruct.identity import new_id
 from konstruct.inbox import Accepted
 from konstruct.memory import Fact, due, work
@@ -162,7 +162,7 @@ async def test_whoever_edits_while_it_is_noted_how_far_memory_came_does_not_wait
         await conversations.lock(editing, asked.conversation_id)
         noted = asyncio.create_task(noting())
         await waiting(administrator, 1)
-        await inbox.edit(editing, office.vault, office.connection_id, "C1:1", "Edited")
+        await revising.edit(editing, office.vault, office.ref, "C1:1", "Edited")
     await noted
     again = await opened_work(office, asked)
     assert [text for _, text in again.unremembered][:1] in (["Edited"], [])
@@ -178,7 +178,7 @@ async def test_whoever_forgets_while_sayings_are_written_takes_messages_in_the_s
         await office.exchange(f"Line {number}")
     async with office.session() as session:
         # The first one now lies behind all the others in its table.
-        await inbox.edit(session, office.vault, office.connection_id, "C1:1", "Edited")
+        await revising.edit(session, office.vault, office.ref, "C1:1", "Edited")
     opened = await opened_work(office, asked)
     [contact_id] = opened.undigested
 
@@ -248,7 +248,7 @@ async def test_a_summary_that_goes_on_from_one_of_a_changed_line_is_gone_with_it
             return await work.write_summary(session, office.vault, opened, opened.unsummarised, "Notes of One")
 
     async with office.session() as editing, asyncio.timeout(PATIENCE):
-        await inbox.edit(editing, office.vault, office.connection_id, "C1:1", "Edited")
+        await revising.edit(editing, office.vault, office.ref, "C1:1", "Edited")
         written = asyncio.create_task(writing())
         await waiting(administrator, 1)
     assert not await written

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlmodel import select
 
-from konstruct import inbox, memory, window
+from konstruct import memory, revising, window
 from konstruct.inbox import Accepted
 from konstruct.memory import Fact, due, work
 from konstruct.memory.digest import Said
@@ -176,12 +176,12 @@ async def say(office: Office, text: str, external_id: str) -> Accepted:
 
 async def edit(office: Office, asked: Accepted) -> None:
     async with office.session() as session:
-        await inbox.edit(session, office.vault, office.connection_id, "C1:2", "Edited")
+        await revising.edit(session, office.vault, office.ref, "C1:2", "Edited")
 
 
 async def remove(office: Office, asked: Accepted) -> None:
     async with office.session() as session:
-        await inbox.remove(session, office.connection_id, "C1:2")
+        await revising.remove(session, office.vault, office.ref, "C1:2")
 
 
 async def forget(office: Office, asked: Accepted) -> None:

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlmodel import col, select
 
-from konstruct import connections, contacts, conversations, inbox, memory, outbox, window, withdrawing
+from konstruct import connections, contacts, conversations, memory, outbox, revising, window, withdrawing
 from konstruct.conversations import HandedOff, Turn
 from konstruct.db import Database
 from konstruct.errors import ChannelRefused
@@ -261,12 +261,11 @@ class History:
     async def edit(self, number: int) -> None:
         external_id = self._said[number % len(self._said)]
         async with self._office.session() as session:
-            connection_id, text = self._office.connection_id, f"Edited {number}"
-            await inbox.edit(session, self._office.vault, connection_id, external_id, text)
+            await revising.edit(session, self._office.vault, self._office.ref, external_id, f"Edited {number}")
 
     async def remove(self, number: int) -> None:
         async with self._office.session() as session:
-            await inbox.remove(session, self._office.connection_id, self._said[number % len(self._said)])
+            await revising.remove(session, self._office.vault, self._office.ref, self._said[number % len(self._said)])
 
     async def stop(self, _: int) -> None:
         asked = await self.say()

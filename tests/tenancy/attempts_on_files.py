@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import select
 
-from konstruct import inbox
+from konstruct import revising
 from konstruct.errors import NotFound
 from konstruct.files import keeping, showing
 from konstruct.files.keeping import Content, Task
@@ -31,7 +31,7 @@ async def enclose(office: Furnished) -> None:
     async with office.session() as session:
         _, kept = await keeping.waiting(session, office.vault, asked.conversation_id)
         await keeping.keep(session, kept, "canary", Content("text/plain", 6, "Canary"))
-        await inbox.remove(session, office.connection_id, gone_id)
+        await revising.remove(session, office.vault, office.ref, gone_id)
         removal = (await session.scalars(select(FileRemoval))).one()
         removal.due_at -= 2 * keeping.FETCHED_WITHIN
         await keeping.put_down(session, office.tenant_id, new_id(), timedelta(days=2))

@@ -43,7 +43,7 @@ AUDITORS_OWN: Final = [
 # The tables whose rows the product removes: channels that no employee is bound to any more, and what is forgotten.
 REMOVABLE: Final = [
     *["employee_bindings", "contact_aliases", "contact_keys", "contact_words"],
-    *["conversation_summaries", "memories", "memory_vectors"],
+    *["conversation_summaries", "memories", "memory_vectors", "early_changes"],
     *["knowledge_documents", "knowledge_contents", "knowledge_chunks", "knowledge_vectors"],
     *["files", "file_removals", "slack_attempts", "whatsapp_drafts", "canned_replies", "ratings"],
     "inbox_marks",
@@ -106,6 +106,7 @@ SEEN_ACROSS_TENANTS: Final = [
     *[f"handoffs.{name}" for name in ("tenant_id", "id", "state", "created_at", "attended_at")],
     *[f"handoffs.{name}" for name in ("next_due_at", "swept_at")],
     *["file_removals.tenant_id", "file_removals.due_at"],
+    *["early_changes.tenant_id", "early_changes.created_at"],
     *[f"consults.{name}" for name in ("tenant_id", "id", "created_at", "announced_at", "settled_at")],
     *[f"consults.{name}" for name in ("reported_at", "expires_at", "swept_at")],
     *[f"knowledge_sources.{name}" for name in ("tenant_id", "id", "next_sync_at")],

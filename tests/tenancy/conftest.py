@@ -15,6 +15,7 @@ from konstruct.vault import Vault
 from tests.support.approvals import ask
 from tests.support.office import Furnished, furnish, open_office
 from tests.tenancy.attempts_on_accounts import settle
+from tests.tenancy.attempts_on_changes import change_early
 from tests.tenancy.attempts_on_connecting import begin_to_connect
 from tests.tenancy.attempts_on_consults import wonder
 from tests.tenancy.attempts_on_designs import draft
@@ -89,6 +90,7 @@ async def equipped(office: Furnished) -> Furnished:
     await rehearse(office)
     await settle(office)
     await mark(office)
+    await change_early(office)
     await fortify(office)
     await bring_key(office, Candidate("openai", SecretStr("sk-canary-of-openai")))
     await note_run(office)

@@ -270,12 +270,9 @@ async def test_look_ups_across_tenants_tell_ids_and_states_alone(
     ]
     linked = await administrator.fetchrow("select issuer, subject from linked_accounts where user_id = $1", owner)
     credential_id = await administrator.fetchval("select credential_id from passkeys where user_id = $1", owner)
-    await administrator.execute(
-        "update approvals set created_at = now() - interval '1 hour' where tenant_id = $1", theirs.tenant_id
-    )
-    await administrator.execute(
-        "update consults set created_at = now() - interval '1 hour' where tenant_id = $1", theirs.tenant_id
-    )
+    for asked in ("approvals", "consults"):
+        since = f"update {asked} set created_at = now() - interval '1 hour' where tenant_id = $1"
+        await administrator.execute(since, theirs.tenant_id)
     known = {
         "find_connection(text,text)": ("slack", theirs.account),
         "connections_of_business(text,text)": None,
@@ -312,6 +309,7 @@ async def test_look_ups_across_tenants_tell_ids_and_states_alone(
         "all_tenants()": (),
         "sources_to_sync(integer)": (10_000,),
         "tenants_with_file_removals(integer)": (10_000,),
+        "tenants_with_early_changes(timestamp with time zone,integer)": (utc_now() + timedelta(hours=1), 10_000),
         "contacts_to_name(integer)": (10_000,),
         "tenants_with_retention(uuid,integer)": (UUID(int=0), 10_000),
         "tenants_that_ask(uuid,integer)": (UUID(int=0), 10_000),
@@ -380,8 +378,8 @@ async def test_look_ups_across_tenants_tell_ids_and_states_alone(
     await administrator.execute("update tools set looked_at = null where tenant_id = $1", theirs.tenant_id)
     keeps = "update tenants set retention = $2::jsonb where id = $1"
     await administrator.execute(keeps, theirs.tenant_id, '{"messages": 3000}')
-    asks = """update tenants set satisfaction = '{"enabled": true}' where id = $1"""
-    await administrator.execute(asks, theirs.tenant_id)
+    asks = "update tenants set satisfaction = $2::jsonb where id = $1"
+    await administrator.execute(asks, theirs.tenant_id, '{"enabled": true}')
     aside = "update messages set state = $2 where id = $1"
     await administrator.execute(aside, theirs.asked.message_id, "quarantined")
     told = repr(due)

@@ -49,6 +49,7 @@ from tests.support.office import Allowing, Furnished
 from tests.tenancy.attempts_on_accounts import ON_ACCOUNTS
 from tests.tenancy.attempts_on_api import ON_API
 from tests.tenancy.attempts_on_budgets import ON_BUDGETS
+from tests.tenancy.attempts_on_changes import ON_CHANGES
 from tests.tenancy.attempts_on_connecting import ON_CONNECTING
 from tests.tenancy.attempts_on_consults import ON_CONSULTS
 from tests.tenancy.attempts_on_designs import ON_DESIGNS
@@ -188,8 +189,6 @@ ATTEMPTS: dict[str, tuple[Attempt, object]] = {
     ),
     "employees.opening": (lambda s, a, b: employees.opening(s, b.connection_id), NoResultFound),
     "inbox.conversation_at": (lambda s, a, b: inbox.conversation_at(s, b.connection_id, "C1", "1.0"), None),
-    "inbox.edit": (lambda s, a, b: inbox.edit(s, a.vault, b.connection_id, f"{b.account}-1", "x"), None),
-    "inbox.remove": (lambda s, a, b: inbox.remove(s, b.connection_id, f"{b.account}-1"), None),
     "messages.outgoing_notice": (_write_as, DBAPIError),
     "inbox.accept": (
         lambda s, a, b: inbox.accept(
@@ -246,6 +245,7 @@ ATTEMPTS: dict[str, tuple[Attempt, object]] = {
     **ON_REHEARSALS,
     **ON_ONBOARDING,
     **ON_INBOX,
+    **ON_CHANGES,
     **ON_WORDS,
     **ON_THE_OPEN,
     **ON_TIMELINE,

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from konstruct import contacts, employees, inbox, usage
+from konstruct import contacts, employees, revising, usage
 from konstruct.errors import NotFound
 from konstruct.files import keeping
 from konstruct.files.keeping import Content
@@ -63,7 +63,7 @@ async def test_files_that_were_sent_and_not_those_that_were_taken_back(office: O
     await office.say("Here", files=sent, external_id="C1:8")
     await office.say("And here", files=(SentFile("old.pdf"),), external_id="C1:9")
     async with office.session() as session:
-        await inbox.remove(session, office.connection_id, "C1:9")
+        await revising.remove(session, office.vault, office.ref, "C1:9")
     [first, second] = (await read(office, await hand_off(office, asked))).attachments
     assert (first.name, first.media_type, first.size) == ("bill.pdf", "application/pdf", 1024)
     assert (second.name, second.media_type, second.size) == ("x" * 255, "", 0)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from konstruct import contacts, conversations, inbox, withdrawing
+from konstruct import contacts, conversations, revising, withdrawing
 from konstruct.errors import NotFound
 from konstruct.identity import new_id
 from konstruct.ports import ToolCall
@@ -191,7 +191,7 @@ async def test_nothing_is_kept_for_nobody(shop: Office, why: str) -> None:
         await shop.change_owner(turn.asked.conversation_id, "agent")
     else:
         async with shop.session() as session:
-            await inbox.remove(session, shop.connection_id, "m1")
+            await revising.remove(session, shop.vault, shop.ref, "m1")
     kept = await turn.keep()
     assert kept.outcome == "nothing"
 
