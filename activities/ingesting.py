@@ -1,6 +1,8 @@
 """Ingesting: what is at a source of knowledge is found, read and indexed, in steps that can be redone."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext, suppress
 from datetime import timedelta
 from typing import Final, Literal
 
@@ -57,6 +59,8 @@ class Ingesting:
         self._embedders = embedders
         self._pause = pause
         self._waits = waits
+        # By itself within this process: in others it does no harm to anybody here.
+        self._alone = asyncio.Lock()
 
     @activity.defn(name="start_syncs")
     async def start_syncs(self) -> Started:
@@ -116,7 +120,8 @@ class Ingesting:
                         if not waiting and await syncs.finish(session, sync):
                             break
                     for task in waiting:
-                        away = away + 1 if await self._settle(sync, visit, task) else 0
+                        async with self._alone if task.tries >= syncs.ALONE_FROM else nullcontext():
+                            away = away + 1 if await self._settle(sync, visit, task) else 0
                         if away == AWAY_AFTER:
                             raise WebError(f"{AWAY_AFTER} pages in a row could not be reached; the rest was not tried.")
                         if asyncio.get_running_loop().time() > ends_at:
@@ -133,9 +138,13 @@ class Ingesting:
         """Whether it could not be reached, for which its site may be to blame."""
         is_away = False
         try:
-            content = await self._content(sync, visit, task)
-            async with self._database.tenant_session(sync.tenant_id) as session:
-                outcome = await _keep(session, sync, task, content)
+            if task.tries >= syncs.MOST_TRIES:
+                outcome = await self._set_aside(sync, task)
+            else:
+                async with self._counted(sync, task):
+                    content = await self._content(sync, visit, task)
+                    async with self._database.tenant_session(sync.tenant_id) as session:
+                        outcome = await _keep(session, sync, task, content)
         except NotFound:
             # Taken away while it was being looked at.
             return False
@@ -171,6 +180,25 @@ class Ingesting:
         return Content(
             read.title, read.media_type, cut, len(page.content), page.link or None, page.etag, page.last_modified
         )
+
+    @asynccontextmanager
+    async def _counted(self, sync: Sync, task: Task) -> AsyncIterator[None]:
+        """For as long as nobody knows how it ends: an attempt that ends the whole process stays counted."""
+        async with self._database.tenant_session(sync.tenant_id) as session:
+            await syncs.count_try(session, sync, task)
+        try:
+            yield
+        except (Conflict, Unavailable, asyncio.CancelledError):
+            # One that cannot be taken off is one too many until the document is settled.
+            with suppress(NotFound, Unavailable):
+                async with self._database.tenant_session(sync.tenant_id) as session:
+                    await syncs.uncount_try(session, sync, task)
+            raise
+
+    async def _set_aside(self, sync: Sync, task: Task) -> Outcome:
+        log.error("document_set_aside", source=sync.key, document_id=str(task.document_id))
+        async with self._database.tenant_session(sync.tenant_id) as session:
+            return await indexing.set_aside(session, sync, task)
 
     async def _fail_document(self, sync: Sync, task: Task, reason: str) -> Outcome:
         async with self._database.tenant_session(sync.tenant_id) as session:

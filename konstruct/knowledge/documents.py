@@ -63,7 +63,7 @@ async def put(
     document = known or KnowledgeDocument(tenant_id=tenant_id, id=new_id(), source_id=row.id, name=name, title=name)
     document.status, document.error = "waiting", None
     document.media_type, document.size = media_type, len(content)
-    document.seen_in, document.updated_at = None, utc_now()
+    document.seen_in, document.updated_at, document.tries = None, utc_now(), 0
     session.add(document)
     await session.flush()
     await session.execute(

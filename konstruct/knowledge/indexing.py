@@ -31,6 +31,9 @@ from konstruct.tables.base import utc_now
 Outcome = Literal["indexed", "unchanged", "duplicate", "failed", "gone", "superseded"]
 
 LONGEST_TITLE: Final = 300
+SET_ASIDE: Final = (
+    "Whoever read it ended without a word, each time, so it is set aside. The log of the worker says more."
+)
 ADDED_AT_ONCE: Final = 200
 """Chunks, between which others have their turn: cutting words takes its time."""
 
@@ -135,6 +138,18 @@ async def fail(session: AsyncSession, sync: Sync, task: Task, reason: str) -> Ou
     return await _fail(session, row, document, reason)
 
 
+async def set_aside(session: AsyncSession, sync: Sync, task: Task) -> Outcome:
+    """Reading it ended whoever read it, too often."""
+    row = await syncs.current(session, sync)
+    document = await _open(session, task)
+    if document is None:
+        return "superseded"
+    outcome = await _fail(session, row, document, SET_ASIDE)
+    # One attempt more, in case that its source or we have changed.
+    document.tries = syncs.MOST_TRIES - 1
+    return outcome
+
+
 async def _fail(session: AsyncSession, row: KnowledgeSource, document: KnowledgeDocument, reason: str) -> Outcome:
     # It is not known any more whether it still says the same as what is found of it.
     document.etag = document.last_modified = None
@@ -154,7 +169,7 @@ async def _open(session: AsyncSession, task: Task) -> KnowledgeDocument | None:
 async def _settle(
     session: AsyncSession, row: KnowledgeSource, document: KnowledgeDocument, status: str, error: str | None = None
 ) -> None:
-    document.status, document.error, document.updated_at = status, error, utc_now()
+    document.status, document.error, document.updated_at, document.tries = status, error, utc_now(), 0
     await syncs.count_done(session, row)
 
 

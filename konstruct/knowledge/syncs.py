@@ -27,6 +27,11 @@ STARTED_AGAIN_AFTER: Final = timedelta(minutes=2)
 """So long after it was started a synchronisation is started again, in case its workflow has died: while that lives,
 nothing comes of it."""
 
+MOST_TRIES: Final = 4
+"""What was tried so often, and ended whoever read it without a word, is tried once a synchronisation from then on."""
+ALONE_FROM: Final = 2
+"""What was tried so often is read by itself: what dies beside it, and is not to blame, would be set aside with it."""
+
 _FOUND = sql(
     """
     insert into knowledge_documents (tenant_id, id, source_id, name, title, link, size, status, chunks, seen_in,
@@ -62,6 +67,8 @@ class Task:
     media_type: str | None
     etag: str | None
     last_modified: str | None
+    tries: int = 0
+    """That ended without a word."""
 
 
 async def claim_due(database: Database, at_most: int) -> list[tuple[UUID, UUID]]:
@@ -140,8 +147,30 @@ async def tasks(session: AsyncSession, sync: Sync, at_most: int) -> list[Task]:
         select(KnowledgeDocument).where(*_to_read(sync)).order_by(col(KnowledgeDocument.id)).limit(at_most)
     )
     return [
-        Task(row.id, row.name, row.link, row.updated_at, row.media_type, row.etag, row.last_modified) for row in rows
+        Task(row.id, row.name, row.link, row.updated_at, row.media_type, row.etag, row.last_modified, row.tries)
+        for row in rows
     ]
+
+
+async def count_try(session: AsyncSession, sync: Sync, task: Task) -> None:
+    """An attempt begins; settling the document takes all of them off."""
+    await current(session, sync)
+    await _add_tries(session, task, 1)
+
+
+async def uncount_try(session: AsyncSession, sync: Sync, task: Task) -> None:
+    """It ended in a way that somebody foresaw, and settled nothing."""
+    await sources.held(session, sync.source_id)
+    await _add_tries(session, task, -1)
+
+
+async def _add_tries(session: AsyncSession, task: Task, many: int) -> None:
+    await session.execute(
+        update(KnowledgeDocument)
+        .where(col(KnowledgeDocument.id) == task.document_id, col(KnowledgeDocument.tries) + many >= 0)
+        .values(tries=col(KnowledgeDocument.tries) + many)
+        .execution_options(synchronize_session=False)
+    )
 
 
 async def finish(session: AsyncSession, sync: Sync) -> bool:

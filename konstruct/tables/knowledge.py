@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from pgvector.sqlalchemy import HALFVEC
-from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, LargeBinary, UniqueConstraint, text
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, LargeBinary, SmallInteger, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlmodel import Field, SQLModel
 
@@ -87,6 +87,8 @@ class KnowledgeDocument(Owned, table=True):
     """The document of the same content that is searched in its place."""
     seen_in: UUID | None = None
     """The synchronisation that last found it at its source."""
+    tries: int = Field(default=0, sa_type=SmallInteger)
+    """Attempts at reading it that ended without a word, as with the process that made them."""
     indexed_at: datetime | None = moment(optional=True)
     created_at: datetime = moment()
     updated_at: datetime = moment()
