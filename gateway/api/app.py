@@ -8,9 +8,11 @@ import structlog
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from temporalio.client import Client
 
@@ -202,7 +204,16 @@ async def _answer_invalid(request: Request, error: Exception) -> JSONResponse:
 async def _answer_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101  # Registered for no other.
     says = {404: "There is nothing at this address.", 405: "This address does not take this method."}
-    return _problem(request, error.status_code, says.get(error.status_code, error.detail), dict(error.headers or {}))
+    headers = _allowed(request) if error.status_code == 405 else dict(error.headers or {})
+    return _problem(request, error.status_code, says.get(error.status_code, error.detail), headers)
+
+
+def _allowed(request: Request) -> dict[str, str]:
+    """All methods that the address takes; the router names those of its first route alone."""
+    routes = list(iter_route_contexts(request.app.routes))
+    path = next(route.path for route in routes if route.matches(request.scope)[0] is not Match.NONE)
+    methods = {method for route in routes if route.path == path for method in route.methods or ()}
+    return {"Allow": ", ".join(sorted(methods))}
 
 
 def _problem(

@@ -212,7 +212,11 @@ def router(access: Access, database: Database, vault: Vault, client: Client) -> 
             next=str(found.earlier) if found.earlier else None,
         )
 
-    @routes.get("/{conversation_id}/export")
+    @routes.get(
+        "/{conversation_id}/export",
+        response_class=StreamingResponse,
+        responses={200: {"content": {"application/json": {}, "text/plain": {}}, "description": "All of it."}},
+    )
     async def export_conversation(
         caller: Annotated[Principal, access.needs("conversations:read")],
         conversation_id: UUID,

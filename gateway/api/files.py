@@ -18,7 +18,11 @@ from konstruct.vault import Vault
 def router(access: Access, database: Database, vault: Vault, store: FileStore) -> APIRouter:
     routes = APIRouter(prefix="/files", tags=["files"])
 
-    @routes.get("/{file_id}", response_class=Response, responses={200: {"content": {"application/octet-stream": {}}}})
+    @routes.get(
+        "/{file_id}",
+        response_class=Response,
+        responses={200: {"content": {"*/*": {}}, "description": "The content."}},
+    )
     async def show(
         caller: Annotated[Principal, access.needs("conversations:read", "handoffs:read")], file_id: UUID
     ) -> Response:

@@ -1,7 +1,7 @@
 """Routes of what agents write, and have written for them. Sent again under the same key, it changes nothing."""
 
 from collections.abc import Mapping
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
@@ -38,6 +38,11 @@ class Said(BaseModel):
     held: str | None = Field(None, description="Why it does not go to the contact yet, and when it will.")
 
 
+_AGAIN: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"model": Said, "description": "The key was used before: what it did then."}
+}
+
+
 class Asked(BaseModel):
     entry_id: UUID = Field(description="The packet's entry in which it will stand.")
 
@@ -56,7 +61,7 @@ def router(
 ) -> APIRouter:
     routes = APIRouter(prefix="/handoffs/{handoff_id}", tags=["handoffs"])
 
-    @routes.post("/replies", status_code=201, openapi_extra=shapes.takes(Saying))
+    @routes.post("/replies", status_code=201, responses=_AGAIN, openapi_extra=shapes.takes(Saying))
     async def reply(
         caller: Annotated[Principal, access.needs("handoffs:act")],
         handoff_id: UUID,
@@ -75,7 +80,7 @@ def router(
         await temporal.mention_handoff(client, caller.tenant_id, handoff_id)
         return _said(written, response)
 
-    @routes.post("/files", status_code=201, openapi_extra=_TAKES_FILES)
+    @routes.post("/files", status_code=201, responses=_AGAIN, openapi_extra=_TAKES_FILES)
     async def reply_with_files(
         caller: Annotated[Principal, access.needs("handoffs:act")],
         handoff_id: UUID,
@@ -97,7 +102,7 @@ def router(
         await temporal.mention_handoff(client, caller.tenant_id, handoff_id)
         return _said(written, response)
 
-    @routes.post("/notes", status_code=201, openapi_extra=shapes.takes(Saying))
+    @routes.post("/notes", status_code=201, responses=_AGAIN, openapi_extra=shapes.takes(Saying))
     async def note(
         caller: Annotated[Principal, access.needs("handoffs:act")],
         handoff_id: UUID,

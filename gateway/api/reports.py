@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
@@ -26,6 +26,8 @@ from konstruct.reports.sheets import MEDIA_TYPE
 from konstruct.reports.usage import Amount, By, Known, Narrowed, Report
 from konstruct.sharing import one_of_few
 from konstruct.tables.base import utc_now
+
+_SHEET: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"text/csv": {}}, "description": "A sheet."}}
 
 
 class Asked(Given):
@@ -273,7 +275,7 @@ def router(access: Access, database: Database) -> APIRouter:
             period, known, narrowed = await _understood(session, asked)
             return UsageReport.of(await usage.report(session, period, known, narrowed))
 
-    @routes.get("/reports/usage.csv", response_class=StreamingResponse)
+    @routes.get("/reports/usage.csv", response_class=StreamingResponse, responses=_SHEET)
     async def export_usage(
         caller: Annotated[Principal, access.needs("reports:read")], asked: Annotated[SheetAsked, Query()]
     ) -> StreamingResponse:
@@ -285,7 +287,7 @@ def router(access: Access, database: Database) -> APIRouter:
             report = await usage.report(session, period, known, narrowed)
         return StreamingResponse(exporting.of_usage(report, asked.by), media_type=MEDIA_TYPE)
 
-    @routes.get("/reports/ledger.csv", response_class=StreamingResponse)
+    @routes.get("/reports/ledger.csv", response_class=StreamingResponse, responses=_SHEET)
     async def export_ledger(
         caller: Annotated[Principal, access.needs("reports:read")], asked: Annotated[UsageAsked, Query()]
     ) -> StreamingResponse:
@@ -306,7 +308,7 @@ def router(access: Access, database: Database) -> APIRouter:
             period, known, narrowed = await _understood(session, asked)
             return OutcomesReport.of(await outcomes.read(session, period, narrowed), known)
 
-    @routes.get("/reports/outcomes.csv", response_class=StreamingResponse)
+    @routes.get("/reports/outcomes.csv", response_class=StreamingResponse, responses=_SHEET)
     async def export_outcomes(
         caller: Annotated[Principal, access.needs("reports:read")], asked: Annotated[Asked, Query()]
     ) -> StreamingResponse:

@@ -56,6 +56,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     402: {"model": Problem, "description": "The tenant's plan does not include it; the sentence says what would."},
     403: {"model": Problem, "description": "The key lacks the scope."},
     404: {"model": Problem, "description": "The tenant has no such thing."},
+    408: {"model": Problem, "description": "The body did not come in time."},
     409: {"model": Problem, "description": "It is not as the request takes it to be."},
     413: {"model": Problem, "description": "The body is too large."},
     422: {"model": Problem, "description": "Something in the request cannot be used."},
