@@ -54,6 +54,9 @@ class Hosts:
         for of in ("servers", *SIDES):
             _run("ip", "netns", "add", self.namespace(of))
             _run("ip", "-n", self.namespace(of), "link", "set", "lo", "up")
+        # What ends there while its wire is pulled is forgotten. Else the kernel would say so once the wire is back,
+        # which no machine does that was started anew meanwhile.
+        _run(*_entering(self.namespace("servers")), "sh", "-c", "echo 1 > /proc/sys/net/ipv4/tcp_orphan_retries")
         for side in SIDES:
             for server in SERVERS:
                 near, far = self.namespace(side), self.namespace("servers")
@@ -192,8 +195,7 @@ async def apart(lab: Lab) -> AsyncIterator[Hosts]:
             await stack.enter_async_context(
                 hosts.passing_on(_listening("127.0.0.1", port), inside, ("127.0.0.1", port))
             )
-        for program in programs:
-            await program.start()
+        await asyncio.gather(*(program.start() for program in programs))
         yield hosts
 
 
