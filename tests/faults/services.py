@@ -169,7 +169,8 @@ class Deployment:
         return service
 
     async def add_worker(self, command: Sequence[str] = KONSTRUCT, *, build_id: str = "") -> Service:
-        """Returns when somebody takes on conversations, which may be an earlier one. It is called as its build is."""
+        """Returns when somebody of its build takes on conversations, which may be an earlier one. It is called as its
+        build is."""
         name = build_id or f"Worker {len(self.workers)}"
         service = self._program(name, (*command, "worker"), queue=temporal.CONVERSATIONS, build_id=build_id)
         await service.start()
@@ -186,7 +187,8 @@ class Deployment:
         self, name: str, command: Sequence[str], *, ready: str = "", queue: str = "", **settings: object
     ) -> Service:
         named = {f"KONSTRUCT_{key.upper()}": str(value) for key, value in settings.items()}
-        is_ready = partial(http_answers, ready) if ready else partial(self._is_polled, queue)
+        build_id = str(settings.get("build_id", ""))
+        is_ready = partial(http_answers, ready) if ready else partial(self._is_polled, queue, build_id)
         return Service(
             Program(
                 name=name,
@@ -197,10 +199,10 @@ class Deployment:
             )
         )
 
-    async def _is_polled(self, queue: str) -> bool:
+    async def _is_polled(self, queue: str, build_id: str) -> bool:
         try:
-            client = await Client.connect(self.temporal_address)
-            return await temporal.workers(client, queue) > 0
+            pollers = await temporal.pollers(await Client.connect(self.temporal_address), queue)
+            return any(build_id in ("", poller.deployment_options.build_id) for poller in pollers)
         except (RPCError, RuntimeError):
             return False
 
