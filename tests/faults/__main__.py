@@ -44,7 +44,7 @@ async def tried(entry: Entry, count: int, seed: int, *, with_twin: bool) -> Resu
     }
     if with_twin and entry.twin is not None:
         # As few as find it out: that it is found is all that its run is to show.
-        result["twin_found"] = bool((await entry.twin(entry.short or 1, seed)).amiss)
+        result["twin_found"] = bool((await entry.twin(entry.twin_times or entry.short or 1, seed)).amiss)
     return result | {"seconds": round(time.monotonic() - began, 1)}
 
 

@@ -56,3 +56,5 @@ class Entry:
     twin: Trial | None = None
     """The same against a program that is wrong on purpose, which has to be found amiss. None: the entry's function says
     why there is none."""
+    twin_times: int = 0
+    """How often that takes, where the short form would not do, or there is none; 0: as often as that, or once."""

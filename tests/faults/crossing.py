@@ -9,6 +9,7 @@ import random
 import statistics
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from konstruct.identity import new_id
@@ -17,7 +18,7 @@ from tests.faults.catalogue import Entry
 from tests.faults.entrances import GATEWAY, Sent, World
 from tests.faults.lab import made_folder
 from tests.faults.malformed import Wire, inside
-from tests.faults.services import deployed
+from tests.faults.services import KONSTRUCT, deployed
 from tests.gateway.programs import program_of
 from tests.support.hostile import like
 from tests.support.office import open_office
@@ -27,6 +28,7 @@ ALIKE: Final = 0.005
 """Seconds by which the medians may differ."""
 CERTAIN: Final = 3.0
 """Standard errors: what is nearer than so many may be the machine's doing."""
+LOOKS_AMONG_ALL: Final = ("tests.faults.broken.looks_among_all",)
 
 
 @dataclass
@@ -55,12 +57,12 @@ class Alike:
         }
 
 
-async def compared(times: int, seed: int) -> Alike:
+async def compared(times: int, seed: int, *, gateway: tuple[str, ...] = KONSTRUCT) -> Alike:
     """``times``: each route, with an id of another tenant's and with one of nothing, in an order left to chance."""
     found, chance = Alike(seed), random.Random(seed)
     with made_folder() as folder:
         async with deployed(folder, **GATEWAY) as deployment:
-            await deployment.add_gateway()
+            await deployment.add_gateway(gateway)
             async with inside(deployment.env) as here:
                 settings, database, vault = here
                 theirs = await entrances.opened(settings, database, vault, deployment.owner_url, 0)
@@ -140,5 +142,8 @@ ENTRIES: Final = (
         # Moments are not compared where other tests run beside: make test looks at what is told alone.
         short=0,
         run=compared,
+        twin=partial(compared, gateway=LOOKS_AMONG_ALL),
+        # Of fewer moments it would be chance that finds it.
+        twin_times=10,
     ),
 )

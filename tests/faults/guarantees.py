@@ -97,7 +97,7 @@ async def alone(subject: Subject, times: int, seed: int) -> Counted:
 
 
 async def mistakes(place: Standing, times: int, seed: int) -> Counted:
-    """There is no twin: each mistake is one, and one that nobody finds is told."""
+    """Without a program that is wrong on purpose: each mistake is one, and one that nobody finds is told."""
     chosen = random.Random(seed).sample(sorted(MISTAKES), min(times, len(MISTAKES)))
     administrator = await asyncpg.connect(place.owner_url)
     try:

@@ -193,6 +193,8 @@ def tried(name: str, inputs: int, number: int) -> str | None:
 
 
 async def parsed(inputs: int, number: int) -> Parsed:
+    """Each parser so many of them. The one that is wrong on purpose takes more of them to be found out, by itself: in
+    tests/faults/test_malformed.py."""
     found, began = Parsed(number), time.monotonic()
     for name in PARSERS:
         each = max(1, inputs // len(PARSERS))

@@ -110,7 +110,10 @@ async def of_the_portal(
 
 
 async def of_everything(sockets: int, seed: int) -> Steadiness:
-    """Gateway and portal with all that they need, and bodies that come slowly, which take a minute to be given up."""
+    """Gateway and portal with all that they need, and bodies that come slowly, which take a minute to be given up.
+
+    Without a program that is wrong on purpose: the portal that the other entry has is wrong in this, too, and both are
+    served alike."""
     with made_folder() as folder:
         async with deployed(folder, slack_signing_secret="signed by nobody") as deployment:
             gateway = await deployment.add_gateway(FEW_FILES)
