@@ -36,7 +36,7 @@ class SlackMessage(BaseModel):
     blocks: list[dict[str, Any]] | None = None
     attachments: list[dict[str, Any]] | None = None
     files: list[dict[str, Any]] | None = None
-    edited: dict[str, Any] | None = None
+    edited: Any = None
 
     @property
     def external_id(self) -> str:
@@ -49,7 +49,7 @@ class SlackMessage(BaseModel):
 
     @property
     def edited_at(self) -> datetime | None:
-        return moment((self.edited or {}).get("ts"))
+        return moment(self.edited.get("ts")) if isinstance(self.edited, dict) else None
 
 
 def moment(ts: object) -> datetime | None:

@@ -232,8 +232,9 @@ async def _store(
         await session.flush()
         keeping.expect(session, message, inbound.files)
     notice = await _heed(session, conversation, contact_id, stops, has_opted_out=opted_out_at is not None)
-    if not is_allowed:
-        notice = _refuse(session, conversation, message, verdict, limit_of)
+    notice = notice if is_allowed else _refuse(session, conversation, message, verdict, limit_of)
+    if notice is not None:
+        session.add(notice)
     await asking.count(session, message, counts_in, now)
     notice_id = notice.id if notice is not None else rated.thanks_id if rated is not None else None
     return Accepted(
@@ -279,10 +280,7 @@ async def _heed(
 ) -> Message | None:
     """Whoever says so is left alone, which is confirmed once; whoever writes anything else wants to be answered."""
     if stops and await consent.opt_out(session, contact_id, by="contact"):
-        confirmed = sentences.in_language(stops).opted_out
-        notice = messages.outgoing_notice(conversation, confirmed, confirms_opt_out=True)
-        session.add(notice)
-        return notice
+        return messages.outgoing_notice(conversation, sentences.in_language(stops).opted_out, confirms_opt_out=True)
     if has_opted_out and not stops:
         await consent.opt_in(session, contact_id, by="contact")
     return None
@@ -305,9 +303,7 @@ def _refuse(
     )
     if not verdict.tell:
         return None
-    notice = messages.outgoing_notice(conversation, limits.sentence(verdict, limit_of[verdict.scope]))
-    session.add(notice)
-    return notice
+    return messages.outgoing_notice(conversation, limits.sentence(verdict, limit_of[verdict.scope]))
 
 
 async def _conversation(
