@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import importlib
 import json
+import logging
 import pkgutil
 import random
 import sys
@@ -77,6 +78,7 @@ def main() -> int:
         for entry in chosen:
             say(f"{entry.id:5} {entry.full:6} {entry.title}. {entry.passes}")
         return 0
+    _tell_what_is_done()
     all_are_well = True
     for entry in chosen:
         count = options.times or (entry.short if options.short else entry.full)
@@ -88,6 +90,15 @@ def main() -> int:
             _save(entry.id, result)
     say("Nothing is amiss." if all_are_well else "Something is amiss: the same seed tries the same again.")
     return 0 if all_are_well else 1
+
+
+def _tell_what_is_done() -> None:
+    """Each fault, and how far those are that count otherwise."""
+    telling = logging.StreamHandler(sys.stdout)
+    telling.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
+    ours = logging.getLogger(tests.faults.__name__)
+    ours.addHandler(telling)
+    ours.setLevel(logging.INFO)
 
 
 def _save(id_: str, result: Result) -> None:

@@ -1,5 +1,6 @@
 """Every fault that the product is tried with: what is done, how often, and what has to come of it."""
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -34,6 +35,15 @@ class Tally:
 
     def counts(self) -> dict[str, object]:
         return self.counted | {kind: len(what) for kind, what in self.found.items()}
+
+
+logger = logging.getLogger(__name__)
+
+
+def tell_progress(done: int, of: int) -> None:
+    """At each tenth of the way."""
+    if done * 10 // of > (done - 1) * 10 // of:
+        logger.info("%s of %s", done, of)
 
 
 Trial = Callable[[int, int], Awaitable[Outcome]]

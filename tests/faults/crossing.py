@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from konstruct.identity import new_id
 from tests.faults import entrances
-from tests.faults.catalogue import Entry
+from tests.faults.catalogue import Entry, tell_progress
 from tests.faults.entrances import GATEWAY, Sent, World
 from tests.faults.lab import made_folder
 from tests.faults.malformed import Wire, inside
@@ -72,10 +72,11 @@ async def compared(times: int, seed: int, *, gateway: tuple[str, ...] = KONSTRUC
                 programs = [await program_of(office, "", name=f"program-{n}") for n in range(needed)]
                 keys = [str(program.key) for program in programs]
                 wire = Wire(deployment.gateway_urls[0])
-                for name, pair in routes.items():
+                for number, (name, pair) in enumerate(routes.items(), 1):
                     await _compare(
                         found, wire, name, [_of_api(each, theirs, keys, chance) for each in pair], times, chance
                     )
+                    tell_progress(number, len(routes))
                 wire.close()
     return found
 

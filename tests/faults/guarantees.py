@@ -30,7 +30,7 @@ from konstruct.db import Database
 from konstruct.embedded import postgres as embedded_postgres
 from konstruct.vault import Vault
 from tests.conftest import ENCRYPTION_KEY
-from tests.faults.catalogue import Entry
+from tests.faults.catalogue import Entry, tell_progress
 from tests.faults.lab import made_folder
 from tests.faults.services import Service
 from tests.support.crowds import World
@@ -174,6 +174,7 @@ async def skewed(place: Standing, times: int, seed: int, *, recalls: Recalls = r
                     amiss["too_few"].append(f"{len(set(found))} of {size} at execution {number + 1}")
                 amiss["of_others"] += [str(each) for each in set(found) - set(person.ids)]
                 right[size].append(len(person.nearest(vector) & set(found)) / AT_MOST)
+            tell_progress(number + 1, max(times, EXECUTIONS))
     finally:
         await one.close()
     means = {size: round(float(np.mean(each)), 3) for size, each in right.items()}
@@ -200,7 +201,7 @@ async def tampered(place: Standing, times: int, seed: int, *, anchors_within_rea
     chosen: list[Tampering] = random.Random(seed).sample(TAMPERINGS, min(times, len(TAMPERINGS)))
     unnoticed = []
     with tempfile.TemporaryDirectory() as folder:
-        for number, tampering in enumerate(chosen):
+        for number, tampering in enumerate(chosen, 1):
             office = await open_office(place.database, place.vault)
             async with open_trail(office, SecretStr(place.owner_url), Path(folder) / str(number)) as trail:
                 await tell(trail)
@@ -210,6 +211,7 @@ async def tampered(place: Standing, times: int, seed: int, *, anchors_within_rea
                     await _anchor_again(trail)
                 if (await trail.verify()).broken is None:
                     unnoticed.append(tampering.what)
+            tell_progress(number, len(chosen))
     return Counted({"tamperings": len(chosen)}, {"unnoticed": unnoticed})
 
 

@@ -18,7 +18,7 @@ from tests.acceptance.conftest import made_folder
 from tests.acceptance.sent import hosted
 from tests.acceptance.shops import Shop, sections
 from tests.acceptance.town import CRM_TOKEN, OTHER_CRM_TOKEN, Talk, Town, running_town
-from tests.faults.catalogue import Entry
+from tests.faults.catalogue import Entry, tell_progress
 from tests.faults.injection_cases import EVIL, OF_THE_CONTACT, Case, Obedient, chosen
 from tests.support.commands import konstruct
 from tests.support.model_doubles import Behaviour, Json
@@ -192,6 +192,7 @@ async def misled(town: Town, times: int, seed: int, *, careless: bool = False) -
             except (TimeoutError, AssertionError):
                 outcome.find("unanswered", each.case, [message.get("streaming_state") for message in talk.messages()])
             await _judge(outcome, shop, talk, each)
+            tell_progress(outcome.carriers.total(), len(tries))
 
     async with asyncio.TaskGroup() as going:
         for each in tries:

@@ -29,7 +29,7 @@ from konstruct.adapters.web import SafeWeb, open_client
 from konstruct.adapters.web_addresses import system_resolver
 from konstruct.adapters.whatsapp_files import WhatsAppFiles
 from konstruct.settings import OidcProvider
-from tests.faults.catalogue import Entry
+from tests.faults.catalogue import Entry, tell_progress
 from tests.konstruct.adapters import slack_place
 from tests.konstruct.adapters.whatsapp import place as whatsapp_place
 from tests.support import asking
@@ -261,7 +261,7 @@ async def tried(times: int, seed: int, *, allowed: Sequence[str] = ()) -> Reache
     reached, every = Reached(seed), list(attempts())
     chosen = random.Random(seed).sample(every, min(times, len(every)))
     async with opened(allowed) as place:
-        for attempt in chosen:
+        for number, attempt in enumerate(chosen, 1):
             before = await place.inside.hits()
             place.names.clear()
             place.names.update({name: list(answers) for name, answers in NAMES.items()} | {"one.example": [[OUTSIDE]]})
@@ -270,6 +270,7 @@ async def tried(times: int, seed: int, *, allowed: Sequence[str] = ()) -> Reache
                 with contextlib.suppress(Exception):
                     await attempt.make(place, attempt.how.replace("PORT", str(place.port)))
             reached.tried[attempt.who] += 1
+            tell_progress(number, len(chosen))
             if await place.inside.hits() > before:
                 reached.hits.append(f"{attempt.who}: {attempt.how}")
     return reached

@@ -3,6 +3,7 @@ models, with businesses and people."""
 
 import asyncio
 import json
+import logging
 import math
 import random
 import secrets
@@ -39,6 +40,9 @@ STILL: Final = 5.0
 """Seconds in which nothing is under way, after which nothing more will come of anything."""
 
 
+logger = logging.getLogger(__name__)
+
+
 @dataclass
 class Lab:
     deployment: Deployment
@@ -52,7 +56,8 @@ class Lab:
     offices: list[Office] = field(default_factory=list)
 
     def note(self, what: str) -> None:
-        """Puts a fault down."""
+        """Puts a fault down, and tells of it."""
+        logger.info("%s", what)
         self.history.faults.append(Happened(time.monotonic(), what))
 
     async def new_office(self, *, models: Sequence[str] = (MODEL,), app_secret: str = "", **sections: object) -> Office:

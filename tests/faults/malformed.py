@@ -25,7 +25,7 @@ from konstruct.errors import BadInput
 from konstruct.settings import Settings
 from konstruct.vault import Vault
 from tests.faults import entrances
-from tests.faults.catalogue import Entry
+from tests.faults.catalogue import Entry, tell_progress
 from tests.faults.entrances import GATEWAY, Sent, World
 from tests.faults.lab import made_folder
 from tests.faults.parsers import parsed
@@ -145,6 +145,7 @@ async def attacked(
             status = await wires[sent.to_portal].ask(sent)
             found.seconds.append(time.monotonic() - began)
             _note(found, entrance, sent, status, number)
+            tell_progress(len(found.seconds), inputs)
         for wire in wires:
             wire.close()
 

@@ -29,6 +29,7 @@ from konstruct.errors import KonstructError
 from konstruct.knowledge import sitemap
 from konstruct.knowledge.robots import Robots
 from portal import access
+from tests.faults.catalogue import tell_progress
 from tests.support.stripe_double import sign as sign_stripe
 
 SECRET: Final = "whsec_of_nobody"
@@ -202,5 +203,6 @@ async def parsed(inputs: int, number: int) -> Parsed:
         if (broken := await asyncio.to_thread(tried, name, each, number)) is not None:
             found.broken.append(broken)
         found.inputs[name] = each
+        tell_progress(len(found.inputs), len(PARSERS))
     found.seconds = time.monotonic() - began
     return found
