@@ -1,7 +1,9 @@
 """Which workflows and activities each queue's worker takes, and how much of them at once."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
@@ -51,6 +53,9 @@ from workflows.seal import SealWorkflow
 from workflows.servers import LookAtServersWorkflow
 from workflows.sweep import SweepWorkflow
 
+# A task that a worker has taken has ten seconds, and Python does one at a time: whoever takes a hundred on a busy
+# machine finishes none in time, and from then on does all of them again. What is not taken waits with the server.
+TASKS_AT_ONCE = 8
 # Conversations that stay in memory between their turns; one that fell out costs a replay of at most fifty turns.
 CACHED_CONVERSATIONS = 1_000
 CALLS_AT_ONCE = 200
@@ -97,11 +102,34 @@ class Turns:
     fetching: Fetching
 
 
-def conversations_worker(client: Client, turns: Turns, build_id: str | None = None) -> Worker:
-    thinking, approving = turns.thinking, turns.approving
+def worker(
+    client: Client,
+    task_queue: str,
+    *,
+    workflows: Sequence[type],
+    activities: Sequence[Callable[..., Any]] = (),
+    build_id: str | None = None,
+    **limits: Any,
+) -> Worker:
+    """What the workers of all queues have in common; ``limits`` are the ``Worker``'s own."""
     return Worker(
         client,
-        task_queue=temporal.CONVERSATIONS,
+        task_queue=task_queue,
+        workflows=workflows,
+        activities=activities,
+        workflow_runner=RUNNER,
+        interceptors=[FailureInterceptor()],
+        max_concurrent_workflow_tasks=TASKS_AT_ONCE,
+        deployment_config=of_build(build_id),
+        **limits,
+    )
+
+
+def conversations_worker(client: Client, turns: Turns, build_id: str | None = None) -> Worker:
+    thinking, approving = turns.thinking, turns.approving
+    return worker(
+        client,
+        temporal.CONVERSATIONS,
         workflows=[conversation_of(build_id), ApprovalWorkflow, HandoffWorkflow, ConsultWorkflow],
         activities=[
             thinking.think,
@@ -124,18 +152,17 @@ def conversations_worker(client: Client, turns: Turns, build_id: str | None = No
             turns.consulting.settle_consult,
             turns.consulting.report_consult,
         ],
-        workflow_runner=RUNNER,
-        interceptors=[FailureInterceptor()],
         max_cached_workflows=CACHED_CONVERSATIONS,
         max_concurrent_activities=CALLS_AT_ONCE,
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
-        # A dead worker's conversations are picked up by another this soon.
-        sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
+        # A dead worker's conversations are picked up by another this soon, and those of a busy one done from their
+        # beginning.
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=5),
         graceful_shutdown_timeout=timedelta(seconds=5),
         # By default a beat may come just a second before the server stops waiting for it, which a busy machine misses.
         max_heartbeat_throttle_interval=timedelta(seconds=2),
-        deployment_config=of_build(build_id),
+        build_id=build_id,
     )
 
 
@@ -151,9 +178,9 @@ def upkeep_worker(
     naming: Naming,
     build_id: str | None = None,
 ) -> Worker:
-    return Worker(
+    return worker(
         client,
-        task_queue=temporal.UPKEEP,
+        temporal.UPKEEP,
         workflows=[
             *(SweepWorkflow, SealWorkflow, LookAtServersWorkflow, RenewTokensWorkflow),
             *(CheckTrailWorkflow, EraseContactWorkflow, LocateQuestionWorkflow, LookAtServerWorkflow),
@@ -164,10 +191,8 @@ def upkeep_worker(
             *(checking.check_trail, checking.give_up_check, erasing.erase_contact),
             *(servers.look_at_server, questions.locate_question, naming.learn_names),
         ],
-        workflow_runner=RUNNER,
-        interceptors=[FailureInterceptor()],
         max_cached_workflows=10,
-        deployment_config=of_build(build_id),
+        build_id=build_id,
     )
 
 
@@ -179,51 +204,45 @@ def memory_worker(
     rating: Rating,
     build_id: str | None = None,
 ) -> Worker:
-    return Worker(
+    return worker(
         client,
-        task_queue=temporal.MEMORY,
+        temporal.MEMORY,
         workflows=[RememberWorkflow, EmbedWorkflow, RetentionWorkflow, ClearTenantsWorkflow, AskForRatingsWorkflow],
         activities=[
             *(remembering.claim_memory_work, remembering.remember, remembering.embed_memories),
             *(retaining.let_go, clearing.clear_tenants, rating.ask_for_ratings),
         ],
-        workflow_runner=RUNNER,
-        interceptors=[FailureInterceptor()],
         max_cached_workflows=50,
         max_concurrent_activities=MEMORIES_AT_ONCE,
         graceful_shutdown_timeout=timedelta(seconds=5),
-        deployment_config=of_build(build_id),
+        build_id=build_id,
     )
 
 
 def knowledge_worker(client: Client, ingesting: Ingesting, build_id: str | None = None) -> Worker:
-    return Worker(
+    return worker(
         client,
-        task_queue=temporal.KNOWLEDGE,
+        temporal.KNOWLEDGE,
         workflows=[SyncSourceWorkflow, StartSyncsWorkflow, EmbedKnowledgeWorkflow],
         activities=[
             *(ingesting.start_syncs, ingesting.list_source, ingesting.read_documents, ingesting.fail_sync),
             ingesting.embed_chunks,
         ],
-        workflow_runner=RUNNER,
-        interceptors=[FailureInterceptor()],
         max_cached_workflows=50,
         max_concurrent_activities=SOURCES_AT_ONCE,
         graceful_shutdown_timeout=timedelta(seconds=5),
-        deployment_config=of_build(build_id),
+        build_id=build_id,
     )
 
 
 def billing_worker(client: Client, billing: Billing, build_id: str | None = None) -> Worker:
-    return Worker(
+    return worker(
         client,
-        task_queue=temporal.BILLING,
+        temporal.BILLING,
         workflows=[SubscriptionWorkflow, ReconcileSubscriptionsWorkflow, MeterUsageWorkflow],
         activities=[billing.sync_subscription, billing.reconcile_subscriptions, billing.meter_usage],
-        workflow_runner=RUNNER,
-        interceptors=[FailureInterceptor()],
         max_cached_workflows=50,
         max_concurrent_activities=SUBSCRIPTIONS_AT_ONCE,
         graceful_shutdown_timeout=timedelta(seconds=5),
-        deployment_config=of_build(build_id),
+        build_id=build_id,
     )
