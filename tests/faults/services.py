@@ -139,6 +139,7 @@ class Deployment:
     workers: list[Service] = field(default_factory=list)
     background: Service | None = None
     _ports: list[int] = field(default_factory=list)
+    _client: Client | None = None
 
     @property
     def gateway_urls(self) -> list[str]:
@@ -163,9 +164,10 @@ class Deployment:
             ready=f"http://127.0.0.1:{port}/health/live",
             gateway_port=port,
         )
-        await service.start()
+        # Before it is there: others that are started meanwhile have other names, and it is stopped whatever comes.
         self._ports.append(port)
         self.gateways.append(service)
+        await service.start()
         return service
 
     async def add_worker(self, command: Sequence[str] = KONSTRUCT, *, build_id: str = "") -> Service:
@@ -173,14 +175,14 @@ class Deployment:
         build is."""
         name = build_id or f"Worker {len(self.workers)}"
         service = self._program(name, (*command, "worker"), queue=temporal.CONVERSATIONS, build_id=build_id)
-        await service.start()
         self.workers.append(service)
+        await service.start()
         return service
 
     async def add_background(self, command: Sequence[str] = KONSTRUCT) -> Service:
         service = self._program("Background worker", (*command, "worker", "--background"), queue=temporal.MEMORY)
-        await service.start()
         self.background = service
+        await service.start()
         return service
 
     def _program(
@@ -201,7 +203,9 @@ class Deployment:
 
     async def _is_polled(self, queue: str, build_id: str) -> bool:
         try:
-            pollers = await temporal.pollers(await Client.connect(self.temporal_address), queue)
+            if self._client is None:
+                self._client = await Client.connect(self.temporal_address)
+            pollers = await temporal.pollers(self._client, queue)
             return any(build_id in ("", poller.deployment_options.build_id) for poller in pollers)
         except (RPCError, RuntimeError):
             return False
