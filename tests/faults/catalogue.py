@@ -61,7 +61,7 @@ class Entry:
     full: int
     """How often in ``make faults``."""
     short: int
-    """How often in ``make test`` with KONSTRUCT_FAULTS set; 0: not there."""
+    """How often in ``make test``; 0: not there."""
     run: Trial
     twin: Trial | None = None
     """The same against a program that is wrong on purpose, which has to be found amiss. None: the entry's function says
