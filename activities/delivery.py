@@ -32,7 +32,7 @@ from konstruct.file_ports import FileStore
 from konstruct.files import keeping
 from konstruct.files.keeping import Enclosed
 from konstruct.outgoing import Send
-from konstruct.ports import ChannelAccount, Messenger, OutgoingFile, Windows
+from konstruct.ports import Messenger, OutgoingFile, Windows
 from konstruct.reply_window import Held
 from konstruct.streaming import NO_STREAMERS, Streamer
 from konstruct.streams import Shown
@@ -94,6 +94,9 @@ class Delivery:
         async with self._alone if await self._is_suspect(request, message_id) else nullcontext():
             try:
                 return await self._send(request, message_id)
+            except ChannelRefused as error:
+                # Not even a look is allowed, so that nobody will ever know whether it is there.
+                return await self._settle_refused(request, message_id, error)
             except (KonstructError, asyncio.CancelledError):
                 async with self._database.tenant_session(request.tenant_id) as session:
                     await outbox.uncount(session, message_id)
@@ -114,7 +117,8 @@ class Delivery:
         if isinstance(send, Send) and send.stream is not None:
             if (external_id := await self._place(request, send.stream)) is not None:
                 return await self._end_stream(request, began, send, send.stream, external_id)
-            await self._settle_unstreamed(request, message_id, send.stream)
+            was_resent = True
+            await self._settle_unstreamed(request, send, send.stream)
             began, send = await self._begin(request, message_id, counts=False)
         if isinstance(send, Send) and send.is_uncertain:
             # An error of this look leaves the message as it is: the next attempt looks again.
@@ -124,15 +128,16 @@ class Delivery:
             if send.may_still_arrive:
                 raise SendUncertain("An earlier attempt may yet reach the channel; the next one looks again.")
             was_resent = True
-            await self._settle_unsent(request, message_id)
+            await self._settle_unsent(request, send)
             began, send = await self._begin(request, message_id, counts=False)
         if not isinstance(send, Send):
             return send if not isinstance(send, Held) else await self._ask_to_write_again(request, send)
         try:
+            _be_alone(send)
             _be_in_time(began)
             external_id = await self._messengers[send.account.kind].send(send.account, send.thread, send.message)
         except (ChannelRateLimited, ChannelUnavailable) as error:
-            return await self._put_off(request, message_id, send.account, error)
+            return await self._put_off(request, send, error)
         except ChannelRefused as error:
             return await self._settle_refused(request, message_id, error)
         return await self._settle_sent(request, message_id, external_id, was_resent=was_resent)
@@ -156,12 +161,12 @@ class Delivery:
             else:
                 await streamer.replace(send.account, send.thread, external_id, message)
         except (ChannelRateLimited, ChannelUnavailable) as error:
-            return await self._put_off(request, message.message_id, send.account, error)
+            return await self._put_off(request, send, error)
         except ConnectionDead as error:
             return await self._settle_refused(request, message.message_id, error)
         except ChannelRefused:
             # As when somebody deleted it. A whole answer beside a piece of it is better than none.
-            await self._settle_unstreamed(request, message.message_id, shown)
+            await self._settle_unstreamed(request, send, shown)
             return await self._send(request, message.message_id)
         return await self._settle_sent(request, message.message_id, external_id, was_resent=False, stream=shown)
 
@@ -186,7 +191,7 @@ class Delivery:
             return began, await self._settle_refused(request, message_id, ChannelRefused(str(error), "file_gone"))
         except Unavailable:
             if not send.is_uncertain:
-                await self._settle_unsent(request, message_id)
+                await self._settle_unsent(request, send)
             raise
         return began, replace(send, message=replace(send.message, file=file))
 
@@ -197,29 +202,27 @@ class Delivery:
         content = await asyncio.to_thread(file.cipher.open_bytes, keeping.CONTENT, file.object_id, sealed)
         return OutgoingFile(file.name, file.media_type, content)
 
-    async def _settle_unsent(self, request: DeliverRequest, message_id: UUID) -> None:
+    async def _settle_unsent(self, request: DeliverRequest, send: Send) -> None:
         async with self._database.tenant_session(request.tenant_id) as session:
-            await outbox.settle_unsent(session, request.conversation_id, message_id)
+            await outbox.settle_unsent(session, request.conversation_id, send.message.message_id, send.marked_at)
 
     async def _put_off(
-        self,
-        request: DeliverRequest,
-        message_id: UUID,
-        account: ChannelAccount,
-        error: ChannelRateLimited | ChannelUnavailable,
+        self, request: DeliverRequest, send: Send, error: ChannelRateLimited | ChannelUnavailable
     ) -> Literal["sent", "superseded", "failed"]:
         """Raises the error, unless a new token is needed and none will come: then nothing can be sent any more."""
         if isinstance(error, TokenExpired):
             async with self._database.tenant_session(request.tenant_id) as session:
-                is_renewed = await renewing.hasten(session, self._vault, account)
+                is_renewed = await renewing.hasten(session, self._vault, send.account)
             if not is_renewed:
-                return await self._settle_refused(request, message_id, ConnectionDead(str(error), "token_expired"))
-        await self._settle_unsent(request, message_id)
+                dead = ConnectionDead(str(error), "token_expired")
+                return await self._settle_refused(request, send.message.message_id, dead)
+        await self._settle_unsent(request, send)
         raise error
 
-    async def _settle_unstreamed(self, request: DeliverRequest, message_id: UUID, shown: Shown) -> None:
+    async def _settle_unstreamed(self, request: DeliverRequest, send: Send, shown: Shown) -> None:
+        where = (request.conversation_id, send.message.message_id)
         async with self._database.tenant_session(request.tenant_id) as session:
-            await outbox.settle_unstreamed(session, request.conversation_id, message_id, shown)
+            await outbox.settle_unstreamed(session, *where, shown, send.marked_at)
 
     async def _settle_refused(
         self, request: DeliverRequest, message_id: UUID, error: ChannelRefused
@@ -248,6 +251,11 @@ class Delivery:
                 session, request.conversation_id, message_id, external_id, was_resent=was_resent, stream=stream
             )
         return "sent"
+
+
+def _be_alone(send: Send) -> None:
+    if send.is_uncertain:
+        raise SendUncertain("Another attempt is at it since this one looked; the next one looks again.")
 
 
 def _be_in_time(began: float) -> None:

@@ -102,7 +102,7 @@ class Streaming:
             return shown.external_id
         async with self._database.tenant_session(tenant_id) as session:
             found = await conversations.whereabouts(session, self._vault, conversation_id)
-            known = await streams.known(session, conversation_id, shown.began_at)
+            known = await streams.known(session, conversation_id, shown)
         return await self._streamers[found.account.kind].find_begun(found.account, found.thread, shown.began_at, known)
 
 

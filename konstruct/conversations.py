@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import DateTime, Integer, Uuid, and_, bindparam, case, exists, func, or_, update
+from sqlalchemy import DateTime, Integer, Uuid, and_, bindparam, case, exists, func, not_, or_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
@@ -26,7 +26,7 @@ from konstruct.connections import unsealed
 from konstruct.errors import NotFound
 from konstruct.files import keeping, showing
 from konstruct.inbox import REMEMBER_AFTER
-from konstruct.messages import latest_said, outgoing_reply, stored_reply
+from konstruct.messages import IS_UNDER_WAY, latest_said, outgoing_reply, reply_under_way, stored_reply
 from konstruct.ports import ChannelAccount, Thread
 from konstruct.said import Said
 from konstruct.tables import (
@@ -101,11 +101,12 @@ _IS_REPLY = and_(
 # What waited for the contact to write again is of none, and is sent besides.
 _OF_A_TURN = col(Message.turn_id).is_not(None)
 # One statement for both, since each costs a turn more than what it does: all that waits for an answer is taken, and an
-# older answer that nobody has begun to send is discarded.
+# older answer that nobody has begun to send is discarded. Where one is under way, nothing is.
 _CLAIM = (
     update(Message)
     .where(col(Message.conversation_id) == bindparam("of_conversation"))
     .where(col(Message.state).in_(("received", "taken", "pending")), or_(_IS_INBOUND, and_(_IS_REPLY, _OF_A_TURN)))
+    .where(not_(IS_UNDER_WAY))
     .values(
         state=case((_IS_INBOUND, "taken"), else_="discarded"),
         turn_id=case((_IS_INBOUND, bindparam("of_turn", type_=Uuid)), else_=col(Message.turn_id)),
@@ -209,8 +210,9 @@ async def begin_turn(
 ) -> Turn | HandedOff | list[UUID]:
     """Claims all that waits for an answer, even what its workflow was not told of yet: so what was said is answered in
     its order. When an earlier attempt of this turn stored its answer, or there is nothing to answer, gives the ids of
-    the messages to send instead. ``cached`` is used as long as nothing changed since it was read; ``counts``: whether
-    the attempt is one more at what it claims (see ``konstruct.poison``)."""
+    the messages to send instead; also when the answer before is under way, which comes to its end first. ``cached`` is
+    used as long as nothing changed since it was read; ``counts``: whether the attempt is one more at what it claims
+    (see ``konstruct.poison``)."""
     found = await whereabouts(session, vault, conversation_id)
     conversation = found.conversation
     # Only an earlier attempt of this very turn can have left its id here.
@@ -219,13 +221,14 @@ async def begin_turn(
     if conversation.owner != "employee":
         owner: Literal["agent", "queue"] = "agent" if conversation.owner == "agent" else "queue"
         return HandedOff(owner, conversation.epoch, conversation.handoff_id)
+    before = conversation.turn_id
     claim = {"of_conversation": conversation_id, "of_turn": turn_id, "at": utc_now(), "counting": int(counts)}
-    rows = (await session.execute(_CLAIM, claim)).all()
+    rows = (await session.execute(_CLAIM, claim | {"answered_in": before})).all()
     claimed = [Line.of_row(row[:-1]) for row in rows]
     asked = sorted((line for line in claimed if not line.is_answer), key=lambda line: line.seq)[-window.LONGEST :]
     if not asked:
-        return []
-    before, conversation.turn_id = conversation.turn_id, turn_id
+        return await reply_under_way(session, before)
+    conversation.turn_id = turn_id
     askers = window.contacts_in(asked)
     asker = askers.pop() if len(askers) == 1 else None
     summarised_for, summary, after_seq, can_recall, awaits_files = (

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import bindparam
+from sqlalchemy import Uuid, and_, bindparam, false, func, not_, or_
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
 from konstruct.identity import new_id
@@ -40,6 +41,19 @@ _STORED: Final = (
     .where(col(Message.purpose) == "reply", col(Message.author) == "employee")
     .order_by(col(Message.seq))
 )
+_PART = aliased(Message)
+_IS_ANY = {state: func.bool_or(col(_PART.state) == state) for state in ("pending", "sending", "sent", "failed")}
+IS_UNDER_WAY: Final = (
+    select(
+        func.coalesce(
+            or_(_IS_ANY["sending"], and_(_IS_ANY["sent"], _IS_ANY["pending"], not_(_IS_ANY["failed"]))), false()
+        )
+    )
+    .where(col(_PART.turn_id) == bindparam("answered_in", type_=Uuid), col(_PART.direction) == "outbound")
+    .where(col(_PART.purpose) == "reply", col(_PART.author) == "employee")
+    .scalar_subquery()
+)
+"""Whether the channel may have some of the answer of the turn ``answered_in``, and not all of it."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +104,15 @@ async def stored_reply(session: AsyncSession, turn_id: UUID) -> list[UUID]:
     for message_id, state in (await session.execute(_STORED, {"of_turn": turn_id})).all():
         stored = [] if state == "discarded" else [*stored, message_id]
     return stored
+
+
+async def reply_under_way(session: AsyncSession, turn_id: UUID | None) -> list[UUID]:
+    """The messages of the turn's answer, where the channel may have some of it and not all: whoever sends them finds
+    out. Empty otherwise."""
+    if turn_id is None or not await session.scalar(select(IS_UNDER_WAY), {"answered_in": turn_id}):
+        return []
+    parts = (await session.execute(_STORED, {"of_turn": turn_id})).all()
+    return [message_id for message_id, state in parts if state != "discarded"]
 
 
 def outgoing_notice(

@@ -6,7 +6,7 @@ found ``sending`` was cut off in between, and the channel must be asked before i
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -121,12 +121,13 @@ async def begin_send(
         is_unwanted = await _is_unwanted(session, found, message.contact_id, message.detail)
         if may_wait and not _is_over(conversation, message) and not is_unwanted:
             return await _hold(session, conversation, message, reply_window.CLOSED) or "failed"
+    at = utc_now()
     begin = {
         "message_id": message_id,
         "of_conversation": conversation_id,
         "of_epoch": conversation.epoch,
         "of_turn": conversation.turn_id,
-        "at": utc_now(),
+        "at": at,
         "counting": int(counts),
     }
     begun = (await session.execute(_BEGIN, begin)).one_or_none()
@@ -136,7 +137,7 @@ async def begin_send(
     if begun is not None and found.account.is_active:
         send = await _begun(session, vault, found, begun)
         if send is not None:
-            return send
+            return replace(send, marked_at=at) if isinstance(send, Send) else send
     message = await _get(session, conversation, message_id)
     if message.state == "sent":
         return "sent"
@@ -174,7 +175,7 @@ async def _follow(
                 await fail(session, conversation, message, "outcome_unknown")
                 return "failed"
             message.detail = message.detail | {"resent": True}
-    return replace(send, is_uncertain=True, may_still_arrive=may_still_arrive)
+    return replace(send, is_uncertain=True, may_still_arrive=may_still_arrive, marked_at=message.sending_at)
 
 
 async def _begun(
@@ -278,26 +279,32 @@ async def settle_sent(
     )
 
 
-async def settle_unsent(session: AsyncSession, conversation_id: UUID, message_id: UUID) -> None:
-    """The channel certainly does not have it: it may be sent as if for the first time, if its time is not over."""
+async def settle_unsent(
+    session: AsyncSession, conversation_id: UUID, message_id: UUID, marked_at: datetime | None = None
+) -> None:
+    """The channel certainly does not have it: it may be sent as if for the first time, if its time is not over.
+    Nothing changes where it was marked again after ``marked_at`` (``Send.marked_at``): the channel may have it then."""
     conversation = await changed(session, conversation_id)
     message = await _get(session, conversation, message_id)
-    if message.state == "sending" and _is_fenced(conversation, message):
+    is_marked = message.state == "sending" and marked_at in (None, message.sending_at)
+    if is_marked and _is_fenced(conversation, message):
         message.state, message.settled_at = "discarded", utc_now()
         if conversation.handoff_id is not None and message.purpose == "reply":
             message.detail = message.detail | as_draft(conversation.handoff_id)
-    elif message.state == "sending":
+    elif is_marked:
         message.state = "pending"
 
 
-async def settle_unstreamed(session: AsyncSession, conversation_id: UUID, message_id: UUID, stream: Shown) -> None:
-    """There is nothing in the channel whose place it could take: it may be sent as a message of its own."""
+async def settle_unstreamed(
+    session: AsyncSession, conversation_id: UUID, message_id: UUID, stream: Shown, marked_at: datetime | None = None
+) -> None:
+    """There is nothing in the channel whose place it could take: it may be sent as a message of its own.
+    ``marked_at``: as in ``settle_unsent``."""
     conversation = await changed(session, conversation_id)
     message = await _get(session, conversation, message_id)
-    await streams.let_go(session, conversation_id, stream)
-    message.detail = {}
-    if message.state == "sending":
-        message.state = "pending"
+    if message.state == "sending" and marked_at in (None, message.sending_at):
+        await streams.let_go(session, conversation_id, stream)
+        message.detail, message.state = {}, "pending"
 
 
 async def tries(session: AsyncSession, message_id: UUID) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, exists
@@ -51,6 +52,8 @@ class Send:
     """An earlier attempt did not say how it ended."""
     may_still_arrive: bool = False
     """And it is so young that it may yet be under way."""
+    marked_at: datetime | None = None
+    """When it was last marked as being sent, by which it is known whether another attempt has marked it since."""
     stream: Shown | None = None
     """What it takes the place of in the channel."""
     file: Enclosed | None = None

@@ -281,12 +281,14 @@ async def cut_lately(session: AsyncSession, conversation_id: UUID) -> list[Shown
     return [Shown(row.id, row.external_id, row.created_at) for row in rows]
 
 
-async def known(session: AsyncSession, conversation_id: UUID, since: datetime) -> set[str]:
-    """The channel's ids of what we sent there at about this time or later."""
+async def known(session: AsyncSession, conversation_id: UUID, shown: Shown) -> set[str]:
+    """The channel's ids of what we sent there at about the time of this, which is not in its place there, or later."""
     ids = await session.scalars(
         select(col(Message.external_id))
         .where(col(Message.conversation_id) == conversation_id, col(Message.direction) == "outbound")
-        .where(col(Message.external_id).is_not(None), col(Message.created_at) > since - ENDS_BY_ITSELF_AFTER)
+        .where(col(Message.external_id).is_not(None), col(Message.created_at) > shown.began_at - ENDS_BY_ITSELF_AFTER)
+        # Whoever began it may have lived to say where it is, since it was looked up.
+        .where(col(Message.id) != shown.message_id)
     )
     return {each for each in ids if each is not None}
 

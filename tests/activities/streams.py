@@ -1,6 +1,7 @@
 """A workspace that streams, an employee who is heard there word by word, and what people see of it."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from konstruct.contracts.handoffs import AgentAct, OwnerChange, OwnerState
 from konstruct.identity import new_id
 from konstruct.inbox import Accepted
 from konstruct.outbox import SEND_ENDS_WITHIN
+from konstruct.streaming import Streamer
 from konstruct.tables import Message
 from tests.acceptance.processes import until
 from tests.support.doubles import TalkingModel
@@ -34,6 +36,7 @@ class Stage:
     thinking: Thinking
     delivery: Delivery
     changing_owner: ChangingOwner
+    streamers: Mapping[str, Streamer]
     root: str
     asked: Accepted
     turn_id: UUID = field(default_factory=new_id)

@@ -9,16 +9,19 @@ from temporalio.client import Client
 
 from activities.changing_owner import ChangingOwner
 from activities.delivery import Delivery
+from activities.streaming import Streaming
 from activities.thinking import Thinking
 from konstruct import revising
 from konstruct.adapters.slack import SlackMessenger, open_session
 from konstruct.adapters.slack_streaming import SlackStreamer
-from konstruct.contracts.conversation import Delivered
+from konstruct.contracts.conversation import Delivered, Thought
 from konstruct.db import Database
 from konstruct.errors import SendUncertain
 from konstruct.identity import new_id
 from konstruct.ports import ToolCall
 from konstruct.settings import Settings
+from konstruct.streaming import Streamer
+from konstruct.streams import Shown
 from konstruct.tools import calls
 from konstruct.tools.calls import Outcome
 from konstruct.vault import Vault
@@ -57,10 +60,8 @@ async def stage(
         workspace.channels["C1"], {"type": "message", "user": "U1", "text": "Hello?", "ts": slack.world.next_ts()}
     )["ts"]
     async with open_session() as http:
-        messengers, streamers = (
-            {"slack": SlackMessenger(http, slack.api_url)},
-            {"slack": SlackStreamer(http, slack.api_url)},
-        )
+        messengers = {"slack": SlackMessenger(http, slack.api_url)}
+        streamers: dict[str, Streamer] = {"slack": SlackStreamer(http, slack.api_url)}
         model = TalkingModel()
         yield Stage(
             office,
@@ -72,6 +73,7 @@ async def stage(
             ),
             Delivery(database, vault, messengers, KeptWindows(), streamers),
             ChangingOwner(database, vault, temporal_client, streamers),
+            streamers,
             root,
             await office.say("Tell me a story.", root=root),
         )
@@ -217,6 +219,29 @@ async def test_a_twin_that_was_taken_for_dead_shows_no_more_once_the_answer_is_t
     assert [state for state, _ in await stage.rows()].count("sent") == 1
 
 
+async def test_a_turn_that_begins_late_leaves_what_is_being_sent_to_its_end(stage: Stage) -> None:
+    """It was cut off before it began, and its worker is slow to hear so.
+
+    One way to two different answers, as F7 saw them with the seed 7 on a machine that had too much to do.
+    """
+    thinking = await stage.begun("Once upon a time ")
+    stage.model.say("there was a bicycle.")
+    stage.model.end()
+    thought = await thinking
+    released = stage.slack.hold_next("chat.stopStream", accepted=True)
+    delivering = asyncio.create_task(stage.deliver(thought))
+    await stage.called("chat.stopStream")
+    stage.model.say("Another one. ")
+    stage.model.end()
+    stage.turn_id = new_id()
+    late = await stage.think()
+    assert (late.decision, late.reply_ids, late.is_repeated) == ("reply", thought.reply_ids, True)
+    released.set()
+    assert await delivering == Delivered("sent")
+    assert await stage.office.states() == ["answered", "discarded", "sent"]
+    assert (stage.shown, len(stage.model.prompts)) == ([STORY], 1)
+
+
 async def test_a_message_that_joins_is_answered_in_the_message_that_is_shown(stage: Stage) -> None:
     first = await stage.begun("Once upon a time ")
     second = await stage.office.say("A short one.", root=stage.root)
@@ -245,6 +270,27 @@ async def test_what_was_begun_by_somebody_who_died_is_found_and_taken_over(stage
     assert "postMessage" not in stage.calls
 
 
+async def test_what_is_said_to_be_there_while_it_is_looked_for_is_found(stage: Stage) -> None:
+    """Whoever began it lives, and was only slow to say so."""
+    thinking = await stage.begun("Once upon a midnight ")
+    [row] = await stage.office.messages("outbound")
+    unknown = Shown(row.id, None, row.created_at)
+    streaming = Streaming(stage.office.database, stage.office.vault, stage.streamers)
+    assert await streaming.place(stage.office.tenant_id, stage.asked.conversation_id, unknown) == row.external_id
+    stage.model.end()
+    await thinking
+
+
+async def test_what_may_not_even_be_looked_for_has_failed(stage: Stage) -> None:
+    thought = Thought("reply", await stage.office.answer(stage.asked, STORY))
+    stage.slack.drop_next("chat.postMessage")
+    with pytest.raises(SendUncertain):
+        await stage.deliver(thought)
+    stage.slack.fail_next("conversations.replies", error="channel_not_found")
+    assert await stage.deliver(thought) == Delivered("failed")
+    assert await stage.office.states() == ["failed", "failed"]
+
+
 async def test_what_was_never_begun_is_not_waited_for_for_ever(stage: Stage) -> None:
     stage.slack.drop_next("chat.startStream")
     thinking = stage.think()
@@ -260,6 +306,8 @@ async def test_what_was_never_begun_is_not_waited_for_for_ever(stage: Stage) -> 
     assert await stage.deliver(thought) == Delivered("sent")
     assert stage.shown == ["Once upon a midnight dreary."]
     assert stage.calls == ["startStream", "postMessage"]
+    # Nobody knows what a look would have found a moment later.
+    assert (await stage.office.message(thought.reply_ids[0])).maybe_duplicate
 
 
 async def test_a_model_that_breaks_off_leaves_nothing_of_itself_in_the_answer(stage: Stage) -> None:

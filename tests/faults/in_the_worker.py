@@ -1,4 +1,4 @@
-"""F3, F4 and F23: workers that are killed at their work, or that choke on what somebody said."""
+"""F3, F4 and F23: workers that are killed at their work, are late with it, or choke on what somebody said."""
 
 import asyncio
 import random
@@ -18,6 +18,7 @@ from tests.faults.checker import Verdict
 from tests.faults.dying import AFTER, BEFORE, KILLS, RAISES, deaths, dying, pointed, tries
 from tests.faults.history import MARK, Word
 from tests.faults.lab import Lab, open_lab
+from tests.faults.late import has_begun, late, stands_still
 from tests.faults.people import Person, answer
 from tests.faults.services import KONSTRUCT
 from tests.support.commands import konstruct
@@ -33,6 +34,7 @@ MOST_TRIES: Final = 5
 
 BEGUN_IS_DONE: Final = ("tests.faults.broken.begun_is_done",)
 SENDS_BLINDLY: Final = ("tests.faults.broken.sends_blindly",)
+FORGETS_WHAT_IT_SAYS: Final = ("tests.faults.broken.forgets_what_it_says",)
 RETRIES_FOR_EVER: Final = ("tests.faults.broken.retries_for_ever",)
 
 
@@ -111,6 +113,32 @@ async def killed_while_it_sends(
                 "untried": [f"{point}: {died[point]} of {count}" for point in died if died[point] < count],
             },
         )
+
+
+async def begun_late(count: int, seed: int, *, worker: tuple[str, ...] = KONSTRUCT, within: float = 180.0) -> Tally:
+    """In each of so many conversations: two words, of which the second cuts the turn of the first off before it has
+    begun; it begins all the same, while Slack has the answer to both and has not said so. Then another word."""
+    async with _a_folder() as folder, open_lab(seed, people=0, workers=(late(folder, worker),)) as lab:
+        for first in range(0, count, AT_ONCE):
+            many = range(first, min(first + AT_ONCE, count))
+            people = [lab.crowd.person(lab.offices[number % len(lab.offices)]) for number in many]
+            await asyncio.gather(*(_cut_off(lab, folder, person) for person in people))
+            lab.note(f"{len(people)} turns began late")
+        verdict = await lab.judged(within=within)
+        return Tally.beside(verdict, {}, {"unanswered": [f"{verdict.told} were only told"] if verdict.told else []})
+
+
+async def _cut_off(lab: Lab, folder: Path, person: Person) -> None:
+    may_be_known = lab.slack.hold_next(f"chat.postMessage {person.channel}", accepted=True)
+    await person.say()
+    conversation_id = await lab.administrator.fetchval(
+        "select id::text from conversations where channel = $1", person.channel
+    )
+    await until(stands_still(folder, conversation_id).exists, timeout=120)
+    await person.say()
+    await until(has_begun(folder, conversation_id).exists, timeout=120)
+    may_be_known.set()
+    await person.say()
 
 
 async def poisoned(count: int, seed: int, *, worker: tuple[str, ...] = KONSTRUCT, waves_of: int = AT_ONCE) -> Tally:
@@ -207,6 +235,15 @@ ENTRIES: Final = (
         short=0,
         run=killed_while_it_sends,
         twin=partial(killed_while_it_sends, worker=SENDS_BLINDLY, within=60.0),
+    ),
+    Entry(
+        "F4-late",
+        "A turn that was cut off before it began does so while the next one's answer is being sent",
+        "Nothing is lost, and nothing is thought of again that is being answered.",
+        full=50,
+        short=2,
+        run=begun_late,
+        twin=partial(begun_late, worker=FORGETS_WHAT_IT_SAYS, within=40.0),
     ),
     Entry(
         "F23",

@@ -2,9 +2,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from konstruct import conversations, notices, revising, withdrawing
+from konstruct import conversations, notices, outbox, revising, withdrawing
 from konstruct.conversations import Finished, HandedOff, Turn
-from konstruct.errors import NotFound
+from konstruct.errors import ChannelRefused, NotFound
 from konstruct.identity import new_id
 from konstruct.inbox import Accepted
 from konstruct.said import Said
@@ -176,13 +176,11 @@ async def test_nothing_is_answered_once_all_that_was_asked_is_taken_back(office:
 async def test_an_older_answer_that_was_not_sent_is_discarded_by_a_newer_turn(office: Office) -> None:
     first = await office.say("First")
     older = await office.answer(first, "Old one", "Old two")
-    await office.begin_send(first, older[0])
     notice = await office.say("One too many", limiter=REFUSING)
     await begun(office, await office.say("Second"))
 
     states = [(await office.message(message_id)).state for message_id in older]
-    # The one that is under way may be with the channel already: it is followed to its end.
-    assert states == ["sending", "discarded"]
+    assert states == ["discarded", "discarded"]
     assert (await office.message(older[1])).settled_at
     assert notice.notice_id
     assert (await office.message(notice.notice_id)).state == "pending"
@@ -245,6 +243,44 @@ async def test_an_abandoned_turn_may_not_answer_any_more(office: Office, why: st
     assert event.detail == {"messages": [str(asked.message_id)]}
     [conversation] = await office.rows(Conversation)
     assert conversation.turn_id is None
+
+
+async def test_an_answer_that_is_being_sent_is_not_thought_of_again(office: Office) -> None:
+    """As by a turn that was cut off before it began, and begins all the same."""
+    asked = await office.say("A question")
+    [ready] = await office.answer(asked)
+    await office.begin_send(asked, ready)
+    more = await office.say("Another one")
+    assert await office.begin(more, new_id()) == [ready]
+    assert await office.states() == ["taken", "sending", "received"]
+
+    await office.settle_sent(asked, ready)
+    turn = await begun(office, more)
+    assert turn.asked == "Another one"
+    assert await office.states() == ["answered", "sent", "taken"]
+
+
+async def test_an_answer_of_which_a_part_is_sent_comes_to_its_end_first(office: Office) -> None:
+    asked = await office.say("A question")
+    first, second = await office.answer(asked, "One", "Two")
+    await send(office, asked, first)
+    more = await office.say("Another one")
+    assert await office.begin(more, new_id()) == [first, second]
+    await send(office, asked, second)
+    assert (await begun(office, more)).asked == "Another one"
+    assert await office.states() == ["answered", "sent", "sent", "taken"]
+
+
+async def test_an_answer_of_which_a_part_failed_is_at_its_end(office: Office) -> None:
+    asked = await office.say("A question")
+    first, second, _ = await office.answer(asked, "One", "Two", "Three")
+    await send(office, asked, first)
+    await office.begin_send(asked, second)
+    async with office.session() as session:
+        await outbox.settle_refused(session, asked.conversation_id, second, ChannelRefused("Too long.", "msg_too_long"))
+    more = await office.say("Another one")
+    assert (await begun(office, more)).asked == "Another one"
+    assert await office.states() == ["failed", "sent", "failed", "discarded", "taken"]
 
 
 async def test_abandoning_leaves_what_was_answered(office: Office) -> None:

@@ -44,6 +44,21 @@ async def test_a_message_is_sent_with_all_that_the_channel_needs(office: Office,
     assert await office.states() == ["taken", "sending"]
 
 
+async def test_an_attempt_that_another_has_overtaken_takes_nothing_back(office: Office, asked: Accepted) -> None:
+    """It was taken for dead while it stood still, and only then finds out that it sent nothing."""
+    [reply] = await office.answer(asked)
+    slow = await office.begin_send(asked, reply)
+    await office.let_send_time_pass(reply)
+    quick = await office.begin_send(asked, reply)
+    assert isinstance(slow, Send)
+    assert isinstance(quick, Send)
+    assert (quick.is_uncertain, quick.may_still_arrive) == (True, False)
+    for attempt, state in ((slow, "sending"), (quick, "pending")):
+        async with office.session() as session:
+            await outbox.settle_unsent(session, asked.conversation_id, reply, attempt.marked_at)
+        assert await office.states() == ["taken", state]
+
+
 async def test_what_the_channel_has_is_sent_and_answers_what_was_asked(office: Office, asked: Accepted) -> None:
     [reply] = await office.answer(asked)
     await office.begin_send(asked, reply)

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import select
 
-from konstruct import outbox, streams
+from konstruct import messages, outbox, streams
 from konstruct.conversations import Turn
 from konstruct.errors import NotFound
 from konstruct.identity import MessageId, new_id
@@ -33,6 +33,21 @@ async def stream(office: Furnished) -> None:
         )
         assert begun is not None
         assert await streams.started(session, begun, "stream-1")
+
+
+async def half_send(office: Furnished) -> None:
+    """An answer of which the channel has the first part alone."""
+    asked = await office.say("Canary for two", root="6.5")
+    first, _ = await office.answer(asked, "Canary one", "Canary two")
+    await office.begin_send(asked, first)
+    await office.settle_sent(asked, first)
+
+
+async def _reply_under_way(session: AsyncSession, a: Furnished, b: Furnished) -> object:
+    async with b.session() as theirs:
+        of_b = (await theirs.scalars(select(Conversation).where(Conversation.root == "6.5"))).one()
+        assert len(await messages.reply_under_way(theirs, of_b.turn_id)) == 2
+    return await messages.reply_under_way(session, of_b.turn_id)
 
 
 async def _row(b: Furnished) -> Message:
@@ -84,9 +99,10 @@ async def _taken_over(session: AsyncSession, a: Furnished, b: Furnished) -> obje
 
 async def _known(session: AsyncSession, a: Furnished, b: Furnished) -> object:
     row = await _row(b)
+    another = Shown(new_id(), None, row.created_at)
     async with b.session() as theirs:
-        assert await streams.known(theirs, row.conversation_id, row.created_at) == {"stream-1"}
-    return await streams.known(session, row.conversation_id, row.created_at)
+        assert await streams.known(theirs, row.conversation_id, another) == {"stream-1"}
+    return await streams.known(session, row.conversation_id, another)
 
 
 def _shown(stream: Stream) -> Shown:
@@ -122,6 +138,7 @@ ON_STREAMS: dict[str, tuple[Attempt, object]] = {
     "streams.cut": (_cut, None),
     "streams.cut_lately": (_on_stream(lambda s, a, of: streams.cut_lately(s, of.conversation_id)), []),
     "streams.known": (_known, set()),
+    "messages.reply_under_way": (_reply_under_way, []),
     "outbox.settle_unstreamed": (
         _on_stream(lambda s, a, of: outbox.settle_unstreamed(s, of.conversation_id, of.message_id, _shown(of))),
         NotFound,

@@ -27,7 +27,7 @@ from tests.tenancy.attempts_on_money import bill
 from tests.tenancy.attempts_on_rehearsals import rehearse
 from tests.tenancy.attempts_on_reports import plan
 from tests.tenancy.attempts_on_settings import CANDIDATE, bring_key, note_run
-from tests.tenancy.attempts_on_streams import stream
+from tests.tenancy.attempts_on_streams import half_send, stream
 from tests.tenancy.attempts_on_tools import equip
 from tests.tenancy.attempts_on_trail import put_down
 from tests.tenancy.attempts_on_whatsapp import meet
@@ -81,6 +81,7 @@ async def equipped(office: Furnished) -> Furnished:
     await equip(office)
     await staff(office)
     await stream(office)
+    await half_send(office)
     await wonder(office)
     await draft(office)
     await enclose(office)

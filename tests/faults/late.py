@@ -1,0 +1,72 @@
+"""A worker that is slow to begin: ``python -m tests.faults.late FOLDER MODULE``.
+
+The first turn of each conversation stands still before it claims anything, and does not hear that it was cut off, until
+the answer of the next one is on its way. What it is at is put down in the folder.
+"""
+
+import asyncio
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+from sqlmodel import col, select
+
+import activities.streaming
+from activities.thinking import Thinking
+from konstruct.contracts.conversation import ThinkRequest
+from konstruct.tables import Message
+from tests.faults.wrapping import go_on
+
+LOOK_AGAIN_AFTER: Final = 0.02
+
+begin = Thinking._begin
+
+
+def late(folder: Path, command: tuple[str, ...]) -> tuple[str, ...]:
+    """The command with such a beginning, as ``Deployment.add_worker`` takes it."""
+    return ("tests.faults.late", str(folder), *command)
+
+
+def stands_still(folder: Path, conversation_id: UUID | str) -> Path:
+    return folder / f"still-{conversation_id}"
+
+
+def has_begun(folder: Path, conversation_id: UUID | str) -> Path:
+    return folder / f"begun-{conversation_id}"
+
+
+async def _is_sending(thinking: Thinking, request: ThinkRequest) -> None:
+    of_conversation = col(Message.conversation_id) == request.conversation_id
+    found = None
+    while found is None:
+        await asyncio.sleep(LOOK_AGAIN_AFTER)
+        async with thinking._database.tenant_session(request.tenant_id) as session:
+            found = await session.scalar(select(Message.id).where(of_conversation, col(Message.state) == "sending"))
+
+
+async def _begin(folder: Path, thinking: Thinking, request: ThinkRequest, attempt: Any) -> Any:
+    try:
+        stands_still(folder, request.conversation_id).touch(exist_ok=False)
+    except FileExistsError:
+        return await begin(thinking, request, attempt)
+    sending = asyncio.create_task(_is_sending(thinking, request))
+    while not sending.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.shield(sending)
+    begun = await begin(thinking, request, attempt)
+    has_begun(folder, request.conversation_id).touch()
+    return begun
+
+
+if __name__ == "__main__":
+    _folder = Path(sys.argv[1])
+
+    async def begin_late(thinking: Thinking, request: ThinkRequest, attempt: Any) -> Any:
+        return await _begin(_folder, thinking, request, attempt)
+
+    Thinking._begin = begin_late  # type: ignore[method-assign]
+    # What is sent whole is held on its way, and an answer that is shown before is not.
+    activities.streaming.BEGINS_AFTER_SECONDS = 3600.0  # type: ignore[misc]
+    go_on(sys.argv[2:])
