@@ -6,6 +6,7 @@ the answer of the next one is on its way. What it is at is put down in the folde
 
 import asyncio
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -14,8 +15,10 @@ from uuid import UUID
 from sqlmodel import col, select
 
 import activities.streaming
+from activities.begun import Begun
 from activities.thinking import Thinking
-from konstruct.contracts.conversation import ThinkRequest
+from activities.trying import Attempt
+from konstruct.contracts.conversation import ThinkRequest, Thought
 from konstruct.tables import Message
 from tests.faults.wrapping import go_on
 
@@ -46,27 +49,25 @@ async def _is_sending(thinking: Thinking, request: ThinkRequest) -> None:
             found = await session.scalar(select(Message.id).where(of_conversation, col(Message.state) == "sending"))
 
 
-async def _begin(folder: Path, thinking: Thinking, request: ThinkRequest, attempt: Any) -> Any:
-    try:
-        stands_still(folder, request.conversation_id).touch(exist_ok=False)
-    except FileExistsError:
-        return await begin(thinking, request, attempt)
-    sending = asyncio.create_task(_is_sending(thinking, request))
-    while not sending.done():
-        with suppress(asyncio.CancelledError):
-            await asyncio.shield(sending)
-    begun = await begin(thinking, request, attempt)
-    has_begun(folder, request.conversation_id).touch()
+def _beginning(folder: Path) -> Callable[..., Any]:
+    async def begun(thinking: Thinking, request: ThinkRequest, attempt: Attempt) -> Begun | Thought:
+        try:
+            stands_still(folder, request.conversation_id).touch(exist_ok=False)
+        except FileExistsError:
+            return await begin(thinking, request, attempt)
+        sending = asyncio.create_task(_is_sending(thinking, request))
+        while not sending.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.shield(sending)
+        beginning = await begin(thinking, request, attempt)
+        has_begun(folder, request.conversation_id).touch()
+        return beginning
+
     return begun
 
 
 if __name__ == "__main__":
-    _folder = Path(sys.argv[1])
-
-    async def begin_late(thinking: Thinking, request: ThinkRequest, attempt: Any) -> Any:
-        return await _begin(_folder, thinking, request, attempt)
-
-    Thinking._begin = begin_late  # type: ignore[method-assign]
+    Thinking._begin = _beginning(Path(sys.argv[1]))  # type: ignore[method-assign]
     # What is sent whole is held on its way, and an answer that is shown before is not.
     activities.streaming.BEGINS_AFTER_SECONDS = 3600.0  # type: ignore[misc]
     go_on(sys.argv[2:])

@@ -228,7 +228,7 @@ async def test_a_refusal_by_the_channel_itself_is_no_receipt(number: Office) -> 
 
 
 async def test_a_channel_that_needs_it_is_told_what_the_contact_said_last(number: Office) -> None:
-    asked, _ = await sending(number)
+    asked = await number.exchange("One thing", "Done.")
     again = await number.say("And another thing", external_id="wamid.latest")
     [reply] = await number.answer(again)
     send = await number.begin_send(again, reply)
