@@ -1,5 +1,6 @@
 """The gateway's composition root: one ASGI app, its long-lived clients, and one handler for our errors."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -8,6 +9,8 @@ from typing import Final
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
+from starlette.routing import Mount
+from starlette.types import ASGIApp
 
 from gateway import health, slack, slack_install, stripe, whatsapp
 from gateway.api import app as api
@@ -60,7 +63,9 @@ def build(settings: Settings) -> FastAPI:
             }
             store = file_store.opened(settings)
             outside = await stack.enter_async_context(opened(settings, http))
-            app.mount("/api/v1", api.build(database, vault, limiter, client, messengers, store, outside))
+            app.routes.append(
+                _below("/api/v1", api.build(database, vault, limiter, client, messengers, store, outside))
+            )
             if settings.slack_signing_secret is not None or settings.slack_app_token is not None:
                 deskroom = SlackDeskroom(http, settings.slack_api_url)
                 events = await stack.enter_async_context(
@@ -98,6 +103,13 @@ def build(settings: Settings) -> FastAPI:
     )
     app.add_exception_handler(KonstructError, _answer)
     return app
+
+
+def _below(path: str, app: ASGIApp) -> Mount:
+    """A line break in an address is a part of it like any other, and the app's to answer."""
+    mount = Mount(path, app)
+    mount.path_regex = re.compile(mount.path_regex.pattern, re.DOTALL)
+    return mount
 
 
 async def _answer(request: Request, error: Exception) -> JSONResponse:

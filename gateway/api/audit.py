@@ -6,14 +6,14 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 from starlette.responses import StreamingResponse
 from temporalio.client import Client
 
 from gateway.api import shapes
 from gateway.api.access import Access
 from gateway.api.outside import Outside
-from gateway.api.shapes import Given
+from gateway.api.shapes import Given, Moment
 from konstruct import api_keys, handing_out, temporal
 from konstruct import audit as trail
 from konstruct.api_keys import Principal
@@ -53,8 +53,8 @@ class Of(Given):
     employee: str | None = Field(None, max_length=100, description="Its key; of its conversations.")
     actor: str | None = Field(None, max_length=200, description="As events name them, such as employee or api:name.")
     action: str | None = Field(None, max_length=200, description="Such as turn.answered; with a dot at its end, all.")
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = Field(None, description="Not included itself.")
+    since: Moment | None = None
+    until: Moment | None = Field(None, description="Not included itself.")
 
     def filters(self) -> Filters:
         return Filters(

@@ -116,12 +116,12 @@ def router(access: Access, database: Database, vault: Vault, outside: Outside) -
 
         return Setup(slack=told(setup.slack(outside.settings)), whatsapp=told(setup.whatsapp(outside.settings)))
 
-    @routes.get("/{channel_id}")
+    @routes.get("/{channel_id:uuid}")
     async def show_channel(caller: Annotated[Principal, access.needs("channels:read")], channel_id: UUID) -> Channel:
         async with database.tenant_session(caller.tenant_id) as session:
             return Channel.of(await overview.one(session, channel_id))
 
-    @routes.put("/{channel_id}/employee", openapi_extra=shapes.takes(Serving))
+    @routes.put("/{channel_id:uuid}/employee", openapi_extra=shapes.takes(Serving))
     async def serve_channel(
         caller: Annotated[Principal, access.needs("channels:write")], channel_id: UUID, request: Request
     ) -> Channel:
@@ -133,7 +133,7 @@ def router(access: Access, database: Database, vault: Vault, outside: Outside) -
             await serving.serve(session, ConnectionId(channel_id), employee_id, actor=actor)
             return Channel.of(await overview.one(session, channel_id))
 
-    @routes.put("/{channel_id}/bindings/{room}", openapi_extra=shapes.takes(Serving))
+    @routes.put("/{channel_id:uuid}/bindings/{room}", openapi_extra=shapes.takes(Serving))
     async def bind_room(
         caller: Annotated[Principal, access.needs("channels:write")], channel_id: UUID, room: Room, request: Request
     ) -> Channel:
@@ -145,7 +145,7 @@ def router(access: Access, database: Database, vault: Vault, outside: Outside) -
             await serving.bind(session, ConnectionId(channel_id), room, employee_id, actor=actor)
             return Channel.of(await overview.one(session, channel_id))
 
-    @routes.delete("/{channel_id}/bindings/{room}")
+    @routes.delete("/{channel_id:uuid}/bindings/{room}")
     async def unbind_room(
         caller: Annotated[Principal, access.needs("channels:write")], channel_id: UUID, room: Room
     ) -> Channel:
@@ -155,7 +155,7 @@ def router(access: Access, database: Database, vault: Vault, outside: Outside) -
             await serving.unbind(session, ConnectionId(channel_id), room, actor=actor)
             return Channel.of(await overview.one(session, channel_id))
 
-    @routes.put("/{channel_id}/functions", openapi_extra=shapes.takes(Functions))
+    @routes.put("/{channel_id:uuid}/functions", openapi_extra=shapes.takes(Functions))
     async def describe_channel(
         caller: Annotated[Principal, access.needs("channels:write")], channel_id: UUID, request: Request
     ) -> Channel:
@@ -167,7 +167,7 @@ def router(access: Access, database: Database, vault: Vault, outside: Outside) -
             await serving.describe(session, ConnectionId(channel_id), functions, actor=actor)
             return Channel.of(await overview.one(session, channel_id))
 
-    @routes.delete("/{channel_id}")
+    @routes.delete("/{channel_id:uuid}")
     async def disconnect_channel(
         caller: Annotated[Principal, access.needs("channels:write")], channel_id: UUID
     ) -> Disconnected:

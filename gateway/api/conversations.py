@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 from starlette.responses import StreamingResponse
 from temporalio.client import Client
 
 from gateway.api.access import Access
-from gateway.api.shapes import Given, Shown
+from gateway.api.shapes import Given, Moment, Shown
 from konstruct import api_keys, handing_out, poison, temporal
 from konstruct.api_keys import Principal
 from konstruct.db import Database
@@ -145,8 +145,8 @@ class Wanted(Given):
     connection_id: UUID | None = None
     contact_id: UUID | None = None
     owner: Owner | None = None
-    since: AwareDatetime | None = Field(None, description="Of the last message.")
-    until: AwareDatetime | None = Field(None, description="Not included itself.")
+    since: Moment | None = Field(None, description="Of the last message.")
+    until: Moment | None = Field(None, description="Not included itself.")
     had_people: bool = False
     has_failed: bool = False
     rated: Literal["any", "good", "bad", "none"] | None = None

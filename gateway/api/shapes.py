@@ -1,11 +1,13 @@
 """What goes in and out of the API: bodies read strictly, pages, and one shape for all that goes wrong."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 from fastapi import Header, Path, Request
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from gateway import bodies
 from konstruct.errors import BadInput
@@ -24,6 +26,18 @@ IdempotencyKey = Annotated[
         description="Of your choice, another one for each thing that is done: the same again changes nothing.",
     ),
 ]
+
+_NUMBER = re.compile(r"\s*[-+.\d_e]+\s*", re.IGNORECASE)
+
+
+def _no_number(said: object) -> object:
+    """It would be taken for seconds since 1970, or for thousandths of them."""
+    if isinstance(said, str) and _NUMBER.fullmatch(said):
+        raise PydanticCustomError("moment", "is to be a moment, such as 2026-11-01T09:00:00Z")
+    return said
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_no_number)]
 
 _SAYS = {"extra_forbidden": "is not known here", "missing": "is missing"}
 
@@ -68,9 +82,11 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 async def read(request: Request, of: type[T]) -> T:
     """The body; read by the routes themselves, when it is known who asks. Raises BadInput."""
-    content = bodies.parse_json(await bodies.read(request))
+    raw = await bodies.read(request)
+    bodies.parse_json(raw)
     try:
-        return of.model_validate(content)
+        # Neither 0 nor "no" is false: what is taken is what is described.
+        return of.model_validate_json(raw, strict=True)
     except ValidationError as error:
         raise BadInput(sentence(error.errors(include_url=False, include_input=False))) from None
 
