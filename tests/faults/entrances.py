@@ -28,7 +28,7 @@ from tests.gateway.office import Office, add_workspace, open_office
 from tests.support import slack_double
 from tests.support.hostile import ODD, forged_signature, hostile, like, mangled, mutated
 from tests.support.members import COOKIE, Enrolled
-from tests.support.showroom import furnish
+from tests.support.showroom import Showroom, furnish
 from tests.support.slack_double import SlackDouble
 from tests.support.slack_double import events as built
 from tests.support.stripe_double import sign as sign_stripe
@@ -314,28 +314,7 @@ async def opened(settings: Settings, database: Database, vault: Vault, administr
     office.workspace.add_channel("C1")
     number = await open_number(database, vault)
     showroom = await furnish(database, vault)
-    async with showroom.rich.session() as session:
-        keys = [
-            (await api_keys.make(session, showroom.rich.tenant_id, f"key-{n}", SCOPES, actor="test")).get_secret_value()
-            for n in range(1 + requests // REQUESTS_OF_A_KEY)
-        ]
-    connection = await asyncpg.connect(administrator)
-    try:
-        ids = {
-            name: [str(row["id"]) for row in await connection.fetch(query, showroom.rich.tenant_id)]
-            for name, query in {
-                name: f"select id from {table} where tenant_id = $1 limit 30" for name, table in TABLES.items()
-            }.items()
-        }
-        employees = await connection.fetch("select key from employees where tenant_id = $1", showroom.rich.tenant_id)
-    finally:
-        await connection.close()
-    for other, known in {"contact": "contact_id", "conversation": "conversation_id", "handoff": "handoff_id"}.items():
-        ids[other] = ids[known]
-    ids |= {
-        "key": [row["key"] for row in employees] + ["handbook", "order-status"],
-        "user_id": [str(showroom.owner.user_id)],
-    }
+    keys, ids = await keys_of(showroom, requests), await known_ids(administrator, showroom)
     ids |= {"provider": ["openai", "anthropic"], "number": ["1", "2"], "source": ["handbook"]}
     document = json.loads(described())
     operations = [(method, path, each) for path, all_ in document["paths"].items() for method, each in all_.items()]
@@ -345,6 +324,37 @@ async def opened(settings: Settings, database: Database, vault: Vault, administr
     ]
     parts = document["components"]["schemas"]
     return World(office, number, slack, showroom.owner, keys, ids, operations, parts, await _pages(settings), shapes)
+
+
+async def keys_of(showroom: Showroom, requests: int) -> list[str]:
+    """As many as so many requests take, each of which may do all that a key can."""
+    async with showroom.rich.session() as session:
+        return [
+            (await api_keys.make(session, showroom.rich.tenant_id, f"key-{n}", SCOPES, actor="test")).get_secret_value()
+            for n in range(1 + requests // REQUESTS_OF_A_KEY)
+        ]
+
+
+async def known_ids(administrator: str, showroom: Showroom) -> dict[str, list[str]]:
+    """Of what the business has where much has happened, by what an address calls them."""
+    tenant_id = showroom.rich.tenant_id
+    connection = await asyncpg.connect(administrator)
+    try:
+        ids = {
+            name: [str(row["id"]) for row in await connection.fetch(query, tenant_id)]
+            for name, query in {
+                name: f"select id from {table} where tenant_id = $1 limit 30" for name, table in TABLES.items()
+            }.items()
+        }
+        employees = await connection.fetch("select key from employees where tenant_id = $1", tenant_id)
+    finally:
+        await connection.close()
+    for other, known in {"contact": "contact_id", "conversation": "conversation_id", "handoff": "handoff_id"}.items():
+        ids[other] = ids[known]
+    return ids | {
+        "key": [row["key"] for row in employees] + ["handbook", "order-status"],
+        "user_id": [str(showroom.owner.user_id)],
+    }
 
 
 async def _pages(settings: Settings) -> list[tuple[str, str, list[str]]]:
