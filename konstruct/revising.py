@@ -17,7 +17,7 @@ from konstruct import aliases, audit, memory, messages, repeating
 from konstruct.aliases import Names
 from konstruct.connections import ConnectionRef
 from konstruct.db import Database
-from konstruct.errors import Unavailable
+from konstruct.errors import Misconfigured, Unavailable
 from konstruct.files import keeping
 from konstruct.tables import Contact, Conversation, EarlyChange, Message
 from konstruct.tables.base import utc_now
@@ -77,7 +77,7 @@ async def edit(
         return
     message.edited_at = edited_at or message.edited_at
     cipher = await _cipher(session, vault, connection, message.contact_id)
-    if message.sealed is not None and cipher.open(MESSAGE, message.id, message.sealed) == messages.storable(text):
+    if _says(cipher, message, text):
         return
     before, message.body = message.sealed, None
     message.sealed = messages.seal_text(cipher, message.id, text)
@@ -148,6 +148,16 @@ def record(session: AsyncSession, message: Message, action: str, before: bytes |
         content=before,
         message_id=str(message.id),
     )
+
+
+def _says(cipher: ContactCipher, message: Message, text: str) -> bool:
+    """Whether a message says this already. What no key opens any more is like nothing, and may be written anew."""
+    if message.sealed is None:
+        return False
+    try:
+        return cipher.open(MESSAGE, message.id, message.sealed) == messages.storable(text)
+    except Misconfigured:
+        return False
 
 
 async def _locked_message(session: AsyncSession, connection: ConnectionRef, external_id: str) -> Message | None:
