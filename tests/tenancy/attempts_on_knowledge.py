@@ -90,6 +90,10 @@ ON_KNOWLEDGE: dict[str, tuple[Attempt, object]] = {
     "knowledge.syncs.note_found": (lambda s, a, b: syncs.note_found(s, b.sync, ["https://example.com/"]), Conflict),
     "knowledge.syncs.note_listed": (lambda s, a, b: syncs.note_listed(s, b.sync), Conflict),
     "knowledge.syncs.tasks": (lambda s, a, b: syncs.tasks(s, b.sync, 10), Conflict),
+    "knowledge.syncs.count_try": (lambda s, a, b: syncs.count_try(s, b.sync, _task(b)), Conflict),
+    "knowledge.syncs.count_try as a": (lambda s, a, b: syncs.count_try(s, a.sync, _task(b)), None),
+    "knowledge.syncs.uncount_try": (lambda s, a, b: syncs.uncount_try(s, b.sync, _task(b)), NotFound),
+    "knowledge.syncs.uncount_try as a": (lambda s, a, b: syncs.uncount_try(s, a.sync, _task(b)), None),
     "knowledge.syncs.finish": (lambda s, a, b: syncs.finish(s, b.sync), Conflict),
     "knowledge.syncs.fail": (lambda s, a, b: syncs.fail(s, b.sync.source_id, b.sync.sync_id, "x"), None),
     "knowledge.syncs.current": (lambda s, a, b: syncs.current(s, b.sync), Conflict),
@@ -113,6 +117,7 @@ ON_KNOWLEDGE: dict[str, tuple[Attempt, object]] = {
     "knowledge.indexing.confirm": (lambda s, a, b: indexing.confirm(s, a.sync, _task(b)), "superseded"),
     "knowledge.indexing.drop": (lambda s, a, b: indexing.drop(s, a.sync, _task(b)), "superseded"),
     "knowledge.indexing.fail": (lambda s, a, b: indexing.fail(s, a.sync, _task(b), "x"), "superseded"),
+    "knowledge.indexing.set_aside": (lambda s, a, b: indexing.set_aside(s, a.sync, _task(b)), "superseded"),
     "knowledge.embedding.to_embed": (lambda s, a, b: embedding.to_embed(s, "local/other", [b.chunk_id]), {}),
     "knowledge.embedding.keep_vectors": (
         lambda s, a, b: embedding.keep_vectors(s, b.tenant_id, "local/other", {b.chunk_id: [1.0]}),
