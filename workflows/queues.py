@@ -44,7 +44,6 @@ from workflows.handoffs import HandoffWorkflow
 from workflows.ingestion import EmbedKnowledgeWorkflow, StartSyncsWorkflow, SyncSourceWorkflow
 from workflows.memory import EmbedWorkflow, RememberWorkflow
 from workflows.naming import LearnNamesWorkflow
-from workflows.pinned import PinnedConversationWorkflow
 from workflows.renewal import RenewTokensWorkflow
 from workflows.retention import ClearTenantsWorkflow, RetentionWorkflow
 from workflows.sandbox import RUNNER
@@ -52,6 +51,12 @@ from workflows.satisfaction import AskForRatingsWorkflow
 from workflows.seal import SealWorkflow
 from workflows.servers import LookAtServersWorkflow
 from workflows.sweep import SweepWorkflow
+from workflows.versioned import (
+    PinnedConversationWorkflow,
+    UpgradedApprovalWorkflow,
+    UpgradedConsultWorkflow,
+    UpgradedHandoffWorkflow,
+)
 
 # A task that a worker has taken has ten seconds, and Python does one at a time: whoever takes a hundred on a busy
 # machine finishes none in time, and from then on does all of them again. What is not taken waits with the server.
@@ -68,23 +73,34 @@ SUBSCRIPTIONS_AT_ONCE = 8
 SOURCES_AT_ONCE = 8
 
 
-def of_build(build_id: str | None) -> WorkerDeploymentConfig:
+def of_build(
+    build_id: str | None, promise: VersioningBehavior = VersioningBehavior.AUTO_UPGRADE
+) -> WorkerDeploymentConfig:
     """A conversation stays with its build for a turn; all else goes on with whichever is current.
 
-    None: any worker takes on anything. Left unsaid, the SDK reads and hashes the code of every imported module, which
-    takes seconds at each start.
+    Args:
+        build_id: None: any worker takes on anything. Left unsaid, the SDK reads and hashes the code of every imported
+            module, which takes seconds at each start.
+        promise: Of workflows that make none themselves, and of tasks in which nothing reaches them.
     """
     if build_id is None:
         return WorkerDeploymentConfig(WorkerDeploymentVersion(DEPLOYMENT, "unversioned"), use_worker_versioning=False)
     return WorkerDeploymentConfig(
         WorkerDeploymentVersion(DEPLOYMENT, build_id),
         use_worker_versioning=True,
-        default_versioning_behavior=VersioningBehavior.AUTO_UPGRADE,
+        default_versioning_behavior=promise,
     )
 
 
 def conversation_of(build_id: str | None) -> type[ConversationWorkflow]:
     return ConversationWorkflow if build_id is None else PinnedConversationWorkflow
+
+
+def of_conversations(build_id: str | None) -> list[type]:
+    """A conversation's own workflow, and those that it starts."""
+    if build_id is None:
+        return [conversation_of(build_id), ApprovalWorkflow, HandoffWorkflow, ConsultWorkflow]
+    return [conversation_of(build_id), UpgradedApprovalWorkflow, UpgradedHandoffWorkflow, UpgradedConsultWorkflow]
 
 
 @dataclass(frozen=True)
@@ -109,6 +125,7 @@ def worker(
     workflows: Sequence[type],
     activities: Sequence[Callable[..., Any]] = (),
     build_id: str | None = None,
+    promise: VersioningBehavior = VersioningBehavior.AUTO_UPGRADE,
     **limits: Any,
 ) -> Worker:
     """What the workers of all queues have in common; ``limits`` are the ``Worker``'s own."""
@@ -120,7 +137,7 @@ def worker(
         workflow_runner=RUNNER,
         interceptors=[FailureInterceptor()],
         max_concurrent_workflow_tasks=TASKS_AT_ONCE,
-        deployment_config=of_build(build_id),
+        deployment_config=of_build(build_id, promise),
         **limits,
     )
 
@@ -130,7 +147,7 @@ def conversations_worker(client: Client, turns: Turns, build_id: str | None = No
     return worker(
         client,
         temporal.CONVERSATIONS,
-        workflows=[conversation_of(build_id), ApprovalWorkflow, HandoffWorkflow, ConsultWorkflow],
+        workflows=of_conversations(build_id),
         activities=[
             thinking.think,
             thinking.admit,
@@ -163,6 +180,7 @@ def conversations_worker(client: Client, turns: Turns, build_id: str | None = No
         # By default a beat may come just a second before the server stops waiting for it, which a busy machine misses.
         max_heartbeat_throttle_interval=timedelta(seconds=2),
         build_id=build_id,
+        promise=VersioningBehavior.PINNED,
     )
 
 

@@ -11,14 +11,15 @@ import shutil
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import asyncpg
+from temporalio.service import RPCError
 
-from tests.faults import checker, records
+from tests.faults import checker, records, tasks
 from tests.faults.callers import Caller, new_contact
 from tests.faults.checker import Verdict
 from tests.faults.history import Happened, History
@@ -139,15 +140,22 @@ class Lab:
         return all(record.ended.get(mark) in checker.TOLD for mark in missing)
 
     async def judged(self, *, within: float = 180.0) -> Verdict:
-        """Comes to rest, and compares. What was amiss is kept in a file that the verdict's seed names."""
+        """Comes to rest, and compares. Where something is amiss, what tells of it is kept."""
         await self.come_to_rest(within)
         verdict = checker.check(self.history, await records.read(self.deployment))
         if verdict.amiss:
-            self.keep_history()
+            await self.keep()
         return verdict
 
-    def keep_history(self) -> None:
-        self.history.save(Path(tempfile.gettempdir()) / f"konstruct-faults-{self.history.seed}.ndjson")
+    async def keep(self) -> None:
+        """In a folder that the seed names: what people saw, what programs said, and what Temporal has of conversations
+        that are under way."""
+        folder = Path(tempfile.mkdtemp(prefix=f"konstruct-faults-{self.history.seed}-"))
+        self.history.save(folder / "people.ndjson")
+        shutil.copytree(self.deployment.folder / "logs", folder / "logs")
+        with suppress(RPCError, RuntimeError):
+            await tasks.keep(self.deployment.temporal_address, folder)
+        logger.info("%s tells of it", folder)
 
 
 @contextmanager

@@ -223,7 +223,7 @@ async def soaked(
                 await lab.come_to_rest(AT_REST_WITHIN)
             verdict = await lab.judged(within=AT_REST_WITHIN)
         except BaseException:
-            lab.keep_history()
+            await lab.keep()
             raise
         canaries = {f"a bot token of {office.slug}": office.workspace.bot_token for office in lab.offices}
         canaries |= {f"a WhatsApp token of {office.slug}": office.number.token for office in lab.offices}

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
@@ -33,6 +34,17 @@ async def read(address: str) -> Tasks:
     return tasks
 
 
+async def keep(address: str, folder: Path) -> None:
+    """A file for each conversation that waits for a worker: what Temporal knows of it, and its history."""
+    client = await Client.connect(address)
+    async for run in client.list_workflows("WorkflowType = 'ConversationWorkflow' AND ExecutionStatus = 'Running'"):
+        handle = client.get_workflow_handle(run.id, run_id=run.run_id)
+        described = (await handle.describe()).raw_description
+        if described.HasField("pending_workflow_task") or described.pending_activities:
+            history = (await handle.fetch_history()).to_json()
+            (folder / f"{run.id.replace(':', '-')}.txt").write_text(f"{described}\n{history}\n")
+
+
 async def _read(client: Client, run: WorkflowExecution, tasks: Tasks) -> None:
     builds: set[str] = set()
     was_moved = False
@@ -40,9 +52,10 @@ async def _read(client: Client, run: WorkflowExecution, tasks: Tasks) -> None:
         if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
             builds.add(event.workflow_task_completed_event_attributes.deployment_version.build_id)
         elif event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
-            cause = event.workflow_task_failed_event_attributes.cause
-            if cause not in HARMLESS:
-                tasks.failed.append(f"{run.id}: {WorkflowTaskFailedCause.Name(cause)}")
+            failed = event.workflow_task_failed_event_attributes
+            if failed.cause not in HARMLESS:
+                cause = WorkflowTaskFailedCause.Name(failed.cause)
+                tasks.failed.append(f"{run.id}, {run.run_id}: {cause}: {failed.identity}: {failed.failure.message}")
         elif event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_OPTIONS_UPDATED:
             was_moved = True
     tasks.runs_of.update(builds)

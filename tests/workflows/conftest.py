@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 import pytest
 from temporalio import activity
 from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
+from temporalio.common import VersioningBehavior
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
@@ -41,7 +42,7 @@ from tests.workflows.people import WISH, People
 from workflows.approvals import ApprovalWorkflow
 from workflows.conversation import ConversationWorkflow
 from workflows.handoffs import HandoffWorkflow
-from workflows.queues import conversation_of, of_build
+from workflows.queues import of_build, of_conversations
 from workflows.sandbox import RUNNER
 
 
@@ -325,11 +326,11 @@ async def playing(
     async with Worker(
         environment.client,
         task_queue=queue,
-        workflows=[conversation_of(build), ApprovalWorkflow, HandoffWorkflow],
+        workflows=of_conversations(build),
         activities=[*stage.activities, *desk.activities, *people.activities],
         workflow_runner=RUNNER,
         max_heartbeat_throttle_interval=timedelta(milliseconds=100),
-        deployment_config=of_build(build),
+        deployment_config=of_build(build, VersioningBehavior.PINNED),
     ):
         yield Conversation(environment, queue, stage, desk, people)
 

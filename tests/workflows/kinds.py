@@ -2,12 +2,11 @@
 
 from typing import Final
 
-from workflows import queues
-from workflows.pinned import PinnedConversationWorkflow
+from workflows import queues, versioned
 
 WORKFLOWS: Final[tuple[type, ...]] = tuple(
     each
     for name, each in vars(queues).items()
-    # The pinned one is the conversation's own workflow, with a promise about builds.
-    if isinstance(each, type) and name.endswith("Workflow") and each is not PinnedConversationWorkflow
+    # Those are others once more, with a promise about builds.
+    if isinstance(each, type) and name.endswith("Workflow") and each.__module__ != versioned.__name__
 )

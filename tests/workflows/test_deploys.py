@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 from cryptography.fernet import Fernet
+from temporalio.api.enums.v1 import EventType, VersioningBehavior
 from temporalio.client import WorkflowHistory
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import Replayer
@@ -67,6 +68,36 @@ async def test_a_conversation_moves_when_its_turn_is_over_and_not_before(street:
 
     assert [thought.message_ids for thought in street.stages["turn-2"].thoughts] == [said[2:]]
     assert await street.builds_of(conversation) == [{"turn-1"}, {"turn-2"}]
+
+
+async def test_what_reaches_no_workflow_does_not_move_it(street: Street) -> None:
+    """Builds that took each other's place on a busy machine, with the seed 20261130: that a thought which was cut off
+    had ended was completed without the workflow, which then went on with another build in the middle of its turn."""
+    conversation = await street.promoted("quiet-1")
+    one = street.stages["quiet-1"]
+    one.hold = asyncio.Event()
+    await conversation.say()
+    await one.thinking.get()
+    await conversation.say()
+    await one.thinking.get()
+    promises = await _promises_after_a_cancellation(conversation)
+    one.hold.set()
+    await one.deliveries.get()
+    assert set(promises) == {VersioningBehavior.VERSIONING_BEHAVIOR_PINNED}
+
+
+async def _promises_after_a_cancellation(conversation: Conversation) -> list[int]:
+    """Of each task so far, once one has told of a cancellation."""
+    promises: list[int] = []
+    is_cancelled = False
+    async for event in conversation.first_run.fetch_history_events(wait_new_event=True):
+        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED:
+            is_cancelled = True
+        elif event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
+            promises.append(event.workflow_task_completed_event_attributes.versioning_behavior)
+            if is_cancelled:
+                break
+    return promises
 
 
 async def test_what_people_have_moves_too_and_stays_theirs(street: Street) -> None:

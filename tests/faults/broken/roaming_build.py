@@ -2,8 +2,8 @@
 
 import workflows.queues
 from konstruct.cli import main
-from workflows.conversation import ConversationWorkflow
+from tests.faults.broken.roaming_workflow import RoamingConversationWorkflow
 
 if __name__ == "__main__":
-    workflows.queues.conversation_of = lambda build_id: ConversationWorkflow
+    workflows.queues.conversation_of = lambda build_id: RoamingConversationWorkflow
     main()

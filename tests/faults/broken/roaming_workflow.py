@@ -1,7 +1,4 @@
-"""A conversation that keeps to the build that began its run, for workers that say which build they are of.
-
-A class of its own, since Temporal refuses such a promise from workers that say nothing.
-"""
+"""A conversation that keeps to no build."""
 
 from temporalio import workflow
 from temporalio.common import VersioningBehavior
@@ -10,8 +7,8 @@ from konstruct.contracts.conversation import WORKFLOW, ConversationState
 from workflows.conversation import ConversationWorkflow
 
 
-@workflow.defn(name=WORKFLOW, versioning_behavior=VersioningBehavior.PINNED)
-class PinnedConversationWorkflow(ConversationWorkflow):
+@workflow.defn(name=WORKFLOW, versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+class RoamingConversationWorkflow(ConversationWorkflow):
     @workflow.init
     def __init__(self, state: ConversationState) -> None:
         super().__init__(state)
