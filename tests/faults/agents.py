@@ -123,7 +123,7 @@ class Agents:
         while time.monotonic() < deadline:
             try:
                 found = await self.lab.administrator.fetchval(_CONVERSATION, writer.office.tenant_id, channel, root)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
                 # It is being restarted.
                 found = None
             if found is not None:
