@@ -43,7 +43,7 @@ async def tried(entry: Entry, count: int, seed: int, *, with_twin: bool) -> Resu
         "counts": outcome.counts(),
         "amiss": outcome.amiss,
     }
-    if with_twin and entry.twin is not None:
+    if with_twin and entry.twin is not None and not outcome.amiss:
         # As few as find it out: that it is found is all that its run is to show.
         result["twin_found"] = bool((await entry.twin(entry.twin_times or entry.short or 1, seed)).amiss)
     return result | {"seconds": round(time.monotonic() - began, 1)}

@@ -37,6 +37,8 @@ NO_LIMIT: Final = "100000/second"
 NOBODY_COUNTS: Final = 10**9
 """Meta's limits, which are another matter."""
 TEMPLATE: Final = "we_have_an_answer"
+KEPT_IN: Path | None = None
+"""Where there will be a folder of what tells of something amiss; by default beside other temporary files."""
 STILL: Final = 5.0
 """Seconds in which nothing is under way, after which nothing more will come of anything."""
 
@@ -150,7 +152,7 @@ class Lab:
     async def keep(self) -> None:
         """In a folder that the seed names: what people saw, what programs said, and what Temporal has of conversations
         that are under way."""
-        folder = Path(tempfile.mkdtemp(prefix=f"konstruct-faults-{self.history.seed}-"))
+        folder = Path(tempfile.mkdtemp(prefix=f"konstruct-faults-{self.history.seed}-", dir=KEPT_IN))
         self.history.save(folder / "people.ndjson")
         shutil.copytree(self.deployment.folder / "logs", folder / "logs")
         with suppress(RPCError, RuntimeError):

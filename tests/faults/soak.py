@@ -7,6 +7,7 @@ emptied or made to fail. In the end nothing may be amiss.
 import argparse
 import asyncio
 import json
+import logging
 import random
 import sys
 import time
@@ -46,6 +47,9 @@ SLOW_TOKEN: Final = 0.4
 CATCHES_UP_WITHIN: Final = 900.0
 AT_REST_WITHIN: Final = 900.0
 KEEPS_EVERY_REPETITION: Final = ("tests.faults.broken.keeps_every_repetition",)
+
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -134,6 +138,7 @@ class Soak:
                     await self._moved.wait_for(lambda: self.said >= min(taking.until, self.plan.words))
                 await self.desk.hand_back(held, at_once=taking.at_once)
             except agents.Refused as refusal:
+                logger.info("refused: %s", refusal)
                 self.refusals.append(f"{writer.thread}: {refusal}")
 
     @asynccontextmanager

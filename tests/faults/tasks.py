@@ -35,14 +35,12 @@ async def read(address: str) -> Tasks:
 
 
 async def keep(address: str, folder: Path) -> None:
-    """A file for each conversation that waits for a worker: what Temporal knows of it, and its history."""
+    """A file for each conversation that is under way: what Temporal knows of it, and its history."""
     client = await Client.connect(address)
     async for run in client.list_workflows("WorkflowType = 'ConversationWorkflow' AND ExecutionStatus = 'Running'"):
         handle = client.get_workflow_handle(run.id, run_id=run.run_id)
-        described = (await handle.describe()).raw_description
-        if described.HasField("pending_workflow_task") or described.pending_activities:
-            history = (await handle.fetch_history()).to_json()
-            (folder / f"{run.id.replace(':', '-')}.txt").write_text(f"{described}\n{history}\n")
+        described, history = (await handle.describe()).raw_description, await handle.fetch_history()
+        (folder / f"{run.id.replace(':', '-')}.txt").write_text(f"{described}\n{history.to_json()}\n")
 
 
 async def _read(client: Client, run: WorkflowExecution, tasks: Tasks) -> None:
