@@ -16,10 +16,15 @@ class ActivityOptions(TypedDict, total=False):
     cancellation_type: ActivityCancellationType
 
 
+SIGNS_OF_LIFE = timedelta(seconds=10)
+"""How long somebody who waits for a reply does without, once its worker has died. A worker that shares a full machine
+sends them late, and what is taken for dead is begun again beside what goes on: with five seconds two workers on a
+tenth of a processor each did so with every call that they had."""
+
 # Models have their own time budget within; when all are down the workflow decides what happens, not a retry here.
 THINKING = ActivityOptions(
     start_to_close_timeout=timedelta(minutes=5),
-    heartbeat_timeout=timedelta(seconds=5),
+    heartbeat_timeout=SIGNS_OF_LIFE,
     retry_policy=RetryPolicy(
         initial_interval=timedelta(seconds=1),
         maximum_interval=timedelta(seconds=20),
@@ -33,7 +38,7 @@ THINKING = ActivityOptions(
 FETCHING = ActivityOptions(
     start_to_close_timeout=timedelta(minutes=3),
     schedule_to_close_timeout=timedelta(minutes=5),
-    heartbeat_timeout=timedelta(seconds=5),
+    heartbeat_timeout=SIGNS_OF_LIFE,
     retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=20)),
     cancellation_type=ActivityCancellationType.TRY_CANCEL,
 )
@@ -42,7 +47,7 @@ FETCHING = ActivityOptions(
 FETCHING_FOR_PEOPLE = ActivityOptions(
     start_to_close_timeout=timedelta(minutes=2),
     schedule_to_close_timeout=timedelta(minutes=2),
-    heartbeat_timeout=timedelta(seconds=5),
+    heartbeat_timeout=SIGNS_OF_LIFE,
     retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=20)),
 )
 
@@ -50,7 +55,7 @@ FETCHING_FOR_PEOPLE = ActivityOptions(
 DELIVERY = ActivityOptions(
     start_to_close_timeout=timedelta(minutes=2),
     schedule_to_close_timeout=timedelta(days=1),
-    heartbeat_timeout=timedelta(seconds=5),
+    heartbeat_timeout=SIGNS_OF_LIFE,
     retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1)),
 )
 
@@ -68,13 +73,13 @@ CHANGING_OWNER = ActivityOptions(
 # Cards, threads and timers of a handoff: tried until it works, since people wait.
 ATTENDING = ActivityOptions(
     start_to_close_timeout=timedelta(minutes=2),
-    heartbeat_timeout=timedelta(seconds=10),
+    heartbeat_timeout=SIGNS_OF_LIFE,
     retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1)),
 )
 # Without a summary or a draft the handoff is what it is, only less comfortable.
 ASSISTING = ActivityOptions(
     start_to_close_timeout=timedelta(minutes=3),
-    heartbeat_timeout=timedelta(seconds=10),
+    heartbeat_timeout=SIGNS_OF_LIFE,
     retry_policy=RetryPolicy(initial_interval=timedelta(seconds=2), maximum_attempts=3),
 )
 HANDOFF_STEPS_IN_A_RUN = 500
@@ -87,7 +92,7 @@ def calling(timeout_seconds: float, attempts: int) -> ActivityOptions:
     """An attempt that died is made up for; what a tool answered is no failure."""
     return ActivityOptions(
         start_to_close_timeout=timedelta(seconds=timeout_seconds) + TOOL_CALL_SLACK,
-        heartbeat_timeout=timedelta(seconds=10),
+        heartbeat_timeout=SIGNS_OF_LIFE,
         retry_policy=RetryPolicy(
             initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=20), maximum_attempts=attempts
         ),
@@ -99,7 +104,7 @@ def calling(timeout_seconds: float, attempts: int) -> ActivityOptions:
 ANNOUNCING = ActivityOptions(
     start_to_close_timeout=timedelta(minutes=1),
     schedule_to_close_timeout=timedelta(days=7),
-    heartbeat_timeout=timedelta(seconds=10),
+    heartbeat_timeout=SIGNS_OF_LIFE,
     retry_policy=RetryPolicy(initial_interval=timedelta(seconds=2), maximum_interval=timedelta(minutes=5)),
     cancellation_type=ActivityCancellationType.TRY_CANCEL,
 )
@@ -111,14 +116,14 @@ LEAST_WAIT_SECONDS = 1.0
 
 SWEEPING = ActivityOptions(
     start_to_close_timeout=timedelta(minutes=2),
-    heartbeat_timeout=timedelta(seconds=10),
+    heartbeat_timeout=SIGNS_OF_LIFE,
     retry_policy=RetryPolicy(maximum_attempts=1),
 )
 SWEEP_EVERY = timedelta(seconds=10)
 
 LOOKING = ActivityOptions(
     start_to_close_timeout=timedelta(minutes=3),
-    heartbeat_timeout=timedelta(seconds=10),
+    heartbeat_timeout=SIGNS_OF_LIFE,
     retry_policy=RetryPolicy(maximum_attempts=1),
 )
 LOOK_EVERY = timedelta(seconds=15)
@@ -128,7 +133,7 @@ LOCATING = ActivityOptions(start_to_close_timeout=timedelta(seconds=8), retry_po
 # What one run leaves, the next one takes up. Often, since replies may wait for a token.
 RENEWING = ActivityOptions(
     start_to_close_timeout=timedelta(minutes=3),
-    heartbeat_timeout=timedelta(seconds=10),
+    heartbeat_timeout=SIGNS_OF_LIFE,
     retry_policy=RetryPolicy(maximum_attempts=1),
 )
 RENEW_EVERY = timedelta(seconds=15)
@@ -136,7 +141,7 @@ RENEW_EVERY = timedelta(seconds=15)
 # What one run leaves, the next one takes up. No reply waits for a name, and people who look would like to have it soon.
 NAMING = ActivityOptions(
     start_to_close_timeout=timedelta(minutes=5),
-    heartbeat_timeout=timedelta(seconds=10),
+    heartbeat_timeout=SIGNS_OF_LIFE,
     retry_policy=RetryPolicy(maximum_attempts=1),
 )
 NAME_EVERY = timedelta(seconds=15)
@@ -144,7 +149,7 @@ NAME_EVERY = timedelta(seconds=15)
 # What one run leaves, the next one takes up.
 SEALING = ActivityOptions(
     start_to_close_timeout=timedelta(minutes=10),
-    heartbeat_timeout=timedelta(seconds=10),
+    heartbeat_timeout=SIGNS_OF_LIFE,
     retry_policy=RetryPolicy(maximum_attempts=1),
 )
 SEAL_EVERY = timedelta(minutes=1)
@@ -242,7 +247,7 @@ SYNC_EVERY = timedelta(seconds=30)
 LOOKING_AT_STRIPE = ActivityOptions(
     start_to_close_timeout=timedelta(minutes=5),
     schedule_to_close_timeout=timedelta(days=1),
-    heartbeat_timeout=timedelta(seconds=10),
+    heartbeat_timeout=SIGNS_OF_LIFE,
     retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1)),
 )
 LOOK_AT_STRIPE_AGAIN_AFTER = timedelta(minutes=10)

@@ -14,8 +14,8 @@ class Record:
 
     ended: dict[str, str] = field(default_factory=dict)
     """By mark, the state of the message."""
-    times_kept: Counter[str] = field(default_factory=Counter)
-    """By mark, how many messages there are of it."""
+    kept_as: dict[str, list[str]] = field(default_factory=dict)
+    """By mark, the ids of the messages that there are of it."""
     flagged: set[str] = field(default_factory=set)
     """Ids of what may have been sent twice, and says so."""
     audit_gaps: list[str] = field(default_factory=list)
@@ -107,8 +107,8 @@ def check(history: History, record: Record) -> Verdict:
 
 def _check_answers(word: Word, answers: list[Seen], record: Record, verdict: Verdict) -> None:
     """One answer, in one copy, unless it is flagged; and the word is kept once."""
-    if record.times_kept[word.mark] > 1:
-        verdict.doubled.append(f"{word.mark} is kept {record.times_kept[word.mark]} times")
+    if len(kept_as := record.kept_as.get(word.mark, [])) > 1:
+        verdict.doubled.append(f"{word.mark} is kept {len(kept_as)} times")
     if len({answer.carried for answer in answers}) > 1:
         verdict.doubled.append(f"{word.mark} has {len(answers)} different answers")
     for carried, count in _copies(answers).items():

@@ -1,6 +1,8 @@
 """What the product itself knows in the end, read from outside of it: its rows, its trail, and whatever lies open."""
 
-from collections import Counter
+import json
+from collections import defaultdict
+from pathlib import Path
 from uuid import UUID
 
 import asyncpg
@@ -14,6 +16,11 @@ from tests.faults.history import MARK
 from tests.faults.services import Deployment
 from tests.support.commands import konstruct
 
+_TABLES = """
+  select c.oid::regclass::text from pg_class c join pg_namespace n on n.oid = c.relnamespace
+  where c.relkind in ('r', 'm') and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')
+  order by 1
+"""
 UNDER_WAY = ("received", "taken", "pending", "sending")
 """States of messages that something is still to become of."""
 _UNWRITTEN = """
@@ -76,6 +83,24 @@ async def is_quiet(administrator: asyncpg.Connection) -> bool:
     return not under_way
 
 
+async def tables(administrator: asyncpg.Connection) -> list[str]:
+    return [row[0] for row in await administrator.fetch(_TABLES)]
+
+
+async def keep(deployment: Deployment, folder: Path) -> None:
+    """A file for each table with all that it holds, and which message says what."""
+    administrator = await asyncpg.connect(deployment.owner_url)
+    try:
+        for table in await tables(administrator):
+            await administrator.copy_from_query(
+                f"select * from {table}", output=folder / f"{table}.csv", format="csv", header=True
+            )
+        record = await messages(deployment, administrator)
+    finally:
+        await administrator.close()
+    (folder / "marks.json").write_text(json.dumps(record.kept_as, indent=2))
+
+
 async def read(deployment: Deployment) -> Record:
     administrator = await asyncpg.connect(deployment.owner_url)
     try:
@@ -104,7 +129,7 @@ async def messages(deployment: Deployment, administrator: asyncpg.Connection) ->
     record = Record()
     keys = tuple(SecretStr(key) for key in deployment.env["KONSTRUCT_ENCRYPTION_KEYS"].split(","))
     database, vault = Database(SecretStr(deployment.env["KONSTRUCT_DATABASE_URL"])), Vault(keys)
-    times: Counter[str] = Counter()
+    kept_as: defaultdict[str, list[str]] = defaultdict(list)
     try:
         for tenant_id in [row["id"] for row in await administrator.fetch("select id from tenants")]:
             rows = await administrator.fetch(
@@ -123,9 +148,9 @@ async def messages(deployment: Deployment, administrator: asyncpg.Connection) ->
                     continue
                 body = cipher.open(MESSAGE, UUID(str(row["id"])), row["sealed"]) if row["sealed"] else row["body"] or ""
                 for mark in MARK.findall(body):
-                    times[mark] += 1
+                    kept_as[mark].append(str(row["id"]))
                     record.ended[mark] = row["state"]
     finally:
         await database.close()
-    record.times_kept = times
+    record.kept_as = dict(kept_as)
     return record

@@ -17,6 +17,7 @@ import asyncpg
 import redis.asyncio
 
 from konstruct.settings import Settings
+from tests.faults import records
 from tests.faults.people import Office
 from tests.faults.services import Deployment
 
@@ -25,11 +26,6 @@ SHORTEST: Final = 8
 _PIECE: Final = 8 << 20
 _WORD: Final = re.compile(rb"m[0-9a-f]{12}(?![0-9a-f])|6d(?:3[0-9]|6[1-6]){12}")
 """A mark, as it is and in hexadecimal: of these there may be too many to be looked for one by one."""
-_TABLES: Final = """
-  select c.oid::regclass::text from pg_class c join pg_namespace n on n.oid = c.relnamespace
-  where c.relkind in ('r', 'm') and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')
-  order by 1
-"""
 
 
 class Needles:
@@ -102,7 +98,7 @@ async def in_tables(owner_url: str, needles: Needles) -> list[str]:
         # Until a checkpoint Postgres may hold in memory what it wrote, where a look at its files does not find it.
         await administrator.execute("checkpoint")
         places = []
-        for table in [row[0] for row in await administrator.fetch(_TABLES)]:
+        for table in await records.tables(administrator):
             search = _Search(needles)
 
             async def take(rows: bytes, search: _Search = search) -> None:

@@ -30,7 +30,7 @@ class Told:
         place = sum(word.thread == thread for word in self.history.words) if number is None else number
         word = Word(self._mark("m"), f"tenant of {thread}", thread, place, self.now(), tries=1)
         word.taken_at = self.now() if taken else None
-        self.record.times_kept[word.mark] = kept
+        self.record.kept_as[word.mark] = [f"{word.mark} {number}" for number in range(kept)]
         self.record.ended[word.mark] = "answered"
         self.history.words.append(word)
         return word
@@ -261,7 +261,7 @@ def test_a_breach_is_found_among_much_that_is_right(told: Told, found: tuple[str
     for name in ("words", "replies", "seen", "takeovers"):
         getattr(told.history, name).extend(getattr(other.history, name))
     told.record.ended |= other.record.ended
-    told.record.times_kept += other.record.times_kept
+    told.record.kept_as |= other.record.kept_as
     told.record.audit_gaps += other.record.audit_gaps
     told.record.secrets_found += other.record.secrets_found
     assert kind in told.checked().amiss
