@@ -150,8 +150,8 @@ class Lab:
         return verdict
 
     async def keep(self) -> None:
-        """In a folder that the seed names: what people saw, what programs said, what Postgres holds, and what Temporal has
-        of conversations that are under way."""
+        """In a folder that the seed names: what people saw, what programs said, what Postgres holds, and what Temporal
+        has of conversations that are under way."""
         folder = Path(tempfile.mkdtemp(prefix=f"konstruct-faults-{self.history.seed}-", dir=KEPT_IN))
         self.history.save(folder / "people.ndjson")
         shutil.copytree(self.deployment.folder / "logs", folder / "logs")
