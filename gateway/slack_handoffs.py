@@ -195,7 +195,7 @@ class SlackHandoffs:
             async with self._database.tenant_session(tenant_id) as session:
                 [note_id] = (await entries.note(session, self._vault, handoff.id, agent, note, origin)).entry_ids
         act = AgentAct(agent.key, handoff.id, to, note_id, at_once)
-        await temporal.act(self._temporal, tenant_id, handoff.conversation_id, _ACTS[what], act)
+        await temporal.act(self._temporal, tenant_id, handoff.conversation_id, _ACTS[what], act, origin.external_id)
 
     async def _named(self, connection: ConnectionRef, message: SlackMessage, bot_user_id: str) -> str:
         users = [user for user in _SOMEBODY.findall(message.text or "") if user != bot_user_id]

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import structlog
 from temporalio.api.enums.v1 import TaskQueueType
@@ -54,9 +54,6 @@ _ACT_TIMEOUT = timedelta(seconds=20)
 _REFUSALS: dict[str | None, type[KonstructError]] = {
     error.__name__: error for error in (BadInput, Conflict, NotAllowed, NotFound)
 }
-# A crashed worker's conversation is picked up after this; the default of ten seconds is felt by the contact.
-_TASK_TIMEOUT = timedelta(seconds=5)
-
 log = structlog.get_logger(__name__)
 
 
@@ -112,7 +109,6 @@ async def tell(client: Client, tenant_id: UUID, conversation_id: UUID, signal: s
             contracts.ConversationState(tenant_id, conversation_id),
             id=workflow_id(tenant_id, conversation_id),
             task_queue=CONVERSATIONS,
-            task_timeout=_TASK_TIMEOUT,
             start_signal=signal,
             start_signal_args=[content],
             priority=Priority(fairness_key=str(tenant_id)),
@@ -274,10 +270,19 @@ async def mention_consult(client: Client, tenant_id: UUID, consult_id: UUID) -> 
 
 
 async def act(
-    client: Client, tenant_id: UUID, conversation_id: UUID, action: handoff_contracts.Action, act: AgentAct
+    client: Client,
+    tenant_id: UUID,
+    conversation_id: UUID,
+    action: handoff_contracts.Action,
+    act: AgentAct,
+    key: str | None = None,
 ) -> OwnerState:
     """What an agent does with a conversation: judged and done when this returns, and nothing of the employee's begins
     to be sent afterwards.
+
+    Args:
+        key: of whoever wants it, and another one for each thing that is wanted. What is asked for again under it joins
+            what is under way, or gets what came of it. None: each is one of its own.
 
     Raises:
         Conflict, NotFound, NotAllowed, BadInput: it was refused, with the sentence that says why.
@@ -288,14 +293,15 @@ async def act(
         contracts.ConversationState(tenant_id, conversation_id),
         id=workflow_id(tenant_id, conversation_id),
         task_queue=CONVERSATIONS,
-        task_timeout=_TASK_TIMEOUT,
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         priority=Priority(fairness_key=str(tenant_id)),
     )
+    # One more for each time that somebody asks would be the more to do, the longer it takes.
+    update_id = str(uuid5(conversation_id, f"{action}:{key}")) if key is not None else None
     try:
         async with asyncio.timeout(_ACT_TIMEOUT.total_seconds()):
             done: OwnerState = await client.execute_update_with_start_workflow(
-                action, act, start_workflow_operation=start, result_type=OwnerState
+                action, act, start_workflow_operation=start, id=update_id, result_type=OwnerState
             )
             return done
     except WorkflowUpdateFailedError as error:

@@ -73,7 +73,12 @@ class ConversationWorkflow:
             self._turns >= policies.TURNS_IN_A_RUN
             or info.is_continue_as_new_suggested()
             or info.is_target_worker_deployment_version_changed()
+            or self._is_history_long()
         )
+
+    def _is_history_long(self) -> bool:
+        length = workflow.info().get_current_history_length()
+        return length >= policies.EVENTS_IN_A_RUN and workflow.patched("runs-of-few-events")
 
     async def _has_work(self) -> bool:
         """Waits for something to do, be it to go over to another build; False when the conversation has fallen

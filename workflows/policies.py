@@ -275,7 +275,10 @@ SILENCE_ENDS_AFTER = timedelta(days=1)
 with its context."""
 
 TURNS_IN_A_RUN = 50
-"""A longer history costs a second of replay whenever the worker's cache has lost the conversation."""
+EVENTS_IN_A_RUN = 400
+"""Whenever the worker's cache has lost the conversation, its history is replayed. Messages that come at once, tries
+that failed and acts of agents make it longer than its turns tell. With a thousand events a busy worker could no longer
+do so in the time that it has for a task, and began anew each time."""
 
 FIRST_RETRY_AFTER = timedelta(seconds=15)
 LONGEST_RETRY_AFTER = timedelta(minutes=10)

@@ -174,8 +174,8 @@ def conversations_worker(client: Client, turns: Turns, build_id: str | None = No
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
         # A dead worker's conversations are picked up by another this soon, and those of a busy one done from their
-        # beginning.
-        sticky_queue_schedule_to_start_timeout=timedelta(seconds=5),
+        # beginning, which takes several times as long: with five seconds that kept busy ones busy.
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=10),
         graceful_shutdown_timeout=timedelta(seconds=5),
         # By default a beat may come just a second before the server stops waiting for it, which a busy machine misses.
         max_heartbeat_throttle_interval=timedelta(seconds=2),

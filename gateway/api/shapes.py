@@ -16,16 +16,16 @@ T = TypeVar("T", bound="Given")
 
 SourceKey = Annotated[str, Path(pattern="^[a-z][a-z0-9-]{0,62}$")]
 
-IdempotencyKey = Annotated[
-    str,
-    Header(
-        alias="Idempotency-Key",
-        min_length=1,
-        max_length=200,
-        pattern="^[!-~]+$",
-        description="Of your choice, another one for each thing that is done: the same again changes nothing.",
-    ),
-]
+_KEY = Header(
+    alias="Idempotency-Key",
+    min_length=1,
+    max_length=200,
+    pattern="^[!-~]+$",
+    description="Of your choice, another one for each thing that is done: the same again changes nothing.",
+)
+IdempotencyKey = Annotated[str, _KEY]
+AnyIdempotencyKey = Annotated[str | None, _KEY]
+"""Where the same again does no harm without one, either."""
 
 _NUMBER = re.compile(r"\s*[-+.\d_e]+\s*", re.IGNORECASE)
 

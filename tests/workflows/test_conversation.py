@@ -4,6 +4,7 @@ import asyncio
 import math
 from uuid import UUID
 
+import pytest
 from temporalio.client import WorkflowExecutionStatus
 from temporalio.testing import WorkflowEnvironment
 
@@ -167,3 +168,19 @@ async def test_a_long_conversation_continues_as_new_and_loses_nothing(
     assert (await conversation.handle.describe()).run_id != first
     await conversation.handle.result()
     assert len(stage.delivered) == policies.TURNS_IN_A_RUN + 3
+
+
+async def test_a_run_of_many_events_ends_before_it_has_had_many_turns(
+    skipping: WorkflowEnvironment, conversation: Conversation, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(policies, "EVENTS_IN_A_RUN", 40)
+    runs = []
+    with skipping.auto_time_skipping_disabled():
+        for _ in range(10):
+            await conversation.say()
+            await stage.deliveries.get()
+            runs.append((await conversation.handle.describe()).run_id)
+    await conversation.handle.result()
+    assert len(stage.delivered) == 10
+    # A turn is of some ten events.
+    assert max(runs.count(run) for run in runs) <= 6

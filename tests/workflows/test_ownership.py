@@ -248,8 +248,9 @@ async def test_days_of_silence_end_no_conversation_that_people_have(conversation
 
 
 async def test_its_next_run_knows_who_has_it_and_what_waits(
-    conversation: Conversation, stage: Stage, people: People
+    conversation: Conversation, stage: Stage, people: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(policies, "EVENTS_IN_A_RUN", 10_000)
     handoff_id = await conversation.queued()
     people.held["claim"] = asyncio.Event()
     with conversation.environment.auto_time_skipping_disabled():
