@@ -61,7 +61,7 @@ from workflows.versioned import (
 # A task that a worker has taken has ten seconds, and Python does one at a time: whoever takes a hundred on a busy
 # machine finishes none in time, and from then on does all of them again. What is not taken waits with the server.
 TASKS_AT_ONCE = 4
-# Conversations that stay in memory between their turns; one that fell out costs a replay of at most fifty turns.
+# Conversations that stay in memory between their turns; one that fell out costs a replay of its run.
 CACHED_CONVERSATIONS = 1_000
 CALLS_AT_ONCE = 200
 # They wait for models most of the time.
