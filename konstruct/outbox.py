@@ -85,9 +85,12 @@ _SENT = (
         state="sent",
         external_id=bindparam("as_external_id"),
         settled_at=bindparam("at"),
-        maybe_duplicate=bindparam("was_resent"),
+        maybe_duplicate=or_(col(Message.maybe_duplicate), bindparam("was_resent")),
     )
-    .returning(col(Message.author), col(Message.purpose), col(Message.turn_id), col(Message.contact_id))
+    .returning(
+        *(col(Message.author), col(Message.purpose), col(Message.turn_id), col(Message.contact_id)),
+        col(Message.maybe_duplicate),
+    )
     .execution_options(synchronize_session=False)
 )
 _PART = aliased(Message)
@@ -171,10 +174,11 @@ async def _follow(
     if not may_still_arrive:
         message.sending_at = now
         if not channel.can_be_asked:
-            if message.detail.get("resent"):
+            if message.maybe_duplicate:
                 await fail(session, conversation, message, "outcome_unknown")
                 return "failed"
-            message.detail = message.detail | {"resent": True}
+            # Also where nothing more comes of it: what was sent before may have arrived, and more may be said about it.
+            message.maybe_duplicate = True
     return replace(send, is_uncertain=True, may_still_arrive=may_still_arrive, marked_at=message.sending_at)
 
 
@@ -275,7 +279,7 @@ async def settle_sent(
         subject_id=sent.contact_id,
         message_id=str(message_id),
         turn_id=str(sent.turn_id),
-        maybe_duplicate=was_resent,
+        maybe_duplicate=sent.maybe_duplicate,
     )
 
 

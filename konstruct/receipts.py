@@ -63,7 +63,7 @@ async def take(session: AsyncSession, connection_id: ConnectionId, receipt: Rece
         return await _fail(session, conversation, message, receipt)
     if message.state != "sent" and not (message.state == "failed" and message.external_id):
         await outbox.settle_sent(
-            session, conversation.id, message.id, receipt.external_id, was_resent=bool(message.detail.get("resent"))
+            session, conversation.id, message.id, receipt.external_id, was_resent=message.maybe_duplicate
         )
         await session.refresh(message)
     if receipt.status in ("delivered", "read"):

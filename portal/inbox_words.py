@@ -42,6 +42,16 @@ class Delivery:
     """What went wrong, and what to do about it."""
 
 
+_UNSETTLED: Final[Mapping[str, Delivery]] = {
+    "pending": Delivery("Queued", "neutral", "clock"),
+    "sending": Delivery("Sending", "neutral", "loader-circle"),
+    "streaming": Delivery("Being written", "info", "loader-circle"),
+    "waiting": Delivery("Waits", "warning", "hourglass", "It goes out when they write again: a template asks them to."),
+    # Of these no other is shown than one that was on its way when it was given up.
+    "discarded": Delivery("Perhaps sent", "warning", "circle-alert", _FAILED["outcome_unknown"]),
+}
+
+
 def delivery(said: Said) -> Delivery | None:
     """How far what went out has come; None for what came in."""
     if said.author == "contact":
@@ -50,16 +60,6 @@ def delivery(said: Said) -> Delivery | None:
         "The answer to the first attempt was lost, so it may have arrived twice." if said.maybe_duplicate else ""
     )
     match said.state:
-        case "pending":
-            return Delivery("Queued", "neutral", "clock")
-        case "sending":
-            return Delivery("Sending", "neutral", "loader-circle")
-        case "streaming":
-            return Delivery("Being written", "info", "loader-circle")
-        case "waiting":
-            return Delivery(
-                "Waits", "warning", "hourglass", "It goes out when they write again: a template asks them to."
-            )
         case "failed":
             return Delivery("Not delivered", "danger", "circle-alert", failure(said.error))
         case "sent" if said.read_at is not None:
@@ -68,7 +68,7 @@ def delivery(said: Said) -> Delivery | None:
             return Delivery("Delivered", "neutral", "check-check", once_more)
         case "sent":
             return Delivery("Sent", "neutral", "check", once_more)
-    return None
+    return _UNSETTLED.get(said.state)
 
 
 def failure(code: str) -> str:

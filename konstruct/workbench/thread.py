@@ -147,7 +147,9 @@ def _shown(conversation_id: UUID) -> SelectOfScalar[Message]:
     """The newest first."""
     return (
         select(Message)
-        .where(col(Message.conversation_id) == conversation_id, col(Message.state) != "discarded")
+        .where(col(Message.conversation_id) == conversation_id)
+        # Nobody was told it, unless it was on its way when it was given up.
+        .where(or_(col(Message.state) != "discarded", col(Message.maybe_duplicate)))
         # What the employee is told of people is nothing for people.
         .where(or_(col(Message.author) != "system", col(Message.direction) == "outbound"))
         .order_by(col(Message.seq).desc())

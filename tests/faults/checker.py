@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 
 from tests.faults.history import History, Seen, Word
@@ -92,7 +92,7 @@ def check(history: History, record: Record) -> Verdict:
     for word in history.words:
         _check_answers(word, by_mark[word.mark], record, verdict)
     _check_replies(history, verdict)
-    verdict.flagged_copies = sum(count - 1 for carried, count in _copies(answers).items() if carried in record.flagged)
+    verdict.flagged_copies = _flagged(answers, by_mark, record)
     verdict.wrong_tenant = _strays([*history.words, *history.replies], history.seen)
     verdict.out_of_order = _out_of_order(history.words, answers)
     verdict.after_takeover = [
@@ -109,7 +109,7 @@ def _check_answers(word: Word, answers: list[Seen], record: Record, verdict: Ver
     """One answer, in one copy, unless it is flagged; and the word is kept once."""
     if len(kept_as := record.kept_as.get(word.mark, [])) > 1:
         verdict.doubled.append(f"{word.mark} is kept {len(kept_as)} times")
-    if len({answer.carried for answer in answers}) > 1:
+    if len({answer.carried for answer in answers} - record.flagged) > 1:
         verdict.doubled.append(f"{word.mark} has {len(answers)} different answers")
     for carried, count in _copies(answers).items():
         if count > 1 and carried not in record.flagged:
@@ -125,6 +125,13 @@ def _check_replies(history: History, verdict: Verdict) -> None:
             verdict.lost.append(reply.mark)
         if len(shown) > 1:
             verdict.doubled.append(f"{reply.mark} stands there {len(shown)} times")
+
+
+def _flagged(answers: Iterable[Seen], by_mark: Mapping[str, list[Seen]], record: Record) -> int:
+    """Copies of an answer, and answers beside which there is another one, that say that they may be one too many."""
+    copies = sum(count - 1 for carried, count in _copies(answers).items() if carried in record.flagged)
+    beside = [{answer.carried for answer in answered} for answered in by_mark.values()]
+    return copies + len({carried for each in beside if len(each) > 1 for carried in each & record.flagged})
 
 
 def _copies(answers: Iterable[Seen]) -> Counter[str]:
@@ -143,15 +150,16 @@ def _strays(words: Iterable[Word], seen: Iterable[Seen]) -> list[str]:
 
 
 def _out_of_order(words: Iterable[Word], answers: Iterable[Seen]) -> list[str]:
-    """Threads in which a later word was answered before an earlier one. Of copies the first one counts."""
+    """Threads in which a later word was answered before an earlier one. Of answers to a word the first one counts."""
     numbers = {word.mark: word.number for word in words}
     first: dict[tuple[str, str], Seen] = {}
     for answer in sorted(answers, key=lambda each: each.at):
         first.setdefault((answer.thread, answer.carried or str(answer.at)), answer)
     latest: dict[str, int] = {}
-    found = []
+    found, over = [], set[str]()
     for answer in first.values():
-        answered = [numbers[mark] for mark in answer.marks if mark in numbers]
+        answered = [numbers[mark] for mark in answer.marks if mark in numbers and mark not in over]
+        over.update(answer.marks)
         if answered and min(answered) < latest.get(answer.thread, -1):
             found.append(f"{answer.thread}: {min(answered)} after {latest[answer.thread]}")
         if answered:

@@ -277,6 +277,16 @@ def test_a_flagged_copy_is_counted_and_not_held_against_it() -> None:
     assert (verdict.amiss, verdict.flagged_copies) == ({}, 1)
 
 
+def test_an_answer_that_may_have_arrived_and_the_next_one_to_the_same_words_are_not_held_against_it() -> None:
+    told = Told()
+    words = [told.word() for _ in range(3)]
+    told.answer(*words, carried="perhaps")
+    told.answer(*words, told.word(), carried="surely")
+    told.record.flagged.add("perhaps")
+    verdict = told.checked()
+    assert (verdict.amiss, verdict.flagged_copies) == ({}, 1)
+
+
 def test_counts_are_numbers_and_a_history_is_kept(tmp_path: Path) -> None:
     told = Told()
     two_answers(told)

@@ -19,6 +19,7 @@ from konstruct.receipts import Receipt, Status, Taken
 from konstruct.tables import Handoff, Message
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
+from tests.support.handoffs import hand_off
 from tests.support.office import Office, open_office
 
 THEN = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -209,6 +210,27 @@ async def test_a_receipt_of_what_was_sent_twice_says_that_it_may_be_there_twice(
     await number.begin_send(asked, reply)
     await receive(number, "sent", message_id=reply)
 
+    assert (await number.message(reply)).maybe_duplicate
+
+
+async def test_what_may_have_arrived_says_so_though_people_took_over_before_it_was_repeated(number: Office) -> None:
+    asked, reply = await sending(number)
+    await let_pass(number, reply, WHATSAPP.confirms_within)
+    await number.begin_send(asked, reply)
+    await hand_off(number, asked)
+    async with number.session() as session:
+        await outbox.settle_unsent(session, asked.conversation_id, reply)
+    message = await number.message(reply)
+    assert (message.state, message.maybe_duplicate) == ("discarded", True)
+
+
+async def test_of_two_attempts_that_both_arrived_it_is_known_that_there_may_be_two(number: Office) -> None:
+    """The first one stood still, and knows nothing of the other."""
+    asked, reply = await sending(number)
+    await let_pass(number, reply, WHATSAPP.confirms_within)
+    await number.begin_send(asked, reply)
+    async with number.session() as session:
+        await outbox.settle_sent(session, asked.conversation_id, reply, WAMID, was_resent=False)
     assert (await number.message(reply)).maybe_duplicate
 
 

@@ -9,7 +9,7 @@ from konstruct.handoffs.owning import Wish
 from konstruct.identity import new_id
 from konstruct.inbox import Accepted
 from konstruct.messages import SentFile
-from konstruct.tables import Conversation
+from konstruct.tables import Conversation, Message
 from konstruct.workbench import about, thread
 from konstruct.workbench.about import About, Place
 from konstruct.workbench.thread import Called, Noted, Passed, Said, Thread
@@ -105,6 +105,17 @@ class TestLines:
         last = (await read(office, asked)).lines[-1]
         assert isinstance(last, Passed)
         assert (last.by, last.agent, last.taken_from) == (LINUS.name, LINUS.name, "grace")
+
+    async def test_of_what_was_given_up_that_is_shown_which_may_have_arrived(
+        self, office: Office, asked: Accepted
+    ) -> None:
+        replies = [reply for text in ("Never sent", "Perhaps sent") for reply in await office.answer(asked, text)]
+        async with office.session() as session:
+            for reply in replies:
+                message = await session.get_one(Message, (office.tenant_id, reply))
+                message.state, message.maybe_duplicate = "discarded", reply == replies[1]
+        [line] = [line for line in (await read(office, asked)).lines if isinstance(line, Said) and line.id in replies]
+        assert (line.text, line.state) == ("Perhaps sent", "discarded")
 
     async def test_files_stand_with_their_message(self, office: Office, asked: Accepted) -> None:
         await office.say("See this", files=(SentFile("bike.jpg", "image/jpeg", 10, "F1"),))
