@@ -73,6 +73,7 @@ async def _said(there: Office, handoff_id: UUID, me: Agent) -> None:
         "You hear from me within the hour.",
         "Here is the way to our shop, if you want to borrow one.",
         "It is on its way, tomorrow before noon.",
+        "I have asked the carrier, and tell you what they say.",
     )
     for place, text in enumerate(texts):
         written = await write(there, handoff_id, text, me)
@@ -86,6 +87,9 @@ async def _said(there: Office, handoff_id: UUID, me: Agent) -> None:
                 message.read_at = utc_now() if place < 1 else None
             elif place == 3:
                 message.state = "sending"
+            elif place == 5:
+                # The employee's, which was on its way when somebody took over.
+                message.author, message.state, message.maybe_duplicate = "employee", "discarded", True
         if place == 3:
             async with there.session() as session:
                 refused = ChannelRefused("No.", "131026")
