@@ -132,7 +132,7 @@ def router(access: Access, database: Database, vault: Vault, client: Client) -> 
             return None
         async with database.tenant_session(caller.tenant_id) as session:
             agent = await owning.agent(session, given.agent)
-            origin = Origin("api", f"{caller.key_id}:{key}" if key is not None else request.state.request_id)
+            origin = Origin("api", f"{caller.key_id}:note:{key}" if key is not None else request.state.request_id)
             [entry_id] = (await entries.note(session, vault, handoff_id, agent, given.note, origin)).entry_ids
         return entry_id
 
