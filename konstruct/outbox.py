@@ -75,6 +75,7 @@ _BEGIN = (
     .returning(*LINE, col(Message.detail), col(Message.sealed_files), col(Message.tries))
     .execution_options(synchronize_session=False)
 )
+_WHOSE = (col(Message.author), col(Message.purpose), col(Message.turn_id), col(Message.contact_id))
 _SENT = (
     update(Message)
     .where(col(Message.id) == bindparam("message_id"), col(Message.conversation_id) == bindparam("of_conversation"))
@@ -87,10 +88,7 @@ _SENT = (
         settled_at=bindparam("at"),
         maybe_duplicate=or_(col(Message.maybe_duplicate), bindparam("was_resent")),
     )
-    .returning(
-        *(col(Message.author), col(Message.purpose), col(Message.turn_id), col(Message.contact_id)),
-        col(Message.maybe_duplicate),
-    )
+    .returning(*_WHOSE, col(Message.maybe_duplicate))
     .execution_options(synchronize_session=False)
 )
 _PART = aliased(Message)
@@ -142,10 +140,8 @@ async def begin_send(
         if send is not None:
             return replace(send, marked_at=at) if isinstance(send, Send) else send
     message = await _get(session, conversation, message_id)
-    if message.state == "sent":
-        return "sent"
-    if message.state == "failed":
-        return "failed"
+    if message.state in ("sent", "failed"):
+        return "sent" if message.state == "sent" else "failed"
     if message.state == "waiting":
         return await reply_window.held(session, conversation)
     if message.state != "sending":

@@ -8,13 +8,11 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowExecutionStatus
 
 from gateway import app as gateway_app
 from konstruct import contacts, temporal
 from konstruct.contracts import handoffs as contracts
-from konstruct.conversations import lock
 from konstruct.db import Database
 from konstruct.identity import new_id
 from konstruct.inbox import Accepted
@@ -78,10 +76,9 @@ class Agent:
     program: Program
     key: str = "grace"
 
-    async def act(self, handoff_id: object, what: str, under: str | None = None, **more: Any) -> Answer:
+    async def act(self, handoff_id: object, what: str, **more: Any) -> Answer:
         body = {"agent": self.key, **ACTS[what], **more}
-        headers = {"Idempotency-Key": under} if under is not None else {}
-        return await self.program.call("POST", f"/handoffs/{handoff_id}/{what}", body, headers=headers)
+        return await self.program.post(f"/handoffs/{handoff_id}/{what}", body)
 
     async def word(self, handoff_id: object, what: str, text: str = "Hello", key: str = "k1") -> Answer:
         body = {"agent": self.key} | ({"text": text} if what in ("replies", "notes") else {})
@@ -182,33 +179,6 @@ class TestActs:
         assert (resolved.status, resolved.body["owner"]) == (200, "employee")
         again = await grace.act(taken.body["handoff_id"], "resolve")
         assert (again.status, again.body["epoch"]) == (200, resolved.body["epoch"])
-
-    async def test_what_is_asked_again_under_its_key_gets_what_came_of_it(
-        self, grace: Agent, office: Office, waiting: UUID
-    ) -> None:
-        first = await grace.act(waiting, "claim", "one")
-        released = await grace.act(waiting, "release", "one")
-        assert (released.status, released.body["owner"]) == (200, "queue")
-        assert (await grace.act(waiting, "claim", "one")).body == first.body
-        assert (await handoff_row(office, waiting)).state == "waiting"
-        assert (await grace.act(waiting, "claim", "another")).body["epoch"] == released.body["epoch"] + 1
-        backs = [await grace.act(waiting, "hand-back", "back") for _ in range(3)]
-        assert [back.body for back in backs] == [backs[0].body] * 3
-        assert [entry.kind for entry in await office.rows(HandoffEntry)] == ["note"]
-
-    async def test_what_takes_long_is_not_begun_again_by_whoever_asks_again(
-        self, at_work: Client, grace: Agent, office: Office, waiting: UUID, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        conversation_id = (await handoff_row(office, waiting)).conversation_id
-        async with office.session() as session:
-            await lock(session, conversation_id)
-            with monkeypatch.context() as patch:
-                patch.setattr(temporal, "_ACT_TIMEOUT", timedelta(milliseconds=500))
-                assert [(await grace.act(waiting, "claim", "one")).status for _ in range(3)] == [503] * 3
-        assert (await grace.act(waiting, "claim", "one")).body["agent"] == "grace"
-        history = at_work.get_workflow_handle(temporal.workflow_id(office.tenant_id, conversation_id))
-        kinds = [event.event_type async for event in history.fetch_history_events()]
-        assert kinds.count(EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED) == 1
 
     async def test_of_many_at_once_one_wins_and_the_others_are_told_who(
         self, program: Program, office: Office, waiting: UUID
