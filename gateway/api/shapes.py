@@ -2,11 +2,21 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 from fastapi import Header, Path, Request
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from gateway import bodies
@@ -37,7 +47,14 @@ def _no_number(said: object) -> object:
     return said
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_no_number)]
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise PydanticCustomError("moment", "is to be a moment between the years 1 and 9999, in UTC") from error
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_no_number), AfterValidator(_in_utc)]
 
 _SAYS = {"extra_forbidden": "is not known here", "missing": "is missing"}
 
@@ -46,6 +63,14 @@ class Given(BaseModel):
     """What somebody sends. A field that is not known is a mistake of theirs, and not to be passed over."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_nul(cls, said: object) -> object:
+        """Before an answer is begun that would break off when the database refuses it."""
+        if isinstance(said, str) and "\0" in said:
+            raise PydanticCustomError("nul", "holds a NUL character")
+        return said
 
 
 class Shown(BaseModel):

@@ -53,6 +53,24 @@ async def test_events_are_found_by_every_filter(office: Office, program: Program
     assert (await program.get("/audit/events?since=yesterday")).status == 422
 
 
+# Found by F14 with the seed 20261130: an export that could not be made broke off without a word.
+@pytest.mark.parametrize("kind", ["audit/events", "audit/export", "conversations"])
+@pytest.mark.parametrize("name", ["since", "until"])
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00%2B14:00", "9999-12-31T23:59:59-14:00"])
+async def test_a_moment_before_or_after_all_that_can_be_reckoned_with_is_refused(
+    program: Program, kind: str, name: str, moment: str
+) -> None:
+    answer = await program.get(f"/{kind}?{name}={moment}")
+    assert (answer.status, answer.body["error"].startswith(f"{name}: is to be a moment between")) == (422, True)
+
+
+@pytest.mark.parametrize("kind", ["events", "export"])
+@pytest.mark.parametrize("name", ["employee", "actor", "action"])
+async def test_of_a_name_that_can_be_nobodys_there_is_nothing(program: Program, kind: str, name: str) -> None:
+    answer = await program.get(f"/audit/{kind}?{name}=%00")
+    assert (answer.status, "NUL" in str(answer.body)) == (422, True)
+
+
 async def test_pages_hold_each_event_once(office: Office, program: Program, trail: Trail) -> None:
     lea = await office.say("Hello?")
     await trail.write(lea.conversation_id, 5)
