@@ -4,6 +4,7 @@ OpenID Connect Core 1.0, section 3.1.3.7; and what Microsoft and Google say of t
 """
 
 import hmac
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -38,6 +39,7 @@ _OLDEST: Final = timedelta(minutes=15)
 """A token is made for an attempt to sign in, and one lasts ten minutes."""
 _LONGEST: Final = 255
 _LONGEST_TOKEN: Final = 64_000
+_NO_WORDS: Final = re.compile("[\x00\ud800-\udfff]")
 
 GOOGLE: Final = "https://accounts.google.com"
 _TENANT: Final = "{tenantid}"
@@ -103,7 +105,8 @@ def identity(token: str, keys: Sequence[Mapping[str, Any]], expected: Expected) 
 
 
 def said_of(issuer: str, subject: str, claims: Mapping[str, Any], *, published: str) -> Identity:
-    """``published``: the issuer as the provider's metadata has it."""
+    """``published``: the issuer as the provider's metadata has it. Raises Unauthentic."""
+    _check_words(claims)
     email, name = claims.get("email"), claims.get("name")
     address = email.strip().lower() if isinstance(email, str) and 3 <= len(email) <= _LONGEST and "@" in email else None
     return Identity(
@@ -141,7 +144,14 @@ def _verified(token: str, keys: Sequence[Mapping[str, Any]]) -> tuple[Mapping[st
         claims = jwt.decode(token, JWKRegistry.import_key(dict(key)), algorithms=[header["alg"]]).claims
     except (JoseError, ValueError, TypeError, KeyError) as error:
         raise Unauthentic("its token is not signed by it") from error
+    _check_words(claims)
     return claims, key
+
+
+def _check_words(claims: Mapping[str, Any]) -> None:
+    """JSON can hold what no database keeps, and no other program can be told."""
+    if any(isinstance(claim, str) and _NO_WORDS.search(claim) for claim in claims.values()):
+        raise Unauthentic("it tells of somebody in characters that nobody can write down")
 
 
 def _key(header: Mapping[str, Any], keys: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:

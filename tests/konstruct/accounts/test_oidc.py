@@ -1,5 +1,6 @@
 """Signing in through a provider: what comes back is believed when it holds in everything, and else in nothing."""
 
+import json
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -7,9 +8,11 @@ from urllib.parse import parse_qsl, urlsplit
 from uuid import uuid4
 
 import pytest
+from joserfc import jws
+from joserfc.jwk import RSAKey
 
 from konstruct.accounts import id_tokens
-from konstruct.accounts.id_tokens import Identity
+from konstruct.accounts.id_tokens import Expected, Identity
 from konstruct.accounts.oidc import Attempt, CameBack, Provider
 from konstruct.adapters.web import SafeWeb, open_client
 from konstruct.errors import Misconfigured, NotAllowed, Unauthentic, Unavailable
@@ -79,6 +82,8 @@ LIES = {
     "made in the future": Lies({"iat": int(time.time()) + 86_400}),
     "about nobody": Lies({"sub": None}),
     "about a number": Lies({"sub": 17}),
+    "about no character": Lies({"sub": "a\0na"}),
+    "with a NUL in the name": Lies({"name": "A\0na"}),
     "signed with nothing": Lies(signed_with="nothing"),
     "signed with what everybody knows": Lies(signed_with="public"),
     "signed with another key": Lies(signed_with="stranger"),
@@ -176,6 +181,26 @@ async def test_what_is_told_of_another_person_is_not_listened_to(provider: Provi
     double.person = {"sub": "ana"}
     double.outside_the_token = {"sub": "boss", "email": "boss@acme.example", "email_verified": True}
     assert (await signed_in(provider, double)).email is None
+
+
+# Found by F14-parsers with the seed 20261130.
+@pytest.mark.parametrize("claim", ["sub", "nonce", "email", "name"])
+def test_a_token_in_half_characters_is_refused(claim: str) -> None:
+    key, now = RSAKey.generate_key(2048, {"kid": "1"}), int(time.time())
+    claims = {"iss": "https://id.example", "aud": "client", "nonce": "nonce", "sub": "1", "iat": now, "exp": now + 60}
+    token = jws.serialize_compact({"alg": "RS256", "kid": "1"}, json.dumps(claims | {claim: "\ud800"}), key)
+    expected = Expected("https://id.example", "client", "nonce")
+    with pytest.raises(Unauthentic, match="nobody can write down"):
+        id_tokens.identity(token, [key.as_dict(private=False)], expected)
+
+
+async def test_what_is_told_beside_the_token_in_half_characters_is_refused(
+    provider: Provider, double: OidcDouble
+) -> None:
+    double.person = {"sub": "ana"}
+    double.outside_the_token = {"email": "ana\ud800@acme.example"}
+    with pytest.raises(Unauthentic, match="nobody can write down"):
+        await signed_in(provider, double)
 
 
 @pytest.mark.parametrize("verified", [False, None, "true", 1, "yes"])
