@@ -59,3 +59,7 @@ def test_what_was_seen_is_of_the_catalogue_and_well(id_: str) -> None:
     assert id_ in {entry.id for entry in ENTRIES}
     assert is_well(SEEN[id_])
     assert "not_run" not in SEEN[id_]["counts"]
+
+
+def test_a_hundred_thousand_malformed_inputs_were_tried() -> None:
+    assert sum(seen["counts"]["inputs"] for id_, seen in SEEN.items() if id_.startswith("F14")) >= 100_000
