@@ -9,7 +9,7 @@ from temporalio.client import Client
 
 from gateway.api import shapes
 from gateway.api.access import Access
-from gateway.api.shapes import AnyIdempotencyKey, Given, Shown
+from gateway.api.shapes import Given, OptionalIdempotencyKey, Shown
 from konstruct import temporal
 from konstruct.api_keys import Principal
 from konstruct.contracts.handoffs import Action, AgentAct
@@ -57,7 +57,7 @@ def router(access: Access, database: Database, vault: Vault, client: Client) -> 
         caller: Annotated[Principal, access.needs("handoffs:act")],
         conversation_id: UUID,
         request: Request,
-        key: AnyIdempotencyKey = None,
+        key: OptionalIdempotencyKey = None,
     ) -> OwnerState:
         given = await shapes.read(request, Claim)
         async with database.tenant_session(caller.tenant_id) as session:
@@ -71,7 +71,7 @@ def router(access: Access, database: Database, vault: Vault, client: Client) -> 
         caller: Annotated[Principal, access.needs("handoffs:act")],
         handoff_id: UUID,
         request: Request,
-        key: AnyIdempotencyKey = None,
+        key: OptionalIdempotencyKey = None,
     ) -> OwnerState:
         given = await shapes.read(request, Claim)
         wanted = AgentAct(given.agent, handoff_id, from_colleague=given.from_colleague)
@@ -82,7 +82,7 @@ def router(access: Access, database: Database, vault: Vault, client: Client) -> 
         caller: Annotated[Principal, access.needs("handoffs:act")],
         handoff_id: UUID,
         request: Request,
-        key: AnyIdempotencyKey = None,
+        key: OptionalIdempotencyKey = None,
     ) -> OwnerState:
         given = await shapes.read(request, Transfer)
         return await act(caller, handoff_id, "transfer", AgentAct(given.agent, handoff_id, given.to), key)
@@ -92,7 +92,7 @@ def router(access: Access, database: Database, vault: Vault, client: Client) -> 
         caller: Annotated[Principal, access.needs("handoffs:act")],
         handoff_id: UUID,
         request: Request,
-        key: AnyIdempotencyKey = None,
+        key: OptionalIdempotencyKey = None,
     ) -> OwnerState:
         given = await shapes.read(request, Act)
         return await act(caller, handoff_id, "release", AgentAct(given.agent, handoff_id), key)
@@ -102,7 +102,7 @@ def router(access: Access, database: Database, vault: Vault, client: Client) -> 
         caller: Annotated[Principal, access.needs("handoffs:act")],
         handoff_id: UUID,
         request: Request,
-        key: AnyIdempotencyKey = None,
+        key: OptionalIdempotencyKey = None,
     ) -> OwnerState:
         given = await shapes.read(request, Resolve)
         note_id = await keep_note(request, caller, handoff_id, given, key)
@@ -113,7 +113,7 @@ def router(access: Access, database: Database, vault: Vault, client: Client) -> 
         caller: Annotated[Principal, access.needs("handoffs:act")],
         handoff_id: UUID,
         request: Request,
-        key: AnyIdempotencyKey = None,
+        key: OptionalIdempotencyKey = None,
     ) -> OwnerState:
         given = await shapes.read(request, HandBack)
         note_id = await keep_note(request, caller, handoff_id, given, key)

@@ -34,7 +34,7 @@ _KEY = Header(
     description="Of your choice, another one for each thing that is done: the same again changes nothing.",
 )
 IdempotencyKey = Annotated[str, _KEY]
-AnyIdempotencyKey = Annotated[str | None, _KEY]
+OptionalIdempotencyKey = Annotated[str | None, _KEY]
 """Where the same again does no harm without one, either."""
 
 _NUMBER = re.compile(r"\s*[-+.\d_e]+\s*", re.IGNORECASE)
