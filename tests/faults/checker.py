@@ -4,6 +4,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from typing import Final
 
 from tests.faults.history import History, Seen, Word
 
@@ -26,6 +27,9 @@ class Record:
 
 TOLD: frozenset[str] = frozenset({"passed", "refused", "stopped", "failed", "deleted", "quarantined"})
 """States of a contact's message that need no answer of the employee's: people have it, or the contact was told."""
+
+KINDS: Final = ("lost", "doubled", "out_of_order", "wrong_tenant", "after_takeover", "audit_gaps", "secrets_found")
+"""Of what may be amiss: each is a field of the verdict."""
 
 
 @dataclass
@@ -54,17 +58,11 @@ class Verdict:
 
     @property
     def amiss(self) -> dict[str, list[str]]:
-        names = ("lost", "doubled", "out_of_order", "wrong_tenant", "after_takeover", "audit_gaps", "secrets_found")
-        return {name: found for name in names if (found := getattr(self, name))}
+        return {kind: found for kind in KINDS if (found := getattr(self, kind))}
 
     def counts(self) -> dict[str, object]:
         """As JSON takes it, with how many there are of each kind of what is amiss."""
-        return {name: len(value) if name in self._kinds() else value for name, value in asdict(self).items()}
-
-    def _kinds(self) -> frozenset[str]:
-        return frozenset(
-            {"lost", "doubled", "out_of_order", "wrong_tenant", "after_takeover", "audit_gaps", "secrets_found"}
-        )
+        return {name: len(value) if name in KINDS else value for name, value in asdict(self).items()}
 
     def __str__(self) -> str:
         return json.dumps(self.counts())

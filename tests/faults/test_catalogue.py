@@ -9,6 +9,7 @@ import pytest
 
 from tests.faults.__main__ import RESULTS, Result, entries, is_well
 from tests.faults.catalogue import Entry
+from tests.faults.checker import KINDS
 from tests.support.commands import CHECKOUT
 
 DOCUMENT = (CHECKOUT / "docs" / "faults.md").read_text()
@@ -63,3 +64,10 @@ def test_what_was_seen_is_of_the_catalogue_and_well(id_: str) -> None:
 
 def test_a_hundred_thousand_malformed_inputs_were_tried() -> None:
     assert sum(seen["counts"]["inputs"] for id_, seen in SEEN.items() if id_.startswith("F14")) >= 100_000
+
+
+def test_the_long_run_was_as_long_as_it_is_promised_to_be() -> None:
+    counts = SEEN["F31"]["counts"]
+    assert counts["faults"] >= 500
+    assert counts["said"] >= 20_000
+    assert {kind: counts[kind] for kind in KINDS} == dict.fromkeys(KINDS, 0)

@@ -36,15 +36,9 @@ WORDS = ("replies", "notes", "draft", "summary")
 
 
 @pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    office = await open_office(database, vault)
+async def office(office: Office) -> Office:
     await seat(office)
     return office
-
-
-@pytest.fixture
-async def program(api: str, office: Office) -> Program:
-    return await program_of(office, api)
 
 
 @pytest.fixture

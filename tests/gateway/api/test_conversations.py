@@ -13,8 +13,7 @@ from tests.support.office import Office, furnish, open_office
 
 
 @pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    office = await open_office(database, vault)
+async def office(office: Office) -> Office:
     await seat(office)
     return office
 

@@ -20,15 +20,9 @@ from tests.support.office import Office, open_office
 
 
 @pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    office = await open_office(database, vault)
+async def office(office: Office) -> Office:
     await set_desk(office)
     return office
-
-
-@pytest.fixture
-async def program(api: str, office: Office) -> Program:
-    return await program_of(office, api)
 
 
 @pytest.fixture

@@ -21,16 +21,6 @@ from tests.support.office import Office, open_office
 
 
 @pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
-
-
-@pytest.fixture
-async def program(api: str, office: Office) -> Program:
-    return await program_of(office, api)
-
-
-@pytest.fixture
 async def waiting(office: Office) -> Waiting:
     return await approvals.ask(office)
 

@@ -12,11 +12,6 @@ from tests.support.office import Office, open_office
 
 
 @pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
-
-
-@pytest.fixture
 async def owner(office: Office) -> Enrolled:
     return await enrolled(office.database, office.vault, "owner", office.tenant_id)
 

@@ -2,10 +2,8 @@
 
 from uuid import uuid4
 
-import pytest
 from sqlmodel import select
 
-from konstruct.db import Database
 from konstruct.designs import drafting
 from konstruct.rehearsals import steps
 from konstruct.rehearsals.steps import Line, Thought
@@ -13,19 +11,9 @@ from konstruct.tables import Conversation, Rehearsal
 from konstruct.vault import Vault
 from tests.gateway.programs import Answer, Program, program_of
 from tests.support.approvals import ask
-from tests.support.office import Office, open_office
+from tests.support.office import Office
 
 AT = "/employees/ada/rehearsal"
-
-
-@pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
-
-
-@pytest.fixture
-async def program(api: str, office: Office) -> Program:
-    return await program_of(office, api)
 
 
 async def say(program: Program, text: str, key: str = "1") -> Answer:

@@ -2,25 +2,13 @@
 
 import json
 
-import pytest
-
 from konstruct.db import Database
 from konstruct.tables import ContactErasure, Memory
 from konstruct.vault import Vault
-from tests.gateway.programs import Program, program_of
+from tests.gateway.programs import Program
 from tests.support.asked import erase_what_waits
 from tests.support.office import Office, open_office
 from tests.support.showroom_trail import learnt, met
-
-
-@pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
-
-
-@pytest.fixture
-async def program(office: Office, api: str) -> Program:
-    return await program_of(office, api)
 
 
 async def test_contacts_are_listed_page_by_page_and_found(office: Office, program: Program) -> None:

@@ -10,26 +10,18 @@ from temporalio.client import Client
 
 from konstruct import temporal
 from konstruct.conversations import lock
-from konstruct.db import Database
 from konstruct.settings import Settings
 from konstruct.tables import HandoffEntry
-from konstruct.vault import Vault
 from tests.gateway.people import working
-from tests.gateway.programs import Answer, Program, program_of
+from tests.gateway.programs import Answer, Program
 from tests.support.handoffs import hand_off, handoff_row, seat
-from tests.support.office import Office, open_office
+from tests.support.office import Office
 
 
 @pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    office = await open_office(database, vault)
+async def office(office: Office) -> Office:
     await seat(office)
     return office
-
-
-@pytest.fixture
-async def program(api: str, office: Office) -> Program:
-    return await program_of(office, api)
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from tests.gateway.programs import NOTHING_OUTSIDE, Answer, Program, program_of
 from tests.support.approvals import ask
 from tests.support.doubles import KeptFiles
 from tests.support.http import serve
-from tests.support.office import Office, open_office
+from tests.support.office import Office
 
 KEY_OF_NOBODY = "kst_" + "A" * 43
 
@@ -49,11 +49,6 @@ SUBJECTS = {
     "starting-points": {"employees"},
 }
 """Whose scopes open what is elsewhere than its subject."""
-
-
-@pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
 
 
 @pytest.fixture

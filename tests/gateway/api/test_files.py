@@ -19,11 +19,6 @@ from tests.support.office import Office, open_office
 SENT = Sent("offer <1>.html", "text/html", b"<script>alert(1)</script>")
 
 
-@pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
-
-
 @pytest.mark.parametrize("scope", ["handoffs:read", "conversations:read"])
 async def test_a_file_is_had_as_what_it_is_and_is_not_opened(
     api: str, office: Office, settings: Settings, scope: Scope

@@ -15,16 +15,6 @@ from tests.support.office import Office, open_office
 READY = {"name": "Otis", "role": "sales", "system_prompt": "Sell what fits."}
 
 
-@pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
-
-
-@pytest.fixture
-async def program(api: str, office: Office) -> Program:
-    return await program_of(office, api)
-
-
 async def begin(program: Program, key: str = "1", **given: Any) -> Answer:
     return await program.call("POST", "/employees", given, headers={"Idempotency-Key": key})
 

@@ -2,20 +2,8 @@
 
 import pytest
 
-from konstruct.db import Database
-from konstruct.vault import Vault
 from tests.gateway.programs import Program, program_of
-from tests.support.office import Office, open_office
-
-
-@pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
-
-
-@pytest.fixture
-async def program(api: str, office: Office) -> Program:
-    return await program_of(office, api)
+from tests.support.office import Office
 
 
 async def test_it_is_off_until_it_is_set(program: Program, office: Office) -> None:

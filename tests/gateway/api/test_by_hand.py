@@ -8,25 +8,18 @@ from typing import Any
 
 import pytest
 
-from konstruct.db import Database
 from konstruct.settings import Settings
 from konstruct.tables import Tenant
-from konstruct.vault import Vault
 from tests.acceptance.processes import environment
 from tests.gateway.people import working
 from tests.support import approvals, library
 from tests.support.commands import konstruct
 from tests.support.handoffs import hand_off, seat
-from tests.support.office import Office, open_office
+from tests.support.office import Office
 
-CHECKOUT = Path(__file__).parents[2]
+CHECKOUT = Path(__file__).parents[3]
 README = (CHECKOUT / "README.md").read_text()
 GUIDE = (CHECKOUT / "docs" / "api.md").read_text()
-
-
-@pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
 
 
 @pytest.fixture

@@ -1,13 +1,11 @@
 """Tools over the API: what the tenant has, in which state, and that a server's changed tool waits to be accepted."""
 
-import pytest
-
 from konstruct.db import Database
 from konstruct.source_ports import McpTool
 from konstruct.tools import defining
 from konstruct.tools.defining import Definition
 from konstruct.vault import Vault
-from tests.gateway.programs import Program, program_of
+from tests.gateway.programs import Program
 from tests.support.office import Office, open_office
 
 OBJECT = {"type": "object"}
@@ -15,16 +13,6 @@ ORDER = Definition(
     "http", {"description": "Says where an order is.", "risk": "reads", "request": {"url": "https://shop.example/o"}}
 )
 CRM = Definition("mcp", {"url": "https://crm.example/mcp", "tools": {"find": {"risk": "reads"}}})
-
-
-@pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
-
-
-@pytest.fixture
-async def program(api: str, office: Office) -> Program:
-    return await program_of(office, api)
 
 
 def offered(description: str, digest: str) -> McpTool:

@@ -7,23 +7,11 @@ from decimal import Decimal
 
 import pytest
 
-from konstruct.db import Database
 from konstruct.tables.base import utc_now
-from konstruct.vault import Vault
 from tests.gateway.programs import Program, program_of
 from tests.konstruct.reports.ledgers import a_call, write_down
 from tests.support.handoffs import hand_off
-from tests.support.office import Office, open_office
-
-
-@pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
-
-
-@pytest.fixture
-async def program(api: str, office: Office) -> Program:
-    return await program_of(office, api)
+from tests.support.office import Office
 
 
 @pytest.fixture

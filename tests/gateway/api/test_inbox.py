@@ -12,8 +12,7 @@ from tests.support.queues import queue
 
 
 @pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    office = await open_office(database, vault)
+async def office(office: Office) -> Office:
     await seat(office, groups={"repairs": {"people": ["grace"]}})
     return office
 

@@ -22,15 +22,9 @@ RULES: list[dict[str, Any]] = [
 
 
 @pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    office = await open_office(database, vault)
+async def office(office: Office) -> Office:
     await publish(office, escalation=RULES)
     return office
-
-
-@pytest.fixture
-async def program(api: str, office: Office) -> Program:
-    return await program_of(office, api)
 
 
 @pytest.fixture

@@ -8,23 +8,11 @@ import pytest
 from pydantic import SecretStr
 
 from konstruct.audit import exporting
-from konstruct.db import Database
-from konstruct.vault import Vault
-from tests.gateway.programs import Program, program_of
+from tests.gateway.programs import Program
 from tests.support.asked import check_what_waits
-from tests.support.office import Office, open_office
+from tests.support.office import Office
 from tests.support.showroom_trail import met
 from tests.support.trail import Trail, open_trail
-
-
-@pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
-
-
-@pytest.fixture
-async def program(office: Office, api: str) -> Program:
-    return await program_of(office, api)
 
 
 @pytest.fixture

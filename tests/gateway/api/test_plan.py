@@ -1,23 +1,11 @@
 """What a plan does not include, over the API: 402 with a sentence, whatever is asked."""
 
-import pytest
-
 from konstruct.db import Database
 from konstruct.vault import Vault
-from tests.gateway.programs import Program, program_of
+from tests.gateway.programs import Program
 from tests.support.billed import bill
 from tests.support.members import enrolled
-from tests.support.office import Office, open_office
-
-
-@pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
-
-
-@pytest.fixture
-async def program(office: Office, api: str) -> Program:
-    return await program_of(office, api)
+from tests.support.office import Office
 
 
 async def test_nothing_is_answered_where_the_api_is_not_part_of_the_plan(

@@ -6,16 +6,9 @@ from urllib.parse import urlencode
 
 import pytest
 
-from konstruct.db import Database
 from konstruct.identity import new_id
-from konstruct.vault import Vault
 from tests.gateway.programs import Program, program_of
-from tests.support.office import Office, open_office
-
-
-@pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
+from tests.support.office import Office
 
 
 @pytest.fixture

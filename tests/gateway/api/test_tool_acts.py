@@ -28,11 +28,6 @@ PARAMETERS: dict[str, Any] = {
 
 
 @pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
-
-
-@pytest.fixture
 async def shop() -> AsyncIterator[ServiceDouble]:
     service = ServiceDouble(key=SECRET)
     async with service.running():

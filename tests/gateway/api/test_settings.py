@@ -25,16 +25,6 @@ async def doubles() -> AsyncIterator[ModelDoubles]:
 
 
 @pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
-
-
-@pytest.fixture
-async def program(api: str, office: Office) -> Program:
-    return await program_of(office, api)
-
-
-@pytest.fixture
 async def trying(settings: Settings, doubles: ModelDoubles, office: Office) -> AsyncIterator[Program]:
     """A program of a deployment whose providers are the test's own."""
     at = {

@@ -26,16 +26,6 @@ FAQ = "/knowledge/sources/faq"
 SITE: dict[str, Any] = {"kind": "sitemap", "url": "https://example.com/sitemap.xml", "sync_every": "6 hours"}
 
 
-@pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
-
-
-@pytest.fixture
-async def program(api: str, office: Office) -> Program:
-    return await program_of(office, api)
-
-
 async def upload(program: Program, name: str, content: bytes, media_type: str = "text/plain") -> Answer:
     place = f"{FAQ}/documents?name={name}"
     return await program.call("POST", place, raw=content, headers={"Content-Type": media_type})

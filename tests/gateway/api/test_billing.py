@@ -2,24 +2,10 @@
 
 from datetime import timedelta
 
-import pytest
-
-from konstruct.db import Database
 from konstruct.tables.base import utc_now
-from konstruct.vault import Vault
-from tests.gateway.programs import Program, program_of
+from tests.gateway.programs import Program
 from tests.support.billed import bill
-from tests.support.office import Office, open_office
-
-
-@pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
-
-
-@pytest.fixture
-async def program(api: str, office: Office) -> Program:
-    return await program_of(office, api)
+from tests.support.office import Office
 
 
 async def test_a_business_that_is_not_billed_has_no_limits(program: Program) -> None:

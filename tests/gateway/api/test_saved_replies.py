@@ -5,19 +5,9 @@ import pytest
 from konstruct.db import Database
 from konstruct.vault import Vault
 from tests.gateway.programs import Program, program_of
-from tests.support.office import Office, open_office
+from tests.support.office import open_office
 
 REPLY = {"title": "Returns", "text": "Send it back, {contact}."}
-
-
-@pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
-
-
-@pytest.fixture
-async def program(api: str, office: Office) -> Program:
-    return await program_of(office, api)
 
 
 async def test_one_is_put_shown_listed_and_removed(program: Program) -> None:
