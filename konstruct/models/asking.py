@@ -37,7 +37,12 @@ IDLE_TIMEOUT: Final = 10.0
 RESERVE: Final = 10.0
 
 # No answer to a chat message is this long; a stream that passes it is broken or hostile.
-LONGEST_TEXT: Final = 200_000
+LONGEST_TEXT: Final = 100_000
+
+# Each piece takes this process a third of a millisecond. An honest answer is read as fast as it comes; whoever goes on
+# and on is read no faster than a fast model speaks, so that all others here have their turn.
+PIECES_AT_ONCE: Final = 500
+PIECES_A_SECOND: Final = 200
 
 COOL_DOWN: Final = {
     "refused": timedelta(seconds=15),
@@ -226,6 +231,7 @@ class _Call:
     allowance: Allowance
     parts: list[str] = field(default_factory=list)
     length: int = 0
+    pieces: int = 0
     tool_calls: tuple[ToolCall, ...] = ()
     finish_reason: str | None = None
     tokens: Tokens | None = None
@@ -282,6 +288,9 @@ class _Call:
                     # A piece without text is a sign of life, as from a model that thinks or writes a call.
                     limit.reschedule(min(end, loop.time() + idle_timeout))
                     self._take(piece, loop.time())
+                    self.pieces += 1
+                    # Pieces that are here already come without a wait in which others could have theirs.
+                    await asyncio.sleep(0 if self.pieces <= PIECES_AT_ONCE else 1 / PIECES_A_SECOND)
         finally:
             # A generator that is left half-way keeps its connection until it is closed.
             await pieces.aclose()

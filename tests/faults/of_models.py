@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections import defaultdict
 from collections.abc import Coroutine, Sequence
 from functools import partial
 from typing import Final
@@ -24,6 +25,8 @@ def _huge(messages: list[Json]) -> str:
     return answer(messages) + " and so on" * (HUGE // 10)
 
 
+WELL: Final = "answers"
+"""What the others are held against: as many write at once, and nothing is wrong with their model."""
 FAULTS: Final[dict[str, Behaviour]] = {
     "hangs": Behaviour(answer=answer, fault=Fault.HANG_BEFORE_HEADERS),
     "turns-away": Behaviour(answer=answer, fault=Fault.RATE_LIMITED),
@@ -41,26 +44,21 @@ async def of_models(count: int, seed: int, *, worker: tuple[str, ...] = KONSTRUC
     """
     within = 180.0 if worker is KONSTRUCT else 60.0
     async with open_lab(seed, offices=0, people=0, workers=(worker,)) as lab:
-        troubled = await lab.new_office(employees={"front": EMPLOYEE | {"tools": [{"name": "current_time"}]}})
+        office = await lab.new_office(employees={"front": EMPLOYEE | {"tools": [{"name": "current_time"}]}})
         neighbour = await lab.new_office(models=[SECOND_MODEL])
-        theirs = [lab.crowd.person(troubled) for _ in range(AT_ONCE)]
+        theirs = [lab.crowd.person(office) for _ in range(AT_ONCE)]
         neighbours = [lab.crowd.person(neighbour) for _ in range(AT_ONCE)]
-        quiet = await _while(lab, neighbours, asyncio.sleep(10))
-        busy: list[float] = []
-        for name, behaviour in FAULTS.items():
+        seconds = defaultdict[str, list[float]](list)
+        for name, behaviour in {WELL: Behaviour(answer=answer), **FAULTS}.items():
             for first in range(0, count, AT_ONCE):
                 many = min(AT_ONCE, count - first)
-                busy += await _while(lab, neighbours, _troubled(lab, theirs[:many], name, behaviour, within))
+                troubled = _troubled(lab, theirs[:many], name, behaviour, within)
+                seconds[name] += await _while(lab, neighbours, troubled)
         verdict = await lab.judged(within=within)
-        before, during = _ninety_fifth(quiet), _ninety_fifth(busy)
-        late = [mark for mark, seconds in _seconds(lab.history, troubled.slug).items() if seconds > TOLD_WITHIN]
+        late = [mark for mark, took in _seconds(lab.history, office.slug).items() if took > TOLD_WITHIN]
         return Tally.beside(
             verdict,
-            {
-                "neighbour_95th_before": before,
-                "neighbour_95th_during": during,
-                "neighbour_slower_by": round(during / before - 1, 2) if before else None,
-            },
+            {f"neighbour_95th_{name}": _ninety_fifth(each) for name, each in seconds.items()},
             {"told_too_late": late, "stuck": [f"{verdict.told} were only told"] if verdict.told else []},
         )
 
@@ -70,7 +68,8 @@ async def _troubled(lab: Lab, people: Sequence[Person], name: str, behaviour: Be
     words = [f"{name}-{lab.chance.randrange(10**9):09}" for _ in people]
     for word in words:
         lab.models.when("anthropic", word, behaviour)
-        lab.note(f"a model {name}")
+        if name != WELL:
+            lab.note(f"a model {name}")
     await asyncio.gather(*(person.say(word) for person, word in zip(people, words, strict=True)))
     await lab.come_to_rest(within)
 

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 from tests.faults.history import MARK, History, Seen, Word, new_mark
 from tests.support.graph_double import Number
-from tests.support.model_doubles import Json, content_text
+from tests.support.model_doubles import Json, calls_tools, content_text
 from tests.support.slack_double import SlackDouble, Workspace, events
 
 FIRST_PAUSE: Final = 0.5
@@ -247,10 +247,10 @@ def seen(writer: Writer, at: float, text: str, carried: str) -> Seen:
 
 
 def answer(messages: list[Json]) -> str:
-    """What the pretended models answer: the marks of all that was said since they spoke last."""
+    """What the pretended models answer: the marks of all that was said since they spoke last; a call is no answer."""
     marks: list[str] = []
     for message in messages:
-        if message.get("role") == "assistant":
+        if message.get("role") == "assistant" and not calls_tools(message):
             marks.clear()
         elif message.get("role") == "user":
             marks += [mark for mark in MARK.findall(content_text(message.get("content"))) if mark.startswith("m")]

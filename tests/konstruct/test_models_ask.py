@@ -9,7 +9,7 @@ import pytest
 
 from konstruct.errors import ModelsUnavailable
 from konstruct.models import Answer
-from konstruct.models.asking import LONGEST_COOL_DOWN, LONGEST_TEXT, cooldown_key
+from konstruct.models.asking import LONGEST_COOL_DOWN, LONGEST_TEXT, PIECES_AT_ONCE, cooldown_key
 from konstruct.models.context import count_prompt
 from konstruct.ports import ChatMessage, Completion, ModelCallError
 from tests.konstruct.model_pool import PROMPT, USED, A, B, C, Hanging, Pool, Script, fails, link, says
@@ -93,6 +93,27 @@ async def test_an_endless_answer_is_cut_off_while_it_comes() -> None:
     assert (await pool.ask()).link_name == B.name
     assert sent <= LONGEST_TEXT + 10_000
     assert pool.outcomes[0] == (A.name, "failed", "nonsense")
+
+
+async def test_others_have_their_turn_while_a_model_goes_on_and_on() -> None:
+    turns = 0
+
+    async def go_on() -> AsyncGenerator[Completion, None]:
+        for _ in range(PIECES_AT_ONCE):
+            yield Completion("and ")
+        yield Completion("so on", finish_reason="stop")
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(others())
+        await Pool({A.name: go_on}).ask()
+        waiting.cancel()
+    assert turns >= PIECES_AT_ONCE
 
 
 async def test_a_link_that_hangs_is_closed_before_the_next_is_asked() -> None:

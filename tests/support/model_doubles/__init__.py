@@ -26,7 +26,7 @@ from tests.support.model_doubles.behaviour import Behaviour, Fault, Json, Vector
 from tests.support.model_doubles.embeddings import bag_of_words
 from tests.support.model_doubles.script import ModelCall, Provider
 from tests.support.model_doubles.server import ModelDoubles
-from tests.support.model_doubles.talk import tool_results
+from tests.support.model_doubles.talk import calls_tools, tool_results
 
 __all__ = [
     "Behaviour",
@@ -37,6 +37,7 @@ __all__ = [
     "Provider",
     "Vectors",
     "bag_of_words",
+    "calls_tools",
     "content_text",
     "echo",
     "tool_results",

@@ -11,7 +11,7 @@ def turn(messages: list[Json]) -> tuple[str, int]:
         if message.get("role") == "assistant":
             if asked:
                 break
-            steps += _calls(message)
+            steps += calls_tools(message)
         elif message.get("role") == "user" and (text := content_text(message.get("content")).strip()):
             asked.insert(0, text)
     return "\n".join(asked), steps
@@ -29,7 +29,7 @@ def tool_results(messages: list[Json]) -> list[str]:
     return found
 
 
-def _calls(message: Json) -> bool:
+def calls_tools(message: Json) -> bool:
     content = message.get("content")
     in_blocks = isinstance(content, list) and any(block.get("type") == "tool_use" for block in content)
     return in_blocks or bool(message.get("tool_calls"))
