@@ -87,10 +87,11 @@ class ScriptedModel:
 
 @dataclass
 class TalkingModel:
-    """Says what a test says, when the test says it."""
+    """Says what a test says, when the test says it. Whoever asked first hears it to its end, and then the next does."""
 
     said: asyncio.Queue[Completion | ModelCallError] = field(default_factory=asyncio.Queue)
     prompts: list[Sequence[ChatMessage]] = field(default_factory=list)
+    _talk: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def say(self, text: str) -> None:
         self.said.put_nowait(Completion(text))
@@ -111,13 +112,14 @@ class TalkingModel:
         may_call: bool = True,
     ) -> AsyncGenerator[Completion, None]:
         self.prompts.append(messages)
-        while True:
-            said = await self.said.get()
-            if isinstance(said, ModelCallError):
-                raise said
-            yield said
-            if said.finish_reason is not None:
-                return
+        async with self._talk:
+            while True:
+                said = await self.said.get()
+                if isinstance(said, ModelCallError):
+                    raise said
+                yield said
+                if said.finish_reason is not None:
+                    return
 
 
 class NothingCools:
