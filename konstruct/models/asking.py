@@ -36,8 +36,9 @@ IDLE_TIMEOUT: Final = 10.0
 # Seconds that a link leaves to each one after it, so that a slow model cannot use up everybody's time.
 RESERVE: Final = 10.0
 
-# No answer to a chat message is this long; a stream that passes it is broken or hostile.
-LONGEST_TEXT: Final = 100_000
+# No answer to a chat message is this long, six characters for each token that is allowed; a stream that passes it is
+# broken or hostile.
+LONGEST_TEXT: Final = 50_000
 
 # Each piece takes this process a third of a millisecond. An honest answer is read as fast as it comes; whoever goes on
 # and on is read no faster than a fast model speaks, so that all others here have their turn.

@@ -48,17 +48,18 @@ async def of_models(count: int, seed: int, *, worker: tuple[str, ...] = KONSTRUC
         neighbour = await lab.new_office(models=[SECOND_MODEL])
         theirs = [lab.crowd.person(office) for _ in range(AT_ONCE)]
         neighbours = [lab.crowd.person(neighbour) for _ in range(AT_ONCE)]
-        seconds = defaultdict[str, list[float]](list)
+        heard = defaultdict[str, list[float]](list)
         for name, behaviour in {WELL: Behaviour(answer=answer), **FAULTS}.items():
             for first in range(0, count, AT_ONCE):
                 many = min(AT_ONCE, count - first)
                 troubled = _troubled(lab, theirs[:many], name, behaviour, within)
-                seconds[name] += await _while(lab, neighbours, troubled)
+                heard[name] += await _while(lab, neighbours, troubled)
         verdict = await lab.judged(within=within)
-        late = [mark for mark, took in _seconds(lab.history, office.slug).items() if took > TOLD_WITHIN]
+        told = _seconds(lab.history, office.slug)
+        late = [f"{mark} after {seconds:.0f} s" for mark, seconds in told.items() if seconds > TOLD_WITHIN]
         return Tally.beside(
             verdict,
-            {f"neighbour_95th_{name}": _ninety_fifth(each) for name, each in seconds.items()},
+            {f"neighbour_95th_{name}": _ninety_fifth(each) for name, each in heard.items()},
             {"told_too_late": late, "stuck": [f"{verdict.told} were only told"] if verdict.told else []},
         )
 
