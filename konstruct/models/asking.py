@@ -16,6 +16,7 @@ from konstruct.identity import new_id
 from konstruct.models import prices
 from konstruct.models.calls import are_too_many, read_arguments
 from konstruct.models.context import count_calls, count_prompt, count_tokens, fit
+from konstruct.models.links import LONGEST_ANSWER
 from konstruct.models.spending import Allowance, Spending
 from konstruct.ports import (
     ChatMessage,
@@ -36,9 +37,9 @@ IDLE_TIMEOUT: Final = 10.0
 # Seconds that a link leaves to each one after it, so that a slow model cannot use up everybody's time.
 RESERVE: Final = 10.0
 
-# No answer to a chat message is this long, six characters for each token that is allowed; a stream that passes it is
+# No language has six characters for each token on average; a stream that passes that for all that are allowed is
 # broken or hostile.
-LONGEST_TEXT: Final = 50_000
+LONGEST_TEXT: Final = 6 * LONGEST_ANSWER
 
 # Each piece takes this process a third of a millisecond. An honest answer is read as fast as it comes; whoever goes on
 # and on is read no faster than a fast model speaks, so that all others here have their turn.
