@@ -16,6 +16,7 @@ from tests.support.model_doubles import Behaviour, Fault, Json
 
 EMPLOYEE: Final = {"name": "Ada", "role": "Front desk", "system_prompt": "Be helpful."}
 TOLD_WITHIN: Final = 60.0
+SLOWED_BY: Final = 1.2
 FALLS_SILENT: Final = ("tests.faults.broken.falls_silent",)
 AT_ONCE: Final = 10
 HUGE: Final = 5 * 2**20
@@ -47,20 +48,23 @@ async def of_models(count: int, seed: int, *, worker: tuple[str, ...] = KONSTRUC
         office = await lab.new_office(employees={"front": EMPLOYEE | {"tools": [{"name": "current_time"}]}})
         neighbour = await lab.new_office(models=[SECOND_MODEL])
         theirs = [lab.crowd.person(office) for _ in range(AT_ONCE)]
-        neighbours = [lab.crowd.person(neighbour) for _ in range(AT_ONCE)]
+        others = [lab.crowd.person(neighbour) for _ in range(AT_ONCE)]
         heard = defaultdict[str, list[float]](list)
         for name, behaviour in {WELL: Behaviour(answer=answer), **FAULTS}.items():
             for first in range(0, count, AT_ONCE):
                 many = min(AT_ONCE, count - first)
                 troubled = _troubled(lab, theirs[:many], name, behaviour, within)
-                heard[name] += await _while(lab, neighbours, troubled)
+                heard[name] += await _while(lab, others, troubled)
         verdict = await lab.judged(within=within)
         told = _seconds(lab.history, office.slug)
         late = [f"{mark} after {seconds:.0f} s" for mark, seconds in told.items() if seconds > TOLD_WITHIN]
+        neighbours = {name: _ninety_fifth(each) for name, each in heard.items()}
+        slowed = [name for name, seconds in neighbours.items() if seconds > SLOWED_BY * neighbours[WELL]]
+        stuck = [f"{verdict.told} were only told"] if verdict.told else []
         return Tally.beside(
             verdict,
-            {f"neighbour_95th_{name}": _ninety_fifth(each) for name, each in heard.items()},
-            {"told_too_late": late, "stuck": [f"{verdict.told} were only told"] if verdict.told else []},
+            {f"neighbour_95th_{name}": seconds for name, seconds in neighbours.items()},
+            {"told_too_late": late, "stuck": stuck, "neighbour_slowed": slowed},
         )
 
 
