@@ -2,7 +2,7 @@
 
 import random
 from datetime import timedelta
-from decimal import Decimal
+from decimal import ROUND_UP, Decimal
 from typing import Final
 from uuid import UUID
 
@@ -28,18 +28,19 @@ _PURPOSES: Final = ("reply", "reply", "reply", "judge", "facts", "summary", "pac
 async def furnish_reports(office: Office, owner: Enrolled, whole: UUID) -> None:
     """``whole``: a conversation whose story is told to its end already."""
     talks = [each for each in await office.rows(Conversation) if not each.is_rehearsal and each.id != whole]
-    employees = [each.id for each in await office.rows(Employee)]
+    employees = {each.key: each.id for each in await office.rows(Employee)}
     chance, now = random.Random(7), utc_now()
     async with office.session() as session:
         for back in range(DAYS):
             for _ in range(chance.randint(2, 9)):
+                earlier, who = chance.randint(0, 600), chance.choice(list(employees.values()))
                 provider, model, price = chance.choices(_MODELS, (8, 5, 2, 0.2, 0.3))[0]
                 size = chance.randint(1, 60)
                 session.add(
                     Usage(
                         tenant_id=office.tenant_id,
                         conversation_id=chance.choice(talks).id,
-                        employee_id=chance.choice(employees),
+                        employee_id=who if back else employees["ada"],
                         turn_id=new_id(),
                         provider=provider,
                         model=model,
@@ -53,7 +54,8 @@ async def furnish_reports(office: Office, owner: Enrolled, whole: UUID) -> None:
                         purpose=chance.choice(_PURPOSES),
                         key_of=chance.choice(("deployment", "tenant")),
                         price_version=None if provider == "ollama" or price is None else "2026-11-20",
-                        created_at=now - timedelta(days=back, minutes=chance.randint(0, 600)),
+                        # Ada has called some today, just now: so this month has costs of hers even in its first hours.
+                        created_at=now - timedelta(days=back, minutes=earlier if back else 0),
                     )
                 )
         for talk, score in zip(talks, (5, 4, None), strict=False):
@@ -69,8 +71,15 @@ async def furnish_reports(office: Office, owner: Enrolled, whole: UUID) -> None:
             )
     async with office.session() as session:
         stands = await budgets.month(session, now)
-        # Nearly used up whatever day of the month it is.
-        near = max(Decimal("0.01"), (stands.business.spent / Decimal("0.9")).quantize(Decimal("0.01")))
-        wanted = {budgets.BUSINESS: str(near), "employees.ada": "8"}
+        ada = next(each for each in stands.employees if each.key == "ada")
+        # Nearly used up, and more than half, whatever day of the month it is.
+        wanted = {
+            budgets.BUSINESS: _of_which(stands.business.spent, Decimal("0.9")),
+            "employees.ada": _of_which(ada.spent, Decimal("0.6")),
+        }
         await budgets.change(session, office.tenant_id, wanted, actor=owner.actor)
         await alerts.look(session, now)
+
+
+def _of_which(spent: Decimal, share: Decimal) -> str:
+    return str((spent / share).quantize(Decimal("0.01"), ROUND_UP))
