@@ -50,9 +50,10 @@ async def of_models(count: int, seed: int, *, worker: tuple[str, ...] = KONSTRUC
         theirs = [lab.crowd.person(office) for _ in range(AT_ONCE)]
         others = [lab.crowd.person(neighbour) for _ in range(AT_ONCE)]
         heard = defaultdict[str, list[float]](list)
-        for name, behaviour in {WELL: Behaviour(answer=answer), **FAULTS}.items():
-            for first in range(0, count, AT_ONCE):
-                many = min(AT_ONCE, count - first)
+        for first in range(0, count, AT_ONCE):
+            many = min(AT_ONCE, count - first)
+            # By turns, so that what grows with time, as the neighbours' conversations do, weighs on all of them alike.
+            for name, behaviour in {WELL: Behaviour(answer=answer), **FAULTS}.items():
                 troubled = _troubled(lab, theirs[:many], name, behaviour, within)
                 heard[name] += await _while(lab, others, troubled)
         verdict = await lab.judged(within=within)
