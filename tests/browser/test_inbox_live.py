@@ -130,9 +130,12 @@ async def test_with_five_hundred_waiting_the_list_is_ordered_and_can_be_worked_w
     await page.goto(f"/t/{who.slug}/inbox")
     await expect(page.get_by_role("link", name=re.compile("Needs you *500"))).to_be_visible()
     await expect(page.locator('.sidebar-rail [data-badge="inbox"]')).to_contain_text("500")
+    await expect(rows(page).all).to_have_count(50)
     assert await shown(page) == [str(each.conversation_id) for each in wanted[:50]]
     await page.get_by_role("link", name="Next", exact=True).click()
     await expect(rows(page).saying(wanted[50].text)).to_be_visible()
+    # A page is shown while the rest of it comes in.
+    await expect(rows(page).all).to_have_count(50)
     assert await shown(page) == [str(each.conversation_id) for each in wanted[50:100]]
     await page.get_by_role("link", name="First page").click()
     await expect(rows(page).saying(wanted[0].text)).to_be_visible()
