@@ -198,7 +198,7 @@ ENTRIES: Final = (
         full=3,
         short=1,
         run=lost_and_restored,
-        twin=partial(lost_and_restored, put_back=naively, within=30.0),
+        twin=partial(lost_and_restored, put_back=naively, within=90.0),
     ),
     Entry(
         "F30-temporal",

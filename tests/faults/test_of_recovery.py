@@ -20,5 +20,4 @@ async def test_a_backup_that_is_put_back_naively_is_found_out() -> None:
     [entry] = [entry for entry in ENTRIES if entry.id == "F30"]
     assert entry.twin is not None
     outcome = await entry.twin(entry.short, SEED)
-    # Which of it comes to light within the time depends on how busy the machine is.
-    assert outcome.amiss.keys() & {"doubled", "lost"}, outcome.counts()
+    assert outcome.amiss.get("doubled"), outcome.counts()
