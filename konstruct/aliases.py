@@ -101,7 +101,7 @@ async def resolve(session: AsyncSession, vault: Vault, connection: ConnectionRef
         if await _is_somebody(session, number.contact_id):
             number = None
         else:
-            await _rekey(session, number, names.lasting)
+            await _rekey(session, connection, number, names.lasting)
             number = lasting = Known(number.contact_id, names.lasting)
     found = lasting or number or await _made(session, connection, names.key)
     if number is not None and number != found and not await _is_somebody(session, number.contact_id):
@@ -116,9 +116,12 @@ async def rename(session: AsyncSession, vault: Vault, connection: ConnectionRef,
     await _lock(session, [*digests_before.values(), *digests.values()])
     known = await _known(session, connection, [*digests_before.values(), *digests.values()])
     found = next((known[digest] for digest in digests_before.values() if digest in known), None)
-    if found is None or await _is_erased(session, found.contact_id):
+    if found is None:
         return False
     other = next((known[digest] for digest in digests.values() if digest in known), found)
+    held = {contact.id: contact for contact in await _held(session, {found.contact_id, other.contact_id})}
+    if held[found.contact_id].erased_at is not None:
+        return False
     if other.contact_id != found.contact_id:
         # They wrote under the new name before we were told of it.
         await _join(session, connection, other.contact_id, found.contact_id)
@@ -130,7 +133,7 @@ async def rename(session: AsyncSession, vault: Vault, connection: ConnectionRef,
         )
     )
     if found.external_id in (before.lasting, before.number) and found.external_id not in (now.lasting, now.number):
-        await _rekey(session, found, now.key)
+        await _rekey(session, connection, found, now.key)
     await _learn(session, vault, connection, found.contact_id, now, digests)
     audit.record(
         session,
@@ -180,19 +183,19 @@ async def _is_somebody(session: AsyncSession, contact_id: UUID) -> bool:
     return (await session.scalar(of_contact.where(col(ContactAlias.is_lasting)).limit(1))) is not None
 
 
-async def _is_erased(session: AsyncSession, contact_id: UUID) -> bool:
-    """Holds the contact, so that they are not erased from now on."""
-    held = select(Contact).where(col(Contact.id) == contact_id).with_for_update(key_share=True)
-    return (await session.execute(held)).scalar_one().erased_at is not None
+async def _held(session: AsyncSession, contact_ids: Collection[UUID]) -> list[Contact]:
+    """Nobody else renames, joins or erases these contacts from now on, nor writes to their conversations. Those come
+    first, as everybody locks them, and the contacts of all by their ids."""
+    of_these = col(Conversation.contact_id).in_(contact_ids)
+    await session.execute(
+        select(Conversation.id).where(of_these).order_by(col(Conversation.id)).with_for_update(key_share=True)
+    )
+    contacts = select(Contact).where(col(Contact.id).in_(contact_ids)).order_by(col(Contact.id)).with_for_update()
+    return list(await session.scalars(contacts, execution_options={"populate_existing": True}))
 
 
 async def _made(session: AsyncSession, connection: ConnectionRef, key: str) -> Known:
-    former = await session.scalar(
-        select(Contact).where(col(Contact.connection_id) == connection.connection_id, col(Contact.external_id) == key)
-    )
-    if former is not None:
-        # It was called so once, and no longer is.
-        await _rekey(session, Known(former.id, key), f"former:{former.id}")
+    await _free(session, connection, key)
     contact_id = new_id()
     session.add(
         Contact(
@@ -207,8 +210,23 @@ async def _made(session: AsyncSession, connection: ConnectionRef, key: str) -> K
     return Known(contact_id, key)
 
 
-async def _rekey(session: AsyncSession, contact: Known, key: str) -> None:
-    """Conversations before contacts, as everybody locks them."""
+async def _free(session: AsyncSession, connection: ConnectionRef, key: str, *, for_id: UUID | None = None) -> None:
+    """Whoever is found by the key was called so once, and no longer is. Holds them, and whom it is for."""
+    of_key = select(Contact.id).where(
+        col(Contact.connection_id) == connection.connection_id, col(Contact.external_id) == key
+    )
+    former_id = await session.scalar(of_key)
+    if former_id not in (None, for_id):
+        await _held(session, {former_id, for_id or former_id})
+        await _set_key(session, Known(former_id, key), f"former:{former_id}")
+
+
+async def _rekey(session: AsyncSession, connection: ConnectionRef, contact: Known, key: str) -> None:
+    await _free(session, connection, key, for_id=contact.contact_id)
+    await _set_key(session, contact, key)
+
+
+async def _set_key(session: AsyncSession, contact: Known, key: str) -> None:
     of_contact = (col(Conversation.contact_id) == contact.contact_id, col(Conversation.root) == contact.external_id)
     await session.execute(update(Conversation).where(*of_contact).values(root=key))
     await session.execute(update(Contact).where(col(Contact.id) == contact.contact_id).values(external_id=key))
@@ -216,9 +234,7 @@ async def _rekey(session: AsyncSession, contact: Known, key: str) -> None:
 
 async def _join(session: AsyncSession, connection: ConnectionRef, contact_id: UUID, other_id: UUID) -> None:
     """Two contacts turn out to be one person, who is remembered as one."""
-    ids = sorted((contact_id, other_id))
-    locked = select(Contact).where(col(Contact.id).in_(ids)).order_by(col(Contact.id)).with_for_update()
-    persons = {row.id: row.person_id for row in await session.scalars(locked)}
+    persons = {row.id: row.person_id for row in await _held(session, {contact_id, other_id})}
     if persons[contact_id] == persons[other_id]:
         return
     await session.execute(
