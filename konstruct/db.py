@@ -26,7 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from sqlalchemy.orm import Mapped, Session, SessionTransaction
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
-from konstruct.errors import BadInput, Misconfigured, Unavailable
+from konstruct.errors import BadInput, Deadlocked, Misconfigured, Unavailable
 
 APP_ROLE = "konstruct_app"
 # Postgres's classes of errors that say nothing of the statement: connection, resources, shutdown, crash.
@@ -36,6 +36,7 @@ _READ_ONLY = "25006"
 # Of numbers and moments that are too large for their column; the driver says so of parameters by the first.
 _OUT_OF_RANGE = ("22000", "22003", "22008")
 _TOO_SLOW = "57014"
+_DEADLOCKED = "40P01"
 # Of texts that hold what no text of Postgres can, which is NUL: as they are, and within JSON.
 _NO_TEXT = ("22021", "22P05")
 
@@ -145,6 +146,7 @@ class Database:
 
         Raises:
             Unavailable: Postgres cannot be reached, is going down, or lets nothing be written.
+            Deadlocked: it waited for a transaction that waited for it.
             BadInput: a text was to be written, or looked for, that holds NUL; or a number that is too large.
         """
         async with self._session(str(tenant_id)) as session:
@@ -180,6 +182,8 @@ class Database:
             state = str(getattr(error.orig, "sqlstate", "") or "")
             if state == _TOO_SLOW:
                 raise Unavailable("This took the database too long. Ask for less, such as fewer days.") from error
+            if state == _DEADLOCKED:
+                raise Deadlocked("Others changed the same at the same time: try again.") from error
             if error.connection_invalidated or state[:2] in _PASSING or state == _READ_ONLY:
                 raise Unavailable("The database does not answer.") from error
             if state in _NO_TEXT:

@@ -108,6 +108,10 @@ class Unavailable(KonstructError):
     retryable = True
 
 
+class Deadlocked(Unavailable):
+    """Two transactions waited for each other, and this one was ended for it: it may be done again at once."""
+
+
 class KeyMissing(Unavailable):
     """An operator's mistake, which passes: nothing is given up for it, since the right key opens all of it again."""
 

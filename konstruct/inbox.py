@@ -15,7 +15,7 @@ from konstruct.aliases import Names
 from konstruct.billing import asking
 from konstruct.connections import ConnectionRef
 from konstruct.db import Database
-from konstruct.errors import Unavailable
+from konstruct.errors import Deadlocked, Unavailable
 from konstruct.files import keeping
 from konstruct.identity import ConnectionId, ConversationId, MessageId, new_id
 from konstruct.ports import Limit, Limiter, Verdict
@@ -38,8 +38,8 @@ from konstruct.vault import Vault
 REMEMBER_AFTER = timedelta(seconds=2)
 """What was said is remembered this long after it was settled, along with what else was said until then."""
 
-RENAMED_AT_MOST = 5
-"""Times that a contact may be given another name by others while one message of theirs is written."""
+WRITTEN_AT_MOST = 5
+"""Times that writing a message is begun, where others give its contact another name meanwhile, or stand in its way."""
 
 
 class _RenamedMeanwhile(Exception):
@@ -159,11 +159,11 @@ async def accept(
     buckets = limits.buckets(configured, *of_whom, is_rehearsal=inbound.is_rehearsal)
     verdict = await limiter.check(f"{connection.connection_id}:{inbound.external_id}", buckets)
     limit_of = {scope: limit for scope, _, limit in buckets}
-    for _ in range(RENAMED_AT_MOST):
-        with suppress(_RenamedMeanwhile):
+    for _ in range(WRITTEN_AT_MOST):
+        with suppress(_RenamedMeanwhile, Deadlocked):
             async with database.tenant_session(connection.tenant_id) as session:
                 return await _store(session, vault, connection, inbound, erased_id, verdict, limit_of, counts_in)
-    raise Unavailable("The contact is being renamed; the message may come again.")
+    raise Unavailable("The contact is being changed by others; the message may come again.")
 
 
 async def _store(

@@ -269,7 +269,8 @@ class Town:
 
         async def is_waited_for() -> bool:
             waiting: bool = await connection.fetchval(
-                "select exists (select from pg_stat_activity where pg_backend_pid() = any(pg_blocking_pids(pid)))"
+                "select exists (select from pg_locks where not granted"
+                " and pg_backend_pid() = any(pg_blocking_pids(pid)))"
             )
             return waiting
 

@@ -1,4 +1,5 @@
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -8,6 +9,7 @@ from sqlmodel import col, select
 
 from konstruct import conversations, inbox, unsettled
 from konstruct.connections import ConnectionRef
+from konstruct.errors import Deadlocked
 from konstruct.identity import ConnectionId, new_id
 from konstruct.inbox import Inbound
 from konstruct.limits import LocalLimiter
@@ -232,9 +234,28 @@ async def test_a_message_whose_writing_is_cut_off_leaves_nothing(office: Office)
     assert [contact.external_id for contact in await office.rows(Contact)] == ["U1"]
 
 
+async def test_a_message_that_postgres_ends_for_a_deadlock_is_written_again(office: Office) -> None:
+    first = await office.say("First")
+    said: list[inbox.Accepted] = []
+    is_ended = False
+    while not is_ended:
+        with suppress(Deadlocked):  # Of two Postgres ends either; here it is to be the message.
+            async with office.session() as session:
+                await session.execute(select(Contact).with_for_update())
+                next_one = asyncio.create_task(office.say("Next"))
+                await _somebody_waits_for_a_row(session)
+                await conversations.lock(session, first.conversation_id)
+                is_ended = True
+        said.append(await next_one)
+
+    assert {one.is_new for one in said} == {True}
+    assert [message.body for message in await office.messages()] == ["First", *("Next" for _ in said)]
+
+
 async def _somebody_waits_for_a_row(session: AsyncSession) -> None:
     me = text("select pg_backend_pid()")
-    waiting = text("select count(*) from pg_stat_activity where :me = any (pg_blocking_pids(pid))")
+    # In a transaction pg_stat_activity goes on telling who was connected when it was first asked; pg_locks does not.
+    waiting = text("select count(*) from pg_locks where not granted and :me = any (pg_blocking_pids(pid))")
     pid = (await session.execute(me)).scalar_one()
     while not (await session.execute(waiting, {"me": pid})).scalar_one():
         pass

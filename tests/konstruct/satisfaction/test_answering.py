@@ -163,7 +163,7 @@ async def test_a_button_and_a_number_at_once_do_not_stand_in_each_others_way(off
         conversation = await conversations.lock(session, asked.conversation_id)
         pressing_it = asyncio.create_task(press())
         me = (await session.execute(text("select pg_backend_pid()"))).scalar_one()
-        waiting = text("select count(*) from pg_stat_activity where :me = any (pg_blocking_pids(pid))")
+        waiting = text("select count(*) from pg_locks where not granted and :me = any (pg_blocking_pids(pid))")
         while not (await session.execute(waiting, {"me": me})).scalar_one():
             assert not pressing_it.done()
         written = await answering.take(session, conversation, rating.contact_id, "5")
