@@ -22,7 +22,7 @@ LOCKS: Final = {
     "requirements-stack.txt": "optional",
     "requirements-dev.txt": "excluded",
 }
-"""What CycloneDX calls what runs in production, what only runs where all is on one machine, and what runs in neither."""
+"""What CycloneDX calls what runs in production, what besides where all is on one machine, and what in neither."""
 BILL: Final = CHECKOUT / "sbom.cdx.json"
 FINE, FLAWED, UNANSWERED = 0, 1, 3
 _PIN: Final = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==([^\s;\\]+)", re.MULTILINE)
