@@ -15,6 +15,8 @@ for variable in KONSTRUCT_APP_PASSWORD KONSTRUCT_MIGRATOR_PASSWORD KONSTRUCT_BAC
   fi
 done
 
+# What is there already is nothing to tell of.
+export PGOPTIONS='--client-min-messages=warning'
 administer() {
   psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --username "${POSTGRES_USER:-postgres}" "$@"
 }
@@ -47,6 +49,8 @@ alter role konstruct_migrator login nosuperuser nocreatedb nocreaterole nobypass
 alter role konstruct_backup login nosuperuser nocreatedb nocreaterole bypassrls password :'password';
 
 grant connect on database konstruct to konstruct_app, konstruct_migrator, konstruct_backup;
+-- Migrations of data keep what they are at in tables of their own.
+grant temporary on database konstruct to konstruct_owner;
 grant konstruct_owner to konstruct_migrator;
 grant pg_read_all_data to konstruct_backup;
 SQL
