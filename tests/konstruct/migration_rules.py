@@ -1,6 +1,6 @@
 """What a migration may do while gateways, portals and workers of the release before it go on.
 
-``docs/deploying.md`` says how each rule is kept. Squawk judges the SQL; what landed before there were rules is as it is.
+``docs/deploying.md`` says how each rule is kept. Squawk judges the SQL, but of what landed before there were rules.
 """
 
 import io
