@@ -3,7 +3,8 @@
 PYTHON ?= $(shell for candidate in python3 python3.14 python3.13 python3.12 python3.11; do \
   $$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$candidate && break; done)
 VENV_PYTHON := .venv/bin/python
-INSTALL_OPTIONS := --require-hashes --no-deps -r requirements.txt -r requirements-dev.txt
+LOCKS := requirements.txt requirements-stack.txt requirements-dev.txt
+INSTALL_OPTIONS := --require-hashes --no-deps $(LOCKS:%=-r %)
 LOCK := .venv/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
   --python-version 3.11
 # Most tests wait for real servers, so that more of them than there are processors run side by side, each process with
@@ -30,7 +31,7 @@ run: environment ## start the whole product here; Ctrl-C stops it
 environment: .venv/.ok ## install what it needs into .venv
 
 # The stamp comes last, so an interrupted installation is begun again.
-.venv/.ok: requirements.txt requirements-dev.txt
+.venv/.ok: $(LOCKS)
 	@if [ -z "$(PYTHON)" ]; then echo "Konstruct needs Python 3.11 or newer: install it, or name it with PYTHON=."; exit 1; fi
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "$(PYTHON) cannot be run here, or is older than Python 3.11: name another with PYTHON=."; exit 1; }
@@ -45,7 +46,8 @@ environment: .venv/.ok ## install what it needs into .venv
 	@touch $@
 
 lock: environment ## resolve requirements*.in again, with hashes
-	$(LOCK) --overrides overrides.in requirements.in -o requirements.txt
+	$(LOCK) requirements.in -o requirements.txt
+	$(LOCK) --overrides overrides.in requirements-stack.in -o requirements-stack.txt
 	$(LOCK) requirements-dev.in -o requirements-dev.txt
 
 format: environment ## format the code and mend what can be mended

@@ -22,9 +22,9 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import Mapped, Session, SessionTransaction
-from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool, PoolProxiedConnection
 
 from konstruct.errors import BadInput, Deadlocked, Misconfigured, Unavailable
 
@@ -57,6 +57,20 @@ _LATEST_ANSWER = timedelta(seconds=5)
 _LONGEST_FAREWELL = timedelta(seconds=5)
 
 _LAST_STATEMENTS = "last statements"
+
+# Whoever waits for a table makes all wait who come after, those who only read it, too. So a migration waits briefly,
+# lets go of all that it has, and tries again.
+LONGEST_LOCK_WAIT = timedelta(seconds=4)
+_PAUSE_BETWEEN_TRIES = timedelta(seconds=1)
+_LOCKED = "55P03"
+# Any number will do that nobody else takes in this database.
+_ALONE = text("select pg_advisory_xact_lock(4716030051)")
+_ALONE_IN_SESSION = text("select pg_advisory_lock(4716030051)")
+_WHAT_IT_MAY = text(
+    "select rolname as name, rolsuper or rolcreaterole as makes_roles, exists ("
+    "  select from pg_roles o where o.rolname = 'konstruct_owner' and pg_has_role(o.oid, 'MEMBER')) as is_owner"
+    " from pg_roles where rolname = current_user"
+)
 
 _ENTER = text("select set_config('app.tenant_id', :tenant, true), set_config('app.user_id', :person, true)")
 
@@ -223,32 +237,69 @@ def before_commit(
     last.insert(0 if is_first else len(last), statement)
 
 
-async def migrate(owner_url: SecretStr, *, to: str = "head") -> None:
+async def migrate(owner_url: SecretStr, *, to: str = "head", patience: timedelta = timedelta(minutes=2)) -> None:
     """Makes roles and tables, up to the newest version or an older one. Running it again changes nothing.
+
+    Each version is a transaction of its own: what is cut off goes on from the last one that was finished. Of several
+    that run at once, one does it and the others find it done. ``patience``: for locks that others hold, all together.
 
     Raises:
         Misconfigured: the database cannot be reached, or the login may not do what is needed.
+        Unavailable: others held for too long what was to be changed.
     """
     url = make_url(owner_url.get_secret_value()).set(drivername="postgresql+asyncpg")
-    engine = create_async_engine(url)
+    engine = create_async_engine(url, poolclass=NullPool)
+    give_up = asyncio.get_running_loop().time() + patience.total_seconds()
     try:
         async with engine.begin() as connection:
-            raw = await connection.get_raw_connection()
-            # Only the driver's own connection runs a script of several statements.
-            driver: asyncpg.Connection = raw.driver_connection
-            await driver.execute(resources.files("konstruct.migrations").joinpath("roles.sql").read_text())
-        async with engine.begin() as connection:
-            await connection.execute(text("set role konstruct_owner"))
-            # Under forced row security an owner's change of data would silently touch no row; this makes it an error.
-            await connection.execute(text("set row_security = off"))
-            # It would hold for look-ups, too, whose bodies are tried out when they are made; their own owner passes it.
-            await connection.execute(text("set check_function_bodies = off"))
-            await connection.run_sync(_upgrade, to)
+            await _make_roles(connection)
+        while not await _reach(engine, to):
+            if asyncio.get_running_loop().time() > give_up:
+                raise Unavailable(
+                    "Others held for too long what a migration has to change. What was finished is kept: run"
+                    " `konstruct migrate` again, best when less is going on."
+                )
+            await asyncio.sleep(_PAUSE_BETWEEN_TRIES.total_seconds())
     except (OSError, DBAPIError, asyncpg.PostgresError) as error:
         reason = str(error).partition("\n")[0]
         raise Misconfigured(f"The database could not be brought up to date: {reason}") from error
     finally:
         await engine.dispose()
+
+
+async def _make_roles(connection: AsyncConnection) -> None:
+    await connection.execute(_ALONE)
+    login = (await connection.execute(_WHAT_IT_MAY)).one()
+    if login.makes_roles:
+        raw = await connection.get_raw_connection()
+        # Only the driver's own connection runs a script of several statements.
+        driver: asyncpg.Connection = raw.driver_connection
+        await driver.execute(resources.files("konstruct.migrations").joinpath("roles.sql").read_text())
+    elif not login.is_owner:
+        raise Misconfigured(
+            f"{login.name} may make no roles, and is no member of konstruct_owner. Have an administrator run"
+            f' konstruct/migrations/roles.sql in this database, and then: grant konstruct_owner to "{login.name}"'
+        )
+
+
+async def _reach(engine: AsyncEngine, revision: str) -> bool:
+    """Whether it was done; it was not where somebody held a lock for longer than others may be kept waiting."""
+    async with engine.connect() as connection:
+        await connection.execute(_ALONE_IN_SESSION)
+        await connection.execute(text("set role konstruct_owner"))
+        # Under forced row security an owner's change of data would silently touch no row; this makes it an error.
+        await connection.execute(text("set row_security = off"))
+        # It would hold for look-ups, too, whose bodies are tried out when they are made; their own owner passes it.
+        await connection.execute(text("set check_function_bodies = off"))
+        await connection.execute(text(f"set lock_timeout = {int(LONGEST_LOCK_WAIT.total_seconds() * 1_000)}"))
+        await connection.commit()
+        try:
+            await connection.run_sync(_upgrade, revision)
+        except (DBAPIError, asyncpg.LockNotAvailableError) as error:
+            if getattr(getattr(error, "orig", error), "sqlstate", None) != _LOCKED:
+                raise
+            return False
+    return True
 
 
 def revisions() -> set[str]:

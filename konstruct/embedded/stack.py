@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -143,6 +144,10 @@ async def _start_temporal(settings: Settings, supervisor: Supervisor) -> Address
 
 
 async def _start_model(settings: Settings, supervisor: Supervisor) -> Addresses:
+    if find_spec("xllamacpp") is None:
+        raise Misconfigured(
+            "The local model is not installed: run `make environment`, or set KONSTRUCT_LOCAL_MODEL_BASE_URL."
+        )
     address = f"http://{HOST}:{(port := free_port())}"
     command = ("konstruct.embedded.model", "--port", str(port))
     log = settings.data_dir / "logs" / "model.log"

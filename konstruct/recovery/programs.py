@@ -116,6 +116,9 @@ async def connected(url: SecretStr, *, needs_all_rows: bool = True) -> AsyncIter
     Raises Misconfigured when it cannot be reached, or row security would hide rows from a copy of it.
     """
     parsed = make_url(url.get_secret_value()).set(drivername="postgresql")
+    if (ssl := parsed.query.get("ssl")) is not None:
+        # As the product's own sessions have it; the driver by itself goes by the name that PostgreSQL's programs do.
+        parsed = parsed.difference_update_query(["ssl"]).update_query_dict({"sslmode": ssl})
     try:
         connection = await asyncpg.connect(parsed.render_as_string(hide_password=False), timeout=10)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.architecture.supply import LOCKS
+
 CHECKOUT = Path(__file__).parents[2]
 PACKAGES = ("konstruct", "workflows", "activities", "gateway", "portal")
 LONGEST_MODULE = 400
@@ -55,7 +57,7 @@ def test_the_wheel_holds_the_packages_and_nothing_else() -> None:
 
 
 def test_the_lock_pins_every_package_by_hash_and_names_no_address() -> None:
-    for name in ("requirements.txt", "requirements-dev.txt"):
+    for name in LOCKS:
         text = (CHECKOUT / name).read_text()
         assert "://" not in text
         pinned = re.split(r"\n(?=\S)", text.strip())
