@@ -237,8 +237,8 @@ class Settings(BaseSettings):
         0,
         ge=0,
         le=65_532,
-        description="Port at which a process shows `/metrics` and `/health`; `konstruct up` counts on from it: gateway, "
-        "portal, worker, background worker. 0: none.",
+        description="Port at which a process shows `/metrics` and `/health`; `konstruct up` counts on from it: "
+        "gateway, portal, worker, background worker. 0: none.",
     )
 
     log_format: str = Field("console", pattern="^(console|json)$", description="Log lines for people or as JSON.")

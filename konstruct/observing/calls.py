@@ -24,7 +24,7 @@ def traced() -> aiohttp.TraceConfig:
 
 
 async def _begin(_: aiohttp.ClientSession, context: SimpleNamespace, asked: aiohttp.TraceRequestStartParams) -> None:
-    attributes = {
+    attributes: dict[str, str | int] = {
         "http.request.method": asked.method,
         "server.address": asked.url.host or "",
         "server.port": asked.url.port or 0,
