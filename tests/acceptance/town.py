@@ -335,13 +335,14 @@ def prompt(call: ModelCall) -> str:
 @asynccontextmanager
 async def running_town(
     folder: Path,
+    outside: Mapping[str, str] = MappingProxyType({}),
+    /,
     *,
     gateway_port: int,
     portal_port: int,
     ui_port: int,
     refusing_port: int,
     crm_port: int,
-    outside: Mapping[str, str] = MappingProxyType({}),
     **more: object,
 ) -> AsyncIterator[Town]:
     """``more``: settings. ``outside``: variables of the environment that are none of ours."""

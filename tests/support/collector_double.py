@@ -8,7 +8,7 @@ async with CollectorDouble().running() as collector:
 
 import asyncio
 import gzip
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Self
@@ -110,7 +110,7 @@ def _span(service: str, span: SpanMessage) -> Span:
     )
 
 
-def _attributes(pairs: "list[KeyValue]") -> dict[str, str]:
+def _attributes(pairs: Iterable[KeyValue]) -> dict[str, str]:
     found = {}
     for pair in pairs:
         kind = pair.value.WhichOneof("value")
