@@ -48,7 +48,7 @@ async def exporting(service: str) -> AsyncIterator[None]:
     provider = TracerProvider(
         resource=Resource.create({"service.name": name, "service.version": __version__}), shutdown_on_exit=False
     )
-    said = any(os.environ.get(name) for name in _TIMEOUTS)
+    said = any(os.environ.get(variable) for variable in _TIMEOUTS)
     exporter = OTLPSpanExporter() if said else OTLPSpanExporter(timeout=_LONGEST_EXPORT)
     provider.add_span_processor(BatchSpanProcessor(exporter))
     trace.set_tracer_provider(provider)

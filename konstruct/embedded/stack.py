@@ -36,7 +36,7 @@ class Stack:
     _supervisor: Supervisor
 
     async def run(
-        self, name: str, *arguments: str, metrics_port: int, ready: Callable[[], Awaitable[bool]] | None = None
+        self, name: str, *arguments: str, metrics_port: int = 0, ready: Callable[[], Awaitable[bool]] | None = None
     ) -> None:
         """Keeps `konstruct ARGUMENTS` running as a child, which is stopped before the parts that it uses.
 
