@@ -14,7 +14,9 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer
 
 from activities.observing import ObservingInterceptor
+from konstruct import temporal
 from konstruct.contracts.conversation import Thought
+from konstruct.contracts.handoffs import AgentAct
 from konstruct.observing import carrying, traces
 from konstruct.observing.carrying import TRACEPARENT, TraceInterceptor
 from tests.support.spans import Spans, parent_of
@@ -26,6 +28,7 @@ from workflows.policies import TURNS_IN_A_RUN
 from workflows.sandbox import RUNNER
 from workflows.tracing import CarryingInterceptor
 
+INTERCEPTORS = (CarryingInterceptor(), ObservingInterceptor())
 RECORDED = sorted(HISTORIES.glob("*.json"))
 
 
@@ -36,13 +39,16 @@ async def server() -> AsyncIterator[WorkflowEnvironment]:
 
 
 @pytest.fixture
-async def conversation(server: WorkflowEnvironment, stage: Stage, spans: Spans) -> AsyncIterator[Conversation]:
+def environment(server: WorkflowEnvironment) -> WorkflowEnvironment:
+    """With a client as the product has it."""
     config = server.client.config()
     config["interceptors"] = [TraceInterceptor()]
-    environment = WorkflowEnvironment.from_client(Client(**config))
-    async with playing(
-        environment, stage, interceptors=[CarryingInterceptor(), ObservingInterceptor()]
-    ) as conversation:
+    return WorkflowEnvironment.from_client(Client(**config))
+
+
+@pytest.fixture
+async def conversation(environment: WorkflowEnvironment, stage: Stage, spans: Spans) -> AsyncIterator[Conversation]:
+    async with playing(environment, stage, interceptors=INTERCEPTORS) as conversation:
         yield conversation
 
 
@@ -102,6 +108,16 @@ async def test_what_people_are_asked_for_is_in_the_trace_too(
     stage.foregone.append(Thought("reply", [uuid4()], approvals=[uuid4()]))
     first = await say(conversation)
     assert await ended(spans, "announce_approval", 1) == [first]
+
+
+async def test_what_an_agent_does_is_in_the_trace_of_who_asked_for_it(
+    environment: WorkflowEnvironment, stage: Stage, spans: Spans
+) -> None:
+    async with playing(environment, stage, queue=temporal.CONVERSATIONS, interceptors=INTERCEPTORS) as conversation:
+        with traces.span("press"):
+            pressed = carrying.carried()[TRACEPARENT][3:-3]
+            await temporal.act(environment.client, conversation.tenant_id, conversation.id, "claim", AgentAct("anna"))
+        assert await ended(spans, "change_owner", 1) == [pressed]
 
 
 async def test_the_next_run_goes_on_with_the_trace(conversation: Conversation, stage: Stage) -> None:
