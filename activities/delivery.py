@@ -11,6 +11,7 @@ from uuid import UUID
 from temporalio import activity
 
 from activities.heartbeat import heartbeat
+from activities.observing import sending
 from activities.streaming import Streaming
 from konstruct import conversations, outbox, window
 from konstruct.connecting import renewing
@@ -135,7 +136,8 @@ class Delivery:
         try:
             _be_alone(send)
             _be_in_time(began)
-            external_id = await self._messengers[send.account.kind].send(send.account, send.thread, send.message)
+            with sending(send.account.kind):
+                external_id = await self._messengers[send.account.kind].send(send.account, send.thread, send.message)
         except (ChannelRateLimited, ChannelUnavailable) as error:
             return await self._put_off(request, send, error)
         except ChannelRefused as error:
@@ -155,11 +157,12 @@ class Delivery:
         streamer, message = self._streamers[send.account.kind], send.message
         try:
             _be_in_time(began)
-            if shown.is_whole:
-                with suppress(StreamEnded):
-                    await streamer.end(send.account, send.thread, external_id, message.message_id)
-            else:
-                await streamer.replace(send.account, send.thread, external_id, message)
+            with sending(send.account.kind):
+                if shown.is_whole:
+                    with suppress(StreamEnded):
+                        await streamer.end(send.account, send.thread, external_id, message.message_id)
+                else:
+                    await streamer.replace(send.account, send.thread, external_id, message)
         except (ChannelRateLimited, ChannelUnavailable) as error:
             return await self._put_off(request, send, error)
         except ConnectionDead as error:

@@ -18,6 +18,7 @@ from konstruct import employees
 from konstruct.contracts.conversation import ToolCallRequest
 from konstruct.db import Database
 from konstruct.errors import Misconfigured, ToolFailed, Unavailable, WebError, WebRefused, WebUncertain, WebUnreachable
+from konstruct.observing import metrics
 from konstruct.rehearsals import pretending, steps
 from konstruct.source_ports import Mcp, Web
 from konstruct.tables import Rehearsal
@@ -90,6 +91,7 @@ class ToolUse:
     async def _settle(self, request: ToolCallRequest, outcome: Outcome) -> None:
         async with self._database.tenant_session(request.tenant_id) as session:
             await calls.settle(session, self._vault, request.call_id, outcome)
+        metrics.TOOL_CALLS.labels(outcome.state).inc()
 
     @activity.defn(name="give_up_call")
     async def give_up_call(self, request: ToolCallRequest) -> None:

@@ -27,6 +27,7 @@ from konstruct.adapters.whatsapp import WhatsAppMessenger
 from konstruct.db import Database
 from konstruct.errors import KonstructError
 from konstruct.limits import LocalLimiter
+from konstruct.observing.requests import OURS_ALONE
 from konstruct.ports import Messenger
 from konstruct.settings import Settings, needed
 from konstruct.vault import Vault
@@ -100,6 +101,7 @@ def build(settings: Settings) -> FastAPI:
         openapi_url=None,
         # It would lead on to whatever the Host header says.
         redirect_slashes=False,
+        telemetry=OURS_ALONE,
     )
     app.add_exception_handler(KonstructError, _answer)
     return app

@@ -57,6 +57,7 @@ _LATEST_ANSWER = timedelta(seconds=5)
 _LONGEST_FAREWELL = timedelta(seconds=5)
 
 _LAST_STATEMENTS = "last statements"
+_AFTERWARDS = "afterwards"
 
 # Whoever waits for a table makes all wait who come after, those who only read it, too. So a migration waits briefly,
 # lets go of all that it has, and tries again.
@@ -192,6 +193,8 @@ class Database:
                 yield session
                 for statement in session.info.get(_LAST_STATEMENTS, ()):
                     await statement(session)
+            for count in session.info.get(_AFTERWARDS, ()):
+                count()
         except DBAPIError as error:
             state = str(getattr(error.orig, "sqlstate", "") or "")
             if state == _TOO_SLOW:
@@ -235,6 +238,11 @@ def before_commit(
     """
     last: list[Callable[[AsyncSession], Awaitable[None]]] = session.info.setdefault(_LAST_STATEMENTS, [])
     last.insert(0 if is_first else len(last), statement)
+
+
+def after_commit(session: AsyncSession, count: Callable[[], None]) -> None:
+    """Has it run once the transaction is committed, and not at all when it is not. It must not raise."""
+    session.info.setdefault(_AFTERWARDS, []).append(count)
 
 
 async def migrate(owner_url: SecretStr, *, to: str = "head", patience: timedelta = timedelta(minutes=2)) -> None:

@@ -14,10 +14,11 @@ from konstruct import aliases, audit, connections, consent, limits, messages, na
 from konstruct.aliases import Names
 from konstruct.billing import asking
 from konstruct.connections import ConnectionRef
-from konstruct.db import Database
+from konstruct.db import Database, after_commit
 from konstruct.errors import Deadlocked, Unavailable
 from konstruct.files import keeping
 from konstruct.identity import ConnectionId, ConversationId, MessageId, new_id
+from konstruct.observing import metrics
 from konstruct.ports import Limit, Limiter, Verdict
 from konstruct.satisfaction import answering
 from konstruct.scope import sentences
@@ -63,7 +64,7 @@ _REPEATED = (
 _KNOWN = (
     select(col(Contact.erased_at), col(Contact.external_id), col(Contact.opted_out_at), col(ContactKey.wrapped))
     .add_columns(col(Contact.sealed_name), col(Contact.named_at), col(Contact.name_due_at))
-    .add_columns(col(Connection.functions), _REPEATED, EarlyChange)
+    .add_columns(col(Connection.functions), col(Connection.kind), _REPEATED, EarlyChange)
     .join(
         Connection,
         and_(col(Connection.tenant_id) == col(Contact.tenant_id), col(Connection.id) == col(Contact.connection_id)),
@@ -190,13 +191,14 @@ async def _store(
         "erased_id": erased_id,
     }
     found = (await session.execute(_KNOWN, of_message)).one()
-    erased_at, external_id, opted_out_at, wrapped, *of_name, functions, repeated, early = found
+    erased_at, external_id, opted_out_at, wrapped, *of_name, functions, kind, repeated, early = found
     if erased_at is not None:
         raise Unavailable("The contact is being erased; the message may come again.")
     if external_id != inbound.contact_external_id:
         raise _RenamedMeanwhile
     if repeated is not None:
         return Accepted(ConversationId(conversation.id), MessageId(repeated), is_new=False)
+    after_commit(session, metrics.MESSAGES.labels(kind).inc)
     if early is not None and early.sealed is None:
         return await _keep_removed(session, early, conversation, contact_id, inbound)
     cipher = (

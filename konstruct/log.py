@@ -10,6 +10,7 @@ from typing import TextIO, cast
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
+from konstruct.observing import traces
 from konstruct.settings import Settings
 
 _SECRETS = re.compile(
@@ -43,6 +44,7 @@ def configure(settings: Settings, stream: TextIO = sys.stderr) -> None:
     unfailing = cast(TextIO, _Unfailing(stream))
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        _name_trace,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
@@ -68,6 +70,10 @@ def configure(settings: Settings, stream: TextIO = sys.stderr) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
+
+
+def _name_trace(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    return {**event, **traces.ids()}
 
 
 def _redact_all(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

@@ -11,12 +11,11 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Integer, and_, bindparam, exists, or_, update
+from sqlalchemy import Integer, and_, bindparam, or_, update
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
-from konstruct import audit, connections, consent, outgoing, reply_window, streams
+from konstruct import asked, audit, connections, consent, outgoing, reply_window, streams
 from konstruct.channels import CHANNELS, SLACK
 from konstruct.conversations import Whereabouts, changed, lock, whereabouts
 from konstruct.errors import ChannelRefused, ConnectionDead, NotFound
@@ -90,22 +89,6 @@ _SENT = (
     )
     .returning(*_WHOSE, col(Message.maybe_duplicate))
     .execution_options(synchronize_session=False)
-)
-_PART = aliased(Message)
-_SETTLE = (
-    update(Message)
-    .where(col(Message.turn_id) == bindparam("of_turn"), col(Message.direction) == "inbound")
-    .where(col(Message.state) == "taken")
-    .values(state=bindparam("to_state"), settled_at=bindparam("at"))
-    .execution_options(synchronize_session=False)
-)
-_SETTLE_ANSWERED = _SETTLE.where(
-    ~exists().where(
-        col(_PART.turn_id) == bindparam("of_turn"),
-        col(_PART.direction) == "outbound",
-        col(_PART.purpose) == "reply",
-        col(_PART.state).in_(("pending", "sending")),
-    )
 )
 
 
@@ -209,7 +192,7 @@ async def _hold(session: AsyncSession, conversation: Conversation, message: Mess
         await fail(session, conversation, message, code)
         return None
     await changed(session, conversation.id)
-    await _settle_asked(session, message.turn_id, message.purpose, "answered")
+    await asked.settle(session, message.turn_id, message.purpose, "answered")
     return held
 
 
@@ -265,7 +248,7 @@ async def settle_sent(
         # Known as sent already; or there is none, which is an error.
         await _get(session, conversation, message_id)
         return
-    await _settle_asked(session, sent.turn_id, sent.purpose, "answered")
+    await asked.settle(session, sent.turn_id, sent.purpose, "answered")
     audit.record(
         session,
         tenant_id=conversation.tenant_id,
@@ -378,7 +361,7 @@ async def fail(session: AsyncSession, conversation: Conversation, message: Messa
     if "stream" in message.detail:
         await streams.cut(session, conversation)
     message.state, message.settled_at, message.detail = "failed", utc_now(), {"error": code}
-    await _settle_asked(session, message.turn_id, message.purpose, "failed")
+    await asked.settle(session, message.turn_id, message.purpose, "failed")
     log.warning("message_failed", tenant_id=str(message.tenant_id), message_id=str(message.id), error=code)
     audit.record(
         session,
@@ -390,11 +373,3 @@ async def fail(session: AsyncSession, conversation: Conversation, message: Messa
         message_id=str(message.id),
         error=code,
     )
-
-
-async def _settle_asked(session: AsyncSession, turn_id: UUID | None, purpose: str, state: str) -> None:
-    """What a turn was asked is answered with the last part of its answer, and failed with the first that fails."""
-    if turn_id is None or purpose != "reply":
-        return
-    settle = _SETTLE_ANSWERED if state == "answered" else _SETTLE
-    await session.execute(settle, {"of_turn": turn_id, "to_state": state, "at": utc_now()})

@@ -111,6 +111,8 @@ class Completion:
     tokens: Tokens | None = None
     tool_calls: tuple[ToolCall, ...] = ()
     """In the last piece alone, whole, and in the model's order."""
+    model: str | None = None
+    """Which one answered, as the provider calls it; in the last piece, where it says so."""
 
 
 class ModelCallError(Exception):

@@ -8,6 +8,7 @@ there may be, the one that has waited longest without a whole request makes room
 import asyncio
 import resource
 import socket
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, ClassVar, Final
@@ -198,6 +199,16 @@ class Bounded(HttpToolsProtocol):
 
 
 class Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, beside: AbstractAsyncContextManager[None] | None = None) -> None:
+        """``beside``: open for as long as it serves."""
+        super().__init__(config)
+        self._beside = AsyncExitStack()
+        self._to_open = beside or nullcontext()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._beside.enter_async_context(self._to_open)
+        await super().startup(sockets)
+
     async def on_tick(self, counter: int) -> bool:
         if counter % 10 == 0:
             now = asyncio.get_running_loop().time()
@@ -211,6 +222,7 @@ class Server(uvicorn.Server):
         if end_streams := getattr(self.config.app, "end_streams", None):
             end_streams()
         await super().shutdown(sockets)
+        await self._beside.aclose()
 
 
 def configured(application: Any, *, limits: Limits | None = None, **options: Any) -> uvicorn.Config:

@@ -232,6 +232,15 @@ class Settings(BaseSettings):
         "e.g. intranet.example:8080,10.2.0.0/16.",
     )
 
+    metrics_host: str = Field("127.0.0.1", description="Address at which each process shows its metrics and health.")
+    metrics_port: int = Field(
+        0,
+        ge=0,
+        le=65_532,
+        description="Port at which a process shows `/metrics` and `/health`; `konstruct up` counts on from it: "
+        "gateway, portal, worker, background worker. 0: none.",
+    )
+
     log_format: str = Field("console", pattern="^(console|json)$", description="Log lines for people or as JSON.")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least level that is logged.")
 

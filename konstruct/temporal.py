@@ -28,6 +28,7 @@ from konstruct.contracts import knowledge, upkeep
 from konstruct.contracts.handoffs import AgentAct, OwnerState
 from konstruct.errors import BadInput, Conflict, KonstructError, NotAllowed, NotFound, Unavailable
 from konstruct.inbox import Accepted
+from konstruct.observing.carrying import TraceInterceptor
 from konstruct.payloads import data_converter
 from konstruct.settings import Settings, needed
 
@@ -70,6 +71,7 @@ async def connect(settings: Settings, *, lazy: bool = True) -> Client:
         api_key=settings.temporal_api_key.get_secret_value() if settings.temporal_api_key else None,
         data_converter=data_converter(settings.encryption_keys),
         lazy=lazy,
+        interceptors=[TraceInterceptor()],
     )
 
 

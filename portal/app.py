@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
+from konstruct.observing.requests import OURS_ALONE
 from konstruct.settings import Settings
 from portal import access, errors
 from portal.guard import Guard
@@ -29,7 +30,14 @@ def build(settings: Settings) -> Guard:
             await services.close()
 
     # No pages of documentation: they would load their scripts from elsewhere.
-    app = FastAPI(title="Konstruct portal", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title="Konstruct portal",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        telemetry=OURS_ALONE,
+    )
     app.state.services = services
     app.mount("/static", StaticFiles(packages=[("portal", "static")]))
     errors.install(app)

@@ -25,6 +25,7 @@ from konstruct.settings import Settings
 from konstruct.vault import Vault
 from tests.support.doubles import RecordingMessenger, ScriptedModel
 from tests.support.ports import own_candidates
+from tests.support.spans import Spans, kept_spans
 
 # As it comes, structlog draws each traceback with all variables, which can take longer than a webhook may.
 structlog.configure(
@@ -45,6 +46,12 @@ def pytest_configure() -> None:
 
 
 ENCRYPTION_KEY = SecretStr(Fernet.generate_key().decode())
+
+
+@pytest.fixture
+def spans() -> Iterator[Spans]:
+    with kept_spans() as spans:
+        yield spans
 
 
 @pytest.fixture(scope="session")

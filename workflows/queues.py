@@ -23,6 +23,7 @@ from activities.failures import FailureInterceptor
 from activities.fetching import Fetching
 from activities.ingesting import Ingesting
 from activities.naming import Naming
+from activities.observing import ObservingInterceptor
 from activities.questions import Questions
 from activities.rating import Rating
 from activities.remembering import Remembering
@@ -51,6 +52,7 @@ from workflows.satisfaction import AskForRatingsWorkflow
 from workflows.seal import SealWorkflow
 from workflows.servers import LookAtServersWorkflow
 from workflows.sweep import SweepWorkflow
+from workflows.tracing import CarryingInterceptor
 from workflows.versioned import (
     PinnedConversationWorkflow,
     UpgradedApprovalWorkflow,
@@ -135,7 +137,7 @@ def worker(
         workflows=workflows,
         activities=activities,
         workflow_runner=RUNNER,
-        interceptors=[FailureInterceptor()],
+        interceptors=[CarryingInterceptor(), ObservingInterceptor(), FailureInterceptor()],
         max_concurrent_workflow_tasks=TASKS_AT_ONCE,
         deployment_config=of_build(build_id, promise),
         **limits,

@@ -7,7 +7,7 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -44,11 +44,12 @@ from activities.tool_servers import ToolServers
 from activities.tool_use import ToolUse
 from activities.upkeep import Sealing, Upkeep
 from konstruct import log, models, rekeying, temporal
-from konstruct.adapters import file_store, guarded_http, mail, slack_oauth, stripe
+from konstruct.adapters import file_store, guarded_http, mail, readiness, slack_oauth, stripe, telemetry
 from konstruct.adapters.console import ConsoleMessenger
 from konstruct.adapters.embedders import ConfiguredEmbedders
 from konstruct.adapters.litellm import LiteLLMChatModel, LiteLLMTranscriber
 from konstruct.adapters.mcp import HttpMcp
+from konstruct.adapters.readiness import Check, Port
 from konstruct.adapters.reading.pictures import SubprocessPictures
 from konstruct.adapters.reading.reader import SubprocessReader
 from konstruct.adapters.redis import Circuit, Redis, RedisCooldowns, RedisWindows, connect
@@ -63,8 +64,11 @@ from konstruct.adapters.whatsapp_files import WhatsAppFiles
 from konstruct.audit.signing import Signatures
 from konstruct.db import Database
 from konstruct.desk_ports import Deskroom
+from konstruct.embedded.loopback import free_port
 from konstruct.errors import Unavailable
 from konstruct.file_ports import FileSource
+from konstruct.models import observed
+from konstruct.open_work import OpenWork
 from konstruct.ports import ChatModel, Cooldowns, Embedders, Messenger
 from konstruct.recovery import restorations
 from konstruct.settings import Settings, needed
@@ -98,6 +102,10 @@ class Parts:
     cooldowns: Cooldowns
     embedders: Embedders
 
+    def checks(self, *queues: str) -> Mapping[str, Check]:
+        """Of a process that works on these."""
+        return readiness.checks_of_worker(self.database, self.redis, self.client, queues)
+
 
 @asynccontextmanager
 async def opened_parts(settings: Settings) -> AsyncIterator[Parts]:
@@ -109,6 +117,7 @@ async def opened_parts(settings: Settings) -> AsyncIterator[Parts]:
         redis = connect(needed(settings.redis_url, "KONSTRUCT_REDIS_URL").get_secret_value())
         stack.push_async_callback(redis.aclose)
         embedders = ConfiguredEmbedders(settings)
+        observed.name(settings.default_models)
         # A name that cannot be is found out now, and not by every run that needs it.
         embedders.get(settings.embedding_model)
         vault, cooldowns = Vault(settings.encryption_keys), RedisCooldowns(redis, Circuit())
@@ -120,7 +129,7 @@ async def opened_parts(settings: Settings) -> AsyncIterator[Parts]:
         yield Parts(database, redis, vault, client, model, cooldowns, embedders)
 
 
-async def work(settings: Settings, *, until: asyncio.Event) -> None:
+async def work(settings: Settings, port: Port, *, until: asyncio.Event) -> None:
     """Works off conversations until told to stop, then finishes what is under way within seconds."""
     async with AsyncExitStack() as stack:
         parts = await stack.enter_async_context(opened_parts(settings))
@@ -175,10 +184,11 @@ async def work(settings: Settings, *, until: asyncio.Event) -> None:
             conversations_worker(client, turns, build_id),
             upkeep_worker(client, upkeep, sealing, ToolServers(database, vault, mcp), renewing, *asked, build_id),
         ):
+            port.checks = parts.checks(temporal.CONVERSATIONS, temporal.UPKEEP)
             await _at_work("worker_ready", settings, until)
 
 
-async def work_in_background(settings: Settings, *, until: asyncio.Event) -> None:
+async def work_in_background(settings: Settings, port: Port, *, until: asyncio.Event) -> None:
     """Does what no reply waits for, until told to stop."""
     async with AsyncExitStack() as stack:
         parts = await stack.enter_async_context(opened_parts(settings))
@@ -199,6 +209,8 @@ async def work_in_background(settings: Settings, *, until: asyncio.Event) -> Non
             knowledge_worker(parts.client, ingesting, build_id),
             billing_worker(parts.client, Billing(parts.database, payments), build_id),
         ):
+            port.checks = parts.checks(temporal.MEMORY, temporal.KNOWLEDGE, temporal.BILLING)
+            port.before_metrics = OpenWork(parts.database).look
             await _at_work("background_worker_ready", settings, until)
 
 
@@ -237,7 +249,12 @@ async def main(settings: Settings, *, is_background: bool) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await (work_in_background if is_background else work)(settings, until=stop)
+    port = Port({"worker": readiness.starting})
+    if settings.metrics_port:
+        port.beside = readiness.temporals_own(free_port())
+    service = "konstruct-background" if is_background else "konstruct-worker"
+    async with telemetry.exporting(service), readiness.opened(settings, port):
+        await (work_in_background if is_background else work)(settings, port, until=stop)
 
 
 def stand_back() -> None:

@@ -61,6 +61,7 @@ from konstruct.errors import ChannelError, KeyMissing, KonstructError, Mistakes,
 from konstruct.file_ports import FileStore
 from konstruct.handoffs.enclosing import Enclosing
 from konstruct.identity import new_id
+from konstruct.observing.requests import OURS_ALONE
 from konstruct.ports import Limit, Limiter, Messenger
 from konstruct.vault import Vault
 
@@ -93,6 +94,7 @@ def build(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry=OURS_ALONE,
     )
     app.include_router(approvals.router(access, database, vault, client))
     app.include_router(handoffs.router(access, database, vault))

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import math
 import os
+import re
 from collections.abc import AsyncGenerator, Callable, Sequence
 from decimal import Decimal
 from typing import Any, Final, Literal
@@ -82,6 +83,8 @@ DIMENSIONS: Final = range(8, 3_073)
 
 # These models were trained to be told which side of a search a text is on.
 _PREFIXES: Final = {"nomic-embed-text": {"query": "search_query: ", "passage": "search_document: "}}
+
+_MODEL_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}")
 
 # Kinds of recordings that OpenAI takes, by the endings that tell it.
 _MOST_TOKENS: Final = 10_000_000
@@ -337,7 +340,10 @@ def _ending(link: ModelLink, response: Any, usage: Any, texts: bool, calls: open
         raise ModelCallError("empty", f"{link.name} answered nothing.")
     # When the provider counted nothing litellm makes numbers up; these are not the provider's.
     counted = any(getattr(chunk, "usage", None) for chunk in response.chunks)
-    return Completion("", finish_reason, _tokens(usage) if usage and counted else None, whole)
+    said = getattr(response.chunks[-1], "model", None) if response.chunks else None
+    # A tenant's own server may say anything, and this is shown to whoever watches the deployment.
+    model = said if isinstance(said, str) and _MODEL_NAME.fullmatch(said) else None
+    return Completion("", finish_reason, _tokens(usage) if usage and counted else None, whole, model)
 
 
 def _tokens(usage: Any) -> Tokens:

@@ -33,6 +33,7 @@ from konstruct.adapters.slack_errors import LACKING
 from konstruct.adapters.slack_uploads import SlackUploads
 from konstruct.errors import ChannelError, ChannelRefused, ConnectionDead
 from konstruct.identity import ConnectionId
+from konstruct.observing.calls import traced
 from konstruct.ports import ApprovalCard, Button, ChannelAccount, Outgoing, Thread
 from konstruct.recovery_ports import Answered
 from konstruct.satisfaction.texts import PREFIX
@@ -78,7 +79,7 @@ class BotIdentity:
 def open_session() -> aiohttp.ClientSession:
     """A session whose time limit on connecting tells a request that was never sent from one that may have been."""
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIME_LIMIT.total_seconds())
-    return aiohttp.ClientSession(timeout=timeout)
+    return aiohttp.ClientSession(timeout=timeout, trace_configs=[traced()])
 
 
 class SlackMessenger:

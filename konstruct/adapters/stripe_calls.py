@@ -16,6 +16,9 @@ from stripe import RequestOptions
 from konstruct.adapters.stripe_facts import LOOPBACK
 from konstruct.errors import KonstructError, Misconfigured, PaymentsRefused, PaymentsUnavailable
 
+# Else it tells Stripe of this machine's system, and of how long its own requests took.
+stripe.enable_telemetry = False
+
 API_VERSION: Final = "2026-10-28.endive"
 """Shapes of answers and defaults of requests are this version's, whatever the account's own is."""
 STRIPE: Final = "https://api.stripe.com"

@@ -6,8 +6,8 @@ import importlib
 import os
 import signal
 import sys
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +16,7 @@ import uvloop
 from pydantic import SecretStr
 
 from konstruct import contacts, db, doctor, log, manifest, rekeying, serving, slack_tickets, temporal, tenants
+from konstruct.adapters import readiness, telemetry
 from konstruct.adapters.redis import Circuit, RedisLimiter, connect
 from konstruct.adapters.slack import SlackMessenger, open_session
 from konstruct.chat import Chat
@@ -38,9 +39,10 @@ from konstruct.embedded.leash import end_with
 from konstruct.embedded.loopback import require_free_port
 from konstruct.embedded.up import DEMO
 from konstruct.embedded.up import up as run_stack
-from konstruct.errors import KonstructError
+from konstruct.errors import KonstructError, Misconfigured
 from konstruct.identity import TenantId
 from konstruct.limits import LocalLimiter
+from konstruct.observing.requests import Observed
 from konstruct.settings import Settings, needed
 from konstruct.slack_tickets import Ticket
 from konstruct.vault import Vault
@@ -78,24 +80,24 @@ def up(
 def gateway() -> None:
     """Serve the webhooks."""
     settings = read_settings()
-    _serve("gateway.app", settings, settings.gateway_host, settings.gateway_port, "KONSTRUCT_GATEWAY_PORT")
+    _serve("gateway", settings, settings.gateway_host, settings.gateway_port, "KONSTRUCT_GATEWAY_PORT")
 
 
 @app.command()
 def portal() -> None:
     """Serve the web pages."""
     settings = read_settings()
-    _serve("portal.app", settings, settings.portal_host, settings.portal_port, "KONSTRUCT_PORTAL_PORT")
+    _serve("portal", settings, settings.portal_host, settings.portal_port, "KONSTRUCT_PORTAL_PORT")
 
 
-def _serve(module: str, settings: Settings, host: str, port: int, variable: str) -> None:
+def _serve(service: str, settings: Settings, host: str, port: int, variable: str) -> None:
     log.configure(settings)
     try:
         require_free_port(host, port, variable)
         if settings.database_url is not None and settings.encryption_keys:
             asyncio.run(_look_at_keys(settings))
         # By name, since the core may not import the edges.
-        application = importlib.import_module(module).build(settings)
+        application = Observed(importlib.import_module(f"{service}.app").build(settings), service)
     except KonstructError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
@@ -108,11 +110,21 @@ def _serve(module: str, settings: Settings, host: str, port: int, variable: str)
         timeout_keep_alive=75,
         timeout_graceful_shutdown=5,
     )
-    server = serving.Server(config)
-    with suppress(KeyboardInterrupt):
-        server.run()
+    server = serving.Server(config, beside=_watched(settings, service))
+    try:
+        with suppress(KeyboardInterrupt):
+            server.run()
+    except Misconfigured as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
     if not server.started:
         raise typer.Exit(3)
+
+
+@asynccontextmanager
+async def _watched(settings: Settings, service: str) -> AsyncIterator[None]:
+    async with telemetry.exporting(f"konstruct-{service}"), readiness.opened(settings, readiness.Port()):
+        yield
 
 
 async def _look_at_keys(settings: Settings) -> None:

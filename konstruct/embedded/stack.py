@@ -8,12 +8,13 @@ import json
 import os
 import platform
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 import konstruct
@@ -35,13 +36,18 @@ class Stack:
     settings: Settings
     _supervisor: Supervisor
 
-    async def run(self, name: str, *arguments: str, ready: Callable[[], Awaitable[bool]] | None = None) -> None:
+    async def run(
+        self, name: str, *arguments: str, metrics_port: int = 0, ready: Callable[[], Awaitable[bool]] | None = None
+    ) -> None:
         """Keeps `konstruct ARGUMENTS` running as a child, which is stopped before the parts that it uses.
 
         Raises Unavailable when it does not become ready.
         """
+        of_its_own = {"KONSTRUCT_METRICS_PORT": str(metrics_port)}
         log = self.settings.data_dir / "logs" / f"{name.lower().replace(' ', '-')}.log"
-        await self._supervisor.start(_python(name, ("konstruct", *arguments), self.settings.data_dir, log, ready))
+        await self._supervisor.start(
+            _python(name, ("konstruct", *arguments), self.settings.data_dir, log, ready, of_its_own)
+        )
 
     async def broken(self) -> NoReturn:
         """Waits until something that keeps ending is given up, and raises Unavailable with the reason."""
@@ -163,6 +169,7 @@ def _python(
     data_dir: Path,
     log: Path,
     ready: Callable[[], Awaitable[bool]] | None,
+    more: Mapping[str, str] = MappingProxyType({}),
 ) -> Program:
     checkout = str(Path(konstruct.__file__).parents[1])
     path = os.pathsep.join(filter(None, (checkout, os.environ.get("PYTHONPATH"))))
@@ -172,5 +179,5 @@ def _python(
         log=log,
         ready=ready,
         # Addresses and secrets are not handed over here: the child reads them from the stack file in the data folder.
-        environment={**os.environ, "PYTHONPATH": path, "KONSTRUCT_DATA_DIR": str(data_dir)},
+        environment={**os.environ, "PYTHONPATH": path, "KONSTRUCT_DATA_DIR": str(data_dir), **more},
     )

@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import signal
+from collections.abc import Sequence
 from functools import partial
 from importlib import resources
 
@@ -15,7 +16,7 @@ from konstruct.accounts.signing_in import find_user
 from konstruct.adapters.slack import SlackMessenger, open_session
 from konstruct.connections import slack_account
 from konstruct.db import Database
-from konstruct.embedded.loopback import http_answers
+from konstruct.embedded.loopback import http_answers, require_free_port
 from konstruct.embedded.stack import running_stack
 from konstruct.embedded.supervisor import Report
 from konstruct.errors import KonstructError
@@ -75,14 +76,37 @@ async def _serve(settings: Settings, report: Report) -> None:
             except (RPCError, RuntimeError):
                 return False
 
+        ports = _metrics_ports(settings)
         await asyncio.gather(
-            stack.run("Gateway", "gateway", ready=partial(http_answers, f"{settings.gateway_url}/health/live")),
-            stack.run("Portal", "portal", ready=partial(http_answers, f"{settings.portal_url}/health/live")),
-            stack.run("Worker", "worker", ready=partial(is_polled, temporal.CONVERSATIONS)),
-            stack.run("Background worker", "worker", "--background", ready=partial(is_polled, temporal.MEMORY)),
+            stack.run(
+                *("Gateway", "gateway"),
+                metrics_port=ports[0],
+                ready=partial(http_answers, f"{settings.gateway_url}/health/live"),
+            ),
+            stack.run(
+                *("Portal", "portal"),
+                metrics_port=ports[1],
+                ready=partial(http_answers, f"{settings.portal_url}/health/live"),
+            ),
+            stack.run("Worker", "worker", metrics_port=ports[2], ready=partial(is_polled, temporal.CONVERSATIONS)),
+            stack.run(
+                *("Background worker", "worker", "--background"),
+                metrics_port=ports[3],
+                ready=partial(is_polled, temporal.MEMORY),
+            ),
         )
         report(_where_to_go(settings, password, has_own_temporal=has_own_temporal))
         await stack.broken()
+
+
+def _metrics_ports(settings: Settings) -> Sequence[int]:
+    """Of gateway, portal, worker and background worker. Raises Misconfigured when one of them is taken."""
+    first = settings.metrics_port
+    if not first:
+        return (0, 0, 0, 0)
+    for port in range(first, first + 4):
+        require_free_port(settings.metrics_host, port, "KONSTRUCT_METRICS_PORT")
+    return range(first, first + 4)
 
 
 async def _seed(settings: Settings, database: Database, report: Report) -> None:

@@ -10,9 +10,11 @@ from sqlmodel import col, select
 
 from konstruct import audit, notices
 from konstruct.conversations import changed
+from konstruct.db import after_commit
 from konstruct.desk import people
 from konstruct.errors import Conflict, NotAllowed, NotFound
 from konstruct.handoffs import leaving, told, whose
+from konstruct.observing import metrics
 from konstruct.tables import Conversation, Handoff, Message
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
@@ -260,6 +262,7 @@ async def _opened(
     )
     handoff.sealed_reason = cipher.seal(REASON, handoff.id, wish.reason[:2_000])
     session.add(handoff)
+    after_commit(session, metrics.HANDOFFS.labels(wish.cause).inc)
     return handoff
 
 

@@ -11,9 +11,11 @@ from decimal import Decimal
 from typing import Final, Literal
 from uuid import UUID
 
+from opentelemetry.trace import Span
+
 from konstruct.errors import ModelsUnavailable, OverBudget
 from konstruct.identity import new_id
-from konstruct.models import prices
+from konstruct.models import observed, prices
 from konstruct.models.calls import are_too_many, read_arguments
 from konstruct.models.context import count_calls, count_prompt, count_tokens, fit
 from konstruct.models.links import LONGEST_ANSWER
@@ -157,7 +159,7 @@ async def ask(
             allowance = await spending.allow(link, prompt, shown, share)
             if allowance is None:
                 failures.append((link.name, "budget"))
-                record(ModelCall(link.name, link.provider, link.model, "skipped", datetime.now(UTC), "budget"))
+                record(_skipped(link, "budget"))
                 continue
             call = _Call(link, prompt, shown, may_call and bool(shown), hear, allowance)
             share = min(share, deadline - loop.time())
@@ -189,8 +191,13 @@ async def _apart(
     ready = [link for link in links if cooldown_key(link) not in cooling]
     resting = [link for link in links if cooldown_key(link) in cooling]
     for link in resting if ready else ():
-        record(ModelCall(link.name, link.provider, link.model, "skipped", datetime.now(UTC)))
+        record(_skipped(link))
     return ready, resting
+
+
+def _skipped(link: ModelLink, why: str | None = None) -> ModelCall:
+    observed.skip(link)
+    return ModelCall(link.name, link.provider, link.model, "skipped", datetime.now(UTC), why)
 
 
 def cooldown_key(link: ModelLink) -> str:
@@ -237,6 +244,7 @@ class _Call:
     tool_calls: tuple[ToolCall, ...] = ()
     finish_reason: str | None = None
     tokens: Tokens | None = None
+    answered_by: str | None = None
     first_token_at: float | None = None
 
     @property
@@ -247,6 +255,18 @@ class _Call:
 
     async def run(
         self,
+        model: ChatModel,
+        record: Callable[[ModelCall], None],
+        share: float,
+        first_token_timeout: float,
+        idle_timeout: float,
+    ) -> Answer:
+        with observed.calling(self.link) as span:
+            return await self._run(span, model, record, share, first_token_timeout, idle_timeout)
+
+    async def _run(
+        self,
+        span: Span,
         model: ChatModel,
         record: Callable[[ModelCall], None],
         share: float,
@@ -270,7 +290,9 @@ class _Call:
             outcome = "cancelled"
             raise
         finally:
-            record(self._record(outcome, error_kind, started))
+            call = self._record(outcome, error_kind, started)
+            observed.note(span, self.link, call.tokens, self.answered_by)
+            record(call)
             if error_kind is not None and self.parts:
                 self.hear(None)
         return answer
@@ -307,6 +329,7 @@ class _Call:
         self.tool_calls += piece.tool_calls
         self.finish_reason = piece.finish_reason or self.finish_reason
         self.tokens = piece.tokens or self.tokens
+        self.answered_by = piece.model or self.answered_by
         if self.length > LONGEST_TEXT:
             raise ModelCallError("nonsense", f"{self.link.name} sent more than {LONGEST_TEXT} characters.")
         if are_too_many(self.tool_calls):

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, get_args
 from uuid import UUID
 
@@ -334,6 +335,8 @@ def prompt(call: ModelCall) -> str:
 @asynccontextmanager
 async def running_town(
     folder: Path,
+    outside: Mapping[str, str] = MappingProxyType({}),
+    /,
     *,
     gateway_port: int,
     portal_port: int,
@@ -342,7 +345,7 @@ async def running_town(
     crm_port: int,
     **more: object,
 ) -> AsyncIterator[Town]:
-    """``more``: settings."""
+    """``more``: settings. ``outside``: variables of the environment that are none of ours."""
     slack = SlackDouble(events_url=f"http://127.0.0.1:{gateway_port}/slack/events", echoes=True)
     slack.consent.redirect_urls = [f"http://127.0.0.1:{portal_port}/channels/slack/callback"]
     keys: dict[Provider, str] = {
@@ -376,7 +379,7 @@ async def running_town(
             memory_quiet_seconds=86_400,
             web_allowed=f"{website.host},{shop.place},127.0.0.1:{crm.port}",
             **{"turn_budget_seconds": 12, **more},
-        )
+        ) | dict(outside)
         town = Town(folder, env, slack, models, website, await Up.start(env), keys, shop, crm, graph)
         try:
             await town.start_crm()

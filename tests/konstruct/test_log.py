@@ -9,7 +9,9 @@ import pytest
 import structlog
 
 from konstruct import log
+from konstruct.observing import traces
 from konstruct.settings import Settings
+from tests.support.spans import Spans
 
 # The text as it may turn up in a log, and the part of it that must not.
 CANARIES = {
@@ -95,6 +97,21 @@ def test_a_line_of_json_is_one_object() -> None:
     )
     assert (library["event"], library["level"]) == ("over two\nlines", "warning")
     assert ours["timestamp"].endswith("Z")
+
+
+def test_a_line_names_the_span_in_which_it_was_written(spans: Spans) -> None:
+    stream = written("json")
+    with traces.span("think"):
+        ids = traces.ids()
+        structlog.get_logger().info("ours")
+        logging.getLogger("library").warning("a library's")
+    structlog.get_logger().info("outside")
+    *inside, outside = (json.loads(line) for line in stream.getvalue().splitlines())
+    [span] = spans.ended
+    assert span.context is not None
+    assert ids == {"trace_id": f"{span.context.trace_id:032x}", "span_id": f"{span.context.span_id:016x}"}
+    assert [{name: line[name] for name in ids} for line in inside] == [ids, ids]
+    assert "trace_id" not in outside
 
 
 def test_lines_below_the_level_are_left_out() -> None:

@@ -298,6 +298,7 @@ async def test_look_ups_across_tenants_tell_ids_and_states_alone(
         "unsettled_messages(integer)": (10_000,),
         "troubled_connections()": (),
         "quarantined_messages()": (),
+        "open_work()": (),
         "quarantined_since(timestamp with time zone)": None,
         "forget_quarantined()": None,
         "conversations_to_remember(integer)": (10_000,),

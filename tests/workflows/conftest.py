@@ -3,7 +3,7 @@
 import asyncio
 import sysconfig
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -17,7 +17,7 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
 from temporalio.common import VersioningBehavior
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
+from temporalio.worker import Interceptor, Worker
 
 from konstruct.contracts import approvals, handoffs
 from konstruct.contracts.approvals import ApprovalStanding, ApprovalState
@@ -321,6 +321,7 @@ async def playing(
     *,
     build: str | None = None,
     queue: str | None = None,
+    interceptors: Sequence[Interceptor] = (),
 ) -> AsyncIterator[Conversation]:
     queue, desk, people = queue or f"test-{uuid4()}", desk or Desk(), people or People()
     async with Worker(
@@ -329,6 +330,7 @@ async def playing(
         workflows=of_conversations(build),
         activities=[*stage.activities, *desk.activities, *people.activities],
         workflow_runner=RUNNER,
+        interceptors=interceptors,
         max_heartbeat_throttle_interval=timedelta(milliseconds=100),
         deployment_config=of_build(build, VersioningBehavior.PINNED),
     ):

@@ -146,6 +146,25 @@ async def test_an_answer_that_is_none_of_stripes_is_unavailable(body: bytes) -> 
         await payments.close()
 
 
+async def test_stripe_is_told_nothing_of_this_machine() -> None:
+    told: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        told.append(str(dict(request.headers)))
+        return web.json_response({"error": {"type": "api_error"}}, status=500, headers={"Request-Id": "req_1"})
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    async with serve(app) as url:
+        payments = StripePayments(StripeCalls(SecretStr("sk_test_abc"), url))
+        for _ in range(2):
+            with pytest.raises(PaymentsUnavailable):
+                await payments.look("cus_1")
+        await payments.close()
+    assert len(told) == 2
+    assert not any(word in "".join(told) for word in ("Telemetry", "telemetry_id", "platform"))
+
+
 async def test_it_is_not_waited_for_ever(stripe: StripeDouble) -> None:
     payments = StripePayments(StripeCalls(SecretStr(stripe.key), stripe.url, longest=timedelta(milliseconds=300)))
     fault = stripe.hang_next("/v1/customers/cus_1", method="GET")
