@@ -1,5 +1,6 @@
 """The process from which ``tests.support.commands`` forks the product's commands: they find all imported already."""
 
+import importlib
 import json
 import os
 import signal
@@ -7,10 +8,15 @@ import socket
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from konstruct.cli import main
+from konstruct.embedded.leash import end_with
 from tests.support.commands import CHECKOUT, LONGEST_ORDER
+
+PROGRAMS: Final = {"gateway": "gateway.app", "portal": "portal.app", "worker": "workflows.worker"}
+"""What the commands that go on for ever import by name, once they are called."""
+OWN: Final = frozenset(os.environ)
 
 
 def serve(orders: socket.socket) -> None:
@@ -21,21 +27,26 @@ def serve(orders: socket.socket) -> None:
         content, (*descriptors,), _, _ = socket.recv_fds(orders, LONGEST_ORDER, 3)
         if not content:
             return
+        order, here = json.loads(content), os.getpid()
+        if program := PROGRAMS.get(order["arguments"][0]):
+            importlib.import_module(program)
         if os.fork() == 0:
             orders.close()
-            _watch(content, *descriptors)
+            end_with(here, signal.SIGKILL)
+            _watch(order["arguments"], order["env"], *descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
 
 
-def _watch(content: bytes, said: int, complained: int, report: int) -> NoReturn:
+def _watch(arguments: Sequence[str], env: Mapping[str, str], said: int, complained: int, report: int) -> NoReturn:
     """Tells the number of the command's process, and then how it ended."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    here = os.getpid()
     pid = os.fork()
     if pid == 0:
         os.close(report)
-        order = json.loads(content)
-        _run(order["arguments"], order["env"], said, complained)
+        end_with(here, signal.SIGKILL)
+        _run(arguments, env, said, complained)
     # Whoever ordered it may have stopped waiting.
     with suppress(BrokenPipeError):
         os.write(report, f"{pid}\n".encode())
@@ -45,11 +56,16 @@ def _watch(content: bytes, said: int, complained: int, report: int) -> NoReturn:
 
 
 def _run(arguments: Sequence[str], env: Mapping[str, str], said: int, complained: int) -> NoReturn:
+    # As the product's stack starts its programs: what the terminal sends is for those who stop them in order.
+    os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     nothing = os.open(os.devnull, os.O_RDONLY)
     for number, descriptor in enumerate((nothing, said, complained)):
         os.dup2(descriptor, number)
-    os.environ.clear()
+        os.close(descriptor)
+    # What was set while something was imported stays, as it is for what was imported.
+    for name in OWN:
+        os.environ.pop(name, None)
     os.environ.update(env, PYTHONPATH=str(CHECKOUT))
     # As `python -m konstruct` has it, for the command line tells people how it was called.
     sys.argv = [str(CHECKOUT / "konstruct" / "__main__.py"), *arguments]

@@ -1,7 +1,8 @@
-"""The product's commands, each in a process of its own that is forked from one in which all is imported already.
+"""The product's commands and programs, each in a process of its own that is forked from one in which all is imported
+already.
 
-To import it is nearly all that a command does, and tests run hundreds of them. ``bin/konstruct`` itself, as an operator
-runs it, is for the tests of the commands.
+To import it is nearly all that a command does, and most of what a program does until it is ready; tests run hundreds of
+them. ``bin/konstruct`` itself, as an operator runs it, is for the tests of the commands.
 """
 
 import asyncio
@@ -13,12 +14,12 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
 
 CHECKOUT = Path(__file__).parents[2]
 LONGEST_ORDER = 1 << 17
@@ -32,35 +33,63 @@ class Outcome:
     complained: str
 
 
-async def konstruct(*arguments: str, env: Mapping[str, str]) -> Outcome:
-    """Runs one command to its end, with nothing but ``env`` in its environment."""
-    order = json.dumps({"arguments": arguments, "env": dict(env)}).encode()
-    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as complained:
-        reports, report = os.pipe()
+class Forked:
+    """A process that another one forked, with what ``asyncio.subprocess.Process`` has of one that it started itself."""
+
+    def __init__(self, pid: int, reports: asyncio.StreamReader, transport: asyncio.BaseTransport) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self._ending = asyncio.create_task(self._end(reports, transport), name=f"end of {pid}")
+
+    @classmethod
+    async def start(cls, arguments: Sequence[str], env: Mapping[str, str], said: IO[bytes], complained: IO[bytes]) -> Self:
+        """The command line with these arguments, and nothing but ``env`` in its environment. It ends with this process."""
+        order = json.dumps({"arguments": arguments, "env": dict(env)}).encode()
+        theirs, ours = os.pipe()
         try:
-            socket.send_fds(_nursery(), [order], [said.fileno(), complained.fileno(), report])
+            socket.send_fds(_nursery(), [order], [said.fileno(), complained.fileno(), ours])
         finally:
-            os.close(report)
-        status = await _end_of(os.fdopen(reports, "rb"))
+            os.close(ours)
+        reports = asyncio.StreamReader()
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reports), os.fdopen(theirs, "rb")
+        )
+        try:
+            return cls(int(await reports.readline()), reports, transport)
+        except BaseException:
+            transport.close()
+            raise
+
+    async def _end(self, reports: asyncio.StreamReader, transport: asyncio.BaseTransport) -> None:
+        try:
+            self.returncode = int(await reports.readline())
+        finally:
+            transport.close()
+
+    async def wait(self) -> int:
+        await asyncio.shield(self._ending)
+        assert self.returncode is not None
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+async def konstruct(*arguments: str, env: Mapping[str, str]) -> Outcome:
+    """Runs one command to its end; whoever stops waiting kills it."""
+    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as complained:
+        process = await Forked.start(arguments, env, said, complained)
+        try:
+            status = await process.wait()
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
         return Outcome(status, _content(said), _content(complained))
-
-
-async def _end_of(reports: IO[bytes]) -> int:
-    """The exit status; whoever stops waiting kills the process."""
-    stream = asyncio.StreamReader()
-    loop = asyncio.get_running_loop()
-    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stream), reports)
-    pid = status = 0
-    try:
-        pid = int(await stream.readline())
-        status = int(await stream.readline())
-        pid = 0
-    finally:
-        if pid:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        transport.close()
-    return status
 
 
 def _content(file: IO[bytes]) -> str:
@@ -73,7 +102,7 @@ def _nursery() -> socket.socket:
     """Where orders go; it ends with this process."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LONGEST_ORDER)
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT)}
+    environment = {"PATH": os.environ["PATH"]}
     command = (sys.executable, "-m", "tests.support.command_server")
     process = subprocess.Popen(command, stdin=theirs.fileno(), cwd=CHECKOUT, env=environment)
     theirs.close()
