@@ -62,7 +62,6 @@ def _run(arguments: Sequence[str], env: Mapping[str, str], said: int, complained
     nothing = os.open(os.devnull, os.O_RDONLY)
     for number, descriptor in enumerate((nothing, said, complained)):
         os.dup2(descriptor, number)
-        os.close(descriptor)
     # What was set while something was imported stays, as it is for what was imported.
     for name in OWN:
         os.environ.pop(name, None)

@@ -42,8 +42,10 @@ class Forked:
         self._ending = asyncio.create_task(self._end(reports, transport), name=f"end of {pid}")
 
     @classmethod
-    async def start(cls, arguments: Sequence[str], env: Mapping[str, str], said: IO[bytes], complained: IO[bytes]) -> Self:
-        """The command line with these arguments, and nothing but ``env`` in its environment. It ends with this process."""
+    async def start(
+        cls, arguments: Sequence[str], env: Mapping[str, str], said: IO[bytes], complained: IO[bytes]
+    ) -> Self:
+        """The command line with these arguments, and nothing but ``env`` in its environment. It ends with this one."""
         order = json.dumps({"arguments": arguments, "env": dict(env)}).encode()
         theirs, ours = os.pipe()
         try:
