@@ -9,6 +9,8 @@ import asyncio
 import atexit
 import json
 import os
+import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -21,9 +23,10 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Self
 
+from tests.support import stand_in
+from tests.support.stand_in import LONGEST_ORDER, ORDERS
+
 CHECKOUT = Path(__file__).parents[2]
-LONGEST_ORDER = 1 << 17
-"""In bytes."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Forked:
         order = json.dumps({"arguments": arguments, "env": dict(env)}).encode()
         theirs, ours = os.pipe()
         try:
-            socket.send_fds(_nursery(), [order], [said.fileno(), complained.fileno(), ours])
+            socket.send_fds(nursery()[0], [order], [said.fileno(), complained.fileno(), ours])
         finally:
             os.close(ours)
         reports = asyncio.StreamReader()
@@ -100,18 +103,30 @@ def _content(file: IO[bytes]) -> str:
 
 
 @cache
-def _nursery() -> socket.socket:
-    """Where orders go; it ends with this process."""
+def nursery() -> tuple[socket.socket, Path]:
+    """Where orders go; and a folder with an interpreter in it, which has what it is to run forked. Both end with this
+    process."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LONGEST_ORDER)
+    folder = Path(tempfile.mkdtemp(prefix="konstruct-forks-"))
+    visitors = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    visitors.bind(str(folder / ORDERS))
+    visitors.listen(64)
+    interpreter = shlex.join([sys.executable, "-I", "-S", str(Path(stand_in.__file__)), str(folder)])
+    (folder / "python").write_text(f'#!/bin/sh\nexec {interpreter} "$@"\n')
+    (folder / "python").chmod(0o700)
+    command = (sys.executable, "-m", "tests.support.command_server", str(visitors.fileno()))
     environment = {"PATH": os.environ["PATH"]}
-    command = (sys.executable, "-m", "tests.support.command_server")
-    process = subprocess.Popen(command, stdin=theirs.fileno(), cwd=CHECKOUT, env=environment)
+    process = subprocess.Popen(
+        command, stdin=theirs.fileno(), pass_fds=[visitors.fileno()], cwd=CHECKOUT, env=environment
+    )
     theirs.close()
+    visitors.close()
 
     def end() -> None:
         ours.close()
         process.wait()
+        shutil.rmtree(folder)
 
     atexit.register(end)
-    return ours
+    return ours, folder
