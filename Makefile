@@ -11,6 +11,8 @@ LOCK := .venv/bin/uv pip compile --quiet --universal --generate-hashes --no-emit
 # servers of its own; those of one file stay together. The longest come first, as they stand. WORKERS=0 runs one by one.
 WORKERS ?= 3
 SIDE_BY_SIDE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+# Dozens of processes import the same: what one of them has compiled is kept for the others.
+unexport PYTHONDONTWRITEBYTECODE
 # Recorded payloads of real channels are read where they are at hand, and Stripe itself is asked where there is a key.
 EMPTY :=
 AWAY := $(strip $(if $(KONSTRUCT_CORPORA),,corpora) $(if $(KONSTRUCT_TEST_STRIPE_KEY),,live_stripe))

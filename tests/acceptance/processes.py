@@ -4,14 +4,14 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 from tests.embedded.conftest import ended
-from tests.support.commands import CHECKOUT, Outcome
+from tests.support.commands import CHECKOUT, Outcome, nursery
 
 IS_UP = ("Konstruct is running.", "The servers are running, and nothing of the product.")
 ENDED_MEANWHILE = (FileNotFoundError, ProcessLookupError)
@@ -48,14 +48,29 @@ class Up:
     """``konstruct up``, in a process group of its own as in a terminal."""
 
     process: asyncio.subprocess.Process
+    forks: Path | None = None
+    """Where it stands which of them is whose program, where all of them are forked."""
     said: list[str] = field(default_factory=list)
     _is_up: asyncio.Future[bool] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     _listening: asyncio.Task[None] | None = None
 
     @classmethod
     async def start(cls, env: Mapping[str, str], *options: str) -> Self:
+        """As an operator runs it."""
+        return await cls._start(("konstruct",), env, options, None)
+
+    @classmethod
+    async def start_forking(cls, env: Mapping[str, str]) -> Self:
+        """Its programs are processes of their own as ever, but find all imported already."""
+        _, folder = nursery()
+        return await cls._start(("tests.support.forking_up", str(folder / "python")), env, (), folder)
+
+    @classmethod
+    async def _start(
+        cls, module: Sequence[str], env: Mapping[str, str], options: Sequence[str], forks: Path | None
+    ) -> Self:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "konstruct", "up", "--attached", *options),
+            *(sys.executable, "-m", *module, "up", "--attached", *options),
             cwd=CHECKOUT,
             env=env,
             stdin=asyncio.subprocess.DEVNULL,
@@ -63,7 +78,7 @@ class Up:
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
         )
-        up = cls(process)
+        up = cls(process, forks)
         up._listening = asyncio.create_task(up._listen())
         return up
 
@@ -95,7 +110,9 @@ class Up:
         found: dict[int, list[str]] = {}
         for pid in map(int, Path(f"/proc/{own}/task/{own}/children").read_text().split()):
             with suppress(*ENDED_MEANWHILE):
-                found[pid] = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")[:-1]
+                command = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")[:-1]
+                is_forked = self.forks is not None and str(self.forks) in command
+                found[int(os.readlink(f"{self.forks}/{pid}")) if is_forked else pid] = command
         return found
 
     def interrupt(self) -> None:

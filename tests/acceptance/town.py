@@ -304,7 +304,7 @@ class Town:
         await self.up.ended()
         for child in children:
             await ended(child)
-        self.up = await Up.start(self.env)
+        self.up = await Up.start_forking(self.env)
         assert await self.up.is_up(), self.up.said
 
     async def doctor(self) -> Outcome:
@@ -380,7 +380,7 @@ async def running_town(
             web_allowed=f"{website.host},{shop.place},127.0.0.1:{crm.port}",
             **{"turn_budget_seconds": 12, **more},
         ) | dict(outside)
-        town = Town(folder, env, slack, models, website, await Up.start(env), keys, shop, crm, graph)
+        town = Town(folder, env, slack, models, website, await Up.start_forking(env), keys, shop, crm, graph)
         try:
             await town.start_crm()
             assert await town.up.is_up(), town.up.said

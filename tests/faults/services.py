@@ -24,11 +24,12 @@ from konstruct.embedded import postgres as embedded_postgres
 from konstruct.embedded import temporal as embedded_temporal
 from konstruct.embedded import valkey as embedded_valkey
 from konstruct.embedded.loopback import free_port, http_answers
-from konstruct.embedded.process import Child, Program, launch
+from konstruct.embedded.process import Child, Program
 from konstruct.errors import Unavailable
 from tests.acceptance.processes import environment, paused
 from tests.embedded.conftest import ended
 from tests.support.commands import CHECKOUT
+from tests.support.programs import launch
 
 PAUSE: Final = 0.2
 """Seconds before what has ended is started again."""

@@ -2,13 +2,15 @@
 
 import asyncio
 import os
-from collections.abc import Sequence
+import signal
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.acceptance.processes import bin_konstruct, environment, until
-from tests.support.commands import konstruct
+from tests.embedded.conftest import ended
+from tests.support.commands import konstruct, nursery
 
 
 @pytest.mark.parametrize(
@@ -55,3 +57,45 @@ async def test_who_stops_waiting_ends_the_command(tmp_path: Path) -> None:
         await running
     await until(lambda: not is_read())
     os.close(writer)
+
+
+@pytest.fixture
+async def stood_in_for(tmp_path: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
+    """What stands in for a command that waits for more to read, and the number of the command's own process."""
+    pipe = tmp_path / "tenant.yaml"
+    os.mkfifo(pipe)
+    _, folder = nursery()
+    command = (str(folder / "python"), "-m", "konstruct", "apply", str(pipe))
+    process = await asyncio.create_subprocess_exec(*command, env=environment(tmp_path))
+    writer = await asyncio.to_thread(os.open, pipe, os.O_WRONLY)
+    link = folder / str(process.pid)
+    await until(link.is_symlink)
+    yield process, int(os.readlink(link))
+    os.close(writer)
+    await process.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+async def test_what_stands_in_for_a_program_ends_as_it_does(
+    stood_in_for: tuple[asyncio.subprocess.Process, int], number: signal.Signals
+) -> None:
+    process, pid = stood_in_for
+    os.kill(pid, number)
+    assert await process.wait() == -number
+
+
+async def test_a_program_is_told_to_end_by_what_stands_in_for_it(
+    stood_in_for: tuple[asyncio.subprocess.Process, int],
+) -> None:
+    process, pid = stood_in_for
+    process.terminate()
+    await ended(pid)
+    assert await process.wait() == -signal.SIGTERM
+
+
+async def test_a_program_ends_with_what_stands_in_for_it(
+    stood_in_for: tuple[asyncio.subprocess.Process, int],
+) -> None:
+    process, pid = stood_in_for
+    process.kill()
+    await ended(pid)
