@@ -15,6 +15,10 @@ EMPTY :=
 AWAY := $(strip $(if $(KONSTRUCT_CORPORA),,corpora) $(if $(KONSTRUCT_TEST_STRIPE_KEY),,live_stripe))
 MARKERS := $(if $(AWAY),-m "not ($(subst $(EMPTY) $(EMPTY), or ,$(AWAY)))",)
 
+# In the order in which they matter; each takes about five minutes. BENCH_OPTIONS=--save keeps what they find.
+BENCH ?= turn length neighbours idle tenants scaling costs
+BENCH_OPTIONS ?=
+
 .DEFAULT_GOAL := help
 .PHONY: help run environment lock format lint check test bench faults audit
 
@@ -61,8 +65,9 @@ check: lint ## format, lint, types, import contracts and the fast tests
 test: lint ## everything, with real servers
 	$(VENV_PYTHON) -m pytest $(SIDE_BY_SIDE) $(MARKERS)
 
-bench: environment ## measure a turn from webhook to reply
-	$(VENV_PYTHON) -m benchmarks.turn
+bench: environment ## measure it: turns, and what they are compared with; BENCH="turn" for some of it
+	@for each in $(BENCH); do echo "== benchmarks.$$each $(BENCH_OPTIONS)"; \
+	  $(VENV_PYTHON) -m benchmarks.$$each $(BENCH_OPTIONS) || exit 1; done
 
 faults: environment ## kill, stop and cut off everything, in full; takes hours. FAULTS="--only F1 --seed 7" for some of it
 	$(VENV_PYTHON) -m tests.faults $(FAULTS)
