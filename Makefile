@@ -30,7 +30,8 @@ run: environment ## start the whole product here; Ctrl-C stops it
 
 environment: .venv/.ok ## install what it needs into .venv
 
-# The stamp comes last, so an interrupted installation is begun again.
+# The stamp comes last, so an interrupted installation is begun again. Compiled once: left to itself, and where Python
+# may not or is not to write beside what it reads, each process compiles all of it anew, which is half of its start.
 .venv/.ok: requirements.txt requirements-dev.txt
 	@if [ -z "$(PYTHON)" ]; then echo "Konstruct needs Python 3.11 or newer: install it, or name it with PYTHON=."; exit 1; fi
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -40,7 +41,7 @@ environment: .venv/.ok ## install what it needs into .venv
 	@$(PYTHON) -m venv --clear .venv
 	@awk '/^uv==/ {wanted = 1} wanted {print} wanted && !/\\$$/ {exit}' requirements-dev.txt > .venv/uv.txt
 	@if $(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r .venv/uv.txt && \
-	  .venv/bin/uv pip install --python $(VENV_PYTHON) $(INSTALL_OPTIONS); then :; \
+	  .venv/bin/uv pip install --python $(VENV_PYTHON) --compile-bytecode $(INSTALL_OPTIONS); then :; \
 	else echo "uv cannot be used here; pip installs the same, more slowly."; \
 	  $(VENV_PYTHON) -m pip install --disable-pip-version-check $(INSTALL_OPTIONS); fi
 	@touch $@

@@ -120,7 +120,7 @@ async def _start(client: Client, tenant_id: UUID, ids: Sequence[UUID]) -> None:
 
 async def _events(client: Client, tenant_id: UUID, ids: Sequence[UUID]) -> int:
     handles = [client.get_workflow_handle(temporal.workflow_id(tenant_id, each)) for each in ids]
-    return sum((await handle.describe()).history_length for handle in handles)
+    return sum([(await handle.describe()).history_length for handle in handles])
 
 
 class Look:

@@ -22,8 +22,10 @@ NEIGHBOURS: Final = 3
 """Conversations of the tenant that is measured."""
 PAUSE_SECONDS: Final = 0.4
 """Between an answer and what its reader writes next, give or take a half."""
-WITHIN_ITS_PLAN: Final = "300/minute"
-"""The most that one connection may take where nobody says otherwise."""
+WITHIN_ITS_LIMIT: Final = "50/10 seconds"
+"""As many as one connection may take where nobody says otherwise, which is 300 a minute, and not all at once."""
+SETTLES_SECONDS: Final = 4.0
+"""Behind each flood, before anything is counted again."""
 SENDERS: Final = 10
 AIM: Final = 1.5
 
@@ -44,7 +46,7 @@ async def main() -> None:
         async with running_product(folder, parts=("worker",)) as product:
             gateway = await product.gateway()
             quiet = Office("quiet", product.slack, await product.tenant("quiet"), gateway)
-            limited = Office("limited", product.slack, await product.tenant("limited", limit=WITHIN_ITS_PLAN), gateway)
+            limited = Office("limited", product.slack, await product.tenant("limited", limit=WITHIN_ITS_LIMIT), gateway)
             greedy = Office("greedy", product.slack, await product.tenant("greedy"), gateway)
             people = [quiet.conversation() for _ in range(NEIGHBOURS)]
             await asyncio.gather(*(person.turn() for person in people))
@@ -75,6 +77,7 @@ async def _beside(flood: Coroutine[None, None, None]) -> AsyncIterator[None]:
         running.cancel()
         with suppress(asyncio.CancelledError):
             await running
+        await asyncio.sleep(SETTLES_SECONDS)
 
 
 async def _talk(people: list[Thread], seconds: float, into: Measured) -> None:
