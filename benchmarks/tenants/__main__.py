@@ -11,6 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +21,7 @@ from benchmarks.support.folder import data_folder, keep, say
 from benchmarks.support.product import Product, running_product
 from benchmarks.tenants.crowd import crowded
 from benchmarks.tenants.doing import Place, opened_place
-from konstruct.embedded.postgres import prepared
+from konstruct.settings import needed
 from tests.support.databases import own_database
 
 RESULTS: Final = Path(__file__).with_name("results.json")
@@ -28,6 +29,13 @@ PAUSE_SECONDS: Final = 0.02
 AIM: Final = 1.3
 MATTERS_MS: Final = 1.0
 """What takes less is not looked at by its ratio: a statement more or less of the machine's own is that much."""
+
+
+@dataclass(frozen=True)
+class Server:
+    owner_url: str
+    app_url: str
+
 
 Seconds = Mapping[str, Mapping[str, list[float]]]
 """By what was done, then by database."""
@@ -57,7 +65,10 @@ async def main() -> None:
 @asynccontextmanager
 async def _places(product: Product) -> AsyncIterator[tuple[Place, Place]]:
     async with AsyncExitStack() as stack:
-        server = await prepared(product.folder)
+        server = Server(
+            needed(product.settings.database_owner_url, "KONSTRUCT_DATABASE_OWNER_URL").get_secret_value(),
+            needed(product.settings.database_url, "KONSTRUCT_DATABASE_URL").get_secret_value(),
+        )
         opened = []
         for name in ("small", "large"):
             own = await stack.enter_async_context(own_database(server, name))
