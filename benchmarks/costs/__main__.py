@@ -64,7 +64,8 @@ async def _weighed(product: Product, conversations: int, turns: int) -> dict[str
     size, written = await _sizes(administrator)
     measured, before = Measured(), cpu_ticks()
     for number in range(turns):
-        say(f"Turn {number + 1} of {turns}.") if number % 20 == 0 else None
+        if number % 20 == 0:
+            say(f"Turn {number + 1} of {turns}.")
         measured.latencies += await asyncio.gather(*(thread.turn() for thread in threads))
     await asyncio.sleep(SETTLES_SECONDS)
     measured.cpu += cpu_ticks() - before

@@ -184,7 +184,8 @@ def _each(
     """Kilobytes for each: of the worker's memory while it is in the cache and when it no longer is, and of the rest."""
 
     def more(part: str, of: dict[str, Any], than: dict[str, Any], among: int) -> float:
-        return round(1_000 * (of["resident_mb"][part] - than["resident_mb"][part]) / max(1, among), 1)
+        grown: int = of["resident_mb"][part] - than["resident_mb"][part]
+        return round(1_000 * grown / max(1, among), 1)
 
     return {
         "worker_kb_in_cache": more("worker", full, empty, cached),

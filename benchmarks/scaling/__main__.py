@@ -44,11 +44,11 @@ async def main() -> None:
 
 async def _more(product: Product, count: int) -> list[str]:
     """All at once, so that those that are there are left alone the sooner."""
-    *gateways, _ = await asyncio.gather(
-        *(product.gateway() for _ in range(count)),
+    gateways, _ = await asyncio.gather(
+        asyncio.gather(*(product.gateway() for _ in range(count))),
         asyncio.gather(*(product.worker() for _ in range(count))),
     )
-    return gateways
+    return list(gateways)
 
 
 def _figures(processes: int, measured: Measured) -> dict[str, Any]:

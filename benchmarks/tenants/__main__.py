@@ -6,6 +6,7 @@ differs.
 
 import argparse
 import asyncio
+import logging
 import statistics
 import time
 from collections import defaultdict
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import asyncpg
+import structlog
 
 from benchmarks.support.folder import data_folder, keep, say
 from benchmarks.support.product import Product, running_product
@@ -50,6 +52,8 @@ async def main() -> None:
     options = parser.parse_args()
     if options.quick:
         options.tenants, options.rounds = 5, 2
+    # What is done here logs here, and would drown what is said.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     with data_folder() as folder:
         async with running_product(folder, parts=()) as product, _places(product) as (small, large):
             await crowded(large.administrator, large.tenant_id, options.tenants)
