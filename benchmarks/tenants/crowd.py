@@ -20,6 +20,7 @@ CHANGED: Final = {
     # What is due is done by then: these tenants are quiet.
     "memory_due_at": "null",
     "renew_at": "null",
+    "name_due_at": "null",
 }
 
 
