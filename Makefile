@@ -18,6 +18,10 @@ EMPTY :=
 AWAY := $(strip $(if $(KONSTRUCT_CORPORA),,corpora) $(if $(KONSTRUCT_TEST_STRIPE_KEY),,live_stripe))
 MARKERS := $(if $(AWAY),-m "not ($(subst $(EMPTY) $(EMPTY), or ,$(AWAY)))",)
 
+# In the order in which they matter; each takes about five minutes. BENCH_OPTIONS=--save keeps what they find.
+BENCH ?= turn length neighbours idle tenants scaling costs
+BENCH_OPTIONS ?=
+
 # Where Python may not keep what it compiled, each of the hundreds of processes that tests start compiles all of it anew.
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -70,8 +74,9 @@ test: lint ## everything, with real servers
 	@$(VENV_PYTHON) -m pytest $(SIDE_BY_SIDE) $(MARKERS) || { [ $$? -eq 1 ] || exit 1; \
 	  echo "Once more, by itself, what failed:" && $(VENV_PYTHON) -m pytest $(MARKERS) --last-failed; }
 
-bench: environment ## measure a turn from webhook to reply
-	$(VENV_PYTHON) -m benchmarks.turn
+bench: environment ## measure it: turns, and what they are compared with; BENCH="turn" for some of it
+	@for each in $(BENCH); do echo "== benchmarks.$$each $(BENCH_OPTIONS)"; \
+	  $(VENV_PYTHON) -m benchmarks.$$each $(BENCH_OPTIONS) || exit 1; done
 
 faults: environment ## kill, stop and cut off everything, in full; takes hours. FAULTS="--only F1 --seed 7" for some of it
 	$(VENV_PYTHON) -m tests.faults $(FAULTS)

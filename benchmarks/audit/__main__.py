@@ -17,7 +17,7 @@ from uuid import UUID
 import asyncpg
 from pydantic import SecretStr
 
-from benchmarks.folder import data_folder, say
+from benchmarks.support.folder import data_folder, say
 from konstruct import db
 from konstruct.audit import chain, sealing, verifying
 from konstruct.audit.anchors import Anchors

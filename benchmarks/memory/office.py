@@ -9,7 +9,7 @@ from uuid import UUID
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
 
-from benchmarks.folder import data_folder
+from benchmarks.support.folder import data_folder
 from konstruct import db, memory
 from konstruct.db import Database
 from konstruct.embedded import postgres

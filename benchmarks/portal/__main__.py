@@ -13,9 +13,9 @@ import asyncpg
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
 
-from benchmarks.folder import data_folder, say
 from benchmarks.portal.asking import MANY, Page, Plan, ask, explained, shortened
 from benchmarks.portal.filling import Amounts, Filled, Place, fill
+from benchmarks.support.folder import data_folder, say
 from konstruct import db
 from konstruct.embedded import postgres, valkey
 from konstruct.embedded.supervisor import Supervisor

@@ -22,7 +22,7 @@ from sqlalchemy import Table
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import SQLModel
 
-from benchmarks.folder import say
+from benchmarks.support.folder import say
 from konstruct.db import Database
 from konstruct.handoffs import owning
 from konstruct.identity import new_id

@@ -13,7 +13,7 @@ import httpx
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
 
-from benchmarks.folder import data_folder, say
+from benchmarks.support.folder import data_folder, say
 from konstruct import db
 from konstruct.db import Database
 from konstruct.embedded import postgres

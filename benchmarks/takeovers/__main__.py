@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import time
 
-from benchmarks.folder import data_folder, say
+from benchmarks.support.folder import data_folder, say
 from benchmarks.takeovers import times
 from tests.acceptance.desks import open_desk
 from tests.acceptance.races import Tally, race

@@ -1,54 +1,24 @@
-"""Starts the product and its bare twin on one stack, and measures them in turn: ``python -m benchmarks.turn``."""
+"""Starts the product and what it is compared with on one stack, and measures them in turn:
+``python -m benchmarks.turn``."""
 
 import argparse
 import asyncio
 import json
-import os
-import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
+from typing import Final
 
-import aiohttp
-
-from benchmarks.folder import data_folder, say
+from benchmarks.support.folder import data_folder, keep, say
+from benchmarks.support.measuring import Measured, Side, alone, together
+from benchmarks.support.product import Product, running_product
+from benchmarks.support.slack import Office
 from benchmarks.turn import bare, report
-from benchmarks.turn.measuring import Measured, Side, alone, together
-from benchmarks.turn.product import SIGNING_SECRET, Product
-from konstruct import db, manifest, temporal, tenants
-from konstruct.db import Database
-from konstruct.embedded.loopback import HOST, free_port, http_answers
-from konstruct.embedded.process import Program
-from konstruct.embedded.stack import Stack, running_stack
-from konstruct.embedded.supervisor import Supervisor
-from konstruct.settings import Settings, needed
-from konstruct.vault import Vault
-from tests.support.http import serve
+from konstruct import temporal
+from konstruct.embedded.loopback import HOST, free_port
 
-RESULTS = Path(__file__).with_name("results.json")
-
-# The limits are there to be counted with, and too high to be met.
-TENANT = """
-tenant: bench
-name: Acme Bikes
-models: [openai/gpt-5.4]
-limits: {tenant: 100000/second, connection: 100000/second, contact: 100000/second}
-employees:
-  ada:
-    name: Ada
-    role: Front desk
-    persona: Warm and helpful.
-    system_prompt: Fixing a flat tire costs 15 dollars, while you wait.
-connections:
-  slack:
-    kind: slack
-    bot_token: ${BOT_TOKEN}
-    team_id: %(team_id)s
-    bot_user_id: %(bot_user_id)s
-    bot_id: %(bot_id)s
-    employee: ada
-"""
+RESULTS: Final = Path(__file__).with_name("results.json")
+CELERYS_PROCESSES: Final = 4
 
 
 async def main() -> None:
@@ -56,85 +26,58 @@ async def main() -> None:
     parser.add_argument("--rounds", type=int, default=2, help="of each side under each load")
     parser.add_argument("--turns", type=int, default=60, help="in each round of one conversation")
     parser.add_argument("--conversations", type=int, default=200, help="at once, in the rounds with many")
-    parser.add_argument("--seconds", type=float, default=20.0, help="that each round with many is counted for")
+    parser.add_argument("--seconds", type=float, default=10.0, help="that each round with many is counted for")
+    parser.add_argument("--quick", action="store_true", help="only that it runs: its figures mean nothing")
     parser.add_argument("--save", action="store_true", help=f"write {RESULTS.name}")
     options = parser.parse_args()
-    results = {load: {"product": Measured(), "bare": Measured()} for load in ("alone", "together")}
+    if options.quick:
+        options.rounds, options.turns, options.conversations, options.seconds = 1, 3, 5, 1.0
+    results = {load: {name: Measured() for name in report.SIDES} for load in ("alone", "together")}
     with data_folder() as folder:
-        async with sides(folder) as compared:
-            # Taken in turn, so that what else the machine does hits both alike.
-            for _ in range(options.rounds):
+        async with running_product(folder) as product, sides(product) as compared:
+            # Taken in turn, so that what else the machine does hits all alike.
+            for number in range(options.rounds):
+                say(f"One conversation, round {number + 1} of {options.rounds}.")
                 for side in compared:
-                    await alone(side, options.turns, results["alone"][side.name])
-            for _ in range(options.rounds):
+                    measured = results["alone"][side.name]
+                    await alone(side, options.turns, measured)
+                    say(f"  {side.name}: {measured.percentile(50):.0f} ms")
+            for number in range(options.rounds):
+                say(f"{options.conversations} conversations, round {number + 1} of {options.rounds}.")
                 for side in compared:
                     await together(side, options.conversations, options.seconds, results["together"][side.name])
-                    say(f"{side.name}: {results['together'][side.name].rates[-1]:.1f} turns a second")
+                    say(f"  {side.name}: {results['together'][side.name].rates[-1]:.1f} turns a second")
+            say(f"Calls that Slack got: {json.dumps(product.slack.calls)}")
+            product.slack.check()
     figures = report.figures(results)
     say(report.table(figures, options.conversations))
     if options.save:
-        report.save(figures, RESULTS)
+        keep(RESULTS, figures)
 
 
 @asynccontextmanager
-async def sides(folder: Path) -> AsyncIterator[tuple[Side, Side]]:
-    gateway_port, model_port = free_port(), free_port()
-    gateway = f"http://{HOST}:{gateway_port}"
-    async with (
-        Supervisor(say) as supervisor,
-        # Shorter than the gateway keeps an idle connection, so that none is used in the moment of its end.
-        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=2)) as http,
-    ):
-        product = Product(http, f"{gateway}/slack/events")
-        async with serve(product.api()) as slack:
-            # The children inherit these; whatever else is set here is not the benchmark's business.
-            for name in [name for name in os.environ if name.startswith("KONSTRUCT_")]:
-                del os.environ[name]
-            os.environ |= {
-                "KONSTRUCT_DATA_DIR": str(folder),
-                "KONSTRUCT_GATEWAY_PORT": str(gateway_port),
-                "KONSTRUCT_PORTAL_PORT": str(free_port()),
-                "KONSTRUCT_TEMPORAL_UI_PORT": str(free_port()),
-                "KONSTRUCT_OPENAI_BASE_URL": f"http://{HOST}:{model_port}/v1",
-                "KONSTRUCT_OPENAI_API_KEY": "sk-bench",
-                # Named, so that no local model is started.
-                "KONSTRUCT_LOCAL_MODEL_BASE_URL": f"http://{HOST}:{model_port}/v1",
-                "KONSTRUCT_SLACK_API_URL": f"{slack}/api/",
-                "KONSTRUCT_SLACK_SIGNING_SECRET": SIGNING_SECRET,
-            }
-            double = ("tests.support.model_doubles", "--port", str(model_port), "--answer", "It costs 15 dollars.")
-            url = f"http://{HOST}:{model_port}/double/calls"
-            await supervisor.start(python("The model double", folder, *double, ready_at=url))
-            async with running_stack(Settings(), say) as stack:
-                await seed(stack, product)
-                await stack.run("Gateway", "gateway", ready=partial(http_answers, f"{gateway}/health/live"))
-                await stack.run("Worker", "worker")
-                await stack.run("Background worker", "worker", "--background")
-                path = folder / "driver.socket"
-                async with bare.listening(await temporal.connect(stack.settings), path) as twin:
-                    worker = python("The bare worker", folder, "benchmarks.turn.bare_worker", str(path))
-                    await supervisor.start(worker)
-                    yield product, twin
-                say(f"Calls that Slack got, and its events that were refused: {json.dumps(product.calls)}")
+async def sides(product: Product) -> AsyncIterator[Sequence[Side]]:
+    workspace, slack = await product.tenant("bench"), product.slack
+    plain, celery = (free_port() for _ in range(2))
+    path = product.folder / "driver.socket"
+    async with bare.listening(await temporal.connect(product.settings), path) as twin:
+        gateway, *_ = await asyncio.gather(
+            product.gateway(),
+            product.run("The bare worker", "benchmarks.turn.bare_worker", str(path)),
+            _serving(product, "Plain", "benchmarks.turn.plain", plain),
+            _serving(product, "Celery's webhook", "benchmarks.turn.celery_intake", celery),
+            product.run("Celery's worker", "benchmarks.turn.celery_worker", str(CELERYS_PROCESSES), says="ready."),
+        )
+        yield (
+            Office("product", slack, workspace, gateway),
+            twin,
+            Office("plain", slack, workspace, f"http://{HOST}:{plain}/slack/events"),
+            Office("celery", slack, workspace, f"http://{HOST}:{celery}/slack/events"),
+        )
 
 
-async def seed(stack: Stack, product: Product) -> None:
-    settings = stack.settings
-    url = needed(settings.database_url, "KONSTRUCT_DATABASE_URL")
-    await db.migrate(settings.database_owner_url or url)
-    database = Database(url)
-    wanted = manifest.parse(TENANT % vars(product.workspace), "bench", {"BOT_TOKEN": product.workspace.bot_token})
-    await tenants.apply(database, Vault(settings.encryption_keys), wanted, actor="benchmark")
-    await database.close()
-
-
-def python(name: str, folder: Path, *module_and_arguments: str, ready_at: str | None = None) -> Program:
-    return Program(
-        name=name,
-        command=(sys.executable, "-m", *module_and_arguments),
-        log=folder / "logs" / f"{module_and_arguments[0]}.log",
-        ready=partial(http_answers, ready_at) if ready_at else None,
-    )
+async def _serving(product: Product, name: str, module: str, port: int) -> None:
+    await product.run(name, module, str(port), ready_at=f"http://{HOST}:{port}/health/live")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -13,7 +12,7 @@ from temporalio.common import Priority
 
 from benchmarks.turn.bare_workflow import QUEUE, SAY, WORKFLOW, Said
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 120.0
 
 
 class Bare(asyncio.DatagramProtocol):
@@ -40,7 +39,6 @@ class Bare(asyncio.DatagramProtocol):
             WORKFLOW,
             id=f"bare:{said.conversation}",
             task_queue=QUEUE,
-            task_timeout=timedelta(seconds=5),
             start_signal=SAY,
             start_signal_args=[said],
             priority=Priority(fairness_key="bare"),

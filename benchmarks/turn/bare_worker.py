@@ -9,12 +9,12 @@ from datetime import timedelta
 
 import uvloop
 from temporalio import activity
-from temporalio.worker import PollerBehaviorAutoscaling, Worker
+from temporalio.worker import PollerBehaviorAutoscaling
 
 from benchmarks.turn.bare_workflow import QUEUE, BareWorkflow, Said
-from konstruct import temporal
+from konstruct import log, temporal
 from konstruct.settings import Settings
-from workflows.sandbox import RUNNER
+from workflows import queues
 
 
 class Nothing:
@@ -33,23 +33,24 @@ class Nothing:
 
 
 async def main(driver_path: str) -> None:
+    settings = Settings()
+    log.configure(settings)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    client = await temporal.connect(Settings(), lazy=False)
+    client = await temporal.connect(settings, lazy=False)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as driver:
         driver.connect(driver_path)
         nothing = Nothing(driver)
-        async with Worker(
+        async with queues.worker(
             client,
-            task_queue=QUEUE,
+            QUEUE,
             workflows=[BareWorkflow],
             activities=[nothing.first, nothing.second],
-            workflow_runner=RUNNER,
-            max_cached_workflows=1_000,
-            max_concurrent_activities=200,
+            max_cached_workflows=queues.CACHED_CONVERSATIONS,
+            max_concurrent_activities=queues.CALLS_AT_ONCE,
             workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
             activity_task_poller_behavior=PollerBehaviorAutoscaling(),
-            sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
+            sticky_queue_schedule_to_start_timeout=timedelta(seconds=10),
             graceful_shutdown_timeout=timedelta(seconds=5),
         ):
             await stop.wait()

@@ -98,7 +98,7 @@ def _serve(service: str, settings: Settings, host: str, port: int, variable: str
         require_free_port(host, port, variable)
         if settings.database_url is not None and settings.encryption_keys:
             asyncio.run(_look_at_keys(settings))
-        application = Observed(_loaded(module).build(settings), service)
+        application = Observed(_loaded(f"{service}.app").build(settings), service)
     except KonstructError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None

@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.folder import say
+from benchmarks.support.folder import say
 
 CHECKOUT: Final = Path(__file__).parents[2]
 LOCKS: Final = {

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import tests.faults
-from benchmarks.folder import say
+from benchmarks.support.folder import say
 from tests.faults.catalogue import Entry
 
 RESULTS: Final = Path(__file__).parent / "results.json"

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from benchmarks.folder import say
+from benchmarks.support.folder import say
 from tests.acceptance.processes import until
 from tests.faults import agents, breaking, schedule, secrets
 from tests.faults.agents import Agents

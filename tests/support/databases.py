@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 import asyncpg
 from pydantic import SecretStr
@@ -10,7 +11,16 @@ from sqlalchemy import make_url
 
 from konstruct import db
 from konstruct.db import Database
-from konstruct.embedded.postgres import Postgres
+
+
+class Server(Protocol):
+    """Its addresses, of any database that is there."""
+
+    @property
+    def owner_url(self) -> str: ...
+
+    @property
+    def app_url(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -22,8 +32,8 @@ class Own:
 
 
 @asynccontextmanager
-async def own_database(postgres: Postgres, name: str) -> AsyncIterator[Own]:
-    """On the servers of all tests, at the newest version, and empty."""
+async def own_database(postgres: Server, name: str) -> AsyncIterator[Own]:
+    """On that server, at the newest version, and empty."""
     server = await asyncpg.connect(postgres.owner_url)
     await server.execute(f"create database {name}")
     try:

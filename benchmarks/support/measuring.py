@@ -1,15 +1,16 @@
-"""How a side is driven and what is noted of it; which sides there are is not known here."""
+"""How what is compared is driven and what is noted of it; what that is is not known here."""
 
 import asyncio
 import statistics
 import time
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
-from benchmarks.turn.processes import TICKS_A_SECOND, cpu_ticks
+from benchmarks.support.processes import TICKS_A_SECOND, cpu_ticks
 
-PAUSE_SECONDS = 0.1
+PAUSE_SECONDS: Final = 0.1
 """Between the turns of a lone conversation: a person reads first, and what ends a turn is not the next one's time."""
 
 
@@ -56,17 +57,22 @@ async def alone(side: Side, turns: int, into: Measured) -> None:
     conversation = side.conversation()
     for _ in range(3):
         await conversation.turn()
+    await one_by_one(conversation.turn, turns, into)
+
+
+async def one_by_one(turn: Callable[[], Awaitable[float]], turns: int, into: Measured) -> None:
     began, before = time.monotonic(), cpu_ticks()
     for _ in range(turns):
         await asyncio.sleep(PAUSE_SECONDS)
-        into.latencies.append(await conversation.turn())
+        into.latencies.append(await turn())
     into.rates.append(turns / (time.monotonic() - began))
     into.cpu += cpu_ticks() - before
 
 
 async def together(side: Side, conversations: int, seconds: float, into: Measured) -> None:
     """Each conversation goes on as soon as it has its answer. Counted from when as many turns as there are
-    conversations have ended, so that all of them are under way, over a time that ends while they still are."""
+    conversations have ended, so that all of them are under way, over a time that ends while they still are; longer on a
+    machine that is too busy for as many turns in that time."""
     ended: list[float] = []
     is_warm, is_over = asyncio.Event(), False
 
@@ -83,6 +89,8 @@ async def together(side: Side, conversations: int, seconds: float, into: Measure
         await is_warm.wait()
         began, before, first = time.monotonic(), cpu_ticks(), len(ended)
         await asyncio.sleep(seconds)
+        while len(ended) < first + conversations:  # noqa: ASYNC110  # What is waited for is counted, and is no event.
+            await asyncio.sleep(0.1)
         latencies = ended[first:]
         into.latencies += latencies
         into.rates.append(len(latencies) / (time.monotonic() - began))

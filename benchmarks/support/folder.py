@@ -1,10 +1,14 @@
 """A folder for the servers that a benchmark starts, gone afterwards; and how a benchmark speaks."""
 
+import json
+import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 
 @contextmanager
@@ -22,3 +26,9 @@ def data_folder() -> Iterator[Path]:
 
 def say(sentence: str) -> None:
     print(sentence, flush=True)
+
+
+def keep(path: Path, figures: Mapping[str, Any]) -> None:
+    """Writes what was measured beside the benchmark, with when and on how much of a machine."""
+    when = {"date": datetime.now(UTC).date().isoformat(), "cores": os.cpu_count()}
+    path.write_text(json.dumps({**when, **figures}, indent=2) + "\n")

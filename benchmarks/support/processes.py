@@ -6,8 +6,10 @@ from pathlib import Path
 
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 _MODULES = {
-    "benchmarks.turn": "driver",
     "benchmarks.turn.bare_worker": "bare worker",
+    "benchmarks.turn.plain": "plain process",
+    "benchmarks.turn.celery_intake": "celery's webhook",
+    "benchmarks.turn.celery_worker": "celery's worker",
     "tests.support.model_doubles": "model double",
 }
 
@@ -40,6 +42,8 @@ def _is_ours(pid: int, processes: dict[int, list[str]]) -> bool:
 
 def _name(pid: int) -> str:
     """Empty when it has just ended."""
+    if pid == os.getpid():
+        return "driver"
     try:
         command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
     except OSError:
@@ -49,3 +53,13 @@ def _name(pid: int) -> str:
         return _MODULES.get(module) or " ".join(filter(None, arguments))
     # Servers write after their name what they are doing.
     return Path(command[0].split(" ")[0].rstrip(":")).name
+
+
+def resident_mb() -> Counter[str]:
+    """Memory that is resident, by what it is; of Postgres and others with shared memory each process counts its own."""
+    processes = {int(folder.name): _stat(folder) for folder in Path("/proc").iterdir() if folder.name.isdigit()}
+    sizes: Counter[str] = Counter()
+    for pid, stat in processes.items():
+        if stat and _is_ours(pid, processes) and (name := _name(pid)):
+            sizes[name] += round(int(stat[21]) * os.sysconf("SC_PAGE_SIZE") / 1e6)
+    return sizes

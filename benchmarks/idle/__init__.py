@@ -1,0 +1,1 @@
+"""What conversations cost in which nobody says anything."""

@@ -1,0 +1,1 @@
+"""Whether a conversation grows dearer with its length."""

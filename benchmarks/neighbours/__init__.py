@@ -1,0 +1,1 @@
+"""What one business feels of another that is flooded with messages."""

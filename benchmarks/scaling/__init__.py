@@ -1,0 +1,1 @@
+"""How many turns a second more processes make, on one machine with shared services."""

@@ -1,0 +1,1 @@
+"""Whether thousands of other businesses slow down what one of them does."""
