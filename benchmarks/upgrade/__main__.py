@@ -16,7 +16,7 @@ import asyncpg
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
 
-from benchmarks.folder import data_folder, say
+from benchmarks.support.folder import data_folder, say
 from konstruct import contacts, db
 from konstruct.db import Database
 from konstruct.embedded import postgres
