@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -33,7 +33,9 @@ class StandIn(BaseHTTPRequestHandler):
         self.send_header("strict-transport-security", HSTS)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        # Who only wants to know whether it is there leaves before the answer is whole.
+        with suppress(BrokenPipeError):
+            self.wfile.write(body)
 
     do_POST = do_GET
 
