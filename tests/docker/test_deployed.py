@@ -182,23 +182,24 @@ async def test_it_is_migrated_runs_and_is_backed_up_with_these_logins(machine: M
         "background": partial(is_polled, temporal.MEMORY),
     }
     async with Supervisor(lambda sentence: None) as supervisor:
-        for service in ready:
-            await supervisor.start(
-                Program(
-                    name=service,
-                    command=(sys.executable, "-m", "konstruct", *SERVICES[service]["command"]),
-                    log=machine.folder / f"{service}.log",
-                    ready=ready[service],
-                    environment={
-                        **machine.environment(service),
-                        **{f"KONSTRUCT_{name.upper()}_PORT": str(port) for name, port in ports.items()},
-                        # The namespace of the tests' server is another one.
-                        "KONSTRUCT_TEMPORAL_NAMESPACE": "default",
-                        "KONSTRUCT_LOG_FORMAT": "json",
-                        "PYTHONPATH": str(CHECKOUT),
-                    },
-                )
+        programs = [
+            Program(
+                name=service,
+                command=(sys.executable, "-m", "konstruct", *SERVICES[service]["command"]),
+                log=machine.folder / f"{service}.log",
+                ready=is_ready,
+                environment={
+                    **machine.environment(service),
+                    **{f"KONSTRUCT_{name.upper()}_PORT": str(port) for name, port in ports.items()},
+                    # The namespace of the tests' server is another one.
+                    "KONSTRUCT_TEMPORAL_NAMESPACE": "default",
+                    "KONSTRUCT_LOG_FORMAT": "json",
+                    "PYTHONPATH": str(CHECKOUT),
+                },
             )
+            for service, is_ready in ready.items()
+        ]
+        await asyncio.gather(*map(supervisor.start, programs))
         folder = machine.folder / "backup"
         copied = await machine.run("backup", "backup", str(folder))
         assert (copied.status, copied.complained) == (0, "")

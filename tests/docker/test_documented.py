@@ -4,10 +4,11 @@ import re
 import shlex
 
 import pytest
+from helm_python.chart import Chart
 
 from konstruct import db
 from tests.docker.composed import CHECKOUT, DOCKER, read
-from tests.docker.test_chart import CHART, EXAMPLES, Chart, values
+from tests.docker.test_chart import CHART, EXAMPLES, values
 from tests.docker.test_prepare import GIVEN
 from tests.konstruct.migration_rules import FIRST_JUDGED
 
