@@ -17,6 +17,7 @@ from sqlmodel import col, update
 
 import konstruct
 from konstruct import (
+    asked,
     audit,
     connections,
     conversations,
@@ -117,6 +118,18 @@ async def _before_commit(session: AsyncSession, a: Furnished, b: Furnished) -> N
     db.before_commit(session, steal)
 
 
+async def _after_commit(session: AsyncSession, a: Furnished, b: Furnished) -> None:
+    # By then the transaction is over, and with it whatever could be changed.
+    db.after_commit(session, lambda: None)
+
+
+async def _settle_asked(session: AsyncSession, a: Furnished, b: Furnished) -> None:
+    async with b.session() as theirs:
+        reply = await theirs.get_one(Message, (b.tenant_id, b.reply_id))
+    for state in ("answered", "failed"):
+        await asked.settle(session, reply.turn_id, "reply", state)
+
+
 async def _unseal(session: AsyncSession, a: Furnished, b: Furnished) -> object:
     async with b.session() as theirs:
         connection = await theirs.get_one(Connection, (b.tenant_id, b.connection_id))
@@ -154,6 +167,8 @@ ATTEMPTS: dict[str, tuple[Attempt, object]] = {
     "audit.sealing.note_anchored": (_note_anchored, None),
     "audit.sealing.unanchored": (_unanchored, set()),
     "db.before_commit": (_before_commit, None),
+    "db.after_commit": (_after_commit, None),
+    "asked.settle": (_settle_asked, None),
     "connections.open_account": (lambda s, a, b: connections.open_account(s, a.vault, b.connection_id), NotFound),
     "connections.mark": (
         lambda s, a, b: connections.mark(s, b.connection_id, status="revoked", reason="x", actor="a"),
