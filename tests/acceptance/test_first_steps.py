@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.processes import Up, bin_konstruct, environment
+from tests.acceptance.processes import Up, environment
 from tests.acceptance.town import Talk
+from tests.support.commands import konstruct
 from tests.support.model_doubles import ModelDoubles
 from tests.support.ports import free_ports
 from tests.support.slack_double import SlackDouble
@@ -25,7 +26,7 @@ async def test_with_two_tokens_the_demo_tenant_answers_in_a_workspace_by_socket_
             slack_app_token=slack.app_token,
             slack_bot_token=workspace.bot_token,
         )
-        up = await Up.start(env)
+        up = await Up.start_forking(env)
         try:
             assert await up.is_up(), up.said
             assert "The demo tenant is connected to your Slack workspace." in up.said
@@ -35,6 +36,6 @@ async def test_with_two_tokens_the_demo_tenant_answers_in_a_workspace_by_socket_
 
             assert await talk.heard_nothing_more_than(1) == ["You said: When are you open?"]
             assert talk.messages()[0]["username"] == "Ada · Front desk"
-            assert "ok       slack: Socket Mode" in (await bin_konstruct("doctor", env=env)).said
+            assert "ok       slack: Socket Mode" in (await konstruct("doctor", env=env)).said
         finally:
             await up.stop()

@@ -4,6 +4,7 @@ import gc
 import importlib
 import json
 import os
+import runpy
 import select
 import signal
 import socket
@@ -44,25 +45,27 @@ def serve(orders: socket.socket, visitors: socket.socket) -> None:
 
 def _follow(content: bytes, descriptors: Sequence[int], sockets: Sequence[socket.socket]) -> None:
     order = json.loads(content)
-    if program := PROGRAMS.get(order["arguments"][0]):
-        importlib.import_module(program)
+    for program in PROGRAMS.keys() & order["arguments"]:
+        importlib.import_module(PROGRAMS[program])
     # Pages that nobody looks through for garbage stay shared.
     gc.freeze()
     if os.fork() == 0:
         for each in sockets:
             each.close()
-        _watch(order["arguments"], order["env"], *descriptors)
+        _watch(order["module"], order["arguments"], order["env"], *descriptors)
     for descriptor in descriptors:
         os.close(descriptor)
 
 
-def _watch(arguments: Sequence[str], env: Mapping[str, str], said: int, complained: int, report: int) -> NoReturn:
+def _watch(
+    module: str, arguments: Sequence[str], env: Mapping[str, str], said: int, complained: int, report: int
+) -> NoReturn:
     """Tells the number of the command's process, and then how it ended. When nobody listens any more, it is killed."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     pid = os.fork()
     if pid == 0:
         os.close(report)
-        _run(arguments, env, said, complained)
+        _run(module, arguments, env, said, complained)
     with suppress(BrokenPipeError):
         os.write(report, f"{pid}\n".encode())
     ended = os.pidfd_open(pid)
@@ -77,7 +80,7 @@ def _watch(arguments: Sequence[str], env: Mapping[str, str], said: int, complain
     os._exit(0)
 
 
-def _run(arguments: Sequence[str], env: Mapping[str, str], said: int, complained: int) -> NoReturn:
+def _run(module: str, arguments: Sequence[str], env: Mapping[str, str], said: int, complained: int) -> NoReturn:
     # As the product's stack starts its programs: what the terminal sends is for those who stop them in order.
     os.setsid()
     gc.enable()
@@ -94,7 +97,10 @@ def _run(arguments: Sequence[str], env: Mapping[str, str], said: int, complained
     sys.modules["__main__"].__package__ = "konstruct"
     status = 1
     try:
-        main()
+        if module == "konstruct":
+            main()
+        else:
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
         status = 0
     except SystemExit as leaving:
         status = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)

@@ -46,10 +46,10 @@ class Forked:
 
     @classmethod
     async def start(
-        cls, arguments: Sequence[str], env: Mapping[str, str], said: IO[bytes], complained: IO[bytes]
+        cls, module: str, arguments: Sequence[str], env: Mapping[str, str], said: IO[bytes], complained: IO[bytes]
     ) -> Self:
-        """The command line with these arguments, and nothing but ``env`` in its environment. It ends with this one."""
-        order = json.dumps({"arguments": arguments, "env": dict(env)}).encode()
+        """What ``python -m`` would run, with nothing but ``env`` in its environment. It ends with this process."""
+        order = json.dumps({"module": module, "arguments": arguments, "env": dict(env)}).encode()
         theirs, ours = os.pipe()
         try:
             socket.send_fds(nursery()[0], [order], [said.fileno(), complained.fileno(), ours])
@@ -87,7 +87,7 @@ class Forked:
 async def konstruct(*arguments: str, env: Mapping[str, str]) -> Outcome:
     """Runs one command to its end; whoever stops waiting kills it."""
     with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as complained:
-        process = await Forked.start(arguments, env, said, complained)
+        process = await Forked.start("konstruct", arguments, env, said, complained)
         try:
             status = await process.wait()
         finally:

@@ -8,18 +8,23 @@ from konstruct.embedded import process
 from konstruct.embedded.process import Child, Program
 from tests.support.commands import Forked
 
-KONSTRUCT: Final = (sys.executable, "-m", "konstruct")
+PYTHON: Final = (sys.executable, "-m")
+FORKED: Final = frozenset(
+    {"konstruct", *(f"tests.faults.{name}" for name in ("dying", "late", "off_clock", "stopping"))}
+)
+"""The product, and what has it die, dawdle or be mistaken at a point that is looked up anew whenever it gets there."""
+WRONG_ON_PURPOSE: Final = "tests.faults.broken."
 
 
 async def launch(program: Program) -> Child:
-    """As ``process.launch``. What is another program than the product's, or one of its own that is wrong on purpose, is
-    started as it is: it may change what others import of it."""
-    if program.leash is not None or program.command[:3] != KONSTRUCT or program.environment is None:
+    """As ``process.launch``. What is wrong on purpose is started as it is: it may change what others import of it."""
+    is_wrong = any(part.startswith(WRONG_ON_PURPOSE) for part in program.command)
+    if program.command[:2] != PYTHON or program.command[2] not in FORKED or is_wrong or program.environment is None:
         return await process.launch(program)
     program.log.parent.mkdir(mode=0o700, exist_ok=True)
     with program.log.open("ab") as log:
         start = log.tell()
-        forked = await Forked.start(program.command[3:], program.environment, log, log)
+        forked = await Forked.start(program.command[2], program.command[3:], program.environment, log, log)
     child = Child(program, forked, start)  # type: ignore[arg-type] # It has what is asked of one.
     try:
         await child.until_ready()

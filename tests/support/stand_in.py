@@ -22,7 +22,7 @@ def main(folder: str, command: list[str]) -> None:
     if command[:2] != ["-m", "konstruct"]:
         os.execv(sys.executable, [sys.executable, *command])
     reports, report = os.pipe()
-    order = json.dumps({"arguments": command[2:], "env": dict(os.environ)}).encode()
+    order = json.dumps({"module": "konstruct", "arguments": command[2:], "env": dict(os.environ)}).encode()
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as orders:
         orders.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LONGEST_ORDER)
         orders.connect(f"{folder}/{ORDERS}")
