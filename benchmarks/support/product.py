@@ -119,6 +119,8 @@ async def running_product(folder: Path, *, parts: Sequence[str] = ("worker", "ba
     """
     for name in [name for name in os.environ if name.startswith("KONSTRUCT_")]:
         del os.environ[name]
+    # As most people run it: without byte code each start of a conversation would compile its workflow.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     model_port = free_port()
     async with (
         Supervisor(say) as doubles,
