@@ -6,8 +6,8 @@ import asyncpg
 from alembic import op
 from sqlalchemy.util import await_only
 
-revision = "0040"
-down_revision = "0039"
+revision = "0041"
+down_revision = "0040"
 branch_labels = None
 depends_on = None
 
