@@ -22,9 +22,6 @@ MARKERS := $(if $(AWAY),-m "not ($(subst $(EMPTY) $(EMPTY), or ,$(AWAY)))",)
 BENCH ?= turn length neighbours idle tenants scaling costs
 BENCH_OPTIONS ?=
 
-# Where Python may not keep what it compiled, each of the hundreds of processes that tests start compiles all of it anew.
-export PYTHONDONTWRITEBYTECODE :=
-
 .DEFAULT_GOAL := help
 .PHONY: help run environment lock format lint check test bench faults audit
 
