@@ -1,34 +1,29 @@
-"""Each benchmark of load runs, from one end to the other. What it finds in so short a time means nothing."""
+"""Benchmarks of load run, from one end to the other. What they find in so short a time means nothing.
+
+Those with floods, crowds and more processes fill the machine for minutes however short they are, which what runs beside
+them would have to bear; they are run by whoever measures.
+"""
 
 import asyncio
 import os
-import re
+import signal
 import sys
 from pathlib import Path
 
 import pytest
 
 CHECKOUT = Path(__file__).parents[2]
-SUBJECTS = re.findall(r"^BENCH \?= (.+)$", (CHECKOUT / "Makefile").read_text(), re.MULTILINE)[0].split()
 SAYS = {
     "turn": "Turns a second, product / bare:",
     "length": "Of latency, worker and database the greatest is",
-    "neighbours": "p95 with a flood that is taken:",
-    "idle": "Extrapolated to 100,000:",
-    "tenants": "Slower than 1.3 times",
-    "scaling": "CPU-ms a turn",
     "costs": "actions by kind:",
 }
 """What each ends with."""
 
 
-def test_all_of_them_are_known_here() -> None:
-    assert set(SUBJECTS) == set(SAYS)
-
-
 @pytest.mark.stack
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize("subject", SUBJECTS)
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("subject", SAYS)
 async def test_it_runs(subject: str) -> None:
     run = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", f"benchmarks.{subject}", "--quick"),
@@ -36,7 +31,13 @@ async def test_it_runs(subject: str) -> None:
         env={**os.environ, "PYTHONWARNINGS": "default"},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,
     )
-    said = (await run.communicate())[0].decode()
+    try:
+        said = (await run.communicate())[0].decode()
+    finally:
+        if run.returncode is None:
+            os.killpg(run.pid, signal.SIGKILL)
+            await run.wait()
     assert run.returncode == 0, said[-4_000:]
     assert SAYS[subject] in said
