@@ -13,6 +13,9 @@ WORKERS ?= 3
 SIDE_BY_SIDE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # Dozens of processes import the same: what one of them has compiled is kept for the others.
 unexport PYTHONDONTWRITEBYTECODE
+# Python 3.11 parses source to mark the columns of a traceback, and fails where what is collected as garbage meanwhile has
+# one written, too.
+export PYTHONNODEBUGRANGES := 1
 # Recorded payloads of real channels are read where they are at hand, and Stripe itself is asked where there is a key.
 EMPTY :=
 AWAY := $(strip $(if $(KONSTRUCT_CORPORA),,corpora) $(if $(KONSTRUCT_TEST_STRIPE_KEY),,live_stripe))
