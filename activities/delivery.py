@@ -74,16 +74,7 @@ class Delivery:
                     break
             if request.end_status:
                 await self._end_status(request)
-            if outcome == "sent":
-                await self._copy_window(request)
         return Delivered(outcome)
-
-    async def _copy_window(self, request: DeliverRequest) -> None:
-        """So that the next turn finds it, with the answer that was just given."""
-        async with self._database.tenant_session(request.tenant_id) as session:
-            latest = await window.latest(session, request.conversation_id)
-        if (copy := window.dump(latest)) is not None:
-            await self._windows.put(request.tenant_id, request.conversation_id, copy)
 
     async def _end_status(self, request: DeliverRequest) -> None:
         async with self._database.tenant_session(request.tenant_id) as session:
@@ -249,10 +240,16 @@ class Delivery:
         was_resent: bool,
         stream: Shown | None = None,
     ) -> Literal["sent"]:
+        copy: str | None = None
         async with self._database.tenant_session(request.tenant_id) as session:
             await outbox.settle_sent(
                 session, request.conversation_id, message_id, external_id, was_resent=was_resent, stream=stream
             )
+            if message_id == request.message_ids[-1]:
+                copy = window.dump(await window.latest(session, request.conversation_id))
+        if copy is not None:
+            # So that the next turn finds it, with the answer that was just given.
+            await self._windows.put(request.tenant_id, request.conversation_id, copy)
         return "sent"
 
 

@@ -13,7 +13,7 @@ from gateway.bodies import Json
 from gateway.slack_consults import SlackConsults
 from gateway.slack_handoffs import SlackHandoffs
 from gateway.slack_plain import SlackMessage, mentions, moment, plain_text, sent_files
-from konstruct import connections, consults, employees, inbox, revising, temporal
+from konstruct import connections, employees, inbox, revising, temporal
 from konstruct.adapters.slack import Prompt, SlackMessenger
 from konstruct.connections import ConnectionRef
 from konstruct.db import Database
@@ -74,7 +74,7 @@ class SlackListeners:
         person = _author(message, account)
         if person is None:
             return
-        if message.root != message.ts and (
+        if await self._is_of_agents(message, connection) and (
             await self._handoffs.take(message, connection, account, person)
             or await self._consults.take(message, connection, account, person)
         ):
@@ -141,12 +141,8 @@ class SlackListeners:
         """Whether it stands in the thread of a card, where agents write."""
         if message.root == message.ts:
             return False
-        place = (connection.connection_id, message.channel, message.root)
         async with self._database.tenant_session(connection.tenant_id) as session:
-            return (
-                await finding.with_card(session, *place) is not None
-                or await consults.with_card(session, *place) is not None
-            )
+            return await finding.is_card(session, connection.connection_id, message.channel, message.root)
 
     async def _on_message_deleted(self, event: Json, connection: ConnectionRef) -> None:
         deleted = SlackMessage(channel=event["channel"], ts=event["deleted_ts"])

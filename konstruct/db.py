@@ -73,17 +73,39 @@ _WHAT_IT_MAY = text(
     " from pg_roles where rolname = current_user"
 )
 
-_ENTER = text("select set_config('app.tenant_id', :tenant, true), set_config('app.user_id', :person, true)")
-
 
 class _ScopedSession(Session):
     """A session whose every transaction is of one tenant, one person, both or none."""
 
 
+class _ScopedConnection(asyncpg.Connection):
+    """Says whose a transaction is in the round trip that begins it: a message from a contact takes a dozen of them.
+
+    Where this is not called, as by a driver that begins in another way, the transaction is nobody's and sees no rows.
+    """
+
+    enter: str | None = None
+    """What the transaction that is begun next, and no other, begins with."""
+
+    async def execute(self, query: str, *args: object, timeout: float | None = None) -> str:
+        if self.enter is not None and query.startswith("BEGIN"):
+            query, self.enter = query + self.enter, None
+        return await super().execute(query, *args, timeout=timeout)
+
+
 @event.listens_for(_ScopedSession, "after_begin")
 def _enter(session: Session, transaction: SessionTransaction, connection: Connection) -> None:
+    """Before the driver begins, which it does with the first statement."""
     if not transaction.nested:
-        connection.execute(_ENTER, {"tenant": session.info["tenant"], "person": session.info["person"]})
+        connection.connection.driver_connection.enter = _entering(
+            session.info["tenant"], session.info["person"]
+        )
+
+
+def _entering(tenant_id: UUID | None, user_id: UUID | None) -> str:
+    """It goes to Postgres as it is, so it is made of digits alone."""
+    tenant, person = (each.hex if each is not None else "" for each in (tenant_id, user_id))
+    return f"select set_config('app.tenant_id', '{tenant}', true), set_config('app.user_id', '{person}', true)"
 
 
 def _notice_silence(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
@@ -144,6 +166,7 @@ class Database:
             # What people said must not come into logs by way of an error's text.
             hide_parameters=True,
             connect_args={
+                "connection_class": _ScopedConnection,
                 "server_settings": options,
                 "timeout": 5,
                 "command_timeout": (longest_statement + _LATEST_ANSWER).total_seconds(),
@@ -164,7 +187,7 @@ class Database:
             Deadlocked: it waited for a transaction that waited for it.
             BadInput: a text was to be written, or looked for, that holds NUL; or a number that is too large.
         """
-        async with self._session(str(tenant_id)) as session:
+        async with self._session(tenant_id) as session:
             if snapshot:
                 await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
             yield session
@@ -175,19 +198,21 @@ class Database:
 
         ``tenant_id``: of that tenant too, for what concerns both, such as joining it.
         """
-        async with self._session(str(tenant_id or ""), str(user_id)) as session:
+        async with self._session(tenant_id, user_id) as session:
             yield session
 
     @asynccontextmanager
     async def system_session(self) -> AsyncIterator[AsyncSession]:
         """One transaction of no tenant and no person: it sees no rows and can only call the look-up functions."""
-        async with self._session("") as session:
+        async with self._session() as session:
             yield session
 
     @asynccontextmanager
-    async def _session(self, tenant: str, person: str = "") -> AsyncIterator[AsyncSession]:
+    async def _session(
+        self, tenant_id: UUID | None = None, user_id: UUID | None = None
+    ) -> AsyncIterator[AsyncSession]:
         session = AsyncSession(self._engine, sync_session_class=_ScopedSession, expire_on_commit=False)
-        session.info["tenant"], session.info["person"] = tenant, person
+        session.info["tenant"], session.info["person"] = tenant_id, user_id
         try:
             async with session, session.begin():
                 yield session

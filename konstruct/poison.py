@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import and_, func, update
+from sqlalchemy import and_, bindparam, func, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
@@ -34,6 +34,15 @@ TOLD: Final = "Sorry, because of a technical problem I cannot answer this messag
 UNTOLD: Final = "Whoever worked on it ended without a word, each time."
 
 _IS_WAITING: Final = and_(col(Message.direction) == "inbound", col(Message.state).in_(("received", "taken")))
+
+# Of every turn, and so built once.
+_UNCOUNT = (
+    update(Message)
+    .where(col(Message.conversation_id) == bindparam("of_conversation"), col(Message.tries) > 0)
+    .where(col(Message.seq).in_(bindparam("seqs", expanding=True)))
+    .values(tries=col(Message.tries) - 1)
+    .execution_options(synchronize_session=False)
+)
 
 
 async def most_tries(session: AsyncSession, conversation_id: UUID) -> int:
@@ -71,12 +80,7 @@ async def note(session: AsyncSession, conversation_id: UUID, seqs: Collection[in
 
 async def uncount(session: AsyncSession, conversation_id: UUID, seqs: Collection[int]) -> None:
     """The attempt ended in a way that somebody foresaw."""
-    await session.execute(
-        update(Message)
-        .where(col(Message.conversation_id) == conversation_id, col(Message.seq).in_(seqs), col(Message.tries) > 0)
-        .values(tries=col(Message.tries) - 1)
-        .execution_options(synchronize_session=False)
-    )
+    await session.execute(_UNCOUNT, {"of_conversation": conversation_id, "seqs": list(seqs)})
 
 
 @dataclass(frozen=True)

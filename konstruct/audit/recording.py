@@ -52,7 +52,7 @@ def record(
         ValueError: the session is another tenant's, or in a savepoint, which may be undone without this being undone.
         TypeError: ``detail`` holds something that is no text, number, truth value, id, list or mapping.
     """
-    if str(tenant_id) != session.info["tenant"]:
+    if tenant_id != session.info["tenant"]:
         raise ValueError("An audit event is recorded in a session of the tenant whom it concerns.")
     if session.in_nested_transaction():
         raise ValueError("An audit event is recorded outside of savepoints.")

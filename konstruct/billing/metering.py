@@ -30,6 +30,8 @@ KNOWN_FOR: Final = timedelta(hours=23)
 TAKEN_FOR: Final = timedelta(days=34)
 """Stripe takes what was used up to 35 days ago."""
 
+# Asked whenever a model was, and so built once.
+_ACCOUNT: Final = select(BillingAccount)
 _MILLION: Final = Decimal(1_000_000)
 _UNCERTAIN: Final = "It is not known whether Stripe counted it, and it is too long ago to send it again."
 _TOO_OLD: Final = "It is too long ago for Stripe to take it."
@@ -51,7 +53,7 @@ def put_down(session: AsyncSession, rows: Sequence[Usage]) -> None:
         return
 
     async def put(last: AsyncSession) -> None:
-        account = (await last.scalars(select(BillingAccount))).one_or_none()
+        account = (await last.scalars(_ACCOUNT)).one_or_none()
         if account is None or account.customer_id is None or not standing(account, utc_now()).has_plan:
             return
         metered = (await plans.by_key(last, account.plan)).metered

@@ -2,12 +2,27 @@
 
 from uuid import UUID
 
+from sqlalchemy import bindparam, exists, or_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from konstruct.errors import NotFound
 from konstruct.handoffs import owning
-from konstruct.tables import Connection, Conversation, Handoff
+from konstruct.tables import Connection, Consult, Conversation, Handoff
+
+# Asked for every message in a thread, and so built once.
+_IS_CARD = select(
+    or_(
+        *(
+            exists().where(
+                col(table.card_channel) == bindparam("channel"),
+                col(table.card_external_id) == bindparam("external_id"),
+                col(table.card_connection_id) == bindparam("connection_id"),
+            )
+            for table in (Handoff, Consult)
+        )
+    )
+)
 
 
 async def be_there(session: AsyncSession, conversation_id: UUID) -> None:
@@ -28,6 +43,12 @@ async def channel_kind(session: AsyncSession, handoff_id: UUID) -> str:
         )
     ).scalar_one()
     return kind
+
+
+async def is_card(session: AsyncSession, connection_id: UUID, channel: str, external_id: str) -> bool:
+    """Whether this message of a channel is the card of a handoff or of a consult, in whose thread colleagues write."""
+    place = {"connection_id": connection_id, "channel": channel, "external_id": external_id}
+    return bool((await session.execute(_IS_CARD, place)).scalar_one())
 
 
 async def with_card(session: AsyncSession, connection_id: UUID, channel: str, external_id: str) -> Handoff | None:

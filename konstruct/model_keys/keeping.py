@@ -30,6 +30,8 @@ PURPOSE: Final = "model key"
 _REFUSED: Final = (
     "The provider refused it when an employee asked a model: it was revoked, or its account has no credit left."
 )
+# Read for every turn, and so built once.
+_ALL: Final = select(ModelKey)
 _SHOWN_OF: Final = 12
 """Of a key that is shorter than this, no part is shown."""
 
@@ -92,7 +94,7 @@ async def access(session: AsyncSession, vault: Vault, settings: Settings) -> dic
     """The session's tenant's own, by providers."""
     usual = {"anthropic": settings.anthropic_base_url, "openai": settings.openai_base_url}
     found: dict[str, Access] = {}
-    for row in await session.scalars(select(ModelKey)):
+    for row in await session.scalars(_ALL):
         found[row.provider] = Access(
             row.base_url or usual[row.provider],
             await _opened(session, vault, row) or NO_KEY,

@@ -132,15 +132,17 @@ class _CarelessSession(Session):
 def _enter(session: Session, transaction: SessionTransaction, connection: Connection) -> None:
     if not transaction.nested and session.info["tenant"]:
         connection.execute(
-            text("select set_config('app.tenant_id', :tenant, false)"), {"tenant": session.info["tenant"]}
+            text("select set_config('app.tenant_id', :tenant, false)"), {"tenant": str(session.info["tenant"])}
         )
 
 
 class Careless(Database):
     @asynccontextmanager
-    async def _session(self, tenant: str, person: str = "") -> AsyncIterator[AsyncSession]:
+    async def _session(
+        self, tenant_id: UUID | None = None, user_id: UUID | None = None
+    ) -> AsyncIterator[AsyncSession]:
         session = AsyncSession(self._engine, sync_session_class=_CarelessSession, expire_on_commit=False)
-        session.info["tenant"] = tenant
+        session.info["tenant"] = tenant_id
         async with session, session.begin():
             yield session
 
