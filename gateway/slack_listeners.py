@@ -13,13 +13,14 @@ from gateway.bodies import Json
 from gateway.slack_consults import SlackConsults
 from gateway.slack_handoffs import SlackHandoffs
 from gateway.slack_plain import SlackMessage, mentions, moment, plain_text, sent_files
+from gateway.turnstile import Turnstile
 from konstruct import connections, employees, inbox, revising, temporal
 from konstruct.adapters.slack import Prompt, SlackMessenger
 from konstruct.connections import ConnectionRef
 from konstruct.db import Database
 from konstruct.errors import KonstructError
 from konstruct.handoffs import finding
-from konstruct.inbox import Inbound
+from konstruct.inbox import Accepted, Inbound
 from konstruct.ports import ChannelAccount, Limiter
 from konstruct.vault import Vault
 
@@ -51,6 +52,7 @@ class SlackListeners:
         self._messenger = messenger
         self._handoffs = handoffs
         self._consults = consults
+        self._turnstile = Turnstile()
         self._prompting: set[asyncio.Task[None]] = set()
 
     def register(self, app: AsyncApp) -> None:
@@ -74,14 +76,23 @@ class SlackListeners:
         person = _author(message, account)
         if person is None:
             return
+        async with self._turnstile.passed(connection.tenant_id):
+            accepted = await self._accept(event, message, connection, account, person)
+        if accepted is not None:
+            await temporal.notify(self._temporal, connection.tenant_id, accepted)
+
+    async def _accept(
+        self, event: Json, message: SlackMessage, connection: ConnectionRef, account: ChannelAccount, person: str
+    ) -> Accepted | None:
+        """None for what is no contact's, or not meant for us."""
         if await self._is_of_agents(message, connection) and (
             await self._handoffs.take(message, connection, account, person)
             or await self._consults.take(message, connection, account, person)
         ):
-            return
+            return None
         if event["type"] != "app_mention" and not await self._is_addressed(message, connection, account):
-            return
-        accepted = await inbox.accept(
+            return None
+        return await inbox.accept(
             self._database,
             self._vault,
             self._limiter,
@@ -97,7 +108,6 @@ class SlackListeners:
                 tells_name=True,
             ),
         )
-        await temporal.notify(self._temporal, connection.tenant_id, accepted)
 
     async def _is_addressed(self, message: SlackMessage, connection: ConnectionRef, account: ChannelAccount) -> bool:
         if message.channel_type == "im" or mentions(message, account.bot_user_id):

@@ -15,6 +15,7 @@ from temporalio.client import Client
 from gateway import whatsapp_account
 from gateway.bodies import Json
 from gateway.heard import Heard
+from gateway.turnstile import Turnstile
 from gateway.whatsapp_listeners import CHANNEL, Item, WhatsAppListeners
 from gateway.whatsapp_shapes import Change, Entry, Notification
 from konstruct import connections, quarantine
@@ -26,7 +27,7 @@ from konstruct.ports import ChannelAccount, Limiter
 from konstruct.vault import Vault
 
 MAX_DEPTH: Final = 32
-AT_ONCE: Final = 8
+AT_ONCE: Final = 4
 """People whose part of one post is kept side by side; what is one person's, one after the other."""
 
 log = structlog.get_logger(__name__)
@@ -37,6 +38,7 @@ class WhatsAppEvents:
         self._database = database
         self._vault = vault
         self._heard = Heard(database)
+        self._turnstile = Turnstile()
         self._listeners = WhatsAppListeners(database, vault, limiter, temporal_client)
 
     async def account_with_own_app(self, phone_number_id: str) -> ChannelAccount | None:
@@ -82,7 +84,8 @@ class WhatsAppEvents:
             raise NotFound("This WhatsApp number is connected as one of another business account.")
         await self._heard.note(connection)
         items = self._listeners.items(connection, change)
-        await self._take_all([Item(item.whose, _within(entry, raw, item.raw), item.take) for item in items])
+        async with self._turnstile.passed(connection.tenant_id):
+            await self._take_all([Item(item.whose, _within(entry, raw, item.raw), item.take) for item in items])
 
     async def _take_account_change(self, entry: Entry, change: Change, only: TenantId | None) -> None:
         if change.field not in whatsapp_account.FIELDS or not entry.id:

@@ -7,7 +7,7 @@ from typing import Any
 
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
-from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig
+from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig, WorkerTuner
 
 from activities.approving import Approving
 from activities.assisting import Assisting
@@ -35,6 +35,7 @@ from activities.tool_use import ToolUse
 from activities.upkeep import Sealing, Upkeep
 from konstruct import temporal
 from konstruct.deploys import DEPLOYMENT
+from workflows import slots
 from workflows.approvals import ApprovalWorkflow
 from workflows.asked import CheckTrailWorkflow, EraseContactWorkflow
 from workflows.at_once import LocateQuestionWorkflow, LookAtServerWorkflow
@@ -128,6 +129,7 @@ def worker(
     activities: Sequence[Callable[..., Any]] = (),
     build_id: str | None = None,
     promise: VersioningBehavior = VersioningBehavior.AUTO_UPGRADE,
+    tuner: WorkerTuner | None = None,
     **limits: Any,
 ) -> Worker:
     """What the workers of all queues have in common; ``limits`` are the ``Worker``'s own."""
@@ -138,7 +140,8 @@ def worker(
         activities=activities,
         workflow_runner=RUNNER,
         interceptors=[CarryingInterceptor(), ObservingInterceptor(), FailureInterceptor()],
-        max_concurrent_workflow_tasks=TASKS_AT_ONCE,
+        tuner=tuner,
+        max_concurrent_workflow_tasks=None if tuner else TASKS_AT_ONCE,
         deployment_config=of_build(build_id, promise),
         **limits,
     )
@@ -172,7 +175,7 @@ def conversations_worker(client: Client, turns: Turns, build_id: str | None = No
             turns.consulting.report_consult,
         ],
         max_cached_workflows=CACHED_CONVERSATIONS,
-        max_concurrent_activities=CALLS_AT_ONCE,
+        tuner=slots.tuner(workflow_tasks=TASKS_AT_ONCE, calls=CALLS_AT_ONCE),
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
         # A dead worker's conversations are picked up by another this soon, and those of a busy one done from their

@@ -14,7 +14,7 @@ from temporalio.worker import PollerBehaviorAutoscaling
 from benchmarks.turn.bare_workflow import QUEUE, BareWorkflow, Said
 from konstruct import log, temporal
 from konstruct.settings import Settings
-from workflows import queues
+from workflows import queues, slots
 
 
 class Nothing:
@@ -47,7 +47,7 @@ async def main(driver_path: str) -> None:
             workflows=[BareWorkflow],
             activities=[nothing.first, nothing.second],
             max_cached_workflows=queues.CACHED_CONVERSATIONS,
-            max_concurrent_activities=queues.CALLS_AT_ONCE,
+            tuner=slots.tuner(workflow_tasks=queues.TASKS_AT_ONCE, calls=queues.CALLS_AT_ONCE),
             workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
             activity_task_poller_behavior=PollerBehaviorAutoscaling(),
             sticky_queue_schedule_to_start_timeout=timedelta(seconds=10),
