@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from importlib import resources
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -78,7 +79,7 @@ class _ScopedSession(Session):
     """A session whose every transaction is of one tenant, one person, both or none."""
 
 
-class _ScopedConnection(asyncpg.Connection):
+class _ScopedConnection(asyncpg.Connection):  # type: ignore[misc]  # The driver has no types.
     """Says whose a transaction is in the round trip that begins it: a message from a contact takes a dozen of them.
 
     Where this is not called, as by a driver that begins in another way, the transaction is nobody's and sees no rows.
@@ -90,16 +91,16 @@ class _ScopedConnection(asyncpg.Connection):
     async def execute(self, query: str, *args: object, timeout: float | None = None) -> str:
         if self.enter is not None and query.startswith("BEGIN"):
             query, self.enter = query + self.enter, None
-        return await super().execute(query, *args, timeout=timeout)
+        status: str = await super().execute(query, *args, timeout=timeout)
+        return status
 
 
 @event.listens_for(_ScopedSession, "after_begin")
 def _enter(session: Session, transaction: SessionTransaction, connection: Connection) -> None:
     """Before the driver begins, which it does with the first statement."""
     if not transaction.nested:
-        connection.connection.driver_connection.enter = _entering(
-            session.info["tenant"], session.info["person"]
-        )
+        driver: Any = connection.connection.driver_connection
+        driver.enter = _entering(session.info["tenant"], session.info["person"])
 
 
 def _entering(tenant_id: UUID | None, user_id: UUID | None) -> str:
@@ -126,6 +127,12 @@ def _refuse_closed(connection: DBAPIConnection, record: ConnectionPoolEntry, pro
     driver: asyncpg.Connection = record.driver_connection
     if driver.is_closed():
         raise InvalidatePoolError
+
+
+def _be_nobodys(connection: DBAPIConnection, record: ConnectionPoolEntry, proxy: PoolProxiedConnection) -> None:
+    """Who had it before may have begun nothing after all."""
+    driver: Any = record.driver_connection
+    driver.enter = None
 
 
 def _leave_silence(context: ExceptionContext) -> None:
@@ -174,6 +181,7 @@ class Database:
         )
         event.listen(self._engine.sync_engine, "connect", _notice_silence)
         event.listen(self._engine.sync_engine, "checkout", _refuse_closed)
+        event.listen(self._engine.sync_engine, "checkout", _be_nobodys)
         event.listen(self._engine.sync_engine, "handle_error", _leave_silence)
 
     @asynccontextmanager
@@ -208,9 +216,7 @@ class Database:
             yield session
 
     @asynccontextmanager
-    async def _session(
-        self, tenant_id: UUID | None = None, user_id: UUID | None = None
-    ) -> AsyncIterator[AsyncSession]:
+    async def _session(self, tenant_id: UUID | None = None, user_id: UUID | None = None) -> AsyncIterator[AsyncSession]:
         session = AsyncSession(self._engine, sync_session_class=_ScopedSession, expire_on_commit=False)
         session.info["tenant"], session.info["person"] = tenant_id, user_id
         try:

@@ -138,9 +138,7 @@ def _enter(session: Session, transaction: SessionTransaction, connection: Connec
 
 class Careless(Database):
     @asynccontextmanager
-    async def _session(
-        self, tenant_id: UUID | None = None, user_id: UUID | None = None
-    ) -> AsyncIterator[AsyncSession]:
+    async def _session(self, tenant_id: UUID | None = None, user_id: UUID | None = None) -> AsyncIterator[AsyncSession]:
         session = AsyncSession(self._engine, sync_session_class=_CarelessSession, expire_on_commit=False)
         session.info["tenant"] = tenant_id
         async with session, session.begin():

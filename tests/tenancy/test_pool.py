@@ -46,11 +46,14 @@ async def test_connections_never_carry_a_tenant_over(small: Database, offices: l
     assert sum(await asyncio.gather(*(rows_of_nobody(small) for _ in range(50)))) == 0
 
 
-async def test_a_bare_connection_of_the_pool_knows_no_tenant(small: Database, offices: list[Office]) -> None:
-    """Below the sessions, each of which would set its own."""
+@pytest.mark.parametrize("is_asked", [True, False])
+async def test_a_bare_connection_of_the_pool_knows_no_tenant(
+    small: Database, offices: list[Office], is_asked: bool
+) -> None:
+    """Below the sessions, each of which would set its own. Where nothing is asked, nothing is begun with Postgres."""
     for office in offices:
         async with small.tenant_session(office.tenant_id) as session:
-            await session.execute(text("select 1"))
+            await (session.execute(text("select 1")) if is_asked else session.connection())
         async with small._engine.connect() as connection:
             assert not (await connection.execute(text("select current_setting('app.tenant_id', true)"))).scalar_one()
             assert (await connection.execute(text("select count(*) from connections"))).scalar_one() == 0
