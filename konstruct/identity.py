@@ -7,11 +7,8 @@ from uuid import UUID
 
 TenantId = NewType("TenantId", UUID)
 ConnectionId = NewType("ConnectionId", UUID)
-EmployeeId = NewType("EmployeeId", UUID)
-ContactId = NewType("ContactId", UUID)
 ConversationId = NewType("ConversationId", UUID)
 MessageId = NewType("MessageId", UUID)
-TurnId = NewType("TurnId", UUID)
 
 
 def id_in(text: str) -> UUID | None:

@@ -90,7 +90,6 @@ ON_DESIGNS: dict[str, tuple[Attempt, object]] = {
     "designs.archiving.restore": (lambda s, a, b: archiving.restore(s, _key(b), actor="a"), NotFound),
     "designs.checking.surroundings": (_surroundings, True),
     "designs.drafting.read": (lambda s, a, b: drafting.read(s, _key(b)), NotFound),
-    "designs.drafting.testable": (lambda s, a, b: drafting.testable(s, _key(b)), NotFound),
     "designs.drafting.locked": (lambda s, a, b: drafting.locked(s, _key(b)), NotFound),
     "designs.drafting.of": (_on_employee(_shown), (0, "")),
     "designs.drafting.save": (lambda s, a, b: _saving(s, b), NotFound),

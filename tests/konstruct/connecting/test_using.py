@@ -99,13 +99,11 @@ async def test_a_number_says_what_it_is_for(database: Database, vault: Vault) ->
     assert functions == ["Repairs", "Opening hours"]
     async with office.session() as session:
         await serving.describe(session, office.connection_id, functions, actor=ACTOR)
-        await serving.choose_template(session, office.connection_id, ("come_back", "en"), actor=ACTOR)
         with pytest.raises(BadInput, match="no assistant for everything"):
             await serving.describe(session, office.connection_id, [], actor=ACTOR)
     async with office.session() as session:
         seen = await overview.one(session, office.connection_id)
     assert seen.functions == ("Repairs", "Opening hours")
-    assert (seen.external["reengage_template"], seen.external["reengage_language"]) == ("come_back", "en")
     for lines in ("x\n" * 1 + "\n".join(map(str, range(10))), "y" * 121):
         with pytest.raises(BadInput):
             serving.read_functions(lines)
