@@ -1,13 +1,10 @@
 """An erased contact's calls of tools and approvals: unreadable, closed, and never made."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import pytest
-from pydantic import SecretStr
 from sqlmodel import select
 
 from konstruct import approvals, contacts
@@ -18,18 +15,22 @@ from konstruct.tables import ContactKey
 from konstruct.tools import asking, calls, earlier
 from konstruct.tools.calls import ASKED, Outcome
 from tests.support.office import Office
-from tests.support.workshop import Job, approval_row, call_row, call_states, define, job, over_http, publish, tool_row
+from tests.support.workshop import (
+    Job,
+    approval_row,
+    call_row,
+    call_states,
+    define,
+    job,
+    over_http,
+    publish,
+    settle,
+    tool_row,
+)
 
 SHOP = "https://shop.example.com/orders"
 ORDER: dict[str, Any] = {"type": "object", "properties": {"order": {"type": "string"}}}
 TABLES = ("steps", "tool_calls", "approvals", "messages", "memories", "contacts", "audit_events")
-
-
-@pytest.fixture
-async def administrator(owner_url: SecretStr) -> AsyncIterator[Any]:
-    connection = await asyncpg.connect(owner_url.get_secret_value())
-    yield connection
-    await connection.close()
 
 
 @pytest.fixture
@@ -61,11 +62,6 @@ async def decide(office: Office, approval_id: UUID, *, is_yes: bool) -> None:
         await approvals.decide(
             session, office.vault, approval_id, is_yes=is_yes, fingerprint=row.fingerprint, by="U9", note="Canary"
         )
-
-
-async def settle(office: Office, call_id: UUID, outcome: Outcome) -> None:
-    async with office.session() as session:
-        await calls.settle(session, office.vault, call_id, outcome)
 
 
 async def listed(office: Office, limit: int = 50) -> list[UUID]:

@@ -23,14 +23,9 @@ from tests.support import approvals
 from tests.support.approvals import Waiting
 from tests.support.consults import PEOPLE, QUESTION, ask, row, set_desk
 from tests.support.members import Enrolled, enrolled
-from tests.support.office import Office, open_office
+from tests.support.office import Office
 
 _ALERT: re.Pattern[str] = re.compile(r'class="alert" data-tone="danger".*?<p>(.*?)</p>', re.DOTALL)
-
-
-@pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
 
 
 @pytest.fixture
