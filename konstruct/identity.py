@@ -1,4 +1,4 @@
-"""Ids: one type for each kind of row, and how new ones are made."""
+"""Ids: types for those that are passed around most, and how new ones are made."""
 
 import os
 import time

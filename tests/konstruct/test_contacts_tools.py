@@ -89,7 +89,7 @@ async def test_nothing_of_what_was_done_for_them_can_be_read(shop: Office, admin
         assert list(await session.scalars(select(ContactKey))) == []
         assert await earlier.whole_result(session, shop.vault, turn.asked.conversation_id, look.call_id) is None
         with pytest.raises(NotFound):
-            await approvals.find(session, shop.vault, decided)
+            await approvals.read(session, shop.vault, decided)
     assert await turn.past() == []
     assert await listed(shop) == []
     assert {message.body for message in await shop.messages()} == {""}

@@ -257,7 +257,7 @@ async def test_whoever_was_asked_answers_here(portal: httpx.AsyncClient, office:
     kept = await row(office, asked.consult_id)
     assert kept.state == "answered"
     async with office.session() as session:
-        assert (await consults.find(session, office.vault, asked.consult_id)).answer == "Yes, up to 50 €."
+        assert (await consults.read(session, office.vault, asked.consult_id)).answer == "Yes, up to 50 €."
     # The same again changes nothing, and another one is too late.
     assert (await answered(portal, colleague, asked.consult_id, "Yes, up to 50 €.")).status_code == 303
     late = await answered(portal, colleague, asked.consult_id, "No.")

@@ -37,13 +37,13 @@ async def _employee(b: Furnished) -> Employee:
 async def _picture(session: AsyncSession, a: Furnished, b: Furnished) -> object:
     async with b.session() as theirs:
         picture = (await theirs.scalars(select(EmployeePicture))).one()
-    return await pictures.find(session, a.tenant_id, picture.id)
+    return await pictures.get(session, a.tenant_id, picture.id)
 
 
 async def _picture_as_theirs(session: AsyncSession, a: Furnished, b: Furnished) -> object:
     async with b.session() as theirs:
         picture = (await theirs.scalars(select(EmployeePicture))).one()
-    return await pictures.find(session, b.tenant_id, picture.id)
+    return await pictures.get(session, b.tenant_id, picture.id)
 
 
 def _on_employee(attempt: Callable[[AsyncSession, Employee], Awaitable[object]]) -> Attempt:
@@ -106,8 +106,8 @@ ON_DESIGNS: dict[str, tuple[Attempt, object]] = {
     ),
     "designs.drafting.duplicate": (lambda s, a, b: drafting.duplicate(s, _key(b), actor="a"), NotFound),
     "designs.listing.employees": (_names, False),
-    "designs.pictures.find": (_picture, NotFound),
-    "designs.pictures.find for b": (_picture_as_theirs, NotFound),
+    "designs.pictures.get": (_picture, NotFound),
+    "designs.pictures.get for b": (_picture_as_theirs, NotFound),
     "designs.pictures.keep": (lambda s, a, b: pictures.keep(s, b.tenant_id, b"\xff\xd8\xff"), DBAPIError),
     "designs.publishing.publish": (
         lambda s, a, b: publishing.publish(s, _key(b), revision=1, over=0, actor="a"),

@@ -115,8 +115,8 @@ async def test_a_draft_is_one_persons_and_its_secrets_are_sealed(office: Office,
     async with office.session() as session:
         await drafts.keep(session, vault, office.tenant_id, anna, draft)
         await drafts.keep(session, vault, office.tenant_id, anna, replace(draft, content={"waba_id": "124"}))
-        assert await drafts.find(session, vault, office.tenant_id, bert) == Draft()
-        found = await drafts.find(session, vault, office.tenant_id, anna)
+        assert await drafts.read(session, vault, office.tenant_id, bert) == Draft()
+        found = await drafts.read(session, vault, office.tenant_id, anna)
     assert found == replace(draft, content={"waba_id": "124"})
     [row] = await office.rows(WhatsAppDraft)
     assert "EAAG" not in repr(row.model_dump())

@@ -182,6 +182,6 @@ async def test_a_picture_is_kept_and_named_by_drafts_and_versions(studio: Studio
     async with studio.office.session() as session:
         version = (await session.scalars(select(EmployeeVersion).where(EmployeeVersion.number == 2))).one()
         assert version.picture == picture
-        assert await pictures.find(session, studio.office.tenant_id, picture) == b"\xff\xd8\xffcanary"
+        assert await pictures.get(session, studio.office.tenant_id, picture) == b"\xff\xd8\xffcanary"
         with pytest.raises(NotFound):
-            await pictures.find(session, studio.office.tenant_id, new_id())
+            await pictures.get(session, studio.office.tenant_id, new_id())
