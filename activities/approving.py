@@ -41,7 +41,7 @@ class Approving:
         """On a card in the tenant's channel; where it has none, over the API alone."""
         async with heartbeat():
             async with self._database.tenant_session(state.tenant_id) as session:
-                asked = await approvals.find(session, self._vault, state.approval_id)
+                asked = await approvals.read(session, self._vault, state.approval_id)
                 chosen = await approvals.settings(session)
                 account = await self._account(session, chosen.connection_key)
             card = None
@@ -51,7 +51,7 @@ class Approving:
                 card = await self._show(account, chosen.channel, asked)
             async with self._database.tenant_session(state.tenant_id) as session:
                 await approvals.announced(session, state.approval_id, card)
-                asked = await approvals.find(session, self._vault, state.approval_id)
+                asked = await approvals.read(session, self._vault, state.approval_id)
             if asked.state != "waiting":
                 await self._renew_cards(asked)
 
@@ -92,7 +92,7 @@ class Approving:
             )
         try:
             async with self._database.tenant_session(state.tenant_id) as session:
-                asked = await approvals.find(session, self._vault, state.approval_id)
+                asked = await approvals.read(session, self._vault, state.approval_id)
         except NotFound:
             await self._blank_cards(state)
             return

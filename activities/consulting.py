@@ -52,14 +52,14 @@ class Consulting:
         """On a card in the desk's channel; whoever has no place there is asked over the API alone."""
         async with heartbeat():
             async with self._database.tenant_session(state.tenant_id) as session:
-                asked = await consults.find(session, self._vault, state.consult_id)
+                asked = await consults.read(session, self._vault, state.consult_id)
                 consult = await consults.get(session, state.consult_id)
                 place = await self._place(session, consult.colleague)
             if place is not None and asked.state == "waiting" and consult.card_external_id is None:
                 await self._show(state, consult, place, asked)
             async with self._database.tenant_session(state.tenant_id) as session:
                 await consults.announced(session, state.consult_id)
-                asked = await consults.find(session, self._vault, state.consult_id)
+                asked = await consults.read(session, self._vault, state.consult_id)
             if asked.state != "waiting":
                 await self._renew(state, card_of(asked))
 
@@ -82,7 +82,7 @@ class Consulting:
             )
         try:
             async with self._database.tenant_session(state.tenant_id) as session:
-                card = card_of(await consults.find(session, self._vault, state.consult_id))
+                card = card_of(await consults.read(session, self._vault, state.consult_id))
         except NotFound:
             # Whom it was about was erased: nothing of them stays where a colleague was asked.
             card = ConsultCard(consult.id, "", consult.colleague, "", consult.expires_at, outcome=WITHDRAWN)

@@ -139,7 +139,6 @@ class Order(Part):
 
 
 class ReferredProduct(Part):
-    catalog_id: Text = ""
     product_retailer_id: Text = ""
 
 

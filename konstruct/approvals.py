@@ -122,7 +122,7 @@ async def settings(session: AsyncSession) -> ApprovalSettings:
     )
 
 
-async def find(session: AsyncSession, vault: Vault, approval_id: UUID) -> Asked:
+async def read(session: AsyncSession, vault: Vault, approval_id: UUID) -> Asked:
     """Raises NotFound when the session's tenant has no such approval, or its contact was erased."""
     row = (await session.execute(_ASKED.where(col(Approval.id) == approval_id))).one_or_none()
     opened = await _opened(session, vault, [row] if row else [])
@@ -207,7 +207,7 @@ async def decide(
         NotFound: there is no such approval.
         Conflict: it was decided before, has expired, or the fingerprint is of something else.
     """
-    asked = await find(session, vault, approval_id)
+    asked = await read(session, vault, approval_id)
     approval = await _lock(session, approval_id)
     if approval.state in ("approved", "denied"):
         raise Conflict(f"It was {approval.state} by {approval.decided_by} already.")
@@ -222,7 +222,7 @@ async def decide(
         approval.sealed_note = cipher.seal(NOTE, approval.id, note[:LONGEST_NOTE])
     await _release(session, approval, "ready" if is_yes else "denied")
     _record(session, approval, f"approval.{approval.state}", actor=approval.decided_by or by)
-    return await find(session, vault, asked.approval_id)
+    return await read(session, vault, asked.approval_id)
 
 
 async def settle(session: AsyncSession, approval_id: UUID) -> State:

@@ -75,7 +75,7 @@ async def ask(session: AsyncSession, vault: Vault, call: ToolCall, colleague: st
     await conversations.lock(session, call.conversation_id)
     known = await session.scalar(select(col(Consult.id)).where(col(Consult.call_id) == call.id))
     if known is not None:
-        return await find(session, vault, known)
+        return await read(session, vault, known)
     if (await people.settings(session)).agent(colleague) is None:
         raise ToolFailed("There is no such colleague any more.")
     cipher = (await vault.ciphers(session, [call.contact_id])).get(call.contact_id)
@@ -97,10 +97,10 @@ async def ask(session: AsyncSession, vault: Vault, call: ToolCall, colleague: st
     session.add(consult)
     _record(session, consult, "consult.asked", actor="employee")
     await session.flush()
-    return await find(session, vault, consult_id)
+    return await read(session, vault, consult_id)
 
 
-async def find(session: AsyncSession, vault: Vault, consult_id: UUID) -> Asked:
+async def read(session: AsyncSession, vault: Vault, consult_id: UUID) -> Asked:
     """Raises NotFound when the session's tenant has no such consult, or its contact was erased."""
     row = (await session.execute(_ASKED.where(col(Consult.id) == consult_id))).one_or_none()
     opened = await _opened(session, vault, [row] if row else [])
@@ -157,7 +157,7 @@ async def answer(session: AsyncSession, vault: Vault, consult_id: UUID, by: Agen
         Conflict: it was answered before, or has expired.
         BadInput: it is empty or too long.
     """
-    asked = await find(session, vault, consult_id)
+    asked = await read(session, vault, consult_id)
     if by.key != asked.colleague:
         raise NotAllowed(f"{asked.colleague_name} was asked this: only what they write here is used.")
     said = said.strip()
@@ -169,14 +169,14 @@ async def answer(session: AsyncSession, vault: Vault, consult_id: UUID, by: Agen
     cipher = (await vault.ciphers(session, [consult.contact_id]))[consult.contact_id]
     if consult.sealed_answer is not None:
         if cipher.open(ANSWER, consult.id, consult.sealed_answer) == said:
-            return await find(session, vault, consult_id)
+            return await read(session, vault, consult_id)
         raise Conflict("You answered this already, and that answer was used: this one is not.")
     if consult.state != "waiting" or consult.expires_at <= utc_now():
         raise Conflict("It is too late for an answer: the conversation has gone on without it.")
     consult.state, consult.settled_at = "answered", utc_now()
     consult.sealed_answer = cipher.seal(ANSWER, consult.id, said)
     _record(session, consult, "consult.answered", actor=by.key, content=consult.sealed_answer)
-    return await find(session, vault, consult_id)
+    return await read(session, vault, consult_id)
 
 
 async def settle(session: AsyncSession, consult_id: UUID) -> Consult:
@@ -215,7 +215,7 @@ async def report(session: AsyncSession, vault: Vault, consult_id: UUID) -> UUID 
     consult.reported_at = consult.reported_at or utc_now()
     if consult.contact_id not in await vault.ciphers(session, [consult.contact_id]):
         return None
-    told = _told(await find(session, vault, consult_id))
+    told = _told(await read(session, vault, consult_id))
     note_id = await notices.add_note(
         session, vault, conversation, consult.contact_id, told, external_id=f"consult-{consult.id}"
     )

@@ -8,31 +8,31 @@ KonstructError
   Conflict                somebody else holds it, or it has moved on             409
   Unauthentic             a signature or token that does not hold                401
   NotAllowed              one that holds, and is not for this                    403
-  OverPlan                more than the business' plan includes                402
+  OverPlan                more than the business' plan includes                  402
   TooMany                 over a limit; says when to try again                   429, retryable
   Misconfigured           the deployment lacks something that it was asked for   500
   Unavailable             a part we need does not answer                         503, retryable
+    Deadlocked            of two transactions that waited for each other, the one that was ended
     KeyMissing            something is sealed under a key that this deployment lacks
     ModelsUnavailable     every model of the chain was passed over
       OverBudget          no model may be asked before the month's budget allows it
     PaymentsUnavailable   Stripe does not answer; what was known of it holds
     EmbeddingUnavailable  the embedding model made no vectors
-  ToolFailed              what a model asked a tool for; the sentence goes to it  422
-  WebError                what came of a request to an address that somebody gave  502
-    WebRefused            it may not be asked, or its answer may not be taken in
+  ToolFailed              what a model asked a tool for did not work; it reads why  422
+  WebError                what came of a request to an address that somebody gave 502
+    WebRefused            it may not be asked, or its answer may not be taken in 422
     WebUnreachable        the request certainly did not get there                 retryable
-    WebUncertain          it may have got there; no whole answer came back      retryable, where that does no harm
-  ToolFailed              what a model asked a tool for did not work             502
-  ChannelError            what a channel answers to a send
-    ChannelRateLimited    says when to try again                                 retryable
+    WebUncertain          it may have got there; no whole answer came back       retryable, where that does no harm
+  ChannelError            what a channel answers to a send                       502
+    ChannelRateLimited    says when to try again                                 429, retryable
     ChannelUnavailable    the send certainly did not happen                      retryable
       TokenExpired        as long as the connection's token is not renewed
     SendUncertain         nobody knows whether the send happened                 retryable, after a look
     ChannelRefused        this message can never be sent (archived, too old)
-    ConnectionDead        this connection's credentials are no longer good
-    StreamingUnsupported  replies cannot be streamed there; they can be sent whole
-    StreamEnded           the message takes no more of a stream; it can be replaced
-  PaymentsRefused         what Stripe was asked for cannot be; carries its code    502
+      ConnectionDead      this connection's credentials are no longer good
+      StreamingUnsupported  replies cannot be streamed there; they can be sent whole
+      StreamEnded         the message takes no more of a stream; it can be replaced
+  PaymentsRefused         what Stripe was asked for cannot be; carries its code  502
   MailError               what comes of handing a mail to the mail server        502
     MailUnavailable       it may be tried again; it may have been sent already   retryable
     MailRefused           this mail, or any from us, will not be taken

@@ -1,4 +1,4 @@
-"""Ids: one type for each kind of row, and how new ones are made."""
+"""Ids: types for those that are passed around most, and how new ones are made."""
 
 import os
 import time
@@ -7,11 +7,8 @@ from uuid import UUID
 
 TenantId = NewType("TenantId", UUID)
 ConnectionId = NewType("ConnectionId", UUID)
-EmployeeId = NewType("EmployeeId", UUID)
-ContactId = NewType("ContactId", UUID)
 ConversationId = NewType("ConversationId", UUID)
 MessageId = NewType("MessageId", UUID)
-TurnId = NewType("TurnId", UUID)
 
 
 def id_in(text: str) -> UUID | None:

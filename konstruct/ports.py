@@ -388,7 +388,3 @@ class Mailer(Protocol):
             MailUnavailable: it may be tried again, and may have been sent.
             MailRefused: trying again will not help.
         """
-
-
-class Clock(Protocol):
-    def now(self) -> datetime: ...

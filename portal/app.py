@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
 from starlette.staticfiles import StaticFiles
 
 from konstruct.observing.requests import OURS_ALONE
@@ -44,6 +45,10 @@ def build(settings: Settings) -> Guard:
     access.install(app)
     for router in ROUTERS:
         app.include_router(router)
+    for route in iter_route_contexts(app.routes):
+        if route.methods and "GET" in route.methods:
+            # As Starlette's own routes do; the server leaves the body out.
+            route.methods.add("HEAD")
     # Walked to its end, so that a route that leaves it open who may come keeps the portal from starting.
     list(access.declared(app.routes))
     return Guard(app, services)

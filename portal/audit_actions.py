@@ -67,7 +67,6 @@ SENTENCES: Final[Mapping[str, str]] = {
     "connection.revoked": "found a connection to be revoked",
     "connection.served": "changed who answers on a connection",
     "connection.slack_begun": "began to connect Slack",
-    "connection.template_chosen": "chose a template for asking people to write again",
     "connection.unbound": "took a channel from an employee",
     "connection.uninstalled": "uninstalled the app",
     "consult.answered": "answered an employee's question",

@@ -1,4 +1,5 @@
-"""Real servers for all tests, each started when the first test asks for it and ended with the session."""
+"""Real servers for all tests, each started when the first test asks for it and ended with the session; and what many
+tests begin with."""
 
 import gc
 import os
@@ -9,9 +10,9 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import asyncpg
 import pytest
 import structlog
-from cryptography.fernet import Fernet
 from pydantic import SecretStr
 from temporalio.client import Client
 
@@ -25,8 +26,12 @@ from konstruct.embedded.supervisor import Supervisor
 from konstruct.settings import Settings
 from konstruct.vault import Vault
 from tests.support.doubles import RecordingMessenger, ScriptedModel
+from tests.support.handoff_worker import working
+from tests.support.keys import ENCRYPTION_KEY
+from tests.support.office import Office, open_office
 from tests.support.ports import own_candidates
 from tests.support.spans import Spans, kept_spans
+from tests.support.trail import Trail, open_trail
 
 # As it comes, structlog draws each traceback with all variables, which can take longer than a webhook may.
 structlog.configure(
@@ -54,9 +59,6 @@ gc.disable()
 def pytest_collection_finish() -> None:
     gc.freeze()
     gc.enable()
-
-
-ENCRYPTION_KEY = SecretStr(Fernet.generate_key().decode())
 
 
 @pytest.fixture
@@ -149,6 +151,33 @@ def settings(
 @pytest.fixture(scope="session")
 async def temporal_client(settings: Settings) -> Client:
     return await temporal.connect(settings)
+
+
+@pytest.fixture
+async def office(database: Database, vault: Vault) -> Office:
+    """A business of the test's own."""
+    return await open_office(database, vault)
+
+
+@pytest.fixture
+async def at_work(settings: Settings, office: Office) -> AsyncIterator[Client]:
+    """Somebody does what agents ask for in the office's conversations."""
+    async with working(settings, office) as client:
+        yield client
+
+
+@pytest.fixture
+async def administrator(owner_url: SecretStr) -> AsyncIterator[asyncpg.Connection]:
+    """For whom no row security holds."""
+    connection = await asyncpg.connect(owner_url.get_secret_value())
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def trail(office: Office, owner_url: SecretStr, tmp_path: Path) -> AsyncIterator[Trail]:
+    async with open_trail(office, owner_url, tmp_path) as opened:
+        yield opened
 
 
 @pytest.fixture

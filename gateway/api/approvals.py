@@ -78,7 +78,7 @@ def router(access: Access, database: Database, vault: Vault, client: Client) -> 
         caller: Annotated[Principal, access.needs("approvals:read")], approval_id: UUID
     ) -> Approval:
         async with database.tenant_session(caller.tenant_id) as session:
-            return Approval.of(await approvals.find(session, vault, approval_id))
+            return Approval.of(await approvals.read(session, vault, approval_id))
 
     @routes.post("/{approval_id}/approve", openapi_extra=shapes.takes(Decision))
     async def approve(

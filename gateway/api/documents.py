@@ -153,7 +153,7 @@ def router(access: Access, database: Database, vault: Vault, client: Client) -> 
         caller: Annotated[Principal, access.needs("knowledge:read")], document_id: UUID
     ) -> Document:
         async with database.tenant_session(caller.tenant_id) as session:
-            return Document.model_validate(await documents.find(session, document_id))
+            return Document.model_validate(await documents.get(session, document_id))
 
     @routes.get("/documents/{document_id}/passages")
     async def list_passages(
@@ -162,7 +162,7 @@ def router(access: Access, database: Database, vault: Vault, client: Client) -> 
         page: Annotated[ChunksPage, Query()],
     ) -> Chunks:
         async with database.tenant_session(caller.tenant_id) as session:
-            await documents.find(session, document_id)
+            await documents.get(session, document_id)
             found = await documents.passages(session, document_id, after=page.after, at_most=page.limit)
         return Chunks(
             passages=[Chunk.model_validate(each) for each in found], next=found[-1].position if found else None
@@ -174,7 +174,7 @@ def router(access: Access, database: Database, vault: Vault, client: Client) -> 
         async with database.tenant_session(caller.tenant_id) as session:
             actor = await api_keys.actor_of(session, caller.key_id)
             source = await documents.read_again(session, caller.tenant_id, document_id, actor)
-            document = Document.model_validate(await documents.find(session, document_id))
+            document = Document.model_validate(await documents.get(session, document_id))
         await start_sync(client, caller.tenant_id, source.id)
         return document
 
@@ -182,7 +182,7 @@ def router(access: Access, database: Database, vault: Vault, client: Client) -> 
     async def remove_document(caller: Annotated[Principal, access.needs("knowledge:write")], document_id: UUID) -> None:
         """Only of files that were handed in; what comes from a web site is removed there."""
         async with database.tenant_session(caller.tenant_id) as session:
-            document = await documents.find(session, document_id)
+            document = await documents.get(session, document_id)
             source = await sources.held(session, document.source_id)
             actor = await api_keys.actor_of(session, caller.key_id)
             await documents.remove(session, caller.tenant_id, source.key, document.name, actor)

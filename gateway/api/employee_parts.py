@@ -45,7 +45,7 @@ def router(access: Access, database: Database) -> APIRouter:
     )
     async def show_picture(caller: Annotated[Principal, access.needs("employees:read")], picture_id: UUID) -> Response:
         async with database.tenant_session(caller.tenant_id) as session:
-            content = await pictures.find(session, caller.tenant_id, picture_id)
+            content = await pictures.get(session, caller.tenant_id, picture_id)
         return Response(content, media_type="image/jpeg")
 
     return routes

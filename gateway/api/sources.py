@@ -86,7 +86,7 @@ def router(access: Access, database: Database, client: Client, outside: Outside)
     @routes.get("/sources/{key}")
     async def show_source(caller: Annotated[Principal, access.needs("knowledge:read")], key: SourceKey) -> SourceShown:
         async with database.tenant_session(caller.tenant_id) as session:
-            row = await sources.find(session, key)
+            row = await sources.called(session, key)
             users = (await using.users(session)).of_source(key)
         return SourceShown(**Source.model_validate(row).model_dump(), employees=[user.key for user in users])
 
@@ -109,7 +109,7 @@ def router(access: Access, database: Database, client: Client, outside: Outside)
         async with database.tenant_session(caller.tenant_id) as session:
             actor = await api_keys.actor_of(session, caller.key_id)
             await sources.put(session, caller.tenant_id, key, wanted, actor)
-            row = await sources.find(session, key)
+            row = await sources.called(session, key)
         if row.status == "waiting":
             await start_sync(client, caller.tenant_id, row.id)
         return Source.model_validate(row)
@@ -127,7 +127,7 @@ def router(access: Access, database: Database, client: Client, outside: Outside)
         async with database.tenant_session(caller.tenant_id) as session:
             actor = await api_keys.actor_of(session, caller.key_id)
             source_id = await sources.request_sync(session, caller.tenant_id, key, actor)
-            row = await sources.find(session, key)
+            row = await sources.called(session, key)
         await start_sync(client, caller.tenant_id, source_id)
         return Source.model_validate(row)
 

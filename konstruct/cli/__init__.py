@@ -1,5 +1,4 @@
-"""The command line: `konstruct up | gateway | portal | worker | migrate | apply | chat | doctor | backup | restore |
-audit | contact | knowledge | tool | escalation | api-key | user | billing | prices | keys | deploy`."""
+"""The command line, `konstruct`: what runs and makes ready the product; each group of further commands is a module."""
 
 import asyncio
 import gc
@@ -49,7 +48,12 @@ from konstruct.settings import Settings, needed
 from konstruct.slack_tickets import Ticket
 from konstruct.vault import Vault
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Run Konstruct, look after it, and talk to its employees.",
+)
 app.add_typer(audit.app, name="audit")
 app.add_typer(contact.app, name="contact")
 app.add_typer(api_key.app, name="api-key")

@@ -86,7 +86,7 @@ async def _upload(settings: Settings, slug: str, key: str, files: list[Path], wa
         async with database.tenant_session(tenant_id) as session:
             if key == FILES:
                 try:
-                    await sources.find(session, key)
+                    await sources.called(session, key)
                 except NotFound:
                     await sources.put(session, tenant_id, key, SourceSettings("files"), ACTOR)
             source_id = await sources.find_id(session, key)
@@ -147,7 +147,7 @@ async def _wait(database: Database, tenant_id: UUID, key: str) -> None:
     told = ""
     while True:
         async with database.tenant_session(tenant_id) as session:
-            row = await sources.find(session, key)
+            row = await sources.called(session, key)
         line = _progress(row)
         if line != told:
             typer.echo(f"\r\x1b[K{line}" if sys.stdout.isatty() else line, nl=not sys.stdout.isatty())
@@ -181,7 +181,7 @@ async def _show(settings: Settings, slug: str, key: str | None, failed: bool) ->
     async with open_database(settings) as database:
         tenant_id = await tenant_called(database, slug)
         async with database.tenant_session(tenant_id) as session:
-            rows = [await sources.find(session, key)] if key else await sources.listing(session)
+            rows = [await sources.called(session, key)] if key else await sources.listing(session)
             held = (
                 await documents.listing(session, key, state="failed" if failed else None, at_most=LISTED + 1)
                 if key

@@ -30,7 +30,7 @@ class Draft:
     secrets: Mapping[str, SecretStr] = field(default_factory=dict, repr=False)
 
 
-async def find(session: AsyncSession, vault: Vault, tenant_id: TenantId, user_id: UUID) -> Draft:
+async def read(session: AsyncSession, vault: Vault, tenant_id: TenantId, user_id: UUID) -> Draft:
     row = (await session.execute(_of(user_id))).scalar_one_or_none()
     if row is None:
         return Draft()

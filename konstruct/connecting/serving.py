@@ -83,18 +83,6 @@ async def describe(session: AsyncSession, connection_id: ConnectionId, functions
         _record(session, connection, actor, "connection.described", functions=len(functions))
 
 
-async def choose_template(
-    session: AsyncSession, connection_id: ConnectionId, template: tuple[str, str] | None, *, actor: str
-) -> None:
-    """Name and language of the template that asks people to write again; None: they are not asked."""
-    connection = await connections.locked(session, connection_id)
-    name, language = template or (None, None)
-    if (connection.external.get("reengage_template"), connection.external.get("reengage_language")) != (name, language):
-        chosen = {"reengage_template": name, "reengage_language": language}
-        connection.external = {**connection.external, **chosen}
-        _record(session, connection, actor, "connection.template_chosen", template=name or "")
-
-
 async def _check_employee(session: AsyncSession, connection: Connection, employee_id: UUID) -> None:
     # Held, so that it is not archived meanwhile.
     query = select(Employee).where(col(Employee.tenant_id) == connection.tenant_id, col(Employee.id) == employee_id)

@@ -12,11 +12,6 @@ CHANGED = "changed"
 
 HAND_OFF = "handoff"
 RESUME = "resume"
-CLAIM = "claim"
-TRANSFER = "transfer"
-RELEASE = "release"
-RESOLVE = "resolve"
-HAND_BACK = "hand_back"
 
 Action = Literal["hand_off", "resume", "claim", "transfer", "release", "resolve", "hand_back"]
 Priority = Literal["low", "normal", "high", "urgent"]

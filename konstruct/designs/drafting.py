@@ -13,11 +13,11 @@ from sqlmodel import col, select
 
 from konstruct import audit
 from konstruct.billing import enforcing
-from konstruct.designs import checking, versions
-from konstruct.designs.content import Content, as_version, blank, changed, for_trail, of_version, tidy
+from konstruct.designs import versions
+from konstruct.designs.content import Content, blank, changed, for_trail, of_version, tidy
 from konstruct.errors import BadInput, Conflict, NotFound
 from konstruct.identity import new_id
-from konstruct.tables import Employee, EmployeeDraft, EmployeePicture, EmployeeVersion, Tenant
+from konstruct.tables import Employee, EmployeeDraft, EmployeePicture, Tenant
 from konstruct.tables.base import utc_now
 
 MOST_EMPLOYEES: Final = 500
@@ -58,10 +58,6 @@ class Draft:
         """Another version was published since it was begun."""
         return self.is_open and self.base_version < self.published_version
 
-    def version(self) -> EmployeeVersion:
-        """What would be published, as yet in no session."""
-        return as_version(self.content, self.tenant_id, self.employee_id, self.published_version + 1)
-
 
 @dataclass(frozen=True)
 class Overtaken:
@@ -73,13 +69,6 @@ class Overtaken:
 async def read(session: AsyncSession, key: str) -> Draft:
     """Raises NotFound when the session's tenant has no such employee."""
     return await of(session, await _called(session, key))
-
-
-async def testable(session: AsyncSession, key: str) -> EmployeeVersion:
-    """The draft as a version that could serve, in no session; raises BadInput with what is missing or wrong."""
-    draft = await read(session, key)
-    checking.check(draft.content, await checking.surroundings(session))
-    return draft.version()
 
 
 async def locked(session: AsyncSession, key: str) -> Employee:

@@ -40,7 +40,7 @@ async def keep(session: AsyncSession, tenant_id: UUID, content: bytes) -> UUID:
     return picture.id
 
 
-async def find(session: AsyncSession, tenant_id: UUID, picture_id: UUID) -> bytes:
+async def get(session: AsyncSession, tenant_id: UUID, picture_id: UUID) -> bytes:
     """Raises NotFound."""
     found = await session.get(EmployeePicture, (tenant_id, picture_id))
     if found is None:

@@ -87,7 +87,7 @@ async def remove(session: AsyncSession, tenant_id: UUID, source_key: str, name: 
     _record(session, row, "removed", name, actor)
 
 
-async def find(session: AsyncSession, document_id: UUID) -> KnowledgeDocument:
+async def get(session: AsyncSession, document_id: UUID) -> KnowledgeDocument:
     """Raises NotFound."""
     document = await session.scalar(select(KnowledgeDocument).where(col(KnowledgeDocument.id) == document_id))
     if document is None:
@@ -170,7 +170,7 @@ async def read_again(session: AsyncSession, tenant_id: UUID, document_id: UUID, 
         NotFound: there is no such document.
         Conflict: there is nothing to be tried again.
     """
-    document = await find(session, document_id)
+    document = await get(session, document_id)
     row = await sources.held(session, document.source_id)
     await session.refresh(document)
     if document.status != "failed":

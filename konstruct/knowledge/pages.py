@@ -92,7 +92,7 @@ class Visit:
                 await asyncio.to_thread(walk.take, answer.content)
         except BadInput as error:
             raise Unreadable(str(error)) from error
-        allowed = [page.url for page in walk.pages if rules.allows(page.url)]
+        allowed = [url for url in walk.pages if rules.allows(url)]
         if not allowed:
             # A site that is broken says so too, and nothing that it said before is to be lost for that.
             raise Unreadable("The sitemap lists no page that may be fetched, so everything stays as it is.")

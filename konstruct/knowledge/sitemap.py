@@ -5,7 +5,6 @@ import zlib
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from io import BytesIO
 from itertools import islice
 from typing import Final
@@ -26,22 +25,15 @@ DEEPEST: Final = 3
 """A sitemap that is named in one that is named in one."""
 LONGEST_URL: Final = 2048
 
-_DATE: Final = re.compile(r"(\d{4})(-\d{2})?(-\d{2})?(T.+)?")
 _IS_XML: Final = re.compile(rb"(\xef\xbb\xbf)?\s*<|\xff\xfe|\xfe\xff")  # UTF-16 begins with one of the latter two.
 
 
 @dataclass(frozen=True)
-class Page:
-    url: str
-    changed_at: datetime | None = None
-    """When the site says that it last changed."""
-
-
-@dataclass(frozen=True)
 class Sitemap:
-    pages: tuple[Page, ...] = ()
+    """By URL, both the pages and the further sitemaps."""
+
+    pages: tuple[str, ...] = ()
     sitemaps: tuple[str, ...] = ()
-    """Further ones, by URL."""
 
 
 def read(content: bytes) -> Sitemap:
@@ -67,7 +59,7 @@ class Walk:
         self._hosts = {self._site, *(_host(url) for url in named)}
         self._waiting: deque[tuple[str, int]] = deque()
         self._seen: set[str] = set()
-        self._pages: dict[str, Page] = {}
+        self._pages: dict[str, None] = {}
         for url in sitemaps:
             if not _host(url) or _host(url) not in self._hosts:
                 raise BadInput(f"The sitemap is not on {self._site}, and that site's robots.txt does not name it.")
@@ -75,8 +67,8 @@ class Walk:
             self._await(url, 1)
 
     @property
-    def pages(self) -> list[Page]:
-        return list(self._pages.values())
+    def pages(self) -> list[str]:
+        return list(self._pages)
 
     def next(self) -> str | None:
         """The sitemap to fetch now, again and again the same until it is taken or left; None at the end."""
@@ -91,8 +83,8 @@ class Walk:
         url, depth = self._waiting.popleft()
         found = read(content)
         for page in found.pages:
-            if _host(page.url) == self._site and len(self._pages) < MOST_PAGES:
-                self._pages.setdefault(page.url, page)
+            if _host(page) == self._site and len(self._pages) < MOST_PAGES:
+                self._pages[page] = None
         for further in found.sitemaps:
             if depth < DEEPEST:
                 self._await(_joined(url, further), depth + 1)
@@ -112,8 +104,7 @@ class _Reader:
         self._elements = 0
         self._text = ""
         self._url = ""
-        self._changed = ""
-        self._pages: list[Page] = []
+        self._pages: list[str] = []
         self._sitemaps: list[str] = []
 
     def read(self, content: bytes) -> Sitemap:
@@ -156,12 +147,10 @@ class _Reader:
         match self._path:
             case [_, "url" | "sitemap", "loc"]:
                 self._url = self._text.strip()
-            case [_, "url", "lastmod"]:
-                self._changed = self._text.strip()
             case ["urlset", "url"]:
                 if _host(self._url) and len(self._pages) < MOST_PAGES:
-                    self._pages.append(Page(_without_fragment(self._url), _date(self._changed)))
-                self._url = self._changed = ""
+                    self._pages.append(_without_fragment(self._url))
+                self._url = ""
             case ["sitemapindex", "sitemap"]:
                 if self._url and len(self._sitemaps) < MOST_PAGES:
                     self._sitemaps.append(self._url)
@@ -173,7 +162,7 @@ class _Reader:
 def _plain(content: bytes) -> Sitemap:
     # Line by line: of millions of them no list is made.
     lines = (line.decode("utf-8-sig", "replace").strip() for line in islice(BytesIO(content), MOST_LINES))
-    pages = [Page(_without_fragment(line)) for line in lines if _host(line)]
+    pages = [_without_fragment(line) for line in lines if _host(line)]
     if not pages:
         raise Unreadable("This is no sitemap: neither XML nor a list of addresses, one a line.")
     return Sitemap(tuple(pages[:MOST_PAGES]))
@@ -212,16 +201,3 @@ def _joined(base: str, url: str) -> str:
 
 def _without_fragment(url: str) -> str:
     return url.partition("#")[0]
-
-
-def _date(text: str) -> datetime | None:
-    """From a date or time of ISO 8601, of which a site may leave out the end."""
-    found = _DATE.fullmatch(text)
-    if found is None:
-        return None
-    year, month, day, time = found.groups()
-    try:
-        said = datetime.fromisoformat(f"{year}{month or '-01'}{day or '-01'}{time or ''}")
-        return said.astimezone(UTC) if said.tzinfo else said.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        return None

@@ -156,10 +156,10 @@ async def remove(session: AsyncSession, tenant_id: UUID, key: str, actor: str) -
 
 
 async def find_id(session: AsyncSession, key: str) -> UUID:
-    return (await find(session, key)).id
+    return (await called(session, key)).id
 
 
-async def find(session: AsyncSession, key: str) -> KnowledgeSource:
+async def called(session: AsyncSession, key: str) -> KnowledgeSource:
     """Raises NotFound, also for one that was removed."""
     row = await session.scalar(select(KnowledgeSource).where(*_there(), col(KnowledgeSource.key) == key))
     return _known(row, key)

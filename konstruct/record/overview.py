@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -62,7 +61,6 @@ class Overview:
     messages: int
     handoffs: int
     score: int | None
-    rated_at: datetime | None
 
     @property
     def key(self) -> str:
@@ -111,7 +109,6 @@ async def read(session: AsyncSession, vault: Vault, conversation_id: UUID) -> Ov
         messages=await _counted(session, Message, conversation_id),
         handoffs=await _counted(session, Handoff, conversation_id),
         score=rating.score if rating else None,
-        rated_at=rating.answered_at if rating else None,
     )
 
 

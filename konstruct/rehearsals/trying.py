@@ -65,6 +65,6 @@ async def decide(
     actor: str,
 ) -> None:
     """A yes or no to a call of their own rehearsal. Raises NotFound, BadInput and Conflict."""
-    asked = await approvals.find(session, vault, approval_id)
+    asked = await approvals.read(session, vault, approval_id)
     await rooms.get(session, asked.conversation_id, whose)
     await approvals.decide(session, vault, approval_id, is_yes=is_yes, fingerprint=fingerprint, by=actor)

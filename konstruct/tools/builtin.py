@@ -1,4 +1,4 @@
-"""The tools that every tenant has: what a model is told of them. What they do is in ``activities.tool_use``."""
+"""The tools that every tenant has: what a model is told of them. What they do is in ``activities.builtin_tools``."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -188,11 +188,6 @@ class HttpToolDefinition(_Part):
         # Raised out here, so that no traceback leads to the values that were refused.
         raise BadInput("\n".join(f"{'.'.join(map(str, problem['loc']))}: {_said(problem)}" for problem in problems))
 
-    def as_json(self) -> dict[str, JsonValue]:
-        """What `parse` makes the same definition of."""
-        data: dict[str, JsonValue] = self.model_dump(mode="json", exclude_defaults=True)
-        return data
-
     @model_validator(mode="after")
     def _check_together(self) -> Self:
         properties, required = self.parameters.get("properties", {}), self.parameters.get("required", [])

@@ -201,13 +201,13 @@ async def _begin_from(request: Request, member: Member, connection: UUID) -> Non
 async def _draft(request: Request, member: Member) -> Draft:
     here = services(request)
     async with here.database.tenant_session(member.tenant_id) as session:
-        return await drafts.find(session, here.vault, member.tenant_id, member.user_id)
+        return await drafts.read(session, here.vault, member.tenant_id, member.user_id)
 
 
 async def _keep(request: Request, member: Member, typed: Typed) -> Draft:
     here = services(request)
     async with here.database.tenant_session(member.tenant_id) as session:
-        draft = typed.over(await drafts.find(session, here.vault, member.tenant_id, member.user_id))
+        draft = typed.over(await drafts.read(session, here.vault, member.tenant_id, member.user_id))
         await drafts.keep(session, here.vault, member.tenant_id, member.user_id, draft)
     return draft
 

@@ -19,7 +19,6 @@ SLOW_TOKEN = 0.1
 """Seconds for each word of a third of the answers, which is then streamed."""
 LATEST_TAKEOVER = 3.0
 """Seconds after the contact's word: before, during and after thinking and sending."""
-NOTICES = ("I have asked for a person", "Nobody is here")
 
 
 @dataclass

@@ -62,7 +62,7 @@ async def test_a_colleague_is_asked_and_the_model_is_told_to_go_on(
         "waiting",
     )
     async with turn.office.session() as session:
-        assert (await consults.find(session, turn.office.vault, row.id)).question == "May A-17\nbe refunded?"
+        assert (await consults.read(session, turn.office.vault, row.id)).question == "May A-17\nbe refunded?"
     handle = temporal_client.get_workflow_handle(contracts.workflow_id(turn.office.tenant_id, row.id))
     assert (await handle.describe()).status is WorkflowExecutionStatus.RUNNING
     await handle.terminate()

@@ -42,7 +42,7 @@ async def held_back(turn: Turn) -> UUID:
 
 async def shown(office: Office, approval_id: UUID) -> Asked:
     async with office.session() as session:
-        return await approvals.find(session, office.vault, approval_id)
+        return await approvals.read(session, office.vault, approval_id)
 
 
 async def decide(office: Office, tool_use: ToolUse, approval_id: UUID, *, is_yes: bool = True) -> str:

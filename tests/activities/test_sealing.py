@@ -2,13 +2,11 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
-from pydantic import SecretStr
 from temporalio.testing import ActivityEnvironment
 
 from activities.upkeep import Sealing
@@ -21,14 +19,8 @@ from konstruct.errors import Misconfigured
 from konstruct.identity import new_id
 from konstruct.tables import AuditHead
 from konstruct.vault import Vault
-from tests.support.office import Office, open_office
-from tests.support.trail import Trail, open_trail
-
-
-@pytest.fixture
-async def trail(office: Office, owner_url: SecretStr, tmp_path: Path) -> AsyncIterator[Trail]:
-    async with open_trail(office, owner_url, tmp_path) as trail:
-        yield trail
+from tests.support.office import open_office
+from tests.support.trail import Trail
 
 
 async def seal(trail: Trail, file: Path | None = None) -> Sealed:

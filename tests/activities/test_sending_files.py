@@ -161,7 +161,7 @@ async def test_what_is_too_long_for_the_channel_is_not_sent(desk: Desk, monkeypa
     await library.add(desk.office, "handbook", SourceSettings("files"))
     document_id = await library.upload(desk.office, "handbook", "big.png", b"x" * (media.most_bytes + 1))
     async with desk.office.session() as session:
-        row = await documents.find(session, document_id)
+        row = await documents.get(session, document_id)
         row.status, row.media_type = "indexed", "image/png"
     desk.model.script(calling("send_file", arguments='{"document": "big.png"}'))
     thought = await desk.turn.step()

@@ -16,6 +16,7 @@ from tests.browser.checking import DESK, listen
 from tests.browser.gallery import add_gallery
 from tests.support.http import serve
 from tests.support.members import Enrolled, enrolled
+from tests.support.showroom import Showroom, furnish
 
 PageAs = Callable[[Enrolled | Role | None], Awaitable[Page]]
 
@@ -46,6 +47,12 @@ async def portal_url(settings: Settings) -> AsyncIterator[str]:
     add_gallery(guard.app)
     async with serve(guard) as url:
         yield url
+
+
+@pytest.fixture(scope="module")
+async def room(database: Database, vault: Vault) -> Showroom:
+    """A business with something on every page."""
+    return await furnish(database, vault)
 
 
 @pytest.fixture

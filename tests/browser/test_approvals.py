@@ -5,22 +5,15 @@ import re
 import pytest
 from playwright.async_api import expect
 
-from konstruct.db import Database
 from konstruct.tables import Approval
-from konstruct.vault import Vault
 from tests.browser.checking import check_page
 from tests.browser.conftest import PageAs
 from tests.support import approvals
 from tests.support.members import enrolled
-from tests.support.office import Office, open_office
+from tests.support.office import Office
 from tests.support.workshop import approval_row, call_row
 
 pytestmark = pytest.mark.stack
-
-
-@pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
 
 
 async def test_what_comes_appears_and_what_was_typed_stays(page_as: PageAs, office: Office) -> None:

@@ -12,14 +12,9 @@ from tests.browser.checking import check_page
 from tests.browser.conftest import PageAs
 from tests.support.members import enrolled
 from tests.support.office import open_office
-from tests.support.showroom import Showroom, furnish
+from tests.support.showroom import Showroom
 
 pytestmark = pytest.mark.stack
-
-
-@pytest.fixture(scope="module")
-async def room(database: Database, vault: Vault) -> Showroom:
-    return await furnish(database, vault)
 
 
 async def test_a_timeline_with_everything_in_it(page_as: PageAs, room: Showroom) -> None:

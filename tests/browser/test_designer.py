@@ -5,20 +5,13 @@ import re
 import pytest
 from playwright.async_api import expect
 
-from konstruct.db import Database
 from konstruct.designs import drafting
 from konstruct.designs.content import Content
 from konstruct.designs.drafting import Draft
-from konstruct.vault import Vault
 from tests.browser.checking import check_page
 from tests.browser.conftest import PageAs
 from tests.support.members import Enrolled, enrolled
-from tests.support.office import Office, open_office
-
-
-@pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
+from tests.support.office import Office
 
 
 @pytest.fixture

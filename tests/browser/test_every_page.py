@@ -10,14 +10,12 @@ from urllib.parse import urldefrag, urljoin
 import pytest
 from playwright.async_api import Page
 
-from konstruct.db import Database
 from konstruct.settings import Settings
-from konstruct.vault import Vault
 from portal import access
 from portal.app import build
 from tests.browser.checking import check_page, run
 from tests.browser.conftest import PageAs
-from tests.support.showroom import Showroom, furnish
+from tests.support.showroom import Showroom
 
 pytestmark = pytest.mark.stack
 
@@ -82,11 +80,6 @@ _KEYS: Final = {"/groups/": "workshop", "/people/": "ben", "/replies/": "returns
 """Of what is not an employee."""
 _known_links: Final[dict[str, int]] = {}
 """What links of pages were answered with, so that each is followed once."""
-
-
-@pytest.fixture(scope="module")
-async def room(database: Database, vault: Vault) -> Showroom:
-    return await furnish(database, vault)
 
 
 async def looked_at(page: Page, address: str) -> None:

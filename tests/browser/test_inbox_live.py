@@ -10,12 +10,10 @@ from typing import Final
 import pytest
 from playwright.async_api import Browser, Locator, Page, expect
 
-from konstruct.db import Database
 from konstruct.desk import people
 from konstruct.embedded.loopback import free_port
 from konstruct.handoffs import owning
 from konstruct.settings import Settings
-from konstruct.vault import Vault
 from konstruct.workbench.views import PRIORITIES
 from portal.app import build
 from portal.watching import Watching
@@ -24,18 +22,13 @@ from tests.browser.conftest import PageAs
 from tests.support.handoffs import a_wish, claim, hand_off
 from tests.support.http import serve
 from tests.support.members import Enrolled, enrolled
-from tests.support.office import Office, open_office
+from tests.support.office import Office
 from tests.support.queues import queue
 
 pytestmark = pytest.mark.stack
 
 QUICK: Final = timedelta(milliseconds=100)
 _SOON: Final = 20_000
-
-
-@pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
 
 
 async def agent(office: Office, name: str = "Ana Duarte") -> Enrolled:

@@ -1,6 +1,5 @@
 """The open conversation in a real browser: writing without losing a word, by keys alone, live, and on a telephone."""
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
@@ -11,23 +10,19 @@ from pydantic import SecretStr
 
 from konstruct import connections, contacts
 from konstruct.accounts.permissions import Role
-from konstruct.db import Database
 from konstruct.desk import people
 from konstruct.handoffs import entries, owning
 from konstruct.handoffs.owning import Agent
 from konstruct.identity import ConnectionId, new_id
 from konstruct.inbox import Accepted
-from konstruct.settings import Settings
 from konstruct.tables import Conversation, HandoffEntry
 from konstruct.tables.base import utc_now
-from konstruct.vault import Vault
 from konstruct.workbench import thread
 from tests.browser.checking import check_page
 from tests.browser.conftest import PageAs
-from tests.gateway.people import working
 from tests.support.handoffs import GRACE, a_wish, claim, hand_off, note, seat, write
 from tests.support.members import Enrolled, enrolled
-from tests.support.office import Office, open_office
+from tests.support.office import Office
 from tests.support.showroom_pane import _pane
 
 pytestmark = pytest.mark.stack
@@ -78,17 +73,6 @@ class Desk:
         """As if so much more had been said."""
         turns = [([f"Question {number}"], [f"Answer {number}"]) for number in range(1, count // 2 + 1)]
         await self.office.write(self.asked, *turns)
-
-
-@pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
-
-
-@pytest.fixture
-async def at_work(settings: Settings, office: Office) -> AsyncIterator[None]:
-    async with working(settings, office):
-        yield
 
 
 async def seated(office: Office, page_as: PageAs, role: Role = "agent") -> Desk:

@@ -6,11 +6,9 @@ from typing import Final
 import pytest
 from playwright.async_api import Page, expect
 
-from konstruct.db import Database
-from konstruct.vault import Vault
 from tests.browser.checking import run
 from tests.browser.conftest import PageAs
-from tests.support.showroom import Showroom, furnish
+from tests.support.showroom import Showroom
 
 pytestmark = pytest.mark.stack
 
@@ -32,11 +30,6 @@ _FOCUSED: Final = """
 """
 _MOST: Final = 150
 """More than there is to reach on any page."""
-
-
-@pytest.fixture(scope="module")
-async def room(database: Database, vault: Vault) -> Showroom:
-    return await furnish(database, vault)
 
 
 async def walk(page: Page) -> list[str]:

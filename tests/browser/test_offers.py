@@ -20,7 +20,7 @@ from tests.support import library
 from tests.support.doubles import GivenEmbedders
 from tests.support.http import serve
 from tests.support.members import Enrolled, enrolled
-from tests.support.office import Office, open_office
+from tests.support.office import Office
 from tests.support.service_double import ServiceDouble
 from tests.support.workshop import define, over_http
 from workflows.queues import knowledge_worker
@@ -28,11 +28,6 @@ from workflows.queues import knowledge_worker
 pytestmark = pytest.mark.stack
 
 RETURNS = "A bike can be returned within thirty days, unridden and with its papers."
-
-
-@pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
 
 
 @pytest.fixture

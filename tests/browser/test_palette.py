@@ -8,14 +8,9 @@ from konstruct.vault import Vault
 from tests.browser.checking import check_page, complaints
 from tests.browser.conftest import PageAs
 from tests.support.members import enrolled
-from tests.support.office import Office, open_office
+from tests.support.office import Office
 
 pytestmark = pytest.mark.stack
-
-
-@pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
 
 
 @pytest.fixture

@@ -8,15 +8,13 @@ from playwright.async_api import Browser, Page, expect
 from sqlalchemy import func
 from sqlmodel import col, select
 
-from konstruct.db import Database
 from konstruct.reports import periods
 from konstruct.tables import Usage
 from konstruct.tables.base import utc_now
-from konstruct.vault import Vault
 from tests.browser.checking import check_page, run
 from tests.browser.conftest import PageAs
 from tests.support.members import enrolled
-from tests.support.showroom import Showroom, furnish
+from tests.support.showroom import Showroom
 
 pytestmark = pytest.mark.stack
 
@@ -44,11 +42,6 @@ _PLACE = """
         return [x / scale - 1, y / scale + 1];
 }})()
 """
-
-
-@pytest.fixture(scope="module")
-async def room(database: Database, vault: Vault) -> Showroom:
-    return await furnish(database, vault)
 
 
 async def colours(page: Page, canvas: str) -> set[str]:

@@ -6,21 +6,14 @@ import pytest
 from playwright.async_api import expect
 from pydantic import SecretStr
 
-from konstruct.db import Database
 from konstruct.desk import editing
 from konstruct.model_keys import keeping
 from konstruct.model_keys.keeping import Candidate
-from konstruct.vault import Vault
 from tests.browser.checking import check_page
 from tests.support.members import Enrolled, enrolled
-from tests.support.office import Office, open_office
+from tests.support.office import Office
 
 PATHS = ["", "/models", "/models/openai", "/desk", "/desk/people/new", "/desk/groups/new", "/retention", "/delete"]
-
-
-@pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
 
 
 @pytest.fixture

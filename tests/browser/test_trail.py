@@ -1,40 +1,23 @@
 """Contacts and the trail in a browser: somebody is merged, erased with progress; a chain is checked as one looks on."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 from playwright.async_api import expect
-from pydantic import SecretStr
 
 from konstruct.audit import exporting
-from konstruct.db import Database
-from konstruct.vault import Vault
 from tests.browser.checking import check_page
 from tests.browser.conftest import PageAs
 from tests.support.asked import check_what_waits, erase_what_waits
 from tests.support.members import Enrolled, enrolled
-from tests.support.office import Office, open_office
+from tests.support.office import Office
 from tests.support.showroom_trail import learnt, met
-from tests.support.trail import Trail, open_trail
+from tests.support.trail import Trail
 
 pytestmark = pytest.mark.stack
 
 
 @pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
-
-
-@pytest.fixture
 async def owner(office: Office) -> Enrolled:
     return await enrolled(office.database, office.vault, tenant=office.tenant_id)
-
-
-@pytest.fixture
-async def trail(office: Office, owner_url: SecretStr, tmp_path: Path) -> AsyncIterator[Trail]:
-    async with open_trail(office, owner_url, tmp_path) as opened:
-        yield opened
 
 
 async def test_two_contacts_are_merged_and_it_is_undone(page_as: PageAs, office: Office, owner: Enrolled) -> None:

@@ -29,11 +29,11 @@ from konstruct import db
 from konstruct.db import Database
 from konstruct.embedded import postgres as embedded_postgres
 from konstruct.vault import Vault
-from tests.conftest import ENCRYPTION_KEY
 from tests.faults.catalogue import Entry, tell_progress
 from tests.faults.lab import made_folder
 from tests.faults.services import Service
 from tests.support.crowds import World
+from tests.support.keys import ENCRYPTION_KEY
 from tests.support.memories import AT_MOST, Person, learn, part_of, recalled
 from tests.support.office import open_office
 from tests.support.tampering import TAMPERINGS, Tampering, tell

@@ -24,7 +24,6 @@ ACKNOWLEDGES_FIRST: Final = ("tests.faults.broken.acknowledges_first",)
 A_SECOND: Final = 8.0
 ROOM: Final = 320 << 20
 """Bytes of the file system that the database gets: its own tables and some of its log."""
-SEGMENT: Final = 16 << 20
 
 Fault = Callable[[Lab], Awaitable[None]]
 

@@ -1,54 +1,22 @@
 """Agents in a workspace: cards that they press, threads that they write in, and what becomes of it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
-import pytest
-from temporalio.client import Client
-from temporalio.worker import Worker
-
-from activities.attending import Attending
-from activities.changing_owner import ChangingOwner
-from activities.failures import FailureInterceptor
-from konstruct import connections, temporal
+from konstruct import connections
 from konstruct.adapters.slack import open_session
 from konstruct.adapters.slack_handoffs import SlackDeskroom
 from konstruct.desk import people
 from konstruct.handoffs import cards, owning
-from konstruct.settings import Settings
 from konstruct.tables import Conversation, Handoff, HandoffEntry
 from tests.gateway.office import Office
 from tests.support import office as any_office
 from tests.support.handoffs import DESK_CHANNEL, change_row, handoff_row, seat
 from tests.support.slack_double import Delivery, SlackDouble
 from tests.support.slack_double.delivery import EventKind, Said
-from workflows.conversation import ConversationWorkflow
-from workflows.handoffs import HandoffWorkflow
-from workflows.sandbox import RUNNER
-
-
-@asynccontextmanager
-async def working(settings: Settings, office: any_office.Office) -> AsyncIterator[Client]:
-    """A worker that changes owners, and shows nobody anything. What other tests left in the queue is not its business:
-    it has one of its own."""
-    client = await temporal.connect(settings, lazy=False)
-    changing = ChangingOwner(office.database, office.vault, client)
-    attending = Attending(office.database, office.vault, {}, None, client)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(temporal, "CONVERSATIONS", f"conversations-{uuid4()}")
-        async with Worker(
-            client,
-            task_queue=temporal.CONVERSATIONS,
-            workflows=[ConversationWorkflow, HandoffWorkflow],
-            activities=[changing.change_owner, attending.attend_handoff],
-            workflow_runner=RUNNER,
-            interceptors=[FailureInterceptor()],
-        ):
-            yield client
 
 
 async def until(office: any_office.Office, handoff_id: UUID, holds: Callable[[Handoff], bool]) -> Handoff:

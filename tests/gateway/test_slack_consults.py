@@ -52,7 +52,7 @@ class Room:
 
     async def answer(self) -> str:
         async with self.office.session() as session:
-            return (await consults.find(session, self.office.vault, self.asked.consult_id)).answer
+            return (await consults.read(session, self.office.vault, self.asked.consult_id)).answer
 
 
 OpenRoom = Callable[..., Awaitable[Room]]

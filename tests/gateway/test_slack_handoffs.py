@@ -16,7 +16,8 @@ from konstruct.settings import Settings
 from konstruct.tables import HandoffEntry
 from tests.gateway.conftest import MakeEvents, signals, statuses, webhooks
 from tests.gateway.office import Office
-from tests.gateway.people import Floor, open_floor, working
+from tests.gateway.people import Floor, open_floor
+from tests.support.handoff_worker import working
 from tests.support.handoffs import DESK_CHANNEL, GRACE, LINUS, claim, hand_back, hand_off, handoff_row, seat
 from tests.support.http import serve
 from tests.support.slack_double import SlackDouble

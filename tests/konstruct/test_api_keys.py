@@ -13,11 +13,6 @@ from konstruct.vault import Vault
 from tests.support.office import Office, open_office
 
 
-@pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
-
-
 async def make(office: Office, name: str = "back-office", *scopes: str) -> str:
     async with office.session() as session:
         key = await api_keys.make(session, office.tenant_id, name, scopes or ("approvals:read",), actor="operator")

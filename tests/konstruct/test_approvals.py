@@ -50,7 +50,7 @@ async def ask(turn: Job, order: str = "A-17", expires_in: timedelta = DAYS) -> U
 
 async def find(office: Office, approval_id: UUID) -> Asked:
     async with office.session() as session:
-        return await approvals.find(session, office.vault, approval_id)
+        return await approvals.read(session, office.vault, approval_id)
 
 
 async def decide(office: Office, approval_id: UUID, *, is_yes: bool, fingerprint: str = "", **more: str) -> Asked:
@@ -350,7 +350,7 @@ async def test_there_is_no_such_approval(office: Office) -> None:
     async with office.session() as session:
         for attempt in (
             approvals.get(session, new_id()),
-            approvals.find(session, office.vault, new_id()),
+            approvals.read(session, office.vault, new_id()),
             approvals.settle(session, new_id()),
             approvals.announced(session, new_id(), None),
             approvals.note_swept(session, new_id()),

@@ -29,7 +29,7 @@ async def desk(office: Office) -> None:
 
 async def find(office: Office, consult_id: UUID) -> Asked:
     async with office.session() as session:
-        return await consults.find(session, office.vault, consult_id)
+        return await consults.read(session, office.vault, consult_id)
 
 
 async def answer(office: Office, consult_id: UUID, said: str = "Canary: yes, all of it.", by: Agent = BEN) -> Asked:
@@ -340,7 +340,7 @@ async def test_there_is_no_such_question(office: Office) -> None:
     async with office.session() as session:
         for attempt in (
             consults.get(session, new_id()),
-            consults.find(session, office.vault, new_id()),
+            consults.read(session, office.vault, new_id()),
             consults.answer(session, office.vault, new_id(), BEN, "Yes."),
             consults.settle(session, new_id()),
             consults.begin_showing(session, new_id()),

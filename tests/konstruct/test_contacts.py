@@ -1,10 +1,8 @@
 """Contacts: found, joined, and erased without a trace of what was said."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
-import asyncpg
 import pytest
 from pydantic import SecretStr
 from sqlmodel import select
@@ -20,13 +18,6 @@ from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
 from tests.acceptance.processes import until
 from tests.support.office import Office, furnish
-
-
-@pytest.fixture
-async def administrator(owner_url: SecretStr) -> AsyncIterator[Any]:
-    connection = await asyncpg.connect(owner_url.get_secret_value())
-    yield connection
-    await connection.close()
 
 
 async def erase(office: Office, external_id: str = "U1") -> Erased:

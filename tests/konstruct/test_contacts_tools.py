@@ -1,13 +1,10 @@
 """An erased contact's calls of tools and approvals: unreadable, closed, and never made."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import pytest
-from pydantic import SecretStr
 from sqlmodel import select
 
 from konstruct import approvals, contacts
@@ -18,18 +15,22 @@ from konstruct.tables import ContactKey
 from konstruct.tools import asking, calls, earlier
 from konstruct.tools.calls import ASKED, Outcome
 from tests.support.office import Office
-from tests.support.workshop import Job, approval_row, call_row, call_states, define, job, over_http, publish, tool_row
+from tests.support.workshop import (
+    Job,
+    approval_row,
+    call_row,
+    call_states,
+    define,
+    job,
+    over_http,
+    publish,
+    settle,
+    tool_row,
+)
 
 SHOP = "https://shop.example.com/orders"
 ORDER: dict[str, Any] = {"type": "object", "properties": {"order": {"type": "string"}}}
 TABLES = ("steps", "tool_calls", "approvals", "messages", "memories", "contacts", "audit_events")
-
-
-@pytest.fixture
-async def administrator(owner_url: SecretStr) -> AsyncIterator[Any]:
-    connection = await asyncpg.connect(owner_url.get_secret_value())
-    yield connection
-    await connection.close()
 
 
 @pytest.fixture
@@ -63,11 +64,6 @@ async def decide(office: Office, approval_id: UUID, *, is_yes: bool) -> None:
         )
 
 
-async def settle(office: Office, call_id: UUID, outcome: Outcome) -> None:
-    async with office.session() as session:
-        await calls.settle(session, office.vault, call_id, outcome)
-
-
 async def listed(office: Office, limit: int = 50) -> list[UUID]:
     async with office.session() as session:
         found = await approvals.listing(session, office.vault, limit=limit)
@@ -93,7 +89,7 @@ async def test_nothing_of_what_was_done_for_them_can_be_read(shop: Office, admin
         assert list(await session.scalars(select(ContactKey))) == []
         assert await earlier.whole_result(session, shop.vault, turn.asked.conversation_id, look.call_id) is None
         with pytest.raises(NotFound):
-            await approvals.find(session, shop.vault, decided)
+            await approvals.read(session, shop.vault, decided)
     assert await turn.past() == []
     assert await listed(shop) == []
     assert {message.body for message in await shop.messages()} == {""}

@@ -122,7 +122,7 @@ async def test_a_removed_source_leaves_nothing_and_can_be_made_again_as_another(
     async with office.session() as session:
         assert await sources.listing(session) == []
         assert await syncs.begin(session, late.source_id, new_id()) is None
-        for missing in (sources.find(session, "help"), sources.remove(session, office.tenant_id, "help", "test")):
+        for missing in (sources.called(session, "help"), sources.remove(session, office.tenant_id, "help", "test")):
             with pytest.raises(NotFound):
                 await missing
     assert len(await put(office, "help", DAILY)) == 5
@@ -180,7 +180,7 @@ async def test_the_same_bytes_are_nothing_new_and_others_are_a_new_version(offic
     async with office.session() as session:
         known = (await documents.listing(session, "files"))[0]
         assert await documents.content_of(session, known.id) == b"Two"
-        assert (await documents.find(session, known.id)).name == "a.md"
+        assert (await documents.get(session, known.id)).name == "a.md"
     assert len(await office.events("knowledge.document_added")) == 2
     assert len(await office.events("knowledge.document_changed")) == 2
 

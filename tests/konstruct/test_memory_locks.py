@@ -1,13 +1,11 @@
 """Who waits for whom: writing memory holds up no conversation, and no two of all these ever wait for each other."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import pytest
-from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
@@ -23,13 +21,6 @@ from tests.support.office import Office
 
 PATIENCE = 20
 """Seconds. Whoever has to wait for a transaction that hangs would wait for ever."""
-
-
-@pytest.fixture
-async def administrator(owner_url: SecretStr) -> AsyncIterator[Any]:
-    connection = await asyncpg.connect(owner_url.get_secret_value())
-    yield connection
-    await connection.close()
 
 
 @pytest.fixture

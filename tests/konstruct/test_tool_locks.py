@@ -112,7 +112,7 @@ async def test_nobody_waits_for_each_other(shop: Office, round_: int) -> None:
     async with shop.session() as session:
         for row in await shop.rows(Approval):
             with pytest.raises(NotFound):
-                await approvals.find(session, shop.vault, row.id)
+                await approvals.read(session, shop.vault, row.id)
 
 
 async def test_an_erasure_waits_for_the_word_that_is_being_told(shop: Office, database: Database) -> None:

@@ -13,7 +13,7 @@ from konstruct.errors import KeyMissing, Misconfigured
 from konstruct.identity import new_id
 from konstruct.tables import ContactKey, Tenant, TenantKey
 from konstruct.vault import ContactCipher, Vault
-from tests.conftest import ENCRYPTION_KEY
+from tests.support.keys import ENCRYPTION_KEY
 from tests.support.office import Office, open_office
 
 SECRETS = {"bot_token": SecretStr("xoxb-first-canary"), "refresh": SecretStr("ünïcode")}

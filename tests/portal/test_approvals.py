@@ -23,14 +23,9 @@ from tests.support import approvals
 from tests.support.approvals import Waiting
 from tests.support.consults import PEOPLE, QUESTION, ask, row, set_desk
 from tests.support.members import Enrolled, enrolled
-from tests.support.office import Office, open_office
+from tests.support.office import Office
 
 _ALERT: re.Pattern[str] = re.compile(r'class="alert" data-tone="danger".*?<p>(.*?)</p>', re.DOTALL)
-
-
-@pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
 
 
 @pytest.fixture
@@ -262,7 +257,7 @@ async def test_whoever_was_asked_answers_here(portal: httpx.AsyncClient, office:
     kept = await row(office, asked.consult_id)
     assert kept.state == "answered"
     async with office.session() as session:
-        assert (await consults.find(session, office.vault, asked.consult_id)).answer == "Yes, up to 50 €."
+        assert (await consults.read(session, office.vault, asked.consult_id)).answer == "Yes, up to 50 €."
     # The same again changes nothing, and another one is too late.
     assert (await answered(portal, colleague, asked.consult_id, "Yes, up to 50 €.")).status_code == 303
     late = await answered(portal, colleague, asked.consult_id, "No.")

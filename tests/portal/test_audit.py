@@ -2,33 +2,25 @@
 
 import ast
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 
 import httpx
 import pytest
-from pydantic import SecretStr
 
 from konstruct import api_keys, audit, tenant_settings
 from konstruct.audit import checks, exporting
-from konstruct.db import Database
 from konstruct.identity import new_id
-from konstruct.vault import Vault
 from portal import audit_actions, audit_words
 from tests.support.asked import check_what_waits
 from tests.support.members import Enrolled, enrolled
-from tests.support.office import Office, open_office
+from tests.support.office import Office
 from tests.support.showroom_trail import met
-from tests.support.trail import Trail, open_trail
+from tests.support.trail import Trail
 from tests.support.vendored import CHECKOUT
 
 PARTS = ("konstruct", "activities", "gateway", "portal")
-
-
-@pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
 
 
 @pytest.fixture
@@ -36,12 +28,6 @@ async def owner(office: Office, portal: httpx.AsyncClient) -> Enrolled:
     person = await enrolled(office.database, office.vault, tenant=office.tenant_id)
     portal.cookies.update(person.cookies)
     return person
-
-
-@pytest.fixture
-async def trail(office: Office, owner_url: SecretStr, tmp_path: Path) -> AsyncIterator[Trail]:
-    async with open_trail(office, owner_url, tmp_path) as opened:
-        yield opened
 
 
 def at(person: Enrolled, path: str = "") -> str:

@@ -9,22 +9,15 @@ import pytest
 
 from konstruct.accounts.permissions import Role
 from konstruct.billing.standing import GRACE
-from konstruct.db import Database
 from konstruct.tables.base import utc_now
-from konstruct.vault import Vault
 from tests.portal.channels import sign_in
 from tests.support.billed import bill
 from tests.support.members import Enrolled, enrolled
-from tests.support.office import Office, hire, open_office
+from tests.support.office import Office, hire
 
 _NOTICE = re.compile(r'class="shell-notice".*?</div>', re.DOTALL)
 _TAGS = re.compile(r"<[^>]+>")
 _DAY = timedelta(days=1)
-
-
-@pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
 
 
 async def member(office: Office, role: Role = "owner") -> Enrolled:

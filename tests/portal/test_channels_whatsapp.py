@@ -89,7 +89,7 @@ async def test_a_number_is_connected_and_its_first_message_is_waited_for(
     async with shop.database.tenant_session(shop.owner.tenant_id) as session:
         account = await connections.open_account(session, vault, seen.connection_id)
         assert account.secrets == {"access_token": SecretStr(number.token)}
-        draft = await drafts.find(session, vault, shop.owner.tenant_id, shop.owner.user_id)
+        draft = await drafts.read(session, vault, shop.owner.tenant_id, shop.owner.user_id)
         assert draft == drafts.Draft()
     page = await portal.get(done.headers["location"])
     assert "Waiting for the first message" in page.text

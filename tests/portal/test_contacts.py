@@ -12,21 +12,14 @@ from sqlmodel import col, select
 
 from konstruct import contact_book, contacts, erasing
 from konstruct.accounts.permissions import Role
-from konstruct.db import Database
 from konstruct.designs import drafting
 from konstruct.errors import Unavailable
 from konstruct.rehearsals import rooms
 from konstruct.tables import Contact, ContactErasure, ContactKey, Memory
-from konstruct.vault import Vault
 from tests.support.asked import erase_what_waits
 from tests.support.members import Enrolled, enrolled
-from tests.support.office import Office, open_office
+from tests.support.office import Office
 from tests.support.showroom_trail import learnt, met
-
-
-@pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
 
 
 @pytest.fixture

@@ -26,17 +26,12 @@ from tests.portal.channels import sign_in
 from tests.portal.conftest import browser
 from tests.support.handoffs import hand_off
 from tests.support.members import Enrolled, enrolled
-from tests.support.office import Office, open_office
+from tests.support.office import Office
 from tests.support.plans import plan
 from tests.support.showroom import Showroom, furnish
 
 _ROW = re.compile(r'<a class="list-row conversation-row" href="[^"]*/conversations/([0-9a-f-]{36})"')
 _EVENT = re.compile(r'<li class="event" id="event-([0-9a-f-]{36})" data-kind="(\w+)" data-action="([\w.]+)"')
-
-
-@pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
 
 
 @pytest.fixture(scope="module")

@@ -49,11 +49,6 @@ class Desk:
 
 
 @pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
-
-
-@pytest.fixture
 async def desk(office: Office, portal: httpx.AsyncClient) -> Desk:
     who = await enrolled(office.database, office.vault, "admin", office.tenant_id, name="Ana Berg")
     return Desk(office, portal, who)

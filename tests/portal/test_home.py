@@ -4,7 +4,6 @@ import html
 import re
 
 import httpx
-import pytest
 from sqlalchemy import update
 
 from konstruct import attention, connections
@@ -20,11 +19,6 @@ from tests.support.members import Enrolled, enrolled
 from tests.support.office import Office, open_office
 
 _MATTER = re.compile(r'<li class="list-row" data-tone="(\w+)">.*?<strong>(.*?)</strong>.*?</li>', re.DOTALL)
-
-
-@pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
 
 
 async def member(office: Office, role: Role = "owner") -> Enrolled:

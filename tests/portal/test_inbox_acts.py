@@ -9,35 +9,21 @@ from uuid import UUID
 import pytest
 
 from konstruct.accounts.permissions import Role
-from konstruct.db import Database
 from konstruct.handoffs import entries, owning
 from konstruct.identity import new_id
 from konstruct.inbox import Accepted
 from konstruct.settings import Settings
 from konstruct.tables import Handoff, HandoffEntry
-from konstruct.vault import Vault
-from tests.gateway.people import working
 from tests.portal.conftest import browser
 from tests.portal.visiting import Visitor, has_reply_box, toast
 from tests.support.handoffs import GRACE, LINUS, claim, conversation, hand_off, handoff_row, seat
 from tests.support.members import enrolled
-from tests.support.office import Office, open_office
-
-
-@pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
+from tests.support.office import Office
 
 
 @pytest.fixture
 async def asked(office: Office) -> Accepted:
     return await office.say("Where is my bicycle?")
-
-
-@pytest.fixture
-async def at_work(settings: Settings, office: Office) -> AsyncIterator[None]:
-    async with working(settings, office):
-        yield
 
 
 async def visiting(

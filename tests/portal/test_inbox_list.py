@@ -42,11 +42,6 @@ class Desk:
         return _ROW.findall(await self.look(**query))
 
 
-@pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
-
-
 async def at_desk(settings: Settings, office: Office, role: Role) -> AsyncIterator[Desk]:
     who = await enrolled(office.database, office.vault, role, office.tenant_id, name="Ana Duarte")
     guard = build(settings)

@@ -40,11 +40,6 @@ async def url(settings: Settings) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
-
-
-@pytest.fixture
 async def agent(office: Office) -> Enrolled:
     return await enrolled(office.database, office.vault, "agent", office.tenant_id, name="Ana Duarte")
 

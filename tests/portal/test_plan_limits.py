@@ -22,12 +22,7 @@ from tests.portal.test_home import home, told
 from tests.portal.test_team import token_of
 from tests.support.billed import bill
 from tests.support.members import PASSWORD, Enrolled, enrolled
-from tests.support.office import Office, open_office
-
-
-@pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
+from tests.support.office import Office
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ Taken from the routes themselves and the table of permissions: a page that is ad
 
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from uuid import uuid4
 
@@ -23,6 +23,7 @@ from portal import access
 from portal.access import Access, Anybody, AnyPerson, May
 from portal.app import build
 from portal.guard import Guard
+from tests.support.http import serve
 from tests.support.members import COOKIE, Enrolled, enrolled, let_time_pass
 
 # What stands in a path in place of its parameters: nothing that there is.
@@ -184,6 +185,23 @@ async def at_the_door(guard: Guard, declared: May, person: Enrolled, tenant: str
     except HTTPException as refused:
         return refused.status_code
     return 200 if member.role == person.role else 500
+
+
+async def test_whatever_can_be_read_can_be_asked_for_its_head_alone(
+    guard: Guard, visitor: httpx.AsyncClient, members: Mapping[Role, Enrolled]
+) -> None:
+    owner, otherwise = members["owner"], {}
+    for route in walked(guard):
+        if route.method == "GET":
+            answers = [await answered(visitor, replace(route, method=each), owner.slug, owner) for each in _SAFE]
+            statuses = [answer.status_code for answer in answers]
+            if len(set(statuses)) > 1:
+                otherwise[str(route)] = statuses
+    assert otherwise == {}
+    async with serve(guard) as url, httpx.AsyncClient(base_url=url) as browser:
+        whole, head = await browser.get("/sign-in"), await browser.head("/sign-in")
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == str(len(whole.content))
 
 
 async def test_pages_of_people_open_for_whoever_is_signed_in(

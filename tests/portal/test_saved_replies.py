@@ -18,11 +18,6 @@ _TOAST = re.compile(r"data-toast-text>([^<]*)<")
 
 
 @pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
-
-
-@pytest.fixture
 async def agent(office: Office, portal: httpx.AsyncClient) -> Enrolled:
     return await comes(office, portal, "agent")
 

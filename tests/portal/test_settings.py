@@ -10,20 +10,13 @@ from sqlalchemy import update
 from sqlmodel import col, select
 
 from konstruct import retention, tenant_settings
-from konstruct.db import Database
 from konstruct.desk import hours, people
 from konstruct.desk.people import Group
 from konstruct.retention import Periods
 from konstruct.tables import AuditEvent, Message
-from konstruct.vault import Vault
 from portal.pages.settings.desk import shown
 from tests.support.members import Enrolled, enrolled, let_time_pass
-from tests.support.office import Office, open_office
-
-
-@pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
+from tests.support.office import Office
 
 
 @pytest.fixture

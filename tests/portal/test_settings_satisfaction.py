@@ -1,20 +1,12 @@
 """The settings of satisfaction: off by default, chosen by who may, kept as it was typed where it is wrong."""
 
 import httpx
-import pytest
 
-from konstruct.db import Database
 from konstruct.satisfaction import terms
 from konstruct.satisfaction.terms import Terms
-from konstruct.vault import Vault
 from tests.portal.channels import sign_in
 from tests.support.members import enrolled
-from tests.support.office import Office, open_office
-
-
-@pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
+from tests.support.office import Office
 
 
 async def chosen(office: Office) -> Terms:

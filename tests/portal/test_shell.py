@@ -13,14 +13,9 @@ from portal import access
 from portal.app import build
 from portal.guard import Guard
 from tests.support.members import enrolled
-from tests.support.office import Office, open_office
+from tests.support.office import Office
 
 _PLACES = re.compile(r"<aside.*?</aside>", re.DOTALL)
-
-
-@pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
 
 
 async def test_the_sidebar_leads_where_ones_role_allows_and_marks_where_one_is(

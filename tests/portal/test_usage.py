@@ -16,23 +16,16 @@ from konstruct.accounts import mails
 from konstruct.accounts.permissions import Role
 from konstruct.budgets import alerts
 from konstruct.budgets import terms as budgets
-from konstruct.db import Database
 from konstruct.tables import Conversation, Tenant, Usage
 from konstruct.tables.base import utc_now
-from konstruct.vault import Vault
 from tests.konstruct.reports.ledgers import a_call, write_down
 from tests.portal.channels import sign_in
 from tests.support.members import Enrolled, enrolled
-from tests.support.office import Office, hire, open_office
+from tests.support.office import Office, hire
 
 _DATA = re.compile(r'<data value="([^"]*)"')
 _BADGE = '<span class="sr-only"> new</span>'
 _ROWS = re.compile(r"<tr[^>]*>(.*?)</tr>", re.DOTALL)
-
-
-@pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from konstruct.audit.signing import Signatures
 from konstruct.contracts.upkeep import Asked
 from konstruct.ports import Windows
 from konstruct.tables import AuditCheck, ContactErasure
-from tests.conftest import ENCRYPTION_KEY
 from tests.support.doubles import KeptWindows
+from tests.support.keys import ENCRYPTION_KEY
 from tests.support.office import Office
 
 

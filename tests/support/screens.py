@@ -52,10 +52,6 @@ async def _trace(page: Page) -> None:
     await page.locator(".trace > summary").first.click()
 
 
-async def _to_rules(page: Page) -> None:
-    await page.get_by_role("heading", name="When people take over").scroll_into_view_if_needed()
-
-
 async def _remove(page: Page) -> None:
     await page.get_by_role("button", name="Change Ben Okafor").click()
     await page.get_by_role("button", name="Remove…").locator("visible=true").click()

@@ -16,7 +16,7 @@ from konstruct.audit import anchors, chain, sealing, verifying
 from konstruct.audit.signing import Signatures
 from konstruct.audit.verifying import Verified
 from konstruct.identity import new_id
-from tests.conftest import ENCRYPTION_KEY
+from tests.support.keys import ENCRYPTION_KEY
 from tests.support.office import Office
 
 TABLES = ("audit_events", "audit_heads", "audit_seals", "audit_seal_leaves")

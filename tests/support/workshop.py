@@ -19,7 +19,7 @@ from konstruct.tables import Approval, Employee, EmployeeVersion, Tenant
 from konstruct.tables import Tool as ToolRow
 from konstruct.tables import ToolCall as CallRow
 from konstruct.tools import calls, defining, proposing, registry
-from konstruct.tools.calls import Kept, PastStep, Proposal
+from konstruct.tools.calls import Kept, Outcome, PastStep, Proposal
 from konstruct.tools.defining import Definition
 from konstruct.tools.registry import Tool
 from tests.support.office import Office
@@ -142,6 +142,11 @@ class Job:
 
 async def job(office: Office, text: str = "Do it, please", *, root: str = "1.0", contact: str = "U1") -> Job:
     return Job(office, await office.say(text, root=root, contact=contact))
+
+
+async def settle(office: Office, call_id: UUID, outcome: Outcome) -> None:
+    async with office.session() as session:
+        await calls.settle(session, office.vault, call_id, outcome)
 
 
 async def call_states(office: Office) -> list[str]:

@@ -133,12 +133,8 @@ ON_CONNECTING: dict[str, tuple[Attempt, object]] = {
         lambda s, a, b: serving.describe(s, b.connection_id, ["x"], actor="a"),
         NotFound,
     ),
-    "connecting.serving.choose_template": (
-        lambda s, a, b: serving.choose_template(s, b.connection_id, ("x", "en"), actor="a"),
-        NotFound,
-    ),
-    "connecting.drafts.find": (
-        lambda s, a, b: drafts.find(s, a.vault, b.tenant_id, uuid4()),
+    "connecting.drafts.read": (
+        lambda s, a, b: drafts.read(s, a.vault, b.tenant_id, uuid4()),
         Draft(),
     ),
     "connecting.drafts.keep": (

@@ -34,7 +34,7 @@ async def _ask(session: AsyncSession, a: Furnished, b: Furnished) -> object:
 
 
 async def _find(session: AsyncSession, a: Furnished, b: Furnished) -> object:
-    return await consults.find(session, a.vault, (await consult_of(b)).id)
+    return await consults.read(session, a.vault, (await consult_of(b)).id)
 
 
 async def _listing(session: AsyncSession, a: Furnished, b: Furnished) -> set[UUID]:
@@ -86,7 +86,7 @@ ON_CONSULTS: dict[str, tuple[Attempt, object]] = {
     "consults.answer": (_answer, NotFound),
     "consults.ask": (_ask, NotFound),
     "consults.begin_showing": (_begin_showing, NotFound),
-    "consults.find": (_find, NotFound),
+    "consults.read": (_find, NotFound),
     "consults.get": (_get, NotFound),
     "consults.listing": (_listing, set()),
     "consults.note_swept": (_note_swept, NotFound),

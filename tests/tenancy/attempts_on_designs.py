@@ -37,13 +37,13 @@ async def _employee(b: Furnished) -> Employee:
 async def _picture(session: AsyncSession, a: Furnished, b: Furnished) -> object:
     async with b.session() as theirs:
         picture = (await theirs.scalars(select(EmployeePicture))).one()
-    return await pictures.find(session, a.tenant_id, picture.id)
+    return await pictures.get(session, a.tenant_id, picture.id)
 
 
 async def _picture_as_theirs(session: AsyncSession, a: Furnished, b: Furnished) -> object:
     async with b.session() as theirs:
         picture = (await theirs.scalars(select(EmployeePicture))).one()
-    return await pictures.find(session, b.tenant_id, picture.id)
+    return await pictures.get(session, b.tenant_id, picture.id)
 
 
 def _on_employee(attempt: Callable[[AsyncSession, Employee], Awaitable[object]]) -> Attempt:
@@ -90,7 +90,6 @@ ON_DESIGNS: dict[str, tuple[Attempt, object]] = {
     "designs.archiving.restore": (lambda s, a, b: archiving.restore(s, _key(b), actor="a"), NotFound),
     "designs.checking.surroundings": (_surroundings, True),
     "designs.drafting.read": (lambda s, a, b: drafting.read(s, _key(b)), NotFound),
-    "designs.drafting.testable": (lambda s, a, b: drafting.testable(s, _key(b)), NotFound),
     "designs.drafting.locked": (lambda s, a, b: drafting.locked(s, _key(b)), NotFound),
     "designs.drafting.of": (_on_employee(_shown), (0, "")),
     "designs.drafting.save": (lambda s, a, b: _saving(s, b), NotFound),
@@ -107,8 +106,8 @@ ON_DESIGNS: dict[str, tuple[Attempt, object]] = {
     ),
     "designs.drafting.duplicate": (lambda s, a, b: drafting.duplicate(s, _key(b), actor="a"), NotFound),
     "designs.listing.employees": (_names, False),
-    "designs.pictures.find": (_picture, NotFound),
-    "designs.pictures.find for b": (_picture_as_theirs, NotFound),
+    "designs.pictures.get": (_picture, NotFound),
+    "designs.pictures.get for b": (_picture_as_theirs, NotFound),
     "designs.pictures.keep": (lambda s, a, b: pictures.keep(s, b.tenant_id, b"\xff\xd8\xff"), DBAPIError),
     "designs.publishing.publish": (
         lambda s, a, b: publishing.publish(s, _key(b), revision=1, over=0, actor="a"),

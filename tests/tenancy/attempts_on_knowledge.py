@@ -26,7 +26,7 @@ STOLEN = Content("Not yours", "text/plain", [Chunk(0, (), "Not yours", None)], 9
 
 async def _source_of(b: Furnished) -> KnowledgeSource:
     async with b.session() as theirs:
-        return await sources.find(theirs, "files")
+        return await sources.called(theirs, "files")
 
 
 def _task(b: Furnished) -> Task:
@@ -35,7 +35,7 @@ def _task(b: Furnished) -> Task:
 
 async def _named(session: AsyncSession, a: Furnished, b: Furnished) -> object:
     """Both have a source of this name."""
-    return (await sources.find(session, "files")).tenant_id == a.tenant_id
+    return (await sources.called(session, "files")).tenant_id == a.tenant_id
 
 
 async def _listing(session: AsyncSession, a: Furnished, b: Furnished) -> object:
@@ -49,7 +49,7 @@ async def _documents(session: AsyncSession, a: Furnished, b: Furnished) -> objec
 async def _called(session: AsyncSession, a: Furnished, b: Furnished) -> object:
     """Both have a document of this name, too."""
     async with b.session() as theirs:
-        name = (await documents.find(theirs, b.document_id)).name
+        name = (await documents.get(theirs, b.document_id)).name
     return [row.id for row in await documents.called(session, ["files"], name) if row.tenant_id != a.tenant_id]
 
 
@@ -80,7 +80,7 @@ ON_KNOWLEDGE: dict[str, tuple[Attempt, object]] = {
     ),
     "knowledge.sources.remove": (lambda s, a, b: sources.remove(s, b.tenant_id, "unknown", "a"), NotFound),
     "knowledge.sources.remove of b": (lambda s, a, b: sources.remove(s, b.tenant_id, "files", "a"), ValueError),
-    "knowledge.sources.find": (_named, True),
+    "knowledge.sources.called": (_named, True),
     "knowledge.sources.find_id": (lambda s, a, b: sources.find_id(s, "unknown"), NotFound),
     "knowledge.sources.held": (lambda s, a, b: sources.held(s, b.sync.source_id), NotFound),
     "knowledge.sources.listing": (_listing, True),
@@ -108,7 +108,7 @@ ON_KNOWLEDGE: dict[str, tuple[Attempt, object]] = {
         lambda s, a, b: documents.remove(s, b.tenant_id, "files", "unknown", "a"),
         NotFound,
     ),
-    "knowledge.documents.find": (lambda s, a, b: documents.find(s, b.document_id), NotFound),
+    "knowledge.documents.get": (lambda s, a, b: documents.get(s, b.document_id), NotFound),
     "knowledge.documents.listing": (_documents, set()),
     "knowledge.documents.called": (_called, []),
     "knowledge.documents.content_of": (lambda s, a, b: documents.content_of(s, b.document_id), NotFound),

@@ -16,7 +16,7 @@ from konstruct.knowledge.sources import SourceSettings
 from konstruct.tables import Tool
 from konstruct.tools import defining, editing, looking
 from konstruct.vault import Vault
-from tests.conftest import ENCRYPTION_KEY
+from tests.support.keys import ENCRYPTION_KEY
 from tests.support.office import Furnished
 from tests.tenancy.attempts_on_tools import SERVER, own_key, token_of
 

@@ -21,7 +21,7 @@ from konstruct.tools import asking, calls, defining, earlier, registry, sending
 from konstruct.tools.builtin import SEND_FILE
 from konstruct.tools.calls import Kept, Outcome, PastCall, PastStep
 from konstruct.vault import Vault
-from tests.conftest import ENCRYPTION_KEY
+from tests.support.keys import ENCRYPTION_KEY
 from tests.support.office import Furnished, Office
 from tests.support.workshop import at_server, define, job, offered, over_http, publish
 from tests.tenancy.attempts_over_the_api import approval_of

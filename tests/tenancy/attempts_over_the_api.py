@@ -35,7 +35,7 @@ async def approval_of(b: Furnished) -> Approval:
 
 
 async def _find(session: AsyncSession, a: Furnished, b: Furnished) -> object:
-    return await approvals.find(session, a.vault, (await approval_of(b)).id)
+    return await approvals.read(session, a.vault, (await approval_of(b)).id)
 
 
 async def _list(session: AsyncSession, a: Furnished, b: Furnished) -> set[UUID]:
@@ -61,7 +61,7 @@ OVER_THE_API: dict[str, tuple[Attempt, object]] = {
     "api_keys.actor_of": (_actor_of, Unauthentic),
     "api_keys.listing": (_list_keys, 1),
     "api_keys.revoke": (lambda s, a, b: api_keys.revoke(s, a.tenant_id, key_name(b), actor="a"), NotFound),
-    "approvals.find": (_find, NotFound),
+    "approvals.read": (_find, NotFound),
     "approvals.listing": (_list, set()),
     "approvals.decide": (_decide, NotFound),
     "approvals.settings": (_settings, ()),

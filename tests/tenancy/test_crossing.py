@@ -45,7 +45,7 @@ from konstruct.ports import Tokens
 from konstruct.tables import Connection, Conversation, Message
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
-from tests.conftest import ENCRYPTION_KEY
+from tests.support.keys import ENCRYPTION_KEY
 from tests.support.office import Allowing, Furnished
 from tests.tenancy.attempts_on_accounts import ON_ACCOUNTS
 from tests.tenancy.attempts_on_api import ON_API

@@ -29,8 +29,8 @@ from konstruct.source_ports import McpResult, McpServer, McpTool
 from konstruct.tables import AuditCheck, ContactErasure, Tool
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
-from tests.conftest import ENCRYPTION_KEY
 from tests.support.doubles import GivenEmbedders, KeptWindows, NothingCools
+from tests.support.keys import ENCRYPTION_KEY
 from tests.support.office import Furnished
 from tests.support.workshop import offered
 from tests.tenancy.attempts_on_money import customer_of

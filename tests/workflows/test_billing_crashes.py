@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
@@ -100,13 +99,6 @@ async def start(tills: Tills, settings: Settings) -> AsyncIterator[Start]:
 async def kill(process: asyncio.subprocess.Process) -> None:
     process.kill()
     await process.communicate()
-
-
-@pytest.fixture
-async def administrator(owner_url: SecretStr) -> AsyncIterator[Any]:
-    connection = await asyncpg.connect(owner_url.get_secret_value())
-    yield connection
-    await connection.close()
 
 
 async def ended(client: Client, till: Till) -> None:

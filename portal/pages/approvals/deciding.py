@@ -155,7 +155,7 @@ async def _repeated(request: Request, member: Member, approval_id: UUID, decisio
         return str(error)
     used = services(request)
     async with used.database.tenant_session(member.tenant_id) as session:
-        asked = await approvals.find(session, used.vault, approval_id)
+        asked = await approvals.read(session, used.vault, approval_id)
         names = await actors.names(session)
     if asked.state not in ("approved", "denied"):
         return str(error)
@@ -173,7 +173,7 @@ def _back(member: Member, approval_id: UUID, place: str) -> str:
 async def _is_waiting(request: Request, member: Member, approval_id: UUID) -> bool:
     used = services(request)
     async with used.database.tenant_session(member.tenant_id) as session:
-        return _as_it_stands(await approvals.find(session, used.vault, approval_id)).state == "waiting"
+        return _as_it_stands(await approvals.read(session, used.vault, approval_id)).state == "waiting"
 
 
 async def _waiting(request: Request, member: Member, status: int = 200, wrong: Wrong | None = None) -> Response:
@@ -206,7 +206,7 @@ async def _one(
     used = services(request)
     async with used.database.tenant_session(member.tenant_id) as session:
         names = await actors.names(session)
-        asked = await approvals.find(session, used.vault, approval_id)
+        asked = await approvals.read(session, used.vault, approval_id)
         can_decide = await approvals.may_decide(session, role=member.role, email=member.email)
     return render(
         request,

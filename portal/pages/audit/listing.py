@@ -58,7 +58,6 @@ async def show(
         given=given.said,
         errors=wanted.mistakes,
         names=names,
-        words=audit_words,
         actions=audit_actions,
         actor_options=[("", "Anybody"), *((each, names.who(each).name) for each in actors)],
         group_options=GROUPS,

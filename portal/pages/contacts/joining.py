@@ -53,7 +53,6 @@ async def compare(request: Request, member: Editor, contact_id: UUID, other_id: 
             "pages/contacts/merge_both.html",
             both=[await contact_book.read(session, vault, each) for each in (contact_id, other_id)],
             titles=await titles(session),
-            icons=channel_words.ICONS,
         )
 
 

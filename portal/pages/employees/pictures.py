@@ -24,7 +24,7 @@ async def show(
     request: Request, picture_id: UUID, member: Annotated[Member, Depends(may("employees.read"))]
 ) -> Response:
     async with services(request).database.tenant_session(member.tenant_id) as session:
-        content = await pictures.find(session, member.tenant_id, picture_id)
+        content = await pictures.get(session, member.tenant_id, picture_id)
     # Its id never means another one.
     headers = {"cache-control": "private, max-age=31536000, immutable", "content-disposition": "inline"}
     return Response(content, media_type="image/jpeg", headers=headers)

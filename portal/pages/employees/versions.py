@@ -111,7 +111,6 @@ async def _review(
         "pages/employees/publish.html",
         error.status if error else more.get("status", 200),
         draft=draft,
-        saved_by=people.name_of(draft.saved_by, names),
         published=published,
         published_by=people.name_of(published.published_by, names) if published is not None else "",
         problems=list(form.errors(problems).values()),

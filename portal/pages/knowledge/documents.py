@@ -85,7 +85,7 @@ async def _taken(request: Request, member: Member, source: str, given: UploadFil
 async def one(request: Request, member: Reader, source: str, document_id: UUID, after: int = -1) -> Response:
     """A document's passages, as they are searched; those behind the place ``after``."""
     async with services(request).database.tenant_session(member.tenant_id) as session:
-        row = await sources.find(session, source)
+        row = await sources.called(session, source)
         document = await _of(session, row.id, document_id)
         original = await documents.several(session, [document.duplicate_of] if document.duplicate_of else [])
         found = await documents.passages(session, document_id, after=max(-1, min(after, 10**6)), at_most=PASSAGES + 1)
@@ -104,7 +104,7 @@ async def one(request: Request, member: Reader, source: str, document_id: UUID, 
 
 async def _of(session: AsyncSession, source_id: UUID, document_id: UUID) -> KnowledgeDocument:
     """Raises NotFound for one of another source, too."""
-    document = await documents.find(session, document_id)
+    document = await documents.get(session, document_id)
     if document.source_id != source_id:
         raise NotFound("There is no such document.")
     return document

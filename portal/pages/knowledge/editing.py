@@ -88,7 +88,7 @@ async def create(
 @router.get("/{source}/edit")
 async def ask(request: Request, member: Editor, source: str) -> Response:
     async with services(request).database.tenant_session(member.tenant_id) as session:
-        row = await sources.find(session, source)
+        row = await sources.called(session, source)
     every = knowledge_words.interval(row.sync_every_seconds)
     return _form(request, source, Typed(row.kind, row.title, row.url or "", every, row.is_trusted))
 
@@ -105,7 +105,7 @@ async def keep(
     anyway: Annotated[bool, Form()] = False,
 ) -> Response:
     async with services(request).database.tenant_session(member.tenant_id) as session:
-        row = await sources.find(session, source)
+        row = await sources.called(session, source)
     typed = Typed(row.kind, title.strip(), address.strip(), every.strip(), is_trusted)
     if not typed.title:
         return _form(request, source, typed, {"title": "Give it a name, so that people know what it is."})

@@ -90,7 +90,7 @@ def url(member: Member, source: str = "") -> str:
 
 async def shown(session: AsyncSession, key: str) -> Shown:
     """Raises NotFound."""
-    row = await sources.find(session, key)
+    row = await sources.called(session, key)
     counts = (await documents.counts(session, row.id)).get(row.id, {})
     return Shown(row, counts, (await using.users(session)).of_source(key))
 

@@ -1,24 +1,15 @@
 """The trail over the API: events by filters, checks that say where a chain was changed, exports with their proof."""
 
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 
 from konstruct.audit import exporting
 from tests.gateway.programs import Program
 from tests.support.asked import check_what_waits
 from tests.support.office import Office
 from tests.support.showroom_trail import met
-from tests.support.trail import Trail, open_trail
-
-
-@pytest.fixture
-async def trail(office: Office, owner_url: SecretStr, tmp_path: Path) -> AsyncIterator[Trail]:
-    async with open_trail(office, owner_url, tmp_path) as opened:
-        yield opened
+from tests.support.trail import Trail
 
 
 async def actions(program: Program, query: str) -> list[str]:

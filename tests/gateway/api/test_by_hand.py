@@ -11,9 +11,9 @@ import pytest
 from konstruct.settings import Settings
 from konstruct.tables import Tenant
 from tests.acceptance.processes import environment
-from tests.gateway.people import working
 from tests.support import approvals, library
 from tests.support.commands import konstruct
+from tests.support.handoff_worker import working
 from tests.support.handoffs import hand_off, seat
 from tests.support.office import Office
 

@@ -1,6 +1,5 @@
 """What an agent's program asks again, because nobody answered it, is done once."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from uuid import UUID
 
@@ -10,9 +9,7 @@ from temporalio.client import Client
 
 from konstruct import temporal
 from konstruct.conversations import lock
-from konstruct.settings import Settings
 from konstruct.tables import HandoffEntry
-from tests.gateway.people import working
 from tests.gateway.programs import Answer, Program
 from tests.support.handoffs import hand_off, handoff_row, seat
 from tests.support.office import Office
@@ -29,10 +26,7 @@ async def waiting(office: Office) -> UUID:
     return await hand_off(office, await office.say("I want a person"))
 
 
-@pytest.fixture(autouse=True)
-async def at_work(settings: Settings, office: Office) -> AsyncIterator[Client]:
-    async with working(settings, office) as client:
-        yield client
+pytestmark = pytest.mark.usefixtures("at_work")
 
 
 async def act(program: Program, handoff_id: UUID, what: str, key: str, **more: str) -> Answer:

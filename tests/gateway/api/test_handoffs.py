@@ -1,7 +1,7 @@
 """Handoffs over the API: shown whole, judged once, what is written kept once, and never another tenant's."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -19,7 +19,6 @@ from konstruct.inbox import Accepted
 from konstruct.settings import Settings
 from konstruct.tables import Handoff, HandoffEntry
 from konstruct.vault import Vault
-from tests.gateway.people import working
 from tests.gateway.programs import Answer, Program, program_of
 from tests.support.handoffs import GRACE, LINUS, REASON, claim, hand_back, hand_off, handoff_row, seat, write
 from tests.support.http import serve
@@ -55,12 +54,6 @@ async def waiting(office: Office, asked: Accepted) -> UUID:
 async def owned(office: Office, waiting: UUID) -> UUID:
     await claim(office, waiting)
     return waiting
-
-
-@pytest.fixture
-async def at_work(settings: Settings, office: Office) -> AsyncIterator[Client]:
-    async with working(settings, office) as client:
-        yield client
 
 
 @dataclass(frozen=True)

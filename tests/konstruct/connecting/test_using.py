@@ -99,13 +99,11 @@ async def test_a_number_says_what_it_is_for(database: Database, vault: Vault) ->
     assert functions == ["Repairs", "Opening hours"]
     async with office.session() as session:
         await serving.describe(session, office.connection_id, functions, actor=ACTOR)
-        await serving.choose_template(session, office.connection_id, ("come_back", "en"), actor=ACTOR)
         with pytest.raises(BadInput, match="no assistant for everything"):
             await serving.describe(session, office.connection_id, [], actor=ACTOR)
     async with office.session() as session:
         seen = await overview.one(session, office.connection_id)
     assert seen.functions == ("Repairs", "Opening hours")
-    assert (seen.external["reengage_template"], seen.external["reengage_language"]) == ("come_back", "en")
     for lines in ("x\n" * 1 + "\n".join(map(str, range(10))), "y" * 121):
         with pytest.raises(BadInput):
             serving.read_functions(lines)
@@ -117,8 +115,8 @@ async def test_a_draft_is_one_persons_and_its_secrets_are_sealed(office: Office,
     async with office.session() as session:
         await drafts.keep(session, vault, office.tenant_id, anna, draft)
         await drafts.keep(session, vault, office.tenant_id, anna, replace(draft, content={"waba_id": "124"}))
-        assert await drafts.find(session, vault, office.tenant_id, bert) == Draft()
-        found = await drafts.find(session, vault, office.tenant_id, anna)
+        assert await drafts.read(session, vault, office.tenant_id, bert) == Draft()
+        found = await drafts.read(session, vault, office.tenant_id, anna)
     assert found == replace(draft, content={"waba_id": "124"})
     [row] = await office.rows(WhatsAppDraft)
     assert "EAAG" not in repr(row.model_dump())

@@ -8,7 +8,7 @@ from sqlmodel import select
 
 from konstruct import employees
 from konstruct.designs import drafting, pictures
-from konstruct.designs.checking import problems, surroundings
+from konstruct.designs.checking import check, problems, surroundings
 from konstruct.designs.drafting import Draft, Overtaken
 from konstruct.errors import BadInput, Conflict, NotFound
 from konstruct.identity import new_id
@@ -101,14 +101,13 @@ async def test_each_start_can_be_published_as_it_is_but_the_blank_one(studio: St
     for start in ("support", "sales", "people", "helpdesk"):
         key = await studio.hire(start)
         async with studio.office.session() as session:
-            version = await drafting.testable(session, key)
-        assert isinstance(version, EmployeeVersion)
-        assert version not in session
+            assert not problems((await drafting.read(session, key)).content, await surroundings(session))
     blank = await studio.hire("blank", name="Nina")
     async with studio.office.session() as session:
-        with pytest.raises(BadInput) as refused:
-            await drafting.testable(session, blank)
-        found = problems((await drafting.read(session, blank)).content, await surroundings(session))
+        content, around = (await drafting.read(session, blank)).content, await surroundings(session)
+    found = problems(content, around)
+    with pytest.raises(BadInput) as refused:
+        check(content, around)
     assert str(refused.value) == "Role is missing.\nSystem prompt is missing."
     assert [(each.field, each.is_missing) for each in found] == [("role", True), ("system_prompt", True)]
 
@@ -183,6 +182,6 @@ async def test_a_picture_is_kept_and_named_by_drafts_and_versions(studio: Studio
     async with studio.office.session() as session:
         version = (await session.scalars(select(EmployeeVersion).where(EmployeeVersion.number == 2))).one()
         assert version.picture == picture
-        assert await pictures.find(session, studio.office.tenant_id, picture) == b"\xff\xd8\xffcanary"
+        assert await pictures.get(session, studio.office.tenant_id, picture) == b"\xff\xd8\xffcanary"
         with pytest.raises(NotFound):
-            await pictures.find(session, studio.office.tenant_id, new_id())
+            await pictures.get(session, studio.office.tenant_id, new_id())

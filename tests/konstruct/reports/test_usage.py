@@ -28,11 +28,6 @@ NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 PERIOD = Period(date(2026, 11, 14), date(2026, 11, 20), LISBON, NOW)
 
 
-@pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
-
-
 async def reported(office: Office, period: Period = PERIOD, **narrowed: str) -> Report:
     async with office.database.tenant_session(office.tenant_id, snapshot=True) as session:
         known = await usage.known(session, period)

@@ -22,35 +22,15 @@ from tests.support.workshop import (
     approval_row,
     call_row,
     call_states,
-    define,
     is_tainted,
     job,
-    over_http,
-    publish,
+    settle,
 )
-
-SHOP = "https://shop.example.com/orders"
-ORDER: dict[str, Any] = {"type": "object", "properties": {"order": {"type": "string"}}}
-
-
-@pytest.fixture
-async def shop(office: Office) -> Office:
-    """An employee that may look without asking, pay after asking, mail at will and note what it learns."""
-    await define(office, "look", over_http(SHOP, parameters=ORDER))
-    await define(office, "pay", over_http(SHOP, "POST", "changes", parameters=ORDER, timeout_seconds=40))
-    await define(office, "mail", over_http(SHOP, "POST", "sends", parameters=ORDER))
-    await publish(office, "look", "pay", {"name": "mail", "approval": "never"}, "remember", "current_time")
-    return office
 
 
 async def begin(office: Office, call_id: UUID) -> Begun | None:
     async with office.session() as session:
         return await calls.begin(session, office.vault, call_id)
-
-
-async def settle(office: Office, call_id: UUID, outcome: Outcome) -> None:
-    async with office.session() as session:
-        await calls.settle(session, office.vault, call_id, outcome)
 
 
 async def put_back(office: Office, call_id: UUID) -> None:

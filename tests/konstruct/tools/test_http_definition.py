@@ -44,7 +44,7 @@ WHOLE: dict[str, JsonValue] = {
 )
 def test_a_definition_is_stored_and_read_again_as_it_is(data: dict[str, JsonValue]) -> None:
     definition = HttpToolDefinition.parse(data)
-    stored = json.loads(json.dumps(definition.as_json()))
+    stored = json.loads(definition.model_dump_json(exclude_defaults=True))
     assert HttpToolDefinition.parse(stored) == definition
     assert stored == {**stored, **data}
 

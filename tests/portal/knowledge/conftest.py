@@ -11,13 +11,8 @@ from konstruct.vault import Vault
 from tests.portal.conftest import browser
 from tests.portal.knowledge import RETURNS
 from tests.support.members import Enrolled, enrolled
-from tests.support.office import Office, open_office
+from tests.support.office import Office
 from tests.support.website import Website, open_website
-
-
-@pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
 
 
 @pytest.fixture

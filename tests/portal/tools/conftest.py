@@ -12,13 +12,8 @@ from tests.portal.conftest import browser
 from tests.portal.tools import SECRET
 from tests.support.mcp_server import McpDouble
 from tests.support.members import Enrolled, enrolled
-from tests.support.office import Office, open_office
+from tests.support.office import Office
 from tests.support.service_double import ServiceDouble
-
-
-@pytest.fixture
-async def office(database: Database, vault: Vault) -> Office:
-    return await open_office(database, vault)
 
 
 @pytest.fixture
