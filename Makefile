@@ -52,7 +52,7 @@ environment: .venv/.ok ## install what it needs into .venv
 	@touch $@
 
 lock: environment ## resolve requirements*.in again, with hashes
-	$(LOCK) requirements.in -o requirements.txt
+	$(LOCK) --overrides overrides.in requirements.in -o requirements.txt
 	$(LOCK) --overrides overrides.in requirements-stack.in -o requirements-stack.txt
 	$(LOCK) requirements-dev.in -o requirements-dev.txt
 

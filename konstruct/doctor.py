@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.service import RPCError
 
-from konstruct import deploys, models, temporal
+from konstruct import deploys, models, temporal, temporal_tls
 from konstruct.adapters import mail
 from konstruct.adapters.redis import Circuit, connect
 from konstruct.db import Database
@@ -218,7 +218,7 @@ async def _temporal(settings: Settings) -> AsyncIterator[Finding]:
         builds = await deploys.look(client)
         in_background = await temporal.workers(client, temporal.MEMORY)
     except (RPCError, RuntimeError, Unavailable) as error:
-        yield Finding("temporal", "missing", f"{error}")
+        yield Finding("temporal", "missing", temporal_tls.why_not(error, settings))
         return
     for finding in of_builds(builds):
         yield finding

@@ -106,8 +106,21 @@ class Settings(BaseSettings):
 
     temporal_address: str | None = Field(None, description="Temporal front end, host:port. Unset: embedded.")
     temporal_namespace: str = Field("default", description="Temporal namespace.")
-    temporal_tls: bool = Field(False, description="Connect to Temporal with TLS.")
+    temporal_tls: bool = Field(
+        False, description="Connect to Temporal with TLS; so it does wherever one of the next five is set."
+    )
     temporal_api_key: SecretStr | None = Field(None, description="API key for Temporal Cloud.")
+    temporal_tls_cert: str | None = Field(
+        None, description="Certificate that Temporal knows this client by (mTLS): a file, or what is in it (PEM)."
+    )
+    temporal_tls_key: SecretStr | None = Field(None, description="Private key of it: a file, or what is in it (PEM).")
+    temporal_tls_ca: str | None = Field(
+        None,
+        description="Authority of Temporal's own certificate: a file, or what is in it (PEM). Unset: the system's.",
+    )
+    temporal_tls_server_name: str | None = Field(
+        None, description="Name in Temporal's own certificate, where it is not that of the address."
+    )
     temporal_ui_url: str | None = Field(
         None,
         description="Address of Temporal's web UI, to which conversations in the portal link. Unset: embedded.",

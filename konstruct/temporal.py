@@ -20,6 +20,7 @@ from temporalio.common import Priority, WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
+from konstruct import temporal_tls
 from konstruct.contracts import approvals as approval_contracts
 from konstruct.contracts import consults as consult_contracts
 from konstruct.contracts import conversation as contracts
@@ -62,12 +63,13 @@ async def connect(settings: Settings, *, lazy: bool = True) -> Client:
     """A lazy client connects at its first call, so that a gateway starts while Temporal is down; workers need another.
 
     Raises:
-        RuntimeError: Temporal cannot be reached, and the client is not lazy.
+        Misconfigured: its certificates cannot be used.
+        RuntimeError: Temporal cannot be reached, and the client is not lazy; `temporal_tls.why_not` says why.
     """
     return await Client.connect(
         needed(settings.temporal_address, "KONSTRUCT_TEMPORAL_ADDRESS"),
         namespace=settings.temporal_namespace,
-        tls=settings.temporal_tls,
+        tls=temporal_tls.configured(settings),
         api_key=settings.temporal_api_key.get_secret_value() if settings.temporal_api_key else None,
         data_converter=data_converter(settings.encryption_keys),
         lazy=lazy,

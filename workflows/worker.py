@@ -73,6 +73,7 @@ from konstruct.ports import ChatModel, Cooldowns, Embedders, Messenger
 from konstruct.recovery import restorations
 from konstruct.settings import Settings, needed
 from konstruct.streaming import Streamer
+from konstruct.temporal_tls import why_not
 from konstruct.vault import Vault
 from workflows.queues import (
     Turns,
@@ -227,7 +228,7 @@ async def reach_temporal(settings: Settings) -> Client:
         try:
             return await temporal.connect(settings, lazy=False)
         except (RPCError, RuntimeError) as error:
-            logger.warning("waiting_for_temporal", address=settings.temporal_address, error=str(error))
+            logger.warning("waiting_for_temporal", address=settings.temporal_address, error=why_not(error, settings))
             await asyncio.sleep(2)
 
 

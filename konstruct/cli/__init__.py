@@ -16,7 +16,19 @@ import typer
 import uvloop
 from pydantic import SecretStr
 
-from konstruct import contacts, db, doctor, log, manifest, rekeying, serving, slack_tickets, temporal, tenants
+from konstruct import (
+    contacts,
+    db,
+    doctor,
+    log,
+    manifest,
+    rekeying,
+    serving,
+    slack_tickets,
+    temporal,
+    temporal_tls,
+    tenants,
+)
 from konstruct.adapters import readiness, telemetry
 from konstruct.adapters.redis import Circuit, RedisLimiter, connect
 from konstruct.adapters.slack import SlackMessenger, open_session
@@ -102,6 +114,8 @@ def _serve(service: str, settings: Settings, host: str, port: int, variable: str
         require_free_port(host, port, variable)
         if settings.database_url is not None and settings.encryption_keys:
             asyncio.run(_look_at_keys(settings))
+        # Said now, and not to whoever needs Temporal first.
+        temporal_tls.configured(settings)
         application = Observed(_loaded(f"{service}.app").build(settings), service)
     except KonstructError as error:
         typer.echo(str(error), err=True)

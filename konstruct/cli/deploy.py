@@ -12,6 +12,7 @@ from konstruct import deploys, temporal
 from konstruct.cli.shared import read_settings, run
 from konstruct.deploys import Build, Builds
 from konstruct.errors import Conflict, Unavailable
+from konstruct.temporal_tls import why_not
 
 app = typer.Typer(no_args_is_help=True, help="Move conversations from one build of the workers to another, and back.")
 
@@ -110,10 +111,11 @@ def retire(build: BuildId) -> None:
 
 
 async def _with_client(do: Callable[[Client], Awaitable[None]]) -> None:
+    settings = read_settings()
     try:
-        client = await temporal.connect(read_settings(), lazy=False)
+        client = await temporal.connect(settings, lazy=False)
     except RuntimeError as error:
-        raise Unavailable(f"Temporal cannot be reached: {error}") from error
+        raise Unavailable(f"Temporal cannot be reached: {why_not(error, settings)}") from error
     await do(client)
 
 

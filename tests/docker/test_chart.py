@@ -177,6 +177,28 @@ def test_nobody_gets_in_and_nothing_out_but_where_it_has_to() -> None:
     assert edges["from"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress-nginx"}}}]
 
 
+def test_a_certificate_for_temporal_is_seen_by_whoever_speaks_to_it_and_nobody_else() -> None:
+    given = values(CHART / "examples" / "cluster.yaml")
+    manifests = rendered({**given, "secrets": {**given["secrets"], "temporal": "temporal-client"}})
+    for manifest in manifests:
+        if manifest["kind"] in ("Deployment", "Job"):
+            kubernetes_validate.validate(manifest, "1.37.0", strict=True)
+    for pod in pods(manifests):
+        [container] = pod["containers"]
+        env = {each["name"]: each["value"] for each in container["env"]}
+        mounted = {each["name"]: each for each in container["volumeMounts"]}
+        volumes = {each["name"]: each for each in pod["volumes"]}
+        if container["name"] == "migrate":
+            assert not {"temporal"} & set(mounted) | {"KONSTRUCT_TEMPORAL_TLS_KEY"} & set(env)
+            continue
+        where = mounted["temporal"]["mountPath"]
+        assert mounted["temporal"]["readOnly"] is True
+        # The account of the pod's files may read it, and nobody else.
+        assert volumes["temporal"]["secret"] == {"secretName": "temporal-client", "defaultMode": 0o440}
+        assert env["KONSTRUCT_TEMPORAL_TLS_CERT"] == f"{where}/tls.crt"
+        assert env["KONSTRUCT_TEMPORAL_TLS_KEY"] == f"{where}/tls.key"
+
+
 def test_the_api_is_closed_where_nobody_uses_it() -> None:
     for example, is_open in (("cluster", True), ("managed", False)):
         ingress = of_kind(rendered(values(CHART / "examples" / f"{example}.yaml")), "Ingress")["konstruct"]["spec"]

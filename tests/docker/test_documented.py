@@ -63,7 +63,4 @@ def test_its_numbers_are_those_of_the_code() -> None:
     assert f"from {FIRST_JUDGED} on" in GUIDE
     with Chart.load(str(CHART)) as chart:
         assert f"A worker has {chart.values['grace']['worker']} seconds to end" in GUIDE
-    ignored = re.search(r"`ignore_startup_parameters` has to name ([^:]+):", GUIDE)
-    assert ignored is not None
-    assert set(re.findall(r"`(\w+)`", ignored[1])) == {"jit", "statement_timeout", *db._SILENCE_FOR_THE_SERVER}
     assert f"`{(DOCKER / 'ready.py').relative_to(CHECKOUT)}`" in GUIDE

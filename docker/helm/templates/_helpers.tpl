@@ -146,6 +146,12 @@ spec:
             # Beside the ones above, so that there is at least one.
             - name: KONSTRUCT_METRICS_HOST
               value: 0.0.0.0
+            {{- if $root.Values.secrets.temporal }}
+            - name: KONSTRUCT_TEMPORAL_TLS_CERT
+              value: /etc/konstruct/temporal/tls.crt
+            - name: KONSTRUCT_TEMPORAL_TLS_KEY
+              value: /etc/konstruct/temporal/tls.key
+            {{- end }}
           envFrom: {{- include "konstruct.secret" $root | nindent 12 }}
           ports:
             {{- with .port }}
@@ -175,9 +181,17 @@ spec:
           volumeMounts:
             - {name: state, mountPath: /var/lib/konstruct}
             - {name: tmp, mountPath: /tmp}
+            {{- if $root.Values.secrets.temporal }}
+            - {name: temporal, mountPath: /etc/konstruct/temporal, readOnly: true}
+            {{- end }}
       volumes:
         - name: state
           persistentVolumeClaim: {claimName: {{ $root.Values.storage.claim | default (include "konstruct.name" $root) }}}
         - name: tmp
           emptyDir: {sizeLimit: 1Gi}
+        {{- with $root.Values.secrets.temporal }}
+        - name: temporal
+          # 0440, which readers of YAML do not all take for octal.
+          secret: {secretName: {{ . }}, defaultMode: 288}
+        {{- end }}
 {{- end }}
