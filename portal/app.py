@@ -1,10 +1,12 @@
 """The portal's composition root: its pages, and around them what holds for every answer."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import cache
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
+from starlette.routing import BaseRoute
 from starlette.staticfiles import StaticFiles
 
 from konstruct.observing.requests import OURS_ALONE
@@ -37,13 +39,24 @@ def build(settings: Settings) -> Guard:
         redoc_url=None,
         openapi_url=None,
         telemetry=OURS_ALONE,
+        routes=_routes(),
     )
     app.state.services = services
-    app.mount("/static", StaticFiles(packages=[("portal", "static")]))
     errors.install(app)
     access.install(app)
-    for router in ROUTERS:
-        app.include_router(router)
-    # Walked to its end, so that a route that leaves it open who may come keeps the portal from starting.
-    list(access.declared(app.routes))
     return Guard(app, services)
+
+
+@cache
+def _routes() -> Sequence[BaseRoute]:
+    """Of every portal in this process: what they know of settings they ask the request's app for.
+
+    FastAPI works out what each takes and answers wherever they are included, which takes longer than most requests.
+    """
+    pages = APIRouter()
+    pages.mount("/static", StaticFiles(packages=[("portal", "static")]))
+    for router in ROUTERS:
+        pages.include_router(router)
+    # Walked to its end, so that a route that leaves it open who may come keeps the portal from starting.
+    list(access.declared(pages.routes))
+    return pages.routes
