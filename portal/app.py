@@ -1,7 +1,7 @@
 """The portal's composition root: its pages, and around them what holds for every answer."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
 
@@ -48,7 +48,7 @@ def build(settings: Settings) -> Guard:
 
 
 @cache
-def _routes() -> Sequence[BaseRoute]:
+def _routes() -> list[BaseRoute]:
     """Of every portal in this process: what they know of settings they ask the request's app for.
 
     FastAPI works out what each takes and answers wherever they are included, which takes longer than most requests.
