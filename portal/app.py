@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.routing import iter_route_contexts
+from starlette.routing import BaseRoute
 from starlette.staticfiles import StaticFiles
 
 from konstruct.observing.requests import OURS_ALONE
@@ -38,17 +40,28 @@ def build(settings: Settings) -> Guard:
         redoc_url=None,
         openapi_url=None,
         telemetry=OURS_ALONE,
+        routes=[*_routes()],
     )
     app.state.services = services
-    app.mount("/static", StaticFiles(packages=[("portal", "static")]))
     errors.install(app)
     access.install(app)
+    return Guard(app, services)
+
+
+@cache
+def _routes() -> list[BaseRoute]:
+    """Of every portal in this process: what they know of settings they ask the request's app for.
+
+    FastAPI works out what each takes and answers wherever they are included, which takes longer than most requests.
+    """
+    pages = APIRouter()
+    pages.mount("/static", StaticFiles(packages=[("portal", "static")]))
     for router in ROUTERS:
-        app.include_router(router)
-    for route in iter_route_contexts(app.routes):
+        pages.include_router(router)
+    for route in iter_route_contexts(pages.routes):
         if route.methods and "GET" in route.methods:
             # As Starlette's own routes do; the server leaves the body out.
             route.methods.add("HEAD")
     # Walked to its end, so that a route that leaves it open who may come keeps the portal from starting.
-    list(access.declared(app.routes))
-    return Guard(app, services)
+    list(access.declared(pages.routes))
+    return pages.routes

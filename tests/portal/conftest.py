@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -41,7 +42,7 @@ async def browser(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.fixture(autouse=True)
 async def uncounted(redis_url: str) -> None:
     """All tests come from one network, which may try to sign in so often a day."""
-    redis = connect(redis_url)
+    redis = connect(redis_url, time_limit=timedelta(seconds=30))
     await redis.flushall()
     await redis.aclose()
 
