@@ -11,11 +11,11 @@ import aiohttp
 from temporalio.client import Client
 
 from konstruct.temporal import workflow_id
-from tests.acceptance.processes import until
 from tests.acceptance.shops import buttons, written
 from tests.acceptance.town import ANTHROPIC, Office, Talk, Town
 from tests.support.commands import konstruct
 from tests.support.model_doubles import Json
+from tests.support.processes import until
 from tests.support.slack_double import Delivery, Said
 
 ROOM = "C0HANDOFFS"

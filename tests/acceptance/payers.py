@@ -13,13 +13,13 @@ from typing import Any
 from playwright.async_api import Browser, Page, expect
 from ruamel.yaml import YAML
 
-from tests.acceptance.processes import until
 from tests.acceptance.town import ANTHROPIC, Office, Town, running_town
 from tests.browser.checking import DESK
 from tests.support.commands import konstruct
 from tests.support.mail_double import MailDouble, open_mail_double
 from tests.support.model_doubles import Json
 from tests.support.ports import free_ports
+from tests.support.processes import until
 from tests.support.slack_double import Workspace
 from tests.support.stripe_double import StripeDouble
 

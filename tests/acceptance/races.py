@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from tests.acceptance.desks import ROOM, Desk
-from tests.acceptance.processes import until
 from tests.acceptance.shops import written
 from tests.acceptance.town import Talk, shown_text
 from tests.support.model_doubles import Behaviour, Json
+from tests.support.processes import until
 from tests.support.slack_double import Call
 
 LONGEST_THOUGHT = 0.5

@@ -11,10 +11,10 @@ import aiohttp
 from temporalio.client import Client
 
 from konstruct.adapters.slack_cards import APPROVE
-from tests.acceptance.processes import until
 from tests.acceptance.town import Office, Talk, Town, prompt
 from tests.support.commands import konstruct
 from tests.support.model_doubles import Behaviour, Json, ModelCall, tool_results
+from tests.support.processes import until
 from tests.support.slack_double import Delivery, events
 
 DESK = "C0APPROVALS"

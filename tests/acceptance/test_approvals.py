@@ -7,10 +7,10 @@ import pytest
 
 from konstruct.adapters.slack_cards import APPROVE, DENY
 from konstruct.embedded.loopback import http_answers
-from tests.acceptance.processes import kill, paused, until
 from tests.acceptance.shops import EVE, GRACE, LINUS, Shop, arguments, buttons, written
 from tests.acceptance.town import Talk, Town
 from tests.support.model_doubles import Behaviour, Fault, Json
+from tests.support.processes import kill, paused, until
 
 pytestmark = pytest.mark.stack
 

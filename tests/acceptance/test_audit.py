@@ -5,9 +5,9 @@ import json
 import pytest
 from temporalio.client import Client
 
-from tests.acceptance.processes import until
 from tests.acceptance.town import Office, Town
 from tests.support.commands import konstruct
+from tests.support.processes import until
 
 pytestmark = pytest.mark.stack
 

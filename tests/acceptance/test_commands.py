@@ -7,10 +7,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.acceptance.processes import Up, bin_konstruct, environment
-from tests.embedded.conftest import ended
 from tests.support.commands import konstruct
 from tests.support.ports import free_ports
+from tests.support.processes import Up, bin_konstruct, ended, environment
 
 pytestmark = pytest.mark.stack
 

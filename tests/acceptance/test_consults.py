@@ -3,10 +3,10 @@
 import pytest
 
 from tests.acceptance.desks import ANNA, BEN, ROOM, Desk, open_desk
-from tests.acceptance.processes import until
 from tests.acceptance.shops import written
 from tests.acceptance.town import Talk, Town, prompt
 from tests.support.model_doubles import Behaviour, Json
+from tests.support.processes import until
 
 pytestmark = pytest.mark.stack
 

@@ -4,10 +4,10 @@ import secrets
 
 import pytest
 
-from tests.acceptance.processes import until
 from tests.acceptance.test_memory import behind_the_scenes, is_remembered, last_answered, talkative_office
 from tests.acceptance.town import Office, Town, prompt
 from tests.support.commands import Outcome, konstruct
+from tests.support.processes import until
 
 pytestmark = pytest.mark.stack
 

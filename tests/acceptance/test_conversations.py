@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from tests.acceptance.processes import until
 from tests.acceptance.town import LONG_ANSWER, Office, Town, prompt
 from tests.support.model_doubles import Behaviour, Fault
+from tests.support.processes import until
 from tests.support.slack_double import Call, events
 from tests.support.slack_double.delivery import EventKind
 

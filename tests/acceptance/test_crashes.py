@@ -7,10 +7,9 @@ import signal
 import pytest
 
 from konstruct.embedded.loopback import http_answers
-from tests.acceptance.processes import kill, paused, until
 from tests.acceptance.town import LONG_ANSWER, Office, Town
-from tests.embedded.conftest import ended
 from tests.support.model_doubles import Behaviour, Fault
+from tests.support.processes import ended, kill, paused, until
 
 pytestmark = pytest.mark.stack
 

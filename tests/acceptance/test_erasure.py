@@ -14,11 +14,11 @@ from temporalio.api.common.v1 import Payload
 from temporalio.client import Client
 
 from konstruct.payloads import data_converter
-from tests.acceptance.processes import until
 from tests.acceptance.test_memory import behind_the_scenes, is_remembered, last_answered, talkative_office
 from tests.acceptance.town import Office, Talk, Town
 from tests.support.commands import konstruct
 from tests.support.model_doubles import Behaviour, Fault
+from tests.support.processes import until
 
 pytestmark = pytest.mark.stack
 

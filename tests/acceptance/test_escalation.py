@@ -7,11 +7,11 @@ import pytest
 
 from konstruct.adapters.slack_cards import APPROVE, DENY
 from tests.acceptance.desks import ANNA, BEN, ROOM, SUPPORT, Desk, open_desk
-from tests.acceptance.processes import until
 from tests.acceptance.shops import buttons, written
 from tests.acceptance.town import Talk, Town, prompt
 from tests.support.commands import konstruct
 from tests.support.model_doubles import Behaviour, Json
+from tests.support.processes import until
 
 pytestmark = pytest.mark.stack
 

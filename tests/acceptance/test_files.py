@@ -5,7 +5,6 @@ import secrets
 import pytest
 from reportlab.platypus import Paragraph
 
-from tests.acceptance.processes import kill, until
 from tests.acceptance.sent import hosted, images_of
 from tests.acceptance.test_erasure import forms, histories_that_hold, tables_that_hold
 from tests.acceptance.town import Office, Town, prompt
@@ -13,6 +12,7 @@ from tests.konstruct.adapters.reading.pdfs import STYLES, flowing
 from tests.support.commands import konstruct
 from tests.support.model_doubles import Behaviour
 from tests.support.pictures import picture, size_of
+from tests.support.processes import kill, until
 from tests.support.slack_double import Handing
 
 pytestmark = pytest.mark.stack

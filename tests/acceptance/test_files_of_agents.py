@@ -7,11 +7,11 @@ import aiohttp
 import pytest
 
 from tests.acceptance.desks import ANNA, Desk, Place
-from tests.acceptance.processes import kill, until
 from tests.acceptance.test_whatsapp import Business, business, standing_business
 from tests.acceptance.town import Town, shown_text
 from tests.support.model_doubles import Json
 from tests.support.pictures import picture
+from tests.support.processes import kill, until
 
 __all__ = ["business", "standing_business"]
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.processes import Up, environment
 from tests.acceptance.town import Talk
 from tests.support.commands import konstruct
 from tests.support.model_doubles import ModelDoubles
 from tests.support.ports import free_ports
+from tests.support.processes import Up, environment
 from tests.support.slack_double import SlackDouble
 
 pytestmark = pytest.mark.stack

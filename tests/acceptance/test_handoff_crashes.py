@@ -7,10 +7,10 @@ import pytest
 
 from konstruct.embedded.loopback import http_answers
 from tests.acceptance.desks import ANNA, Desk
-from tests.acceptance.processes import kill, until
 from tests.acceptance.shops import buttons
 from tests.acceptance.town import Talk, Town
 from tests.support.model_doubles import Behaviour, Fault, Json
+from tests.support.processes import kill, until
 
 pytestmark = pytest.mark.stack
 

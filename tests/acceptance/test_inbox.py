@@ -17,13 +17,13 @@ from konstruct.db import Database
 from konstruct.identity import TenantId, new_id
 from konstruct.vault import Vault
 from tests.acceptance.desks import ANNA, Desk
-from tests.acceptance.processes import until
 from tests.acceptance.test_whatsapp import Business, open_business
 from tests.acceptance.town import Town, prompt
 from tests.browser.checking import DESK, check_page, listen
 from tests.browser.conftest import browser as browser
 from tests.support.members import Enrolled, enrolled
 from tests.support.model_doubles import Behaviour, Json
+from tests.support.processes import until
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 

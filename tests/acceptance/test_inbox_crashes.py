@@ -10,12 +10,11 @@ from playwright.async_api import expect
 
 from konstruct.embedded.loopback import http_answers
 from tests.acceptance.desks import Desk
-from tests.acceptance.processes import kill, paused, until
 from tests.acceptance.test_inbox import SOON, Agent, Team
 from tests.acceptance.test_inbox import team as team
 from tests.acceptance.town import Talk, Town
 from tests.browser.conftest import browser as browser
-from tests.embedded.conftest import ended
+from tests.support.processes import ended, kill, paused, until
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 

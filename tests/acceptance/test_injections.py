@@ -6,11 +6,11 @@ import secrets
 import pytest
 
 from konstruct.tools.proposing import REFUSED
-from tests.acceptance.processes import until
 from tests.acceptance.shops import Shop, arguments, says_results
 from tests.acceptance.town import Talk, Town, prompt
 from tests.faults import injections
 from tests.support.model_doubles import Behaviour, tool_results
+from tests.support.processes import until
 
 pytestmark = pytest.mark.stack
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.processes import kill, until
 from tests.acceptance.town import Office, Town
 from tests.support.commands import Outcome, konstruct
+from tests.support.processes import kill, until
 
 pytestmark = pytest.mark.stack
 

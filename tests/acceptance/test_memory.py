@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import redis.asyncio
 
-from tests.acceptance.processes import kill, paused, until
 from tests.acceptance.town import Office, Talk, Town, prompt
 from tests.support.model_doubles import Behaviour, Fault, Json, ModelCall, content_text
+from tests.support.processes import kill, paused, until
 
 pytestmark = pytest.mark.stack
 

@@ -10,10 +10,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from konstruct.embedded.loopback import free_port, require_free_port
 from konstruct.errors import Misconfigured
 from tests.acceptance.conftest import made_folder
-from tests.acceptance.processes import kill, paused, until
 from tests.acceptance.town import Office, Town, running_town
 from tests.support.collector_double import CollectorDouble, Span
 from tests.support.ports import free_ports
+from tests.support.processes import kill, paused, until
 
 PROCESSES = ("gateway", "portal", "worker", "background")
 SAID = "Where does the heron nest in winter?"

@@ -11,10 +11,10 @@ from konstruct.billing.enforcing import OVERDUE
 from konstruct.scope.sentences import SENTENCES
 from tests.acceptance.conftest import made_folder
 from tests.acceptance.payers import Mall, Payer, open_mall, open_payer
-from tests.acceptance.processes import kill, paused
 from tests.acceptance.town import Office
 from tests.browser.conftest import browser as browser
 from tests.support.model_doubles import Behaviour, Fault
+from tests.support.processes import kill, paused
 
 pytestmark = pytest.mark.stack
 

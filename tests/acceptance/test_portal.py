@@ -7,10 +7,9 @@ import httpx
 import pytest
 
 from konstruct.embedded.loopback import http_answers
-from tests.acceptance.processes import kill, paused, until
 from tests.acceptance.town import Office, Town
-from tests.embedded.conftest import ended
 from tests.portal.conftest import headline, rows
+from tests.support.processes import ended, kill, paused, until
 
 pytestmark = pytest.mark.stack
 

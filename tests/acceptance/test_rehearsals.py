@@ -17,11 +17,11 @@ from konstruct.db import Database
 from konstruct.designs import drafting
 from konstruct.identity import TenantId
 from konstruct.vault import Vault
-from tests.acceptance.processes import until
 from tests.acceptance.shops import DESK, Shop
 from tests.acceptance.town import prompt
 from tests.support.members import Enrolled, enrolled
 from tests.support.model_doubles import Behaviour, Fault, Json, ModelCall, tool_results
+from tests.support.processes import until
 
 pytestmark = pytest.mark.stack
 

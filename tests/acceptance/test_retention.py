@@ -5,10 +5,10 @@ import secrets
 import pytest
 from temporalio.client import Client
 
-from tests.acceptance.processes import until
 from tests.acceptance.test_erasure import histories_that_hold, tables_that_hold, verified
 from tests.acceptance.test_memory import is_remembered, talkative_office
 from tests.acceptance.town import Office, Town
+from tests.support.processes import until
 
 pytestmark = pytest.mark.stack
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.acceptance.processes import until
 from tests.acceptance.test_whatsapp import Business, Line, open_business
 from tests.acceptance.town import Talk, Town
 from tests.support.model_doubles import Json
+from tests.support.processes import until
 
 pytestmark = pytest.mark.stack
 

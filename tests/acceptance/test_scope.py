@@ -3,8 +3,8 @@
 import pytest
 
 from konstruct.scope.sentences import SENTENCES, only
-from tests.acceptance.processes import until
 from tests.acceptance.town import Office, Town, prompt
+from tests.support.processes import until
 
 pytestmark = pytest.mark.stack
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.acceptance.processes import until
 from tests.acceptance.town import Office, Town
 from tests.support.model_doubles import Behaviour, Fault
+from tests.support.processes import until
 from tests.support.slack_double import events
 
 pytestmark = pytest.mark.stack

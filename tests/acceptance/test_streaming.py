@@ -3,9 +3,9 @@
 import pytest
 
 from tests.acceptance.desks import Desk
-from tests.acceptance.processes import kill, until
 from tests.acceptance.town import Office, Talk, Town
 from tests.support.model_doubles import Behaviour
+from tests.support.processes import kill, until
 from tests.support.slack_double import Call, events
 
 pytestmark = pytest.mark.stack

@@ -6,11 +6,11 @@ import re
 import pytest
 
 from activities.tool_use import NOT_REACHED
-from tests.acceptance.processes import until
 from tests.acceptance.shops import Shop
 from tests.acceptance.town import CRM_TOKEN, OTHER_CRM_TOKEN, Talk, Town
 from tests.support.commands import konstruct
 from tests.support.model_doubles import Behaviour, tool_results
+from tests.support.processes import until
 
 pytestmark = pytest.mark.stack
 

@@ -6,10 +6,10 @@ import secrets
 import pytest
 
 from activities.thinking import CANNOT_GO_ON
-from tests.acceptance.processes import kill
 from tests.acceptance.shops import CAPPED, READER, THRIFTY, Shop, looks_up, says_results, sections
 from tests.acceptance.town import Town, prompt
 from tests.support.model_doubles import Behaviour, Json, Provider, tool_results
+from tests.support.processes import kill
 
 pytestmark = pytest.mark.stack
 

@@ -12,7 +12,6 @@ from reportlab.platypus import Paragraph
 from activities.sending_files import NOT_TAKEN
 from konstruct.scope.sentences import SENTENCES, only
 from tests.acceptance.desks import ANNA, Desk, open_desk
-from tests.acceptance.processes import kill, until
 from tests.acceptance.sent import hosted, images_of
 from tests.acceptance.test_memory import behind_the_scenes, is_remembered
 from tests.acceptance.town import ANTHROPIC, OPENAI, Office, Town, prompt
@@ -21,6 +20,7 @@ from tests.support.commands import konstruct
 from tests.support.graph_double import Number, Person, Sent
 from tests.support.model_doubles import Behaviour, Fault, Json, tool_results
 from tests.support.pictures import picture, size_of
+from tests.support.processes import kill, until
 
 pytestmark = pytest.mark.stack
 

@@ -20,12 +20,11 @@ from konstruct.db import Database
 from konstruct.temporal import workflow_id
 from konstruct.vault import Vault
 from konstruct.window import MESSAGE
-from tests.acceptance.processes import Up, environment, until
-from tests.embedded.conftest import ended
 from tests.support.commands import Outcome, konstruct
 from tests.support.graph_double import GraphDouble
 from tests.support.mcp_server import McpDouble
 from tests.support.model_doubles import Behaviour, Json, ModelCall, ModelDoubles, Provider, content_text
+from tests.support.processes import Up, ended, environment, until
 from tests.support.service_double import ServiceDouble
 from tests.support.slack_double import HostedFile, Said, SlackDouble, Workspace
 from tests.support.website import Website, open_website

@@ -18,9 +18,9 @@ from konstruct.inbox import Accepted
 from konstruct.outbox import SEND_ENDS_WITHIN
 from konstruct.streaming import Streamer
 from konstruct.tables import Message
-from tests.acceptance.processes import until
 from tests.support.doubles import TalkingModel
 from tests.support.office import Office
+from tests.support.processes import until
 from tests.support.slack_double import Json, SlackDouble, Stream
 
 METHODS = ("chat.startStream", "chat.appendStream", "chat.stopStream", "chat.update", "chat.postMessage")

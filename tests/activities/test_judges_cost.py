@@ -10,12 +10,12 @@ import pytest
 from activities.thinking import Thinking
 from konstruct.ports import ChatMessage, Completion, ModelLink, ToolSpec
 from konstruct.tables import Usage
-from tests.acceptance.processes import until
 from tests.activities.escalations import answering, is_judges, rule, rules
 from tests.activities.turns import Turn
 from tests.support.doubles import ScriptedModel
 from tests.support.months import holds, plan, spent
 from tests.support.office import Office
+from tests.support.processes import until
 
 
 @dataclass

@@ -25,11 +25,11 @@ from konstruct.streams import Shown
 from konstruct.tools import calls
 from konstruct.tools.calls import Outcome
 from konstruct.vault import Vault
-from tests.acceptance.processes import until
 from tests.activities.conftest import MODELS
 from tests.activities.streams import Stage
 from tests.support.doubles import GivenEmbedders, KeptWindows, NothingCools, TalkingModel
 from tests.support.office import open_office
+from tests.support.processes import until
 from tests.support.slack_double import SlackDouble, Workspace
 from tests.support.workshop import publish
 

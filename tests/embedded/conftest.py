@@ -131,19 +131,3 @@ async def start_stack(settings: Settings) -> AsyncIterator[StartStack]:
             return stack
 
         yield start
-
-
-async def ended(pid: int) -> None:
-    """Waits for the end of any process, a child or not."""
-    gone = asyncio.Event()
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    loop = asyncio.get_running_loop()
-    loop.add_reader(descriptor, gone.set)
-    try:
-        await gone.wait()
-    finally:
-        loop.remove_reader(descriptor)
-        os.close(descriptor)

@@ -14,7 +14,8 @@ from konstruct.embedded.account import postgres_account
 from konstruct.embedded.stack import running_stack
 from konstruct.errors import Conflict, Misconfigured
 from konstruct.settings import Settings
-from tests.embedded.conftest import Sentences, StartStack, ended
+from tests.embedded.conftest import Sentences, StartStack
+from tests.support.processes import ended
 
 pytestmark = pytest.mark.stack
 

@@ -5,7 +5,6 @@ from datetime import timedelta
 from functools import partial
 from typing import Final
 
-from tests.acceptance.processes import until
 from tests.faults.catalogue import Entry, Outcome, Tally
 from tests.faults.history import Word
 from tests.faults.lab import Lab
@@ -13,6 +12,7 @@ from tests.faults.off_clock import off_by
 from tests.faults.people import Posting
 from tests.faults.services import KONSTRUCT
 from tests.faults.sharing import OnLab, gateways_become
+from tests.support.processes import until
 
 WRONG_BY: Final = timedelta(minutes=10)
 ANSWERS_REFUSALS: Final = ("tests.faults.broken.answers_refusals",)

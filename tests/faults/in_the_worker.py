@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Final
 
 from konstruct import poison
-from tests.acceptance.processes import until
 from tests.faults.catalogue import Entry, Tally
 from tests.faults.checker import Verdict
 from tests.faults.dying import AFTER, BEFORE, KILLS, RAISES, deaths, dying, pointed, tries
@@ -23,6 +22,7 @@ from tests.faults.people import Person, answer
 from tests.faults.services import KONSTRUCT
 from tests.support.commands import konstruct
 from tests.support.model_doubles import Behaviour, Fault
+from tests.support.processes import until
 
 AT_ONCE: Final = 5
 """Turns that are under way when a worker is killed."""

@@ -20,13 +20,13 @@ from temporalio.client import Client
 
 from konstruct.embedded.loopback import free_port
 from konstruct.vault import decrypted
-from tests.acceptance.processes import until
 from tests.faults.catalogue import Entry, Tally
 from tests.faults.lab import Lab, open_lab
 from tests.faults.people import Writer
 from tests.faults.services import KONSTRUCT, Service
 from tests.faults.tries import REFUSED_FOR_NOW, WAIT, answered_otherwise, answers, statuses
 from tests.support.commands import konstruct
+from tests.support.processes import until
 
 COUNTS_MISSING_KEYS: Final = ("tests.faults.broken.counts_missing_keys",)
 WORDS: Final = 3

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Final
 
-from tests.acceptance.processes import until
 from tests.faults.agents import Agents, Held, at_work
 from tests.faults.catalogue import Entry
 from tests.faults.checker import Verdict
@@ -17,6 +16,7 @@ from tests.faults.lab import Lab, open_lab
 from tests.faults.people import Person, answer
 from tests.faults.services import KONSTRUCT
 from tests.support.model_doubles import Behaviour, Fault, Json
+from tests.support.processes import until
 from tests.support.slack_double.server import SPOKEN
 
 AT_ONCE: Final = 8

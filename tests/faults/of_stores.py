@@ -11,7 +11,6 @@ from typing import Final
 import httpx
 
 from konstruct.adapters.redis import connect
-from tests.acceptance.processes import until
 from tests.faults import records
 from tests.faults.catalogue import Entry, Tally
 from tests.faults.lab import NO_LIMIT, Lab, open_lab
@@ -27,6 +26,7 @@ from tests.faults.tries import (
     statuses,
     talking,
 )
+from tests.support.processes import until
 
 A_SECOND: Final = 8.0
 AWAY: Final = 60.0

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from tests.acceptance.processes import until
 from tests.faults.catalogue import Entry, Tally
 from tests.faults.hosts import Hosts, apart, can_be_made
 from tests.faults.lab import Lab, open_lab
@@ -12,6 +11,7 @@ from tests.faults.people import Person, answer
 from tests.faults.services import KONSTRUCT
 from tests.faults.tries import WAIT, all_well, answered_otherwise, answers, statuses, talking
 from tests.support.model_doubles import Behaviour
+from tests.support.processes import until
 
 A_SECOND: Final = 5.0
 LONG: Final = 20.0

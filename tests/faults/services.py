@@ -26,9 +26,8 @@ from konstruct.embedded import valkey as embedded_valkey
 from konstruct.embedded.loopback import free_port, http_answers
 from konstruct.embedded.process import Child, Program
 from konstruct.errors import Unavailable
-from tests.acceptance.processes import environment, paused
-from tests.embedded.conftest import ended
 from tests.support.commands import CHECKOUT
+from tests.support.processes import ended, environment, paused
 from tests.support.programs import launch
 
 PAUSE: Final = 0.2

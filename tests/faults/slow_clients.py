@@ -17,11 +17,11 @@ from typing import Final
 
 from konstruct.embedded.loopback import free_port, http_answers
 from konstruct.embedded.process import Program
-from tests.acceptance.processes import environment
 from tests.faults.catalogue import Entry
 from tests.faults.lab import made_folder
 from tests.faults.services import Service, deployed
 from tests.support.commands import CHECKOUT
+from tests.support.processes import environment
 
 FEW_FILES: Final = ("tests.faults.few_files",)
 WAITS_FOR_EVER: Final = ("tests.faults.broken.waits_for_ever",)

@@ -19,7 +19,6 @@ from functools import partial
 from typing import Final
 
 from benchmarks.support.folder import say
-from tests.acceptance.processes import until
 from tests.faults import agents, breaking, schedule, secrets
 from tests.faults.agents import Agents
 from tests.faults.catalogue import Entry
@@ -30,6 +29,7 @@ from tests.faults.people import answer
 from tests.faults.schedule import Schedule, Taking
 from tests.faults.services import KONSTRUCT
 from tests.support.model_doubles import Behaviour
+from tests.support.processes import until
 from tests.support.slack_double.server import SPOKEN
 
 OFFICES: Final = 4

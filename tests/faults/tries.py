@@ -8,9 +8,9 @@ from functools import partial
 from typing import Final
 
 from konstruct.embedded.loopback import http_answers
-from tests.acceptance.processes import until
 from tests.faults.checker import Verdict
 from tests.faults.lab import Lab
+from tests.support.processes import until
 
 AT_LEISURE: Final = 5
 """Tries from which on moments are judged as well. Fewer are tried beside other tests, where moments say nothing."""

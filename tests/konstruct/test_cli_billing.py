@@ -14,9 +14,9 @@ from konstruct.db import Database
 from konstruct.errors import BadInput
 from konstruct.settings import Settings
 from konstruct.vault import Vault
-from tests.acceptance.processes import environment
 from tests.support.commands import CHECKOUT, Outcome, konstruct
 from tests.support.members import enrolled
+from tests.support.processes import environment
 from tests.support.stripe_double import StripeDouble, stripe_double
 from tests.support.till import Till, open_payments
 

@@ -9,9 +9,9 @@ from konstruct.escalation.judging import Judgement
 from konstruct.identity import new_id
 from konstruct.settings import Settings
 from konstruct.tables import Message, Tenant
-from tests.acceptance.processes import environment
 from tests.support.commands import Outcome, konstruct
 from tests.support.office import Office
+from tests.support.processes import environment
 
 RULES = """escalation:
   - {name: angry, when: {mood: angry}, then: {hand_off: {to: support}}}

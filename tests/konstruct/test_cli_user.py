@@ -11,9 +11,9 @@ from konstruct.db import Database
 from konstruct.limits import LocalLimiter
 from konstruct.settings import Settings
 from konstruct.vault import Vault
-from tests.acceptance.processes import environment
 from tests.support.commands import konstruct
 from tests.support.members import PASSWORD, enrolled
+from tests.support.processes import environment
 
 
 async def test_somebody_is_let_in_listed_and_erased(

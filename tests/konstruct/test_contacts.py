@@ -16,8 +16,8 @@ from konstruct.memory import due, work
 from konstruct.tables import Contact, ContactKey, Conversation, Memory
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
-from tests.acceptance.processes import until
 from tests.support.office import Office, furnish
+from tests.support.processes import until
 
 
 async def erase(office: Office, external_id: str = "U1") -> Erased:

@@ -16,8 +16,8 @@ from konstruct.memory import Fact, due, work
 from konstruct.memory.due import Work
 from konstruct.tables import Conversation, ConversationSummary, Memory, Message
 from konstruct.tables.base import utc_now
-from tests.acceptance.processes import until
 from tests.support.office import Office
+from tests.support.processes import until
 
 PATIENCE = 20
 """Seconds. Whoever has to wait for a transaction that hangs would wait for ever."""

@@ -8,9 +8,9 @@ from pydantic import SecretStr
 
 from konstruct.db import Database
 from konstruct.vault import Vault
-from tests.acceptance.processes import until
 from tests.support.members import COOKIE, enrolled
 from tests.support.office import open_office
+from tests.support.processes import until
 
 LIMIT = 30.0
 

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.processes import bin_konstruct, environment, until
-from tests.embedded.conftest import ended
 from tests.support.commands import konstruct, nursery
+from tests.support.processes import bin_konstruct, ended, environment, until
 
 
 @pytest.mark.parametrize(

@@ -22,10 +22,10 @@ from konstruct.settings import Settings
 from konstruct.tables import Contact, ContactKey, Message, Tool
 from konstruct.tools import defining
 from konstruct.vault import Vault
-from tests.acceptance.processes import until
 from tests.support.commands import konstruct
 from tests.support.databases import Own, own_database
 from tests.support.office import Furnished, furnish, open_office
+from tests.support.processes import until
 from tests.tenancy.conftest import equipped
 
 CROWD = 2_000

@@ -22,8 +22,8 @@ from konstruct.settings import Settings, needed
 from konstruct.tables import MeteredUsage
 from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
-from tests.acceptance.processes import until
 from tests.support.http import serve
+from tests.support.processes import until
 from tests.support.stripe_double import Json, StripeDouble
 from tests.support.till import Till, billed_tenant, open_payments, stocked_stripe
 

@@ -10,12 +10,12 @@ import pytest
 
 from konstruct.settings import Settings
 from konstruct.tables import Tenant
-from tests.acceptance.processes import environment
 from tests.support import approvals, library
 from tests.support.commands import konstruct
 from tests.support.handoff_worker import working
 from tests.support.handoffs import hand_off, seat
 from tests.support.office import Office
+from tests.support.processes import environment
 
 CHECKOUT = Path(__file__).parents[3]
 README = (CHECKOUT / "README.md").read_text()

@@ -20,10 +20,10 @@ from konstruct.db import Database
 from konstruct.embedded.postgres import Postgres
 from konstruct.recovery import restorations
 from konstruct.vault import Vault, key_id
-from tests.acceptance.processes import environment
 from tests.support.commands import CHECKOUT, Outcome, konstruct
 from tests.support.databases import own_database
 from tests.support.office import open_office
+from tests.support.processes import environment
 
 GUIDE = (CHECKOUT / "docs" / "recovery.md").read_text()
 pytestmark = pytest.mark.stack

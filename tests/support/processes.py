@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from tests.embedded.conftest import ended
 from tests.support.commands import CHECKOUT, Outcome, nursery
 
 IS_UP = ("Konstruct is running.", "The servers are running, and nothing of the product.")
@@ -41,6 +40,22 @@ async def bin_konstruct(*arguments: str, env: Mapping[str, str]) -> Outcome:
             await process.wait()
     assert process.returncode is not None
     return Outcome(process.returncode, said.decode(), complained.decode())
+
+
+async def ended(pid: int) -> None:
+    """Waits for the end of any process, a child or not."""
+    gone = asyncio.Event()
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    loop = asyncio.get_running_loop()
+    loop.add_reader(descriptor, gone.set)
+    try:
+        await gone.wait()
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
 
 
 @dataclass
