@@ -40,7 +40,7 @@ def build(settings: Settings) -> Guard:
         redoc_url=None,
         openapi_url=None,
         telemetry=OURS_ALONE,
-        routes=[*_routes()],
+        routes=[*routes()],
     )
     app.state.services = services
     errors.install(app)
@@ -49,7 +49,7 @@ def build(settings: Settings) -> Guard:
 
 
 @cache
-def _routes() -> list[BaseRoute]:
+def routes() -> list[BaseRoute]:
     """Of every portal in this process: what they know of settings they ask the request's app for.
 
     FastAPI works out what each takes and answers wherever they are included, which takes longer than most requests.

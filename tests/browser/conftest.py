@@ -55,12 +55,17 @@ async def room(database: Database, vault: Vault) -> Showroom:
     return await furnish(database, vault)
 
 
-@pytest.fixture
-async def context(browser: Browser, portal_url: str) -> AsyncIterator[BrowserContext]:
+async def new_context(browser: Browser, portal_url: str) -> BrowserContext:
     opened = await browser.new_context(
         base_url=portal_url, viewport=DESK, reduced_motion="reduce", locale="en-GB", timezone_id="Europe/Paris"
     )
     opened.set_default_timeout(10_000)
+    return opened
+
+
+@pytest.fixture
+async def context(browser: Browser, portal_url: str) -> AsyncIterator[BrowserContext]:
+    opened = await new_context(browser, portal_url)
     yield opened
     await opened.close()
 
@@ -80,11 +85,8 @@ async def page_as(browser: Browser, portal_url: str, database: Database, vault: 
 
     async def open_page(who: Enrolled | Role | None = "owner") -> Page:
         person = await enrolled(database, vault, role=who) if who in ROLES else who
-        opened = await browser.new_context(
-            base_url=portal_url, viewport=DESK, reduced_motion="reduce", locale="en-GB", timezone_id="Europe/Paris"
-        )
+        opened = await new_context(browser, portal_url)
         contexts.append(opened)
-        opened.set_default_timeout(10_000)
         if isinstance(person, Enrolled):
             await opened.add_cookies([person.browser_cookie])
         page = await opened.new_page()

@@ -4,17 +4,19 @@ without a complaint of the browser, and with nothing in it that leads nowhere.
 A new page is here by itself; one that needs more than the showroom has is named below.
 """
 
+from collections.abc import AsyncIterator
 from typing import Final
 from urllib.parse import urldefrag, urljoin
 
 import pytest
-from playwright.async_api import Page
+from playwright.async_api import Browser, BrowserContext, Page
 
 from konstruct.settings import Settings
 from portal import access
 from portal.app import build
-from tests.browser.checking import check_page, run
-from tests.browser.conftest import PageAs
+from tests.browser.checking import check_page, listen, run
+from tests.browser.conftest import new_context
+from tests.support.members import Enrolled
 from tests.support.showroom import Showroom
 
 pytestmark = pytest.mark.stack
@@ -79,14 +81,33 @@ _LINKS: Final = """[...document.querySelectorAll("a[href]")].map((each) => each.
 _KEYS: Final = {"/groups/": "workshop", "/people/": "ben", "/replies/": "returns"}
 """Of what is not an employee."""
 _known_links: Final[dict[str, int]] = {}
-"""What links of pages were answered with, so that each is followed once."""
+"""What links and pages were answered with, so that none is followed twice."""
 
 
-async def looked_at(page: Page, address: str) -> None:
+@pytest.fixture(scope="module")
+async def browsing(browser: Browser, portal_url: str) -> AsyncIterator[BrowserContext]:
+    """One browser for all pages, which loads once what they share."""
+    opened = await new_context(browser, portal_url)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def page(browsing: BrowserContext) -> AsyncIterator[Page]:
+    opened = await browsing.new_page()
+    listen(opened)
+    yield opened
+    await opened.close()
+
+
+async def looked_at(page: Page, who: Enrolled, address: str) -> None:
+    await page.context.clear_cookies()
+    await page.context.add_cookies([who.browser_cookie])
     answer = await page.goto(address)
 
     assert answer is not None
     assert answer.status == 200, page.url
+    _known_links[urldefrag(page.url).url] = answer.status
     await check_page(page)
     wrong = await run(page, _WHOLE)
     for link in await run(page, _LINKS):
@@ -101,8 +122,7 @@ async def looked_at(page: Page, address: str) -> None:
 
 
 @pytest.mark.parametrize("path", _ROUTES)
-async def test_a_page_of_a_business_in_which_much_has_happened(page_as: PageAs, room: Showroom, path: str) -> None:
-    page = await page_as(room.owner)
+async def test_a_page_of_a_business_in_which_much_has_happened(page: Page, room: Showroom, path: str) -> None:
     address = path.format(
         tenant=room.owner.slug,
         key=next((key for part, key in _KEYS.items() if part in path), "ada"),
@@ -116,19 +136,17 @@ async def test_a_page_of_a_business_in_which_much_has_happened(page_as: PageAs, 
         source="handbook",
         tool="crm" if path.endswith("/server") else "order-status",
     )
-    await looked_at(page, address)
+    await looked_at(page, room.owner, address)
 
 
 @pytest.mark.parametrize("path", _OF_ANY_BUSINESS)
-async def test_a_page_of_a_business_in_which_nothing_has(page_as: PageAs, room: Showroom, path: str) -> None:
-    page = await page_as(room.newcomer)
-    await looked_at(page, path.format(tenant=room.newcomer.slug))
+async def test_a_page_of_a_business_in_which_nothing_has(page: Page, room: Showroom, path: str) -> None:
+    await looked_at(page, room.newcomer, path.format(tenant=room.newcomer.slug))
 
 
 @pytest.mark.parametrize("which", ["whatsapp", "lost"])
-async def test_other_channels(page_as: PageAs, room: Showroom, which: str) -> None:
-    page = await page_as(room.owner)
-    await looked_at(page, f"/t/{room.owner.slug}/channels/{getattr(room, which)}")
+async def test_other_channels(page: Page, room: Showroom, which: str) -> None:
+    await looked_at(page, room.owner, f"/t/{room.owner.slug}/channels/{getattr(room, which)}")
 
 
 def test_what_is_left_out_is_there_to_be_left_out() -> None:

@@ -46,7 +46,9 @@ def serve(orders: socket.socket, visitors: socket.socket) -> None:
 def _follow(content: bytes, descriptors: Sequence[int], sockets: Sequence[socket.socket]) -> None:
     order = json.loads(content)
     for program in PROGRAMS.keys() & order["arguments"]:
-        importlib.import_module(PROGRAMS[program])
+        imported = importlib.import_module(PROGRAMS[program])
+        if program == "portal":
+            imported.routes()
     # Pages that nobody looks through for garbage stay shared.
     gc.freeze()
     if os.fork() == 0:
