@@ -7,7 +7,13 @@ from typing import Any
 
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
-from temporalio.worker import PollerBehaviorAutoscaling, Worker, WorkerDeploymentConfig, WorkerTuner
+from temporalio.worker import (
+    PollerBehaviorAutoscaling,
+    PollerBehaviorSimpleMaximum,
+    Worker,
+    WorkerDeploymentConfig,
+    WorkerTuner,
+)
 
 from activities.approving import Approving
 from activities.assisting import Assisting
@@ -63,7 +69,11 @@ from workflows.versioned import (
 
 # A task that a worker has taken has ten seconds, and Python does one at a time: whoever takes a hundred on a busy
 # machine finishes none in time, and from then on does all of them again. What is not taken waits with the server.
-TASKS_AT_ONCE = 4
+TASKS_AT_ONCE = 6
+# Whoever asks for a task holds a place for it. So one of the six asks for new conversations and five for those that
+# are in memory, which is where nearly all tasks are: as many of each left one or two places for them, and tasks waited
+# for seconds on a busy worker.
+TASK_POLLERS = PollerBehaviorSimpleMaximum(TASKS_AT_ONCE)
 # Conversations that stay in memory between their turns; one that fell out costs a replay of its run.
 CACHED_CONVERSATIONS = 1_000
 CALLS_AT_ONCE = 200
@@ -176,7 +186,7 @@ def conversations_worker(client: Client, turns: Turns, build_id: str | None = No
         ],
         max_cached_workflows=CACHED_CONVERSATIONS,
         tuner=slots.tuner(workflow_tasks=TASKS_AT_ONCE, calls=CALLS_AT_ONCE),
-        workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
+        workflow_task_poller_behavior=TASK_POLLERS,
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
         # A dead worker's conversations are picked up by another this soon, and those of a busy one done from their
         # beginning, which takes several times as long: with five seconds that kept busy ones busy.

@@ -96,8 +96,9 @@ class Slack:
         reply: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self._replies[root] = reply
         began = time.monotonic()
-        await self._post(events_url, workspace, event)
-        return await asyncio.wait_for(reply, PATIENCE_SECONDS) - began
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await self._post(events_url, workspace, event)
+            return await reply - began
 
     def check(self) -> None:
         """A reply that nobody waits for, or a second one, is an error of what is measured, whose figures are void."""

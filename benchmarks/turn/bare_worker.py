@@ -48,7 +48,7 @@ async def main(driver_path: str) -> None:
             activities=[nothing.first, nothing.second],
             max_cached_workflows=queues.CACHED_CONVERSATIONS,
             tuner=slots.tuner(workflow_tasks=queues.TASKS_AT_ONCE, calls=queues.CALLS_AT_ONCE),
-            workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
+            workflow_task_poller_behavior=queues.TASK_POLLERS,
             activity_task_poller_behavior=PollerBehaviorAutoscaling(),
             sticky_queue_schedule_to_start_timeout=timedelta(seconds=10),
             graceful_shutdown_timeout=timedelta(seconds=5),
