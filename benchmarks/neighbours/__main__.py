@@ -1,7 +1,7 @@
 """Times one tenant's turns with another's flood beside them and without, in turn: ``python -m benchmarks.neighbours``.
 
 There are two floods. One is open: somebody posts many times what may come in, and the limits refuse it. The other is
-taken whole, from a tenant without limits: its turns fill the machine, and the fairness of the queue is all that helps.
+taken whole, from a tenant without limits: its turns fill the machine, and all that helps is that tenants take turns.
 """
 
 import argparse
