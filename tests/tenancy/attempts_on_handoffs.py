@@ -154,6 +154,14 @@ async def _name(session: AsyncSession, a: Furnished, b: Furnished) -> object:
     return await owning.name(session, agent_of(b).key) == agent_of(b).key
 
 
+async def _is_card(session: AsyncSession, a: Furnished, b: Furnished) -> object:
+    """Of a handoff and of a consult."""
+    places = [(b.connection_id, DESK_CHANNEL, card_of(b)), (b.connection_id, "C9", f"card-of-{b.tenant_id}")]
+    async with b.session() as theirs:
+        assert [await finding.is_card(theirs, *place) for place in places] == [True, True]
+    return any([await finding.is_card(session, *place) for place in places])
+
+
 async def _with_card(session: AsyncSession, a: Furnished, b: Furnished) -> object:
     return await finding.with_card(session, b.connection_id, DESK_CHANNEL, card_of(b))
 
@@ -263,6 +271,7 @@ ON_HANDOFFS: dict[str, tuple[Attempt, object]] = {
     "handoffs.owning.get": (_on_handoff(lambda s, a, theirs: owning.get(s, theirs)), NotFound),
     "handoffs.owning.locked": (_on_handoff(lambda s, a, theirs: owning.locked(s, theirs)), NotFound),
     "handoffs.finding.channel_kind": (_on_handoff(lambda s, a, theirs: finding.channel_kind(s, theirs)), NotFound),
+    "handoffs.finding.is_card": (_is_card, False),
     "handoffs.finding.with_card": (_with_card, None),
     "handoffs.leaving.leave_employee": (_leave_employee, None),
     "handoffs.entries.write": (

@@ -46,10 +46,11 @@ class Clock:
         return moment
 
     def advance_past_period(self, subscription: str) -> int:
-        """Until the period, or the trial, has ended and the next invoice's payment was tried."""
+        """Until the period, or the trial, has ended and the next invoice's payment was tried; a cancelled one may
+        have ended long before."""
         held = self._world.objects[subscription]
         ends = min(item["current_period_end"] for item in held["items"]["data"])
-        return self.advance_to(ends + UNTIL_FINAL)
+        return self.advance_to(max(self.now, ends + UNTIL_FINAL))
 
 
 @dataclass
