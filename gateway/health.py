@@ -1,6 +1,7 @@
 """Whether this gateway lives, and whether what it needs answers."""
 
 from datetime import timedelta
+from typing import Final
 
 from fastapi import APIRouter, Response
 from sqlalchemy import text
@@ -11,15 +12,18 @@ from konstruct.adapters.redis import Circuit, Redis
 from konstruct.db import Database
 from konstruct.errors import Unavailable
 
+LOOKS: Final = ["GET", "HEAD"]
+"""Whoever only watches whether it lives asks without wanting the body."""
+
 
 def router(database: Database, redis: Redis, circuit: Circuit, client: Client) -> APIRouter:
     routes = APIRouter(prefix="/health")
 
-    @routes.get("/live")
+    @routes.api_route("/live", methods=LOOKS)
     async def live() -> dict[str, str]:
         return {"status": "ok"}
 
-    @routes.get("/ready")
+    @routes.api_route("/ready", methods=LOOKS)
     async def ready(response: Response) -> dict[str, str]:
         """200 while messages can be taken: that needs the database alone. What else is away is named."""
         parts = {
