@@ -132,20 +132,22 @@ class SlackListeners:
         person = _author(now, account)
         if person is None or text == plain_text(before, account.bot_user_id):
             return
-        is_for_us = not await self._is_of_agents(now, connection) and (
-            await self._is_addressed(before, connection, account) or await self._is_addressed(now, connection, account)
-        )
-        async with self._database.tenant_session(connection.tenant_id) as session:
-            await revising.edit(
-                session,
-                self._vault,
-                connection,
-                now.external_id,
-                text,
-                # Whole seconds, in which two edits may be: then the one that comes later counts.
-                edited_at=now.edited_at or moment(event.get("ts")),
-                author=person if is_for_us else None,
+        async with self._turnstile.passed(connection.tenant_id):
+            is_for_us = not await self._is_of_agents(now, connection) and (
+                await self._is_addressed(before, connection, account)
+                or await self._is_addressed(now, connection, account)
             )
+            async with self._database.tenant_session(connection.tenant_id) as session:
+                await revising.edit(
+                    session,
+                    self._vault,
+                    connection,
+                    now.external_id,
+                    text,
+                    # Whole seconds, in which two edits may be: then the one that comes later counts.
+                    edited_at=now.edited_at or moment(event.get("ts")),
+                    author=person if is_for_us else None,
+                )
 
     async def _is_of_agents(self, message: SlackMessage, connection: ConnectionRef) -> bool:
         """Whether it stands in the thread of a card, where agents write."""
@@ -159,7 +161,10 @@ class SlackListeners:
         await self._forget(connection, deleted.external_id)
 
     async def _forget(self, connection: ConnectionRef, external_id: str) -> None:
-        async with self._database.tenant_session(connection.tenant_id) as session:
+        async with (
+            self._turnstile.passed(connection.tenant_id),
+            self._database.tenant_session(connection.tenant_id) as session,
+        ):
             await revising.remove(session, self._vault, connection, external_id)
 
     async def _on_home_opened(self, event: Json, account: ChannelAccount) -> None:
