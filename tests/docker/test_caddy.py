@@ -1,22 +1,18 @@
 """Caddy itself, with its file, before stand-ins for the gateway and the portal: what it lets through, and what not."""
 
-import os
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from threading import Thread
 
 import httpx
 import pytest
 
 from konstruct.embedded.loopback import free_port, line_answers
-from konstruct.embedded.process import Program
-from konstruct.embedded.supervisor import Supervisor
 from tests.docker.composed import DOCKER
+from tests.support.caddy import running_caddy
 
 pytestmark = pytest.mark.stack
 
@@ -72,24 +68,9 @@ async def front(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Front
             text = text.replace(there, f"127.0.0.1:{stack.enter_context(stand_in())}")
         written = folder / "Caddyfile"
         written.write_text(text.replace("127.0.0.1:2019", f"127.0.0.1:{ports['admin']}"))
-        async with Supervisor(lambda sentence: None) as supervisor:
-            await supervisor.start(
-                Program(
-                    name="Caddy",
-                    command=(str(Path(sys.executable).parent / "caddy"), "run", "--config", str(written)),
-                    log=folder / "caddy.log",
-                    ready=partial(
-                        line_answers, ports["portal"], b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"HTTP/1.1 200 OK\r\n"
-                    ),
-                    environment={
-                        "PATH": os.environ["PATH"],
-                        "HOME": str(folder),
-                        "GATEWAY_HOST": hosts["gateway"],
-                        "PORTAL_HOST": hosts["portal"],
-                        "ACME_EMAIL": "ops@example.com",
-                    },
-                )
-            )
+        answers = partial(line_answers, ports["portal"], b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"HTTP/1.1 200 OK\r\n")
+        named = {"GATEWAY_HOST": hosts["gateway"], "PORTAL_HOST": hosts["portal"], "ACME_EMAIL": "ops@example.com"}
+        async with running_caddy(written, answers, **named):
             yield Front(hosts["gateway"], hosts["portal"])
 
 

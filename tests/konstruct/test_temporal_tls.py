@@ -1,7 +1,6 @@
 """Temporal behind TLS that demands certificates: Caddy ends it, which has Go's, as Temporal's own server does."""
 
 import os
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,10 +19,9 @@ from pydantic import SecretStr
 
 from konstruct import doctor, temporal, temporal_tls
 from konstruct.embedded.loopback import free_port, http_answers
-from konstruct.embedded.process import Program
-from konstruct.embedded.supervisor import Supervisor
 from konstruct.errors import Misconfigured
 from konstruct.settings import Settings
+from tests.support.caddy import running_caddy
 from tests.support.commands import konstruct
 from tests.support.streets import Authority
 
@@ -76,16 +74,7 @@ async def front(temporal_address: str, tmp_path_factory: pytest.TempPathFactory)
         (folder / name).write_bytes(content)
     file = folder / "Caddyfile"
     file.write_text(CADDYFILE.format(admin=admin, port=port, folder=folder, behind=temporal_address))
-    async with Supervisor(lambda sentence: None) as supervisor:
-        await supervisor.start(
-            Program(
-                name="Caddy",
-                command=(str(Path(sys.executable).parent / "caddy"), "run", "--config", str(file)),
-                log=folder / "caddy.log",
-                ready=partial(http_answers, f"http://127.0.0.1:{admin}/config/"),
-                environment={"PATH": os.environ["PATH"], "HOME": str(folder)},
-            )
-        )
+    async with running_caddy(file, partial(http_answers, f"http://127.0.0.1:{admin}/config/")):
         yield Front(f"127.0.0.1:{port}", authority, folder)
 
 
