@@ -19,11 +19,12 @@ from temporalio.client import Client
 
 from gateway import bodies, slack_socket
 from gateway.bodies import Json
+from gateway.full import Full
 from gateway.heard import Heard
 from gateway.slack_approvals import SlackApprovals
 from gateway.slack_consults import SlackConsults
 from gateway.slack_handoffs import SlackHandoffs
-from gateway.slack_listeners import SlackListeners
+from gateway.slack_listeners import SAID_BY_A_PERSON, SAYING, SlackListeners
 from gateway.slack_ratings import SlackRatings
 from gateway.slack_whispers import Whispers
 from konstruct import connections, quarantine
@@ -59,10 +60,11 @@ class SlackEvents:
         self._heard = Heard(database)
         self._app_token = settings.slack_app_token
         self._whispers = Whispers()
+        self._full = Full()
         self._handoffs = SlackHandoffs(database, vault, temporal_client, messenger, deskroom)
         self._consults = SlackConsults(database, vault, temporal_client, deskroom, self._whispers)
         self._listeners = SlackListeners(
-            database, vault, limiter, temporal_client, messenger, self._handoffs, self._consults
+            *(database, vault, limiter, self._full, temporal_client, messenger, self._handoffs, self._consults)
         )
         self._approvals = SlackApprovals(database, vault, temporal_client, messenger, self._whispers)
         self._ratings = SlackRatings(database, temporal_client, messenger, self._whispers)
@@ -133,10 +135,13 @@ class SlackEvents:
         self, context: AsyncBoltContext, payload: Json, next_: Callable[[], Awaitable[None]]
     ) -> BoltResponse | None:
         for account in _accounts(context):
+            if payload.get("type") in SAYING and payload.get("subtype") in SAID_BY_A_PERSON:
+                self._full.refuse(account)
             connection = await connections.find(self._database, "slack", account)
             if connection is not None:
                 # Bolt hands what is in the context to listeners, as arguments of the same name.
                 context["connection"] = connection
+                context["called"] = account
                 await self._heard.note(connection)
                 await next_()
                 return None

@@ -10,6 +10,7 @@ from slack_bolt.app.async_app import AsyncApp
 from temporalio.client import Client
 
 from gateway.bodies import Json
+from gateway.full import Full
 from gateway.slack_consults import SlackConsults
 from gateway.slack_handoffs import SlackHandoffs
 from gateway.slack_plain import SlackMessage, mentions, moment, plain_text, sent_files
@@ -25,6 +26,7 @@ from konstruct.ports import ChannelAccount, Limiter
 from konstruct.vault import Vault
 
 SAID_BY_A_PERSON: Final = [None, "file_share", "thread_broadcast"]
+SAYING: Final = ("app_mention", "message")
 SLACKS_OWN_USERS: Final = ("USLACK", "USLACKBOT")
 STOP_IS_MEANT_FOR: Final = 30
 """Seconds after which a stop would hit another turn than the one that its person saw."""
@@ -33,13 +35,15 @@ log = structlog.get_logger(__name__)
 
 
 class SlackListeners:
-    """Bolt fills their arguments by name; ``connection`` and ``account`` come from the look-up before them."""
+    """Bolt fills their arguments by name; ``connection``, ``account`` and the name it is ``called`` by come from the
+    look-up before them."""
 
     def __init__(
         self,
         database: Database,
         vault: Vault,
         limiter: Limiter,
+        full: Full,
         temporal_client: Client,
         messenger: SlackMessenger,
         handoffs: SlackHandoffs,
@@ -48,6 +52,7 @@ class SlackListeners:
         self._database = database
         self._vault = vault
         self._limiter = limiter
+        self._full = full
         self._temporal = temporal_client
         self._messenger = messenger
         self._handoffs = handoffs
@@ -71,13 +76,15 @@ class SlackListeners:
             task.cancel()
         await asyncio.gather(*self._prompting, return_exceptions=True)
 
-    async def _on_message(self, event: Json, connection: ConnectionRef, account: ChannelAccount) -> None:
+    async def _on_message(self, event: Json, connection: ConnectionRef, account: ChannelAccount, called: str) -> None:
         message = SlackMessage.model_validate(event)
         person = _author(message, account)
         if person is None:
             return
         async with self._turnstile.passed(connection.tenant_id):
             accepted = await self._accept(event, message, connection, account, person)
+        if accepted is not None and accepted.is_full:
+            self._full.note(called)
         if accepted is not None:
             await temporal.notify(self._temporal, connection.tenant_id, accepted)
 

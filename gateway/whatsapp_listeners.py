@@ -14,6 +14,7 @@ from temporalio.client import Client
 
 from gateway import whatsapp_shapes as shapes
 from gateway.bodies import Json
+from gateway.full import Full
 from gateway.whatsapp_plain import plain_text, sent_files
 from gateway.whatsapp_shapes import Change, Message, Preference, Profile, Status, System, UserIdUpdate, Value
 from konstruct import aliases, audit, inbox, receipts, revising, temporal
@@ -72,6 +73,7 @@ class WhatsAppListeners:
         self._database = database
         self._vault = vault
         self._limiter = limiter
+        self._full = Full()
         self._temporal = temporal_client
 
     def items(self, connection: ConnectionRef, change: Change) -> list[Item]:
@@ -144,6 +146,7 @@ class WhatsAppListeners:
             raise BadInput("A message of WhatsApp has no id that can be one.")
         if not names.key:
             raise BadInput("A message of WhatsApp does not say who wrote it.")
+        self._full.refuse(value.metadata.phone_number_id)
         accepted = await inbox.accept(
             self._database,
             self._vault,
@@ -162,6 +165,8 @@ class WhatsAppListeners:
                 name=called,
             ),
         )
+        if accepted.is_full:
+            self._full.note(value.metadata.phone_number_id)
         await temporal.notify(self._temporal, connection.tenant_id, accepted)
 
     async def _on_system(self, connection: ConnectionRef, message: Message, names: Names) -> None:

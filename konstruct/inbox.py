@@ -137,6 +137,8 @@ class Accepted:
     """Set when it is for people, who are to be shown it."""
     released_ids: tuple[MessageId, ...] = ()
     """What waited for the contact to write again, and is to be sent now, before it is answered."""
+    is_full: bool = False
+    """It was over a limit for all who write through this connection, or to this business."""
 
 
 async def accept(
@@ -247,6 +249,7 @@ async def _store(
         is_refused=not is_allowed or stops is not None or rated is not None,
         handoff_id=conversation.handoff_id if is_passed and rated is None else None,
         released_ids=tuple(MessageId(each) for each in released),
+        is_full=verdict.scope in ("tenant", "connection"),
     )
 
 

@@ -133,6 +133,13 @@ class Settings(BaseSettings):
         "turn; see `konstruct deploy`. Unset: any worker takes on any conversation.",
     )
 
+    tenant_pace: float = Field(
+        10.0,
+        ge=0,
+        description="How many calls of one tenant's conversations begin in a second at most, over all workers; a plain "
+        "turn has two. More wait for their turn. 0: no limit.",
+    )
+
     encryption_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         (), description="Fernet keys, newest first, comma-separated. Unset: the embedded stack generates one."
     )

@@ -34,7 +34,7 @@ from konstruct.payloads import data_converter
 from konstruct.settings import Settings, needed
 
 CONVERSATIONS = "conversations"
-"""Task queue of conversations and their activities; one queue, so that a turn's next activity starts without a poll."""
+"""Task queue of conversations and their activities, where tenants take turns and keep their pace."""
 UPKEEP = "upkeep"
 """Task queue of the sweeps, which must not wait behind conversations."""
 MEMORY = "memory"

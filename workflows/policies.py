@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import TypedDict
 
-from temporalio.common import RetryPolicy
+from temporalio.common import Priority, RetryPolicy
 from temporalio.workflow import ActivityCancellationType
 
 
@@ -14,6 +14,7 @@ class ActivityOptions(TypedDict, total=False):
     heartbeat_timeout: timedelta
     retry_policy: RetryPolicy
     cancellation_type: ActivityCancellationType
+    priority: Priority
 
 
 SIGNS_OF_LIFE = timedelta(seconds=10)
@@ -65,16 +66,21 @@ BOOKKEEPING = ActivityOptions(
     retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=20)),
 )
 
+FOR_PEOPLE = Priority(priority_key=1)
+"""Before all that employees have to do for the same tenant: somebody looks at it and waits."""
+
 # A change of owner waits for sends that are about to begin. A person waits for it, and may be told to try again.
 CHANGING_OWNER = ActivityOptions(
     start_to_close_timeout=timedelta(seconds=15),
     retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=10)),
+    priority=FOR_PEOPLE,
 )
 # Cards, threads and timers of a handoff: tried until it works, since people wait.
 ATTENDING = ActivityOptions(
     start_to_close_timeout=timedelta(minutes=2),
     heartbeat_timeout=SIGNS_OF_LIFE,
     retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1)),
+    priority=FOR_PEOPLE,
 )
 # Without a summary or a draft the handoff is what it is, only less comfortable.
 ASSISTING = ActivityOptions(

@@ -152,6 +152,9 @@ def worker(
         interceptors=[CarryingInterceptor(), ObservingInterceptor(), FailureInterceptor()],
         tuner=tuner,
         max_concurrent_workflow_tasks=None if tuner else TASKS_AT_ONCE,
+        # What comes along with the answer to a workflow's task has not passed the server's queue, where tenants take
+        # turns and keep their pace.
+        disable_eager_activity_execution=True,
         deployment_config=of_build(build_id, promise),
         **limits,
     )

@@ -75,6 +75,7 @@ from konstruct.settings import Settings, needed
 from konstruct.streaming import Streamer
 from konstruct.temporal_tls import why_not
 from konstruct.vault import Vault
+from workflows import pace
 from workflows.queues import (
     Turns,
     billing_worker,
@@ -180,6 +181,7 @@ async def work(settings: Settings, port: Port, *, until: asyncio.Event) -> None:
             Naming(database, vault, {"slack": SlackPeople(http, settings.slack_api_url)}),
         )
         await schedule_upkeep(client)
+        await pace.keep(client, temporal.CONVERSATIONS, settings.tenant_pace)
         build_id = settings.build_id
         async with (
             conversations_worker(client, turns, build_id),

@@ -112,8 +112,12 @@ class Product:
 
 
 @asynccontextmanager
-async def running_product(folder: Path, *, parts: Sequence[str] = ("worker", "background")) -> AsyncIterator[Product]:
+async def running_product(
+    folder: Path, *, parts: Sequence[str] = ("worker", "background"), is_paced: bool = False
+) -> AsyncIterator[Product]:
     """Without tenants and gateways, which are added to it; the database has its tables.
+
+    ``is_paced``: tenants keep the pace that they have by default, and do not go as fast as they may.
 
     Whatever is set in the environment for the product is not the benchmark's business, and is taken away.
     """
@@ -141,6 +145,7 @@ async def running_product(folder: Path, *, parts: Sequence[str] = ("worker", "ba
                 "KONSTRUCT_LOCAL_MODEL_BASE_URL": f"http://{HOST}:{model_port}/v1",
                 "KONSTRUCT_SLACK_API_URL": f"{slack_url}/api/",
                 "KONSTRUCT_SLACK_SIGNING_SECRET": SIGNING_SECRET,
+                **({} if is_paced else {"KONSTRUCT_TENANT_PACE": "0"}),
             }
             await doubles.start(_model(folder, model_port))
             async with running_stack(Settings(), say) as stack, Supervisor(say) as supervisor:
