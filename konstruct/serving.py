@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Final
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from konstruct.ending import EDGE_ENDS_WITHIN, end_within
+from konstruct import ending
 
 _SOFT_FILES: Final = 8_192
 """Files that the process may have open, where the machine lets it."""
@@ -222,7 +222,7 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         # It is called while this one serves alone, and so in its loop.
-        end_within(EDGE_ENDS_WITHIN, asyncio.get_running_loop())
+        ending.end_within(ending.EDGE_ENDS_WITHIN, asyncio.get_running_loop())
         super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

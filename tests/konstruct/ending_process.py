@@ -7,8 +7,9 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import Any
 
-from konstruct import log
+from konstruct import ending, log, serving
 from konstruct.ending import end_within
 from konstruct.settings import Settings
 
@@ -45,6 +46,20 @@ async def leaves_a_thread() -> None:
     asyncio.get_running_loop().run_in_executor(None, time.sleep, 3600)
 
 
+async def serve() -> None:
+    """As gateway and portal do."""
+    ending.EDGE_ENDS_WITHIN = BOUND  # type: ignore[misc]
+    await serving.Server(serving.configured(_never_ends, port=0)).serve()
+
+
+async def _never_ends(scope: Any, receive: Any, send: Any) -> None:
+    await receive()
+    await send({"type": "lifespan.startup.complete"})
+    signal.raise_signal(signal.SIGTERM)
+    await receive()
+    await asyncio.Event().wait()
+
+
 WHAT: dict[str, Callable[[], Awaitable[None]]] = {
     each.__name__: each for each in (ends, waits, computes, blocks, keeps_python_waiting, leaves_a_thread)
 }
@@ -52,6 +67,9 @@ WHAT: dict[str, Callable[[], Awaitable[None]]] = {
 
 async def main(what: str) -> None:
     log.configure(Settings(log_format="json"))
+    if what == serve.__name__:
+        await serve()
+        return
     loop = asyncio.get_running_loop()
     signal.signal(signal.SIGTERM, lambda *_: end_within(BOUND, loop))
     signal.raise_signal(signal.SIGTERM)

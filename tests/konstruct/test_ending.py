@@ -32,13 +32,27 @@ async def test_who_ends_in_time_is_left_alone() -> None:
     assert await ended("ends") == (0, "")
 
 
-@pytest.mark.parametrize("what", ["waits", "computes", "blocks", "leaves_a_thread"])
-async def test_who_does_not_is_ended_with_a_line(what: str) -> None:
+@pytest.mark.parametrize(
+    ("what", "at"),
+    [
+        ("waits", "main > waits > Event.wait"),
+        ("computes", "main"),
+        ("blocks", "main"),
+        ("leaves_a_thread", "BaseEventLoop.shutdown_default_executor"),
+    ],
+)
+async def test_who_does_not_is_ended_with_a_line(what: str, at: str) -> None:
     status, said = await ended(what)
     assert status == STATUS
     told = json.loads(said)
     assert (told["event"], told["seconds"]) == ("ended_by_force", 0.5)
-    assert told["unfinished"] == ["BaseEventLoop.shutdown_default_executor" if what == "leaves_a_thread" else "main"]
+    assert told["unfinished"] == [at]
+
+
+async def test_who_serves_is_ended_as_well() -> None:
+    status, said = await ended("serve")
+    assert status == STATUS
+    assert " > _never_ends > Event.wait" in said
 
 
 async def test_who_keeps_all_of_python_waiting_is_ended_with_its_stack() -> None:
