@@ -11,10 +11,13 @@ import socket
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from dataclasses import dataclass
 from http import HTTPStatus
+from types import FrameType
 from typing import Any, ClassVar, Final
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from konstruct import ending
 
 _SOFT_FILES: Final = 8_192
 """Files that the process may have open, where the machine lets it."""
@@ -216,6 +219,11 @@ class Server(uvicorn.Server):
                 if isinstance(connection, Bounded):
                     connection.look(now)
         return await super().on_tick(counter)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        # It is called while this one serves alone, and so in its loop.
+        ending.end_within(ending.EDGE_ENDS_WITHIN, asyncio.get_running_loop())
+        super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         # Answers that are streams would be waited for.

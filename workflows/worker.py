@@ -43,7 +43,7 @@ from activities.thinking import Thinking
 from activities.tool_servers import ToolServers
 from activities.tool_use import ToolUse
 from activities.upkeep import Sealing, Upkeep
-from konstruct import log, models, rekeying, temporal
+from konstruct import ending, log, models, rekeying, temporal
 from konstruct.adapters import file_store, guarded_http, mail, readiness, slack_oauth, stripe, telemetry
 from konstruct.adapters.console import ConsoleMessenger
 from konstruct.adapters.embedders import ConfiguredEmbedders
@@ -249,15 +249,28 @@ async def main(settings: Settings, *, is_background: bool) -> None:
     if is_background:
         # Before the threads that it works with are started: each has the priority of what starts it.
         stand_back()
-    stop = asyncio.Event()
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+
+    def end(*_: object) -> None:
+        ending.end_within(ending.WORKER_ENDS_WITHIN, loop)
+        loop.call_soon_threadsafe(stop.set)
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    port = Port({"worker": readiness.starting})
+        # Not the loop's own handlers, which are called when it comes to them: it may be what is stuck.
+        signal.signal(number, end)
+    port = Port(not_yet := {"worker": readiness.starting})
     if settings.metrics_port:
         port.beside = readiness.temporals_own(free_port())
     service = "konstruct-background" if is_background else "konstruct-worker"
     async with telemetry.exporting(service), readiness.opened(settings, port):
-        await (work_in_background if is_background else work)(settings, port, until=stop)
+        working = asyncio.create_task((work_in_background if is_background else work)(settings, port, until=stop))
+        told = asyncio.create_task(stop.wait())
+        await asyncio.wait((working, told), return_when=asyncio.FIRST_COMPLETED)
+        if port.checks is not_yet:
+            # It waits for Temporal or the database, and has nothing to finish.
+            working.cancel()
+        with suppress(asyncio.CancelledError):
+            await working
 
 
 def stand_back() -> None:

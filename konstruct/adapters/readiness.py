@@ -37,8 +37,8 @@ async def _no_more() -> None:
 
 @dataclass
 class Port:
-    checks: Mapping[str, Check] | None = None
-    """What this process cannot do without, by its name; None where it says elsewhere whether it is ready."""
+    checks: Mapping[str, Check]
+    """What this process cannot do without, by its name."""
     before_metrics: Callable[[], Awaitable[None]] = _no_more
     """Brings them up to date."""
     beside: str | None = None
@@ -74,8 +74,6 @@ class Port:
 
     async def _ready(self, request: web.Request) -> web.Response:
         """200 while the process can do its work, else 503; either way with which parts answer."""
-        if self.checks is None:
-            raise web.HTTPNotFound
         answers = await asyncio.gather(*(_answers(check) for check in self.checks.values()))
         parts = {name: "ok" if is_there else "away" for name, is_there in zip(self.checks, answers, strict=True)}
         return web.json_response(parts, status=200 if all(answers) else 503)

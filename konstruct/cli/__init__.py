@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated
@@ -49,7 +50,7 @@ from konstruct.cli import (
 )
 from konstruct.cli.shared import open_database, read_settings, run, tenant_called
 from konstruct.embedded.leash import end_with
-from konstruct.embedded.loopback import require_free_port
+from konstruct.embedded.loopback import http_answers, require_free_port
 from konstruct.embedded.up import DEMO
 from konstruct.embedded.up import up as run_stack
 from konstruct.errors import KonstructError, Misconfigured
@@ -98,17 +99,20 @@ def up(
 def gateway() -> None:
     """Serve the webhooks."""
     settings = read_settings()
-    _serve("gateway", settings, settings.gateway_host, settings.gateway_port, "KONSTRUCT_GATEWAY_PORT")
+    ready = f"{settings.gateway_url}/health/ready"
+    _serve("gateway", settings, settings.gateway_host, settings.gateway_port, "KONSTRUCT_GATEWAY_PORT", ready)
 
 
 @app.command()
 def portal() -> None:
     """Serve the web pages."""
     settings = read_settings()
-    _serve("portal", settings, settings.portal_host, settings.portal_port, "KONSTRUCT_PORTAL_PORT")
+    ready = f"{settings.portal_url}/health/live"
+    _serve("portal", settings, settings.portal_host, settings.portal_port, "KONSTRUCT_PORTAL_PORT", ready)
 
 
-def _serve(service: str, settings: Settings, host: str, port: int, variable: str) -> None:
+def _serve(service: str, settings: Settings, host: str, port: int, variable: str, ready: str) -> None:
+    """``ready``: an address of its own that answers with a success while it can do what it is for."""
     log.configure(settings)
     try:
         require_free_port(host, port, variable)
@@ -129,7 +133,7 @@ def _serve(service: str, settings: Settings, host: str, port: int, variable: str
         timeout_keep_alive=75,
         timeout_graceful_shutdown=5,
     )
-    server = serving.Server(config, beside=_watched(settings, service))
+    server = serving.Server(config, beside=_watched(settings, service, ready))
     try:
         with suppress(KeyboardInterrupt):
             server.run()
@@ -141,8 +145,9 @@ def _serve(service: str, settings: Settings, host: str, port: int, variable: str
 
 
 @asynccontextmanager
-async def _watched(settings: Settings, service: str) -> AsyncIterator[None]:
-    async with telemetry.exporting(f"konstruct-{service}"), readiness.opened(settings, readiness.Port()):
+async def _watched(settings: Settings, service: str, ready: str) -> AsyncIterator[None]:
+    port = readiness.Port({service: partial(http_answers, ready)})
+    async with telemetry.exporting(f"konstruct-{service}"), readiness.opened(settings, port):
         yield
 
 

@@ -33,6 +33,7 @@ from tests.support.members import PASSWORD
 from tests.support.ports import free_ports
 from tests.support.stripe_double import StripeDouble
 from tests.support.till import open_payments, stocked_stripe
+from tests.support.workers import polling
 from workflows.queues import billing_worker
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
@@ -131,7 +132,7 @@ async def journey(
             }
         )
         stripe.webhook_url = f"{await stack.enter_async_context(serve(gateway_app.build(billed)))}/stripe/webhook"
-        await stack.enter_async_context(billing_worker(client, Billing(database, payments)))
+        await stack.enter_async_context(polling(billing_worker(client, Billing(database, payments))))
         url = await stack.enter_async_context(serve(build(billed), port=ports["portal_port"]))
         context = await browser.new_context(
             base_url=url, viewport=DESK, reduced_motion="reduce", locale="en-GB", timezone_id="Europe/Paris"

@@ -22,6 +22,7 @@ from tests.support.http import serve
 from tests.support.members import Enrolled, enrolled
 from tests.support.office import Office
 from tests.support.service_double import ServiceDouble
+from tests.support.workers import polling
 from tests.support.workshop import define, over_http
 from workflows.queues import knowledge_worker
 
@@ -63,7 +64,7 @@ async def test_files_are_handed_in_and_read_while_one_looks(
         ingesting = Ingesting(
             *(settings, database, client, SafeWeb(web), SubprocessReader(), GivenEmbedders()), pause=0.0, waits=()
         )
-        async with knowledge_worker(client, ingesting):
+        async with polling(knowledge_worker(client, ingesting)):
             await expect(page.get_by_role("table").get_by_text("Searched")).to_be_visible(timeout=30_000)
     await check_page(page)
     await page.get_by_role("link", name="Returns", exact=True).click()

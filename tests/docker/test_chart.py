@@ -11,6 +11,7 @@ from helm_python.errors import HelmError
 from ruamel.yaml import YAML
 
 from konstruct.cli import app
+from konstruct.ending import EDGE_ENDS_WITHIN, WORKER_ENDS_WITHIN
 from konstruct.settings import Settings
 from tests.architecture.test_readme import commands
 from tests.docker.composed import DOCKER
@@ -109,8 +110,9 @@ def test_a_process_is_asked_on_its_own_port_and_has_time_to_end(path: Path) -> N
         assert asked["livenessProbe"] == {"path": "/health/live", "port": "metrics"}
         assert {"name": "metrics", "containerPort": 9464} in container["ports"]
         is_worker = "worker" in name or "background" in name
-        # What the processes give themselves is five seconds, and a worker's model may be nearly through.
-        assert pod["terminationGracePeriodSeconds"] == (90 if is_worker else 30)
+        # Before it is killed it ends itself and says so, and what it says takes some seconds.
+        ends_within = WORKER_ENDS_WITHIN if is_worker else EDGE_ENDS_WITHIN
+        assert ends_within.total_seconds() + 4 < pod["terminationGracePeriodSeconds"] == (90 if is_worker else 30)
 
 
 @BY_EXAMPLE

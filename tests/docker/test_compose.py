@@ -1,6 +1,7 @@
 """What docker/compose.yaml promises of every container: nothing open, nothing unlimited, no secret of its own."""
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from ruamel.yaml import YAML
 
 from konstruct.cli import app
 from konstruct.embedded.temporal import CONFIGURATION
+from konstruct.ending import EDGE_ENDS_WITHIN, WORKER_ENDS_WITHIN
 from konstruct.settings import Settings
 from tests.architecture.test_readme import commands
 from tests.docker.composed import CHECKOUT, COMPOSE, DOCKER, env_file, read, variables
@@ -39,6 +41,19 @@ def test_a_container_has_its_limits_and_comes_back(name: str) -> None:
         assert service["restart"] in ("on-failure:5", "no")
     else:
         assert service["restart"] == "unless-stopped"
+
+
+@pytest.mark.parametrize(
+    ("name", "ends_within"),
+    [
+        ("gateway", EDGE_ENDS_WITHIN),
+        ("portal", EDGE_ENDS_WITHIN),
+        ("worker", WORKER_ENDS_WITHIN),
+        ("background", WORKER_ENDS_WITHIN),
+    ],
+)
+def test_a_process_ends_itself_and_says_so_before_it_is_killed(name: str, ends_within: timedelta) -> None:
+    assert ends_within + timedelta(seconds=4) < timedelta(seconds=int(SERVICES[name]["stop_grace_period"].strip("s")))
 
 
 @ALL

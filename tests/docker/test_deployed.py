@@ -22,10 +22,9 @@ import pytest
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 
-from konstruct import temporal
 from konstruct.embedded import postgres as embedded_postgres
 from konstruct.embedded import valkey as embedded_valkey
-from konstruct.embedded.loopback import free_port, http_answers, line_answers
+from konstruct.embedded.loopback import free_port, line_answers
 from konstruct.embedded.process import Program
 from konstruct.embedded.supervisor import Supervisor
 from tests.docker.composed import CHECKOUT, DOCKER, env_file, environment, filled, read
@@ -157,6 +156,15 @@ async def test_to_make_the_logins_again_sets_their_passwords_anew(machine: Machi
         await machine.connect("konstruct_backup", "another")
 
 
+async def is_healthy(port: int) -> bool:
+    """As the image's health check sees it."""
+    command = (sys.executable, "-S", str(DOCKER / "ready.py"))
+    process = await asyncio.create_subprocess_exec(
+        *command, env={"KONSTRUCT_METRICS_PORT": str(port)}, stdout=asyncio.subprocess.DEVNULL
+    )
+    return await process.wait() == 0
+
+
 async def test_it_is_migrated_runs_and_is_backed_up_with_these_logins(machine: Machine) -> None:
     migrated = await machine.run("migrate")
     assert migrated.complained == ""
@@ -170,34 +178,25 @@ async def test_it_is_migrated_runs_and_is_backed_up_with_these_logins(machine: M
     assert (applied.status, applied.complained) == (0, "")
 
     ports = {"gateway": free_port(), "portal": free_port()}
-    client = await Client.connect(machine.hosts["temporal:7233"])
-
-    async def is_polled(queue: str) -> bool:
-        return bool(await temporal.workers(client, queue))
-
-    ready = {
-        "gateway": partial(http_answers, f"http://127.0.0.1:{ports['gateway']}/health/ready"),
-        "portal": partial(http_answers, f"http://127.0.0.1:{ports['portal']}/health/live"),
-        "worker": partial(is_polled, temporal.CONVERSATIONS),
-        "background": partial(is_polled, temporal.MEMORY),
-    }
+    watched = {service: free_port() for service in ("gateway", "portal", "worker", "background")}
     async with Supervisor(lambda sentence: None) as supervisor:
         programs = [
             Program(
                 name=service,
                 command=(sys.executable, "-m", "konstruct", *SERVICES[service]["command"]),
                 log=machine.folder / f"{service}.log",
-                ready=is_ready,
+                ready=partial(is_healthy, port),
                 environment={
                     **machine.environment(service),
-                    **{f"KONSTRUCT_{name.upper()}_PORT": str(port) for name, port in ports.items()},
+                    **{f"KONSTRUCT_{name.upper()}_PORT": str(number) for name, number in ports.items()},
                     # The namespace of the tests' server is another one.
                     "KONSTRUCT_TEMPORAL_NAMESPACE": "default",
+                    "KONSTRUCT_METRICS_PORT": str(port),
                     "KONSTRUCT_LOG_FORMAT": "json",
                     "PYTHONPATH": str(CHECKOUT),
                 },
             )
-            for service, is_ready in ready.items()
+            for service, port in watched.items()
         ]
         await asyncio.gather(*map(supervisor.start, programs))
         folder = machine.folder / "backup"

@@ -20,6 +20,7 @@ from konstruct.embedded.loopback import free_port, http_answers
 from konstruct.embedded.process import Program
 from konstruct.embedded.supervisor import Supervisor
 from tests.embedded.conftest import CHECKOUT, Sentences, children
+from tests.support.workers import polling
 
 pytestmark = pytest.mark.stack
 
@@ -65,7 +66,7 @@ class GreetingWorkflow:
 async def greet(address: str, workflow_id: str) -> str:
     client = await Client.connect(address, namespace="trial")
     runner = UnsandboxedWorkflowRunner()
-    async with Worker(client, task_queue="trial", workflows=[GreetingWorkflow], workflow_runner=runner):
+    async with polling(Worker(client, task_queue="trial", workflows=[GreetingWorkflow], workflow_runner=runner)):
         return await client.execute_workflow(
             GreetingWorkflow.run, "Ada", id=workflow_id, task_queue="trial", execution_timeout=timedelta(seconds=30)
         )

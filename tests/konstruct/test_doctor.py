@@ -24,6 +24,7 @@ from tests.support.billed import bill
 from tests.support.mail_double import open_mail_double
 from tests.support.model_doubles import ModelDoubles
 from tests.support.office import furnish, open_office
+from tests.support.workers import polling
 
 
 @workflow.defn(sandboxed=False)
@@ -102,7 +103,7 @@ async def test_without_a_background_worker_replies_go_on_and_somebody_should_loo
     assert "Replies go on" in before.says
     assert "start `konstruct worker --background`" in before.says
     client = await temporal.connect(settings, lazy=False)
-    async with Worker(client, task_queue=temporal.MEMORY, workflows=[Idle]):
+    async with polling(Worker(client, task_queue=temporal.MEMORY, workflows=[Idle])):
         await client.execute_workflow(Idle.run, id=f"test-{uuid4()}", task_queue=temporal.MEMORY)
         after = await finding()
     assert (after.state, after.says) == ("ok", "1 at work")

@@ -14,6 +14,7 @@ from activities.failures import FailureInterceptor
 from konstruct import temporal
 from konstruct.settings import Settings
 from tests.support.office import Office
+from tests.support.workers import polling
 from workflows.conversation import ConversationWorkflow
 from workflows.handoffs import HandoffWorkflow
 from workflows.sandbox import RUNNER
@@ -27,12 +28,14 @@ async def working(settings: Settings, office: Office) -> AsyncIterator[Client]:
     attending = Attending(office.database, office.vault, {}, None, client)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(temporal, "CONVERSATIONS", f"conversations-{uuid4()}")
-        async with Worker(
-            client,
-            task_queue=temporal.CONVERSATIONS,
-            workflows=[ConversationWorkflow, HandoffWorkflow],
-            activities=[changing.change_owner, attending.attend_handoff],
-            workflow_runner=RUNNER,
-            interceptors=[FailureInterceptor()],
+        async with polling(
+            Worker(
+                client,
+                task_queue=temporal.CONVERSATIONS,
+                workflows=[ConversationWorkflow, HandoffWorkflow],
+                activities=[changing.change_owner, attending.attend_handoff],
+                workflow_runner=RUNNER,
+                interceptors=[FailureInterceptor()],
+            )
         ):
             yield client

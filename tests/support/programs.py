@@ -10,9 +10,14 @@ from tests.support.commands import Forked
 
 PYTHON: Final = (sys.executable, "-m")
 FORKED: Final = frozenset(
-    {"konstruct", *(f"tests.faults.{name}" for name in ("dying", "late", "off_clock", "stopping"))}
+    {
+        "konstruct",
+        "tests.workflows.stuck",
+        *(f"tests.faults.{name}" for name in ("dying", "late", "off_clock", "stopping")),
+    }
 )
-"""The product, and what has it die, dawdle or be mistaken at a point that is looked up anew whenever it gets there."""
+"""The product, and what has it die, dawdle, hang or be mistaken at a point that is looked up anew whenever it gets
+there."""
 WRONG_ON_PURPOSE: Final = "tests.faults.broken."
 
 

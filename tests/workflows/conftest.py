@@ -38,6 +38,7 @@ from konstruct.contracts.conversation import (
     ToolCallRequest,
 )
 from konstruct.contracts.handoffs import HAND_OFF, Action, AgentAct, HandoffState, OwnerState
+from tests.support.workers import polling
 from tests.workflows.people import WISH, People
 from workflows.approvals import ApprovalWorkflow
 from workflows.conversation import ConversationWorkflow
@@ -324,15 +325,17 @@ async def playing(
     interceptors: Sequence[Interceptor] = (),
 ) -> AsyncIterator[Conversation]:
     queue, desk, people = queue or f"test-{uuid4()}", desk or Desk(), people or People()
-    async with Worker(
-        environment.client,
-        task_queue=queue,
-        workflows=of_conversations(build),
-        activities=[*stage.activities, *desk.activities, *people.activities],
-        workflow_runner=RUNNER,
-        interceptors=interceptors,
-        max_heartbeat_throttle_interval=timedelta(milliseconds=100),
-        deployment_config=of_build(build, VersioningBehavior.PINNED),
+    async with polling(
+        Worker(
+            environment.client,
+            task_queue=queue,
+            workflows=of_conversations(build),
+            activities=[*stage.activities, *desk.activities, *people.activities],
+            workflow_runner=RUNNER,
+            interceptors=interceptors,
+            max_heartbeat_throttle_interval=timedelta(milliseconds=100),
+            deployment_config=of_build(build, VersioningBehavior.PINNED),
+        )
     ):
         yield Conversation(environment, queue, stage, desk, people)
 

@@ -18,6 +18,7 @@ from temporalio.worker import Worker
 from konstruct.contracts import billing, consults, conversation, knowledge, memory, upkeep
 from konstruct.contracts.consults import ConsultStanding
 from konstruct.contracts.knowledge import Progress
+from tests.support.workers import polling
 from tests.workflows.kinds import WORKFLOWS
 from workflows import policies
 from workflows.queues import of_build
@@ -124,13 +125,15 @@ class Played:
 async def done(environment: WorkflowEnvironment, errand: Errand) -> WorkflowHandle[Any, Any]:
     """Its first run, once it is over or waits."""
     client, queue = environment.client, f"test-{uuid4()}"
-    async with Worker(
-        client,
-        task_queue=queue,
-        workflows=list(WORKFLOWS),
-        activities=[Played(errand).play],
-        workflow_runner=RUNNER,
-        deployment_config=of_build(None),
+    async with polling(
+        Worker(
+            client,
+            task_queue=queue,
+            workflows=list(WORKFLOWS),
+            activities=[Played(errand).play],
+            workflow_runner=RUNNER,
+            deployment_config=of_build(None),
+        )
     ):
         arguments = [] if errand.argument is None else [errand.argument]
         started = await client.start_workflow(errand.workflow, args=arguments, id=str(uuid4()), task_queue=queue)

@@ -13,6 +13,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from konstruct.contracts.billing import TOLD, SubscriptionState, workflow_id
+from tests.support.workers import polling
 from workflows.billing import SubscriptionWorkflow
 from workflows.sandbox import RUNNER
 
@@ -65,12 +66,14 @@ class Subscription:
 @asynccontextmanager
 async def looking(environment: WorkflowEnvironment, looks: Looks) -> AsyncIterator[Subscription]:
     queue = f"test-{uuid4()}"
-    async with Worker(
-        environment.client,
-        task_queue=queue,
-        workflows=[SubscriptionWorkflow],
-        activities=[looks.sync_subscription],
-        workflow_runner=RUNNER,
+    async with polling(
+        Worker(
+            environment.client,
+            task_queue=queue,
+            workflows=[SubscriptionWorkflow],
+            activities=[looks.sync_subscription],
+            workflow_runner=RUNNER,
+        )
     ):
         yield Subscription(environment, queue, looks)
 

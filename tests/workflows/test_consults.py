@@ -20,6 +20,7 @@ from temporalio.worker import Worker
 
 from konstruct.contracts import consults
 from konstruct.contracts.consults import ConsultStanding, ConsultState
+from tests.support.workers import polling
 from workflows import policies
 from workflows.consults import ConsultWorkflow
 from workflows.sandbox import RUNNER
@@ -81,13 +82,15 @@ def colleague() -> Colleague:
 @pytest.fixture
 async def queue(skipping: WorkflowEnvironment, colleague: Colleague) -> AsyncIterator[str]:
     queue = f"test-{uuid4()}"
-    async with Worker(
-        skipping.client,
-        task_queue=queue,
-        workflows=[ConsultWorkflow],
-        activities=[colleague.announce_consult, colleague.settle_consult, colleague.report_consult],
-        workflow_runner=RUNNER,
-        max_heartbeat_throttle_interval=timedelta(milliseconds=100),
+    async with polling(
+        Worker(
+            skipping.client,
+            task_queue=queue,
+            workflows=[ConsultWorkflow],
+            activities=[colleague.announce_consult, colleague.settle_consult, colleague.report_consult],
+            workflow_runner=RUNNER,
+            max_heartbeat_throttle_interval=timedelta(milliseconds=100),
+        )
     ):
         yield queue
 

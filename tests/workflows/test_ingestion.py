@@ -31,6 +31,7 @@ from tests.support.doubles import GivenEmbedders
 from tests.support.library import SITEMAP, add, source, states, upload
 from tests.support.office import open_office
 from tests.support.website import open_website
+from tests.support.workers import polling
 from workflows import policies
 from workflows.ingestion import StartSyncsWorkflow, SyncSourceWorkflow
 from workflows.queues import knowledge_worker
@@ -73,13 +74,15 @@ class Stage:
 @asynccontextmanager
 async def worker(client: Client, stage: Stage) -> AsyncIterator[str]:
     queue = f"test-{uuid4()}"
-    async with Worker(
-        client,
-        task_queue=queue,
-        workflows=[SyncSourceWorkflow],
-        activities=[stage.list_source, stage.read_documents, stage.fail_sync],
-        workflow_runner=RUNNER,
-        interceptors=[FailureInterceptor()],
+    async with polling(
+        Worker(
+            client,
+            task_queue=queue,
+            workflows=[SyncSourceWorkflow],
+            activities=[stage.list_source, stage.read_documents, stage.fail_sync],
+            workflow_runner=RUNNER,
+            interceptors=[FailureInterceptor()],
+        )
     ):
         yield queue
 
@@ -133,7 +136,7 @@ async def test_on_real_servers_a_sweep_starts_what_is_due_and_one_source_is_read
         every = timedelta(hours=1)
         source_id = await add(office, "site", SourceSettings("sitemap", url=site.at("/sitemap.xml"), sync_every=every))
         site.hold("/returns")
-        async with knowledge_worker(client, ingesting):
+        async with polling(knowledge_worker(client, ingesting)):
             for _ in range(2):
                 await client.execute_workflow(
                     StartSyncsWorkflow.run, id=f"test-{uuid4()}", task_queue=temporal.KNOWLEDGE

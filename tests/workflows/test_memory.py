@@ -31,6 +31,7 @@ from konstruct.tables.base import utc_now
 from konstruct.vault import Vault
 from tests.support.doubles import GivenEmbedders, NothingCools, ScriptedModel, WordEmbedder
 from tests.support.office import open_office
+from tests.support.workers import polling
 from workflows import policies
 from workflows.memory import EmbedWorkflow, RememberWorkflow
 from workflows.sandbox import RUNNER
@@ -73,13 +74,15 @@ class Stage:
 async def worker(client: Client, activities: Stage | Remembering) -> AsyncIterator[str]:
     """Its task queue."""
     queue = f"test-{uuid4()}"
-    async with Worker(
-        client,
-        task_queue=queue,
-        workflows=[RememberWorkflow, EmbedWorkflow],
-        activities=[activities.claim_memory_work, activities.remember, activities.embed_memories],
-        workflow_runner=RUNNER,
-        interceptors=[FailureInterceptor()],
+    async with polling(
+        Worker(
+            client,
+            task_queue=queue,
+            workflows=[RememberWorkflow, EmbedWorkflow],
+            activities=[activities.claim_memory_work, activities.remember, activities.embed_memories],
+            workflow_runner=RUNNER,
+            interceptors=[FailureInterceptor()],
+        )
     ):
         yield queue
 
@@ -112,7 +115,7 @@ async def test_what_comes_again_within_seconds_is_not_tried_again_itself(skippin
 async def test_no_more_is_claimed_while_what_was_claimed_still_waits(skipping: WorkflowEnvironment) -> None:
     queue = f"test-{uuid4()}"
     # Nobody is free to take an activity.
-    async with Worker(skipping.client, task_queue=queue, workflows=[RememberWorkflow], workflow_runner=RUNNER):
+    async with polling(Worker(skipping.client, task_queue=queue, workflows=[RememberWorkflow], workflow_runner=RUNNER)):
         run = await skipping.client.start_workflow(RememberWorkflow.run, id=f"test-{uuid4()}", task_queue=queue)
         await run.result()
     first, *_, last = (await run.fetch_history()).events

@@ -11,6 +11,7 @@ from temporalio.client import WorkflowHandle
 
 from konstruct import temporal
 from konstruct.settings import Settings
+from tests.support.workers import polling
 from tests.workflows.busy import BusyWorkflow, work
 from workflows import queues
 
@@ -37,7 +38,7 @@ async def test_no_task_is_taken_before_there_is_time_for_it(settings: Settings) 
         )
         for number in range(MANY)
     ]
-    async with queues.worker(client, queue, workflows=[BusyWorkflow]):
+    async with polling(queues.worker(client, queue, workflows=[BusyWorkflow])):
         await asyncio.gather(*(handle.result() for handle in handles))
     kinds = [event.event_type for handle in handles async for event in handle.fetch_history_events()]
     assert kinds.count(EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED) == MANY

@@ -54,10 +54,6 @@ async def test_it_lives_whatever_is_away() -> None:
     assert (await ask(Port({"database": raises}), "/health/live")).status_code == 200
 
 
-async def test_who_says_elsewhere_whether_it_is_ready_does_not_say_it_here() -> None:
-    assert (await ask(Port(), "/health/ready")).status_code == 404
-
-
 async def test_metrics_are_brought_up_to_date_and_shown_with_what_is_counted_beside() -> None:
     looked = []
 
@@ -69,13 +65,13 @@ async def test_metrics_are_brought_up_to_date_and_shown_with_what_is_counted_bes
         await send({"type": "http.response.body", "body": b"temporal_things_total 7\n"})
 
     async with serve(_without_lifespan(beside)) as url:
-        answer = await ask(Port(before_metrics=look, beside=url), "/metrics")
+        answer = await ask(Port({}, before_metrics=look, beside=url), "/metrics")
     assert answer.headers["content-type"].startswith("text/plain")
     assert "konstruct_build_info" in answer.text
     assert answer.text.endswith("temporal_things_total 7\n")
     assert looked == [True]
     # The other may be gone, and ours are shown all the same.
-    assert "konstruct_build_info" in (await ask(Port(beside=url), "/metrics")).text
+    assert "konstruct_build_info" in (await ask(Port({}, beside=url), "/metrics")).text
 
 
 def _without_lifespan(app: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
@@ -109,13 +105,13 @@ async def test_a_worker_whose_temporal_is_away_is_not_ready(database: Database, 
 
 async def test_it_listens_where_the_settings_say_and_says_so_when_it_cannot() -> None:
     settings = Settings(metrics_port=free_port())
-    async with opened(settings, Port()), httpx.AsyncClient(trust_env=False) as client:
+    async with opened(settings, Port({})), httpx.AsyncClient(trust_env=False) as client:
         assert (await client.get(f"http://127.0.0.1:{settings.metrics_port}/metrics")).status_code == 200
         with pytest.raises(Misconfigured, match="KONSTRUCT_METRICS_PORT"):
-            async with opened(settings, Port()):
+            async with opened(settings, Port({})):
                 pass
 
 
 async def test_without_a_port_nothing_listens() -> None:
-    async with opened(Settings(), Port()):
+    async with opened(Settings(), Port({})):
         pass

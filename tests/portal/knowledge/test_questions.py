@@ -22,6 +22,7 @@ from tests.support import library
 from tests.support.doubles import GivenEmbedders, NothingCools, WordEmbedder
 from tests.support.members import Enrolled
 from tests.support.office import Office
+from tests.support.workers import polling
 from tests.support.workshop import publish
 from workflows.at_once import LocateQuestionWorkflow
 from workflows.sandbox import RUNNER
@@ -30,12 +31,14 @@ from workflows.sandbox import RUNNER
 @asynccontextmanager
 async def locating(client: Client, database: Database, vault: Vault, embedder: WordEmbedder) -> AsyncIterator[None]:
     questions = Questions(database, vault, Locator(GivenEmbedders({embedder.name: embedder}), NothingCools()))
-    async with Worker(
-        client,
-        task_queue=temporal.UPKEEP,
-        workflows=[LocateQuestionWorkflow],
-        activities=[questions.locate_question],
-        workflow_runner=RUNNER,
+    async with polling(
+        Worker(
+            client,
+            task_queue=temporal.UPKEEP,
+            workflows=[LocateQuestionWorkflow],
+            activities=[questions.locate_question],
+            workflow_runner=RUNNER,
+        )
     ):
         yield
 
