@@ -21,6 +21,7 @@ FORKED: Final = frozenset(
                 "opens_side_by_side",
                 "refuses_silently",
                 "sends_after_takeover",
+                "takes_old_signatures",
                 "tells_its_prompt",
                 "waits_for_ever",
             )
