@@ -43,13 +43,13 @@ async def test_a_stack_can_be_talked_to_and_ctrl_c_ends_all_of_it_and_so_does_a_
     for child in children:
         await ended(child)
 
-    second = await Up.start(env)
+    second = await Up.start_forking(env)
     try:
         assert await second.is_up(), second.said
         assert not any("demo tenant" in sentence for sentence in second.said)
         # It was told once; whoever has lost it sets a new one.
         assert told(second, "forgotten?").startswith("bin/konstruct user link ")
-        again = await bin_konstruct("chat", "Hello", env=env)
+        again = await konstruct("chat", "Hello", env=env)
         assert (again.status, again.said) == (0, chat.said)
         children = second.children()
         second.process.kill()
@@ -97,7 +97,7 @@ async def test_without_a_stack_every_command_says_what_is_missing(env: dict[str,
 )
 async def test_a_taken_port_is_one_sentence(env: dict[str, str], command: str, variable: str) -> None:
     with socket.create_server(("127.0.0.1", int(env[variable]))):
-        outcome = await bin_konstruct(command, env=env)
+        outcome = await konstruct(command, env=env)
 
     assert outcome.status == 1
     [sentence] = (outcome.said + outcome.complained).splitlines()

@@ -11,7 +11,7 @@ from tests.support.processes import until
 pytestmark = pytest.mark.stack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def standing_colleagues(standing_town: Town) -> Desk:
     return await open_desk(standing_town, tools=["ask_colleague"])
 

@@ -27,7 +27,7 @@ GROUPS = {
 }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def standing_ruled(standing_town: Town) -> Desk:
     desk = {**SUPPORT, "groups": GROUPS, "default": "support"}
     approvals = {"connection": "slack", "channel": ROOM, "deciders": [ANNA]}

@@ -18,7 +18,7 @@ QUESTION = "How did we do?\nAnswer with a number from 1 (bad) to 5 (very good)."
 THANKS = "Thank you for your rating!"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def asking_business(standing_town: Town) -> Business:
     business = await open_business(standing_town)
     office = business.desk.office

@@ -15,7 +15,7 @@ FUNCTIONS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def standing_bounded(standing_town: Town) -> Office:
     slack = {"kind": "slack", "bot_token": "${BOT_TOKEN}", "employee": "front", "functions": FUNCTIONS}
     return await standing_town.new_office(prompt="Acme sells bicycles.", sections={"connections": {"slack": slack}})

@@ -96,7 +96,7 @@ async def open_business(
     return Business(desk, number)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def standing_business(standing_town: Town) -> Business:
     return await open_business(standing_town)
 

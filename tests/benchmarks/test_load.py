@@ -4,15 +4,12 @@ Those with floods, crowds and more processes fill the machine for minutes howeve
 them would have to bear; they are run by whoever measures.
 """
 
-import asyncio
 import os
-import signal
-import sys
-from pathlib import Path
 
 import pytest
 
-CHECKOUT = Path(__file__).parents[2]
+from tests.support.commands import forked, nursery
+
 SAYS = {
     "turn": "Turns a second, product / bare:",
     "length": "Of latency, worker and database the greatest is",
@@ -25,19 +22,10 @@ SAYS = {
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("subject", SAYS)
 async def test_it_runs(subject: str) -> None:
-    run = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", f"benchmarks.{subject}", "--quick"),
-        cwd=CHECKOUT,
-        env={**os.environ, "PYTHONWARNINGS": "default"},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        start_new_session=True,
+    _, folder = nursery()
+    interpreter = str(folder / "python")
+    run = await forked(
+        "tests.support.forking", interpreter, f"benchmarks.{subject}", "--quick", env={"PATH": os.environ["PATH"]}
     )
-    try:
-        said = (await run.communicate())[0].decode()
-    finally:
-        if run.returncode is None:
-            os.killpg(run.pid, signal.SIGKILL)
-            await run.wait()
-    assert run.returncode == 0, said[-4_000:]
-    assert SAYS[subject] in said
+    assert run.status == 0, (run.said[-4_000:], run.complained[-4_000:])
+    assert SAYS[subject] in run.said

@@ -28,7 +28,7 @@ from konstruct.embedded.loopback import free_port, line_answers
 from konstruct.embedded.process import Program
 from konstruct.embedded.supervisor import Supervisor
 from tests.docker.composed import CHECKOUT, DOCKER, env_file, environment, filled, read
-from tests.support.commands import Outcome, konstruct
+from tests.support.commands import Outcome, konstruct, nursery
 
 pytestmark = pytest.mark.stack
 
@@ -177,13 +177,14 @@ async def test_it_is_migrated_runs_and_is_backed_up_with_these_logins(machine: M
     applied = await machine.run("gateway", "apply", str(demo))
     assert (applied.status, applied.complained) == (0, "")
 
+    _, forks = nursery()
     ports = {"gateway": free_port(), "portal": free_port()}
     watched = {service: free_port() for service in ("gateway", "portal", "worker", "background")}
     async with Supervisor(lambda sentence: None) as supervisor:
         programs = [
             Program(
                 name=service,
-                command=(sys.executable, "-m", "konstruct", *SERVICES[service]["command"]),
+                command=(str(forks / "python"), "-m", "konstruct", *SERVICES[service]["command"]),
                 log=machine.folder / f"{service}.log",
                 ready=partial(is_healthy, port),
                 environment={

@@ -136,5 +136,6 @@ ENTRIES: Final = (
         short=5,
         run=flooded,
         twin=partial(flooded, gateway=REFUSES_SILENTLY),
+        twin_times=2,
     ),
 )

@@ -17,5 +17,5 @@ async def test_who_is_refused_is_told_and_nothing_is_lost() -> None:
 
 async def test_a_gateway_that_refuses_in_silence_is_found_out() -> None:
     assert NOISE.twin is not None
-    outcome = await NOISE.twin(NOISE.short, SEED)
+    outcome = await NOISE.twin(NOISE.twin_times, SEED)
     assert outcome.amiss.get("untold"), outcome.counts()

@@ -80,14 +80,22 @@ class Forked:
         with suppress(ProcessLookupError):
             os.kill(self.pid, number)
 
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
 
 
 async def konstruct(*arguments: str, env: Mapping[str, str]) -> Outcome:
     """Runs one command to its end; whoever stops waiting kills it."""
+    return await forked("konstruct", *arguments, env=env)
+
+
+async def forked(module: str, *arguments: str, env: Mapping[str, str]) -> Outcome:
+    """As ``konstruct``, of any module."""
     with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as complained:
-        process = await Forked.start("konstruct", arguments, env, said, complained)
+        process = await Forked.start(module, arguments, env, said, complained)
         try:
             status = await process.wait()
         finally:

@@ -4,13 +4,13 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from tests.support.commands import CHECKOUT, Outcome, nursery
+from tests.support.commands import CHECKOUT, Forked, Outcome, nursery
 
 IS_UP = ("Konstruct is running.", "The servers are running, and nothing of the product.")
 ENDED_MEANWHILE = (FileNotFoundError, ProcessLookupError)
@@ -62,7 +62,7 @@ async def ended(pid: int) -> None:
 class Up:
     """``konstruct up``, in a process group of its own as in a terminal."""
 
-    process: asyncio.subprocess.Process
+    process: asyncio.subprocess.Process | Forked
     forks: Path | None = None
     """Where it stands which of them is whose program, where all of them are forked."""
     said: list[str] = field(default_factory=list)
@@ -72,20 +72,8 @@ class Up:
     @classmethod
     async def start(cls, env: Mapping[str, str], *options: str) -> Self:
         """As an operator runs it."""
-        return await cls._start(("konstruct",), env, options, None)
-
-    @classmethod
-    async def start_forking(cls, env: Mapping[str, str]) -> Self:
-        """Its programs are processes of their own as ever, but find all imported already."""
-        _, folder = nursery()
-        return await cls._start(("tests.support.forking_up", str(folder / "python")), env, (), folder)
-
-    @classmethod
-    async def _start(
-        cls, module: Sequence[str], env: Mapping[str, str], options: Sequence[str], forks: Path | None
-    ) -> Self:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", *module, "up", "--attached", *options),
+            *(sys.executable, "-m", "konstruct", "up", "--attached", *options),
             cwd=CHECKOUT,
             env=env,
             stdin=asyncio.subprocess.DEVNULL,
@@ -93,13 +81,28 @@ class Up:
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
         )
-        up = cls(process, forks)
-        up._listening = asyncio.create_task(up._listen())
+        assert process.stdout is not None
+        up = cls(process)
+        up._listening = asyncio.create_task(up._listen(process.stdout))
         return up
 
-    async def _listen(self) -> None:
-        assert self.process.stdout is not None
-        async for line in self.process.stdout:
+    @classmethod
+    async def start_forking(cls, env: Mapping[str, str]) -> Self:
+        """It and its programs are processes of their own as ever, but find all imported already."""
+        _, folder = nursery()
+        heard, spoken = os.pipe()
+        command, said = (str(folder / "python"), "konstruct", "up", "--attached"), asyncio.StreamReader()
+        with os.fdopen(spoken, "wb") as spoken_into:
+            process = await Forked.start("tests.support.forking", command, env, spoken_into, spoken_into)
+        await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(said), os.fdopen(heard, "rb")
+        )
+        up = cls(process, folder)
+        up._listening = asyncio.create_task(up._listen(said))
+        return up
+
+    async def _listen(self, said: asyncio.StreamReader) -> None:
+        async for line in said:
             self.said.append(line.decode().rstrip())
             if self.said[-1].startswith(IS_UP) and not self._is_up.done():
                 self._is_up.set_result(True)

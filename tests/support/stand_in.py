@@ -1,5 +1,5 @@
-"""Stands in for the interpreter where `konstruct up` runs its programs: has each forked from where all is imported
-already, passes on to it what is to end it, and ends as it does: `stand_in.py FOLDER -m konstruct ARGUMENTS`.
+"""Stands in for the interpreter where `konstruct up` or a benchmark runs its programs: `stand_in.py FOLDER -m konstruct
+ARGUMENTS` has one forked from where all is imported already, passes on to it what is to end it, and ends as it does.
 
 It is run by its path in a bare interpreter, so only the standard library may be imported here.
 """
@@ -17,12 +17,16 @@ ORDERS = "orders"
 """The socket in the folder that takes them. Beside it, a link that is called by the number of a process that stands in
 for a program leads to the program's."""
 
+BENCHMARKS = "benchmarks."
+"""What the product is compared with imports much of the same."""
+
 
 def main(folder: str, command: list[str]) -> None:
-    if command[:2] != ["-m", "konstruct"]:
+    option, module, *arguments = command
+    if option != "-m" or not (module == "konstruct" or module.startswith(BENCHMARKS)):
         os.execv(sys.executable, [sys.executable, *command])
     reports, report = os.pipe()
-    order = json.dumps({"module": "konstruct", "arguments": command[2:], "env": dict(os.environ)}).encode()
+    order = json.dumps({"module": module, "arguments": arguments, "env": dict(os.environ)}).encode()
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as orders:
         orders.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LONGEST_ORDER)
         orders.connect(f"{folder}/{ORDERS}")
