@@ -20,7 +20,7 @@ from tests.support.ports import free_ports
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
     # In whichever of them is the first of its process, the town is built, next to those of other processes.
     for item in items:
-        if Path(__file__).parent in item.path.parents and item.get_closest_marker("timeout") is None:
+        if item.nodeid.startswith("tests/acceptance/") and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(300))
 
 

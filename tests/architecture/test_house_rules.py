@@ -30,15 +30,15 @@ MODULES = [path for path in TRACKED if path.suffix == ".py"]
 PRODUCT = [path for path in MODULES if path.relative_to(CHECKOUT).parts[0] in PACKAGES]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(CHECKOUT)))
-def test_no_module_is_longer_than_a_reader_can_hold(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= LONGEST_MODULE
+def test_no_module_is_longer_than_a_reader_can_hold() -> None:
+    assert len(MODULES) > 1_000
+    assert [path for path in MODULES if len(path.read_text().splitlines()) > LONGEST_MODULE] == []
 
 
-@pytest.mark.parametrize("path", PRODUCT, ids=lambda path: str(path.relative_to(CHECKOUT)))
-def test_every_module_says_first_what_it_is_for(path: Path) -> None:
-    if path.read_text().strip() and path.parent.name != "versions":
-        assert path.read_text().startswith('"""')
+def test_every_module_says_first_what_it_is_for() -> None:
+    told = [path for path in PRODUCT if path.read_text().strip() and path.parent.name != "versions"]
+    assert len(told) > 500
+    assert [path for path in told if not path.read_text().startswith('"""')] == []
 
 
 @pytest.mark.parametrize("name", PACKAGES)

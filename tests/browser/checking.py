@@ -67,6 +67,10 @@ _heard: Final[WeakKeyDictionary[Page, Heard]] = WeakKeyDictionary()
 
 
 def listen(page: Page) -> None:
+    """From now on; what was heard before is forgotten."""
+    if page in _heard:
+        _heard[page].complaints.clear()
+        return
     heard = _heard[page] = Heard()
     page.on("console", heard.on_console)
     page.on("pageerror", heard.on_error)

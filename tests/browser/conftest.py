@@ -28,8 +28,9 @@ async def browser() -> AsyncIterator[Browser]:
         opened = await playwright.chromium.launch(
             executable_path=program,
             env={**os.environ, **chromium.libraries(program)},
-            # In a container there is mostly no sandbox for it, and too little shared memory.
-            args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"],
+            # In a container there is mostly no sandbox for it, and too little shared memory. Beyond the limit, which is
+            # none that keeps it from what it needs, it starts no process before there is a page for it.
+            args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--renderer-process-limit=1"],
         )
         # For what should be there soon, on a machine that has other things to do.
         expect.set_options(timeout=15_000)

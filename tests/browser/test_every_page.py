@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import urldefrag, urljoin
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page
+from playwright.async_api import Browser, Page
 
 from konstruct.settings import Settings
 from portal import access
@@ -85,19 +85,17 @@ _known_links: Final[dict[str, int]] = {}
 
 
 @pytest.fixture(scope="module")
-async def browsing(browser: Browser, portal_url: str) -> AsyncIterator[BrowserContext]:
-    """One browser for all pages, which loads once what they share."""
-    opened = await new_context(browser, portal_url)
-    yield opened
-    await opened.close()
+async def tab(browser: Browser, portal_url: str) -> AsyncIterator[Page]:
+    """One for all pages, which loads once what they share, and axe with it."""
+    context = await new_context(browser, portal_url)
+    yield await context.new_page()
+    await context.close()
 
 
 @pytest.fixture
-async def page(browsing: BrowserContext) -> AsyncIterator[Page]:
-    opened = await browsing.new_page()
-    listen(opened)
-    yield opened
-    await opened.close()
+def page(tab: Page) -> Page:
+    listen(tab)
+    return tab
 
 
 async def looked_at(page: Page, who: Enrolled, address: str) -> None:

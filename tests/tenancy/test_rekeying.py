@@ -62,7 +62,7 @@ async def administrator(own: Own) -> AsyncIterator[asyncpg.Connection]:
 
 @pytest.fixture
 async def office(own: Own) -> Furnished:
-    """With a row in every table, and a crowd of contacts, under the old key."""
+    """With a row in every table, under the old key."""
     vault = Vault((OLD,))
     made = await equipped(await furnish(await open_office(own.database, vault)))
     async with made.session() as session:
@@ -71,19 +71,29 @@ async def office(own: Own) -> Furnished:
         tool.sealed_secrets = await vault.seal(
             session, made.tenant_id, defining.SECRETS, tool.id, {defining.AUTH: SecretStr("canary of a tool")}
         )
-    async with made.session() as session:
+    async with own.database.system_session() as session:
+        mails.put(session, vault, Mail(new_id(), ("ana@example.com",), "Canary", "https://canary.example"))
+    return made
+
+
+@pytest.fixture
+async def crowded(office: Furnished) -> Furnished:
+    """With a crowd of contacts, too."""
+    async with office.session() as session:
         people = [
-            Contact(tenant_id=made.tenant_id, connection_id=made.connection_id, person_id=new_id(), external_id=f"C{n}")
+            Contact(
+                tenant_id=office.tenant_id, connection_id=office.connection_id, person_id=new_id(), external_id=f"C{n}"
+            )
             for n in range(CROWD)
         ]
         session.add_all(people)
         await session.flush()
         for person in people:
-            sealed = await vault.seal(session, made.tenant_id, "contact", person.id, {"key": SecretStr("AAAA" * 22)})
-            session.add(ContactKey(tenant_id=made.tenant_id, contact_id=person.id, wrapped=sealed))
-    async with own.database.system_session() as session:
-        mails.put(session, vault, Mail(new_id(), ("ana@example.com",), "Canary", "https://canary.example"))
-    return made
+            sealed = await office.vault.seal(
+                session, office.tenant_id, "contact", person.id, {"key": SecretStr("AAAA" * 22)}
+            )
+            session.add(ContactKey(tenant_id=office.tenant_id, contact_id=person.id, wrapped=sealed))
+    return office
 
 
 def env(own: Own, *keys: SecretStr) -> dict[str, str]:
@@ -135,8 +145,9 @@ async def test_everything_that_is_sealed_is_known_of(administrator: asyncpg.Conn
 
 
 async def test_all_is_put_under_the_new_key_beside_what_runs_and_through_a_kill(
-    own: Own, office: Furnished, administrator: asyncpg.Connection
+    own: Own, crowded: Furnished, administrator: asyncpg.Connection
 ) -> None:
+    office = crowded
     before = await administrator.fetchrow("select * from tenant_keys where tenant_id = $1", office.tenant_id)
     old_data_key = Fernet(Fernet(OLD.get_secret_value()).decrypt(before["wrapped"]))
     for table, _, column in rekeying.SEALED_FOR_TENANTS:
