@@ -29,8 +29,8 @@ FORKED: Final = frozenset(
         ),
     }
 )
-"""The product, and what has it die, dawdle, hang or be mistaken at a point that is looked up anew whenever it gets there.
-What else is wrong on purpose is started as it is: it may change what others import of it."""
+"""The product, and what has it die, dawdle, hang or be mistaken at a point that is looked up anew whenever it gets
+there. What else is wrong on purpose is started as it is: it may change what others import of it."""
 WRONG_ON_PURPOSE: Final = "tests.faults.broken."
 
 
