@@ -20,7 +20,7 @@ from benchmarks.support.slack import Office, Thread
 RESULTS: Final = Path(__file__).with_name("results.json")
 NEIGHBOURS: Final = 3
 """Conversations of the tenant that is measured."""
-PAUSE_SECONDS: Final = 0.4
+PAUSE_SECONDS: Final = 1.0
 """Between an answer and what its reader writes next, give or take a half."""
 WITHIN_ITS_LIMIT: Final = "50/10 seconds"
 """As many as one connection may take where nobody says otherwise, which is 300 a minute, and not all at once."""

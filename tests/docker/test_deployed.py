@@ -220,7 +220,7 @@ async def test_the_cache_is_started_with_its_password_and_as_its_command_says(tm
     service, known, port = SERVICES["valkey"], {"VALKEY_PASSWORD": "drawn"}, free_port()
     shell, option, script = service["command"]
     # There it listens for other containers; here for this machine alone.
-    told = filled(script, known).replace("bind 0.0.0.0", f"bind 127.0.0.1\\nport {port}")
+    told = filled(script, known).replace("bind 0.0.0.0", f"bind 127.0.0.1\nport {port}")
     programs = tmp_path / "programs"
     programs.mkdir()
     binary = Path(embedded_valkey.prepared(tmp_path).program.command[0])
@@ -236,6 +236,8 @@ async def test_the_cache_is_started_with_its_password_and_as_its_command_says(tm
             )
         )
         assert await line_answers(port, b"PING\r\n", b"-NOAUTH Authentication required.\r\n")
+    # What is started is the server itself, which ends when it is told to.
+    assert not await line_answers(port, b"PING\r\n", b"-NOAUTH Authentication required.\r\n")
 
 
 async def test_the_namespace_is_made_once(temporal_address: str) -> None:

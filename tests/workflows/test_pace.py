@@ -11,6 +11,7 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.common import Priority
 
 from tests.support.processes import until
+from tests.support.workers import polling
 from tests.workflows.builds import opened_server
 from workflows import pace, policies, queues
 
@@ -33,17 +34,19 @@ class Callers:
         self.begun: list[str] = []
         """Who made the calls that began, in that order."""
 
-    def working(self, *, calls_at_once: int) -> AbstractAsyncContextManager[object]:
+    def working(self, *, calls_at_once: int) -> AbstractAsyncContextManager[None]:
         @activity.defn(name="call")
         async def call(by: str) -> None:
             self.begun.append(by)
 
-        return queues.worker(
-            self.client,
-            QUEUE,
-            workflows=[CalledWorkflow],
-            activities=[call] if calls_at_once else (),
-            max_concurrent_activities=calls_at_once or None,
+        return polling(
+            queues.worker(
+                self.client,
+                QUEUE,
+                workflows=[CalledWorkflow],
+                activities=[call] if calls_at_once else (),
+                max_concurrent_activities=calls_at_once or None,
+            )
         )
 
     async def start(self, tenant: str, by: str) -> WorkflowHandle[CalledWorkflow, None]:
