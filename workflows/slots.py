@@ -41,11 +41,13 @@ class UnhurriedSlots(CustomSlotSupplier):
             late: float | None = None
             while not self._has_room(late):
                 late = await _lateness()
-            return self._reserve()
+            permit = SlotPermit()
+            self._reserved.add(permit)
+            return permit
 
     def try_reserve_slot(self, ctx: SlotReserveContext) -> SlotPermit | None:
-        """For what comes without a turn, along with the answer to a workflow's task."""
-        return self._reserve() if len(self._under_way) < ALWAYS else None
+        """None: this is for what comes along with the answer to a workflow's task, and no call of ours does."""
+        return None
 
     def mark_slot_used(self, ctx: SlotMarkUsedContext) -> None:
         self._under_way.add(ctx.permit)
@@ -53,11 +55,6 @@ class UnhurriedSlots(CustomSlotSupplier):
     def release_slot(self, ctx: SlotReleaseContext) -> None:
         self._under_way.discard(ctx.permit)
         self._reserved.discard(ctx.permit)
-
-    def _reserve(self) -> SlotPermit:
-        permit = SlotPermit()
-        self._reserved.add(permit)
-        return permit
 
     def _has_room(self, late: float | None) -> bool:
         """``late``: None where nobody has looked yet."""
